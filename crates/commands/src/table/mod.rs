@@ -1,0 +1,4 @@
+//! The command table: one row a command, a file a family.
+//!
+//! Owns every row. Dispatch, COMMAND, ACL, READONLY refusals, key filters, metric labels and the README's list
+//! all follow from these rows; nothing else lists commands.

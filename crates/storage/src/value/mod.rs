@@ -1,0 +1,151 @@
+//! Values: what a key holds, in the form in which an entry stores it.
+//!
+//! [`Value`] is the owned form, on its way into or out of an entry; [`ValueRef`] is the same looked at inside an
+//! entry, under its shard's lock. Small collections are packed bytes that stand in the entry itself; big ones
+//! are behind one pointer.
+//!
+//! Owns the list of kinds and their encodings. Never knows where an entry lives.
+
+pub mod array;
+pub mod hash;
+pub mod list;
+pub mod module;
+pub mod set;
+pub mod sorted_set;
+pub mod stream;
+pub mod text;
+
+pub use array::Array;
+pub use hash::{Hash, HashRef};
+pub use list::{List, ListRef};
+pub use module::ModuleValue;
+pub use set::{Set, SetRef};
+pub use sorted_set::{SortedSet, SortedSetRef};
+pub use stream::Stream;
+pub use text::{Text, TextRef};
+
+/// What sort of value a key holds; TYPE's answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// `string`
+    String,
+    /// `list`
+    List,
+    /// `set`
+    Set,
+    /// `zset`
+    SortedSet,
+    /// `hash`
+    Hash,
+    /// `stream`
+    Stream,
+    /// `array` (Redis 8.8)
+    Array,
+    /// A module's value, kept as opaque bytes.
+    Module,
+}
+
+/// The key holds a value of another kind: WRONGTYPE to a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the key holds a value of another kind")]
+pub struct WrongKind;
+
+/// A value that owns its parts.
+#[derive(Clone, Debug)]
+pub enum Value {
+    /// `string`
+    String(Text),
+    /// `list`
+    List(List),
+    /// `set`
+    Set(Set),
+    /// `zset`
+    SortedSet(SortedSet),
+    /// `hash`
+    Hash(Hash),
+    /// `stream`
+    Stream(Box<Stream>),
+    /// `array`
+    Array(Box<Array>),
+    /// a module's
+    Module(Box<ModuleValue>),
+}
+
+/// A value looked at where it is stored.
+#[derive(Clone, Copy, Debug)]
+pub enum ValueRef<'a> {
+    /// `string`
+    String(TextRef<'a>),
+    /// `list`
+    List(ListRef<'a>),
+    /// `set`
+    Set(SetRef<'a>),
+    /// `zset`
+    SortedSet(SortedSetRef<'a>),
+    /// `hash`
+    Hash(HashRef<'a>),
+    /// `stream`
+    Stream(&'a Stream),
+    /// `array`
+    Array(&'a Array),
+    /// a module's
+    Module(&'a ModuleValue),
+}
+
+/// From which size on a value leaves its packed form; Redis' names and defaults (8.10's).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// `hash-max-listpack-entries`
+    pub hash_max_listpack_entries: usize,
+    /// `hash-max-listpack-value`, bytes
+    pub hash_max_listpack_value: usize,
+    /// `set-max-intset-entries`
+    pub set_max_intset_entries: usize,
+    /// `set-max-listpack-entries`
+    pub set_max_listpack_entries: usize,
+    /// `set-max-listpack-value`, bytes
+    pub set_max_listpack_value: usize,
+    /// `zset-max-listpack-entries`
+    pub zset_max_listpack_entries: usize,
+    /// `zset-max-listpack-value`, bytes
+    pub zset_max_listpack_value: usize,
+    /// `list-max-listpack-size`: negative for a class of bytes, positive for a count
+    pub list_max_listpack_size: i32,
+    /// `stream-node-max-bytes`
+    pub stream_node_max_bytes: usize,
+    /// `stream-node-max-entries`
+    pub stream_node_max_entries: usize,
+    /// `hll-sparse-max-bytes`
+    pub hll_sparse_max_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            hash_max_listpack_entries: 512,
+            hash_max_listpack_value: 64,
+            set_max_intset_entries: 512,
+            set_max_listpack_entries: 128,
+            set_max_listpack_value: 64,
+            zset_max_listpack_entries: 128,
+            zset_max_listpack_value: 64,
+            list_max_listpack_size: -2,
+            stream_node_max_bytes: 4096,
+            stream_node_max_entries: 100,
+            hll_sparse_max_bytes: 3000,
+        }
+    }
+}
+
+/// A type that is one kind of [`Value`]: lets a slot be edited as the type its command wants.
+pub trait ValueKind: Sized + Into<Value> {
+    /// Its kind.
+    const KIND: Kind;
+    /// Takes itself out of `value`; gives `value` back when it is another kind.
+    ///
+    /// # Errors
+    /// The unchanged value, when it is of another kind.
+    fn from_value(value: Value) -> Result<Self, Value>;
+    /// Whether nothing is left in it, so that its key goes (a stream and a string never go by being empty).
+    fn is_gone(&self) -> bool;
+}
