@@ -3,10 +3,10 @@
 //! The only way in, for the master's stream, clients, scripts and HTTP alike.
 //! Owns what a command means. Never knows sockets, offsets, or who is calling.
 
-pub mod spec;
-pub mod table;
 pub mod context;
 pub mod error;
+pub mod spec;
+pub mod table;
 
 pub use context::{ReadContext, WriteContext};
 pub use error::CommandError;

@@ -5,9 +5,9 @@
 
 mod time;
 
-pub mod score;
 pub mod glob;
 pub mod packed;
+pub mod score;
 pub mod value;
 
 pub use time::{DbIndex, UnixMillis};

@@ -1,0 +1,105 @@
+//! The node itself: INFO, CONFIG, COMMAND, roles, and its end.
+
+use crate::spec::{Categories as C, Command, Flags as F, Group, Run, ServerCommand as S};
+
+pub(super) const ROWS: &[Command] =
+    &[
+        Command::new("command", -1, Group::Server, "2.8.13", Run::Server(S::Command))
+            .flags(&[F::LOADING, F::STALE])
+            .categories(&[C::CONNECTION]),
+        Command::new("command|count", 2, Group::Server, "2.8.13", Run::Server(S::CommandCount))
+            .flags(&[F::LOADING, F::STALE])
+            .categories(&[C::CONNECTION]),
+        Command::new("command|info", -2, Group::Server, "2.8.13", Run::Server(S::CommandInfo))
+            .flags(&[F::LOADING, F::STALE])
+            .categories(&[C::CONNECTION]),
+        Command::new("command|docs", -2, Group::Server, "7.0.0", Run::Server(S::CommandDocs))
+            .flags(&[F::LOADING, F::STALE])
+            .categories(&[C::CONNECTION]),
+        Command::new("command|list", -2, Group::Server, "7.0.0", Run::Server(S::CommandList))
+            .flags(&[F::LOADING, F::STALE])
+            .categories(&[C::CONNECTION]),
+        Command::new("command|getkeys", -3, Group::Server, "2.8.13", Run::Server(S::CommandGetkeys))
+            .flags(&[F::LOADING, F::STALE])
+            .categories(&[C::CONNECTION]),
+        Command::new(
+            "command|getkeysandflags",
+            -3,
+            Group::Server,
+            "7.0.0",
+            Run::Server(S::CommandGetkeysandflags),
+        )
+        .flags(&[F::LOADING, F::STALE])
+        .categories(&[C::CONNECTION]),
+        Command::new("command|help", 2, Group::Server, "5.0.0", Run::Server(S::CommandHelp))
+            .flags(&[F::LOADING, F::STALE])
+            .categories(&[C::CONNECTION]),
+        Command::new("config", -2, Group::Server, "2.0.0", Run::Container),
+        Command::new("config|get", -3, Group::Server, "2.0.0", Run::Server(S::ConfigGet)).flags(&[
+            F::ADMIN,
+            F::LOADING,
+            F::NOSCRIPT,
+            F::STALE,
+        ]),
+        Command::new("config|set", -4, Group::Server, "2.0.0", Run::Server(S::ConfigSet)).flags(&[
+            F::ADMIN,
+            F::LOADING,
+            F::NOSCRIPT,
+            F::STALE,
+        ]),
+        Command::new("config|resetstat", 2, Group::Server, "2.0.0", Run::Server(S::ConfigResetstat))
+            .flags(&[F::ADMIN, F::LOADING, F::NOSCRIPT, F::STALE]),
+        Command::new("config|rewrite", 2, Group::Server, "2.8.0", Run::Server(S::ConfigRewrite)).flags(&[
+            F::ADMIN,
+            F::LOADING,
+            F::NOSCRIPT,
+            F::STALE,
+        ]),
+        Command::new("config|help", 2, Group::Server, "5.0.0", Run::Server(S::ConfigHelp))
+            .flags(&[F::LOADING, F::STALE]),
+        Command::new("info", -1, Group::Server, "1.0.0", Run::Server(S::Info))
+            .flags(&[F::LOADING, F::STALE])
+            .categories(&[C::DANGEROUS]),
+        Command::new("role", 1, Group::Server, "2.8.12", Run::Server(S::Role))
+            .flags(&[F::FAST, F::LOADING, F::NOSCRIPT, F::STALE])
+            .categories(&[C::ADMIN, C::DANGEROUS]),
+        Command::new("time", 1, Group::Server, "2.6.0", Run::Server(S::Time)).flags(&[
+            F::FAST,
+            F::LOADING,
+            F::STALE,
+        ]),
+        Command::new("replicaof", 3, Group::Server, "5.0.0", Run::Server(S::Replicaof)).flags(&[
+            F::ADMIN,
+            F::NO_ASYNC_LOADING,
+            F::NOSCRIPT,
+            F::STALE,
+        ]),
+        Command::new("slaveof", 3, Group::Server, "1.0.0", Run::Server(S::Replicaof)).flags(&[
+            F::ADMIN,
+            F::NO_ASYNC_LOADING,
+            F::NOSCRIPT,
+            F::STALE,
+        ]),
+        Command::new("shutdown", -1, Group::Server, "1.0.0", Run::Server(S::Shutdown)).flags(&[
+            F::ADMIN,
+            F::ALLOW_BUSY,
+            F::LOADING,
+            F::NO_MULTI,
+            F::NOSCRIPT,
+            F::STALE,
+        ]),
+        Command::new("debug", -2, Group::Server, "1.0.0", Run::Server(S::Debug)).flags(&[
+            F::ADMIN,
+            F::LOADING,
+            F::NOSCRIPT,
+            F::STALE,
+        ]),
+        Command::new("module", -2, Group::Server, "4.0.0", Run::Container),
+        Command::new("module|list", 2, Group::Server, "4.0.0", Run::Server(S::ModuleList))
+            .flags(&[F::ADMIN, F::NOSCRIPT]),
+        Command::new("module|help", 2, Group::Server, "5.0.0", Run::Server(S::ModuleHelp))
+            .flags(&[F::LOADING, F::STALE]),
+        Command::new("lastsave", 1, Group::Server, "1.0.0", Run::Server(S::Lastsave))
+            .flags(&[F::FAST, F::LOADING, F::STALE])
+            .categories(&[C::ADMIN, C::DANGEROUS]),
+    ];
