@@ -4,6 +4,7 @@
 //! Never does IO; never knows what a command means.
 
 pub mod args;
+pub mod double;
 pub mod reply;
 
 pub use args::Args;
