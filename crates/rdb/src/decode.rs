@@ -1,0 +1,466 @@
+//! The decoder: bytes in, one [`Item`] out; suspends anywhere and resumes exactly there.
+//!
+//! Owns where in the file we are. Never keeps a byte of the input between calls (but for the checksum's block);
+//! never looks at the inside of a packed blob; never allocates more than a bounded multiple of what has arrived.
+
+mod run;
+mod stream;
+
+use run::RunState;
+
+use crate::RdbError;
+use crate::crc64;
+use crate::flavour::{self, Flavour, HEADER_BYTES};
+use crate::item::{Item, Key, Run, Step, Str, Whole, write_int};
+use crate::lzf;
+use crate::module::ModuleId;
+use crate::opcode::{self, Code, Type};
+use crate::reader::{Raw, Reader, Stop, corrupt};
+
+/// A scratch above this is given back before it is used again for something smaller.
+const SCRATCH_KEPT_BYTES: usize = 1 << 20;
+
+/// Files before this version end with the EOF opcode.
+const CHECKSUM_SINCE: u32 = 5;
+
+/// Reads one RDB, or one DUMP payload.
+///
+/// ```
+/// use rdb::{Decoder, Item, Step};
+///
+/// let file = b"REDIS0006\x00\x01k\x02hi\xff\0\0\0\0\0\0\0\0";
+/// let (mut decoder, mut at, mut keys) = (Decoder::new(), 0, 0);
+/// loop {
+///     match decoder.next(&file[at..])? {
+///         Step::Item { item, used } => {
+///             at += used;
+///             keys += usize::from(matches!(item, Item::Whole { .. }));
+///         }
+///         Step::More { .. } => return Err(decoder.truncated()),
+///         Step::Done => break,
+///     }
+/// }
+/// assert_eq!(keys, 1);
+/// # Ok::<(), rdb::RdbError>(())
+/// ```
+pub struct Decoder {
+    state: State,
+    /// What the file says of itself.
+    flavour: Flavour,
+    version: u32,
+    /// Where in the file the next byte stands.
+    at: u64,
+    /// Where unpacked strings, and names that were stored as integers, lie until the next call.
+    scratch: Scratch,
+    /// None: the checksum is not wanted.
+    sum: Option<crc64::Running>,
+    /// What was being read when there were too few bytes.
+    wanted: &'static str,
+}
+
+/// Two strings at most are unpacked for one item: a key and its value, a field and its value.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    first: Vec<u8>,
+    second: Vec<u8>,
+}
+
+/// What comes next.
+#[derive(Clone, Copy, Debug)]
+enum State {
+    /// The header.
+    Start,
+    /// An opcode, or a key's type.
+    Top,
+    /// The type of a DUMP payload.
+    Payload,
+    /// The next piece of a value, and whether it is a DUMP payload's.
+    Run(RunState, Then),
+    Done,
+}
+
+/// What comes after a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Then {
+    Top,
+    Done,
+}
+
+impl From<Then> for State {
+    fn from(then: Then) -> State {
+        match then {
+            Then::Top => State::Top,
+            Then::Done => State::Done,
+        }
+    }
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Decoder::new()
+    }
+}
+
+impl Decoder {
+    /// Reads a whole RDB, header to checksum.
+    pub fn new() -> Self {
+        Decoder {
+            state: State::Start,
+            flavour: Flavour::Redis,
+            version: 0,
+            at: 0,
+            scratch: Scratch::default(),
+            sum: Some(crc64::Running::new()),
+            wanted: "the header",
+        }
+    }
+
+    /// Reads a whole RDB and leaves its checksum unchecked.
+    pub fn without_checksum() -> Self {
+        Decoder { sum: None, ..Decoder::new() }
+    }
+
+    /// Reads the value of a DUMP payload: its type byte and what follows, without the footer.
+    pub fn payload(flavour: Flavour, version: u32) -> Self {
+        Decoder {
+            state: State::Payload,
+            flavour,
+            version,
+            wanted: "a value's type",
+            ..Decoder::without_checksum()
+        }
+    }
+
+    /// How many bytes were taken.
+    pub fn position(&self) -> u64 {
+        self.at
+    }
+
+    /// Whose file it is; known once [`Item::Header`] was given.
+    pub fn flavour(&self) -> Flavour {
+        self.flavour
+    }
+
+    /// The error when no more bytes come although the end was not reached.
+    pub fn truncated(&self) -> RdbError {
+        RdbError::Truncated { what: self.wanted, at: self.at }
+    }
+
+    /// Whether the end was given.
+    pub fn is_done(&self) -> bool {
+        matches!(self.state, State::Done)
+    }
+
+    /// Reads the next item off the front of `input`, which goes on where the last item ended.
+    ///
+    /// # Errors
+    /// [`RdbError`] when the bytes are not what the format wants. The decoder is of no use afterwards.
+    pub fn next<'a>(&'a mut self, input: &'a [u8]) -> Result<Step<'a>, RdbError> {
+        let Decoder { state, flavour, version, at, scratch, sum, wanted } = self;
+        let mut reader = Reader::new(input, *at);
+        let outcome = match *state {
+            State::Top => top(&mut reader, scratch, state, *flavour, *version),
+            State::Run(run, then) => run::next(&mut reader, scratch, run).map(|(item, next)| {
+                *state = match next {
+                    Some(run) => State::Run(run, then),
+                    None => then.into(),
+                };
+                item
+            }),
+            State::Start => header(&mut reader).map(|found| {
+                (*flavour, *version) = found;
+                *state = State::Top;
+                if *version < CHECKSUM_SINCE {
+                    *sum = None;
+                }
+                Item::Header { flavour: *flavour, version: *version }
+            }),
+            State::Payload => payload(&mut reader, scratch, state, *flavour, *version),
+            State::Done => return Ok(Step::Done),
+        };
+        match outcome {
+            Ok(item) => {
+                let used = reader.used();
+                if let Some(sum) = sum {
+                    if matches!(item, Item::End) {
+                        check(sum, input, used)?;
+                    } else {
+                        sum.advance(input, used);
+                    }
+                }
+                *at = at.saturating_add(used as u64);
+                Ok(Step::Item { item, used })
+            }
+            Err(Stop::More(needed)) => {
+                *wanted = reader.what;
+                Ok(Step::More { wanted: needed })
+            }
+            Err(Stop::Bad(error)) => Err(*error),
+        }
+    }
+}
+
+/// The first nine bytes.
+fn header(reader: &mut Reader<'_>) -> Result<(Flavour, u32), Stop> {
+    let header = reader.bytes::<HEADER_BYTES>("the header")?;
+    flavour::of_header(&header).map_err(|error| Stop::Bad(Box::new(error)))
+}
+
+/// Compares the checksum, the last eight of the `used` bytes. Zero: the writer had checksums off.
+#[cold]
+fn check(sum: &mut crc64::Running, input: &[u8], used: usize) -> Result<(), RdbError> {
+    let (before, rest) = input.split_at_checked(used.saturating_sub(8)).unwrap_or_default();
+    sum.advance(input, before.len());
+    let stored = rest.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    let computed = sum.finish();
+    if stored != 0 && stored != computed {
+        return Err(RdbError::Checksum { stored, computed });
+    }
+    Ok(())
+}
+
+/// A key with its value, or with what opens it; or something else at its level.
+fn top<'a>(
+    reader: &mut Reader<'a>,
+    scratch: &'a mut Scratch,
+    state: &mut State,
+    flavour: Flavour,
+    version: u32,
+) -> Result<Item<'a>, Stop> {
+    let mut key = Key::default();
+    // What stands before a key is read with it. Each at most once, so that a file of nothing else cannot make us
+    // look at the same bytes again and again.
+    loop {
+        let code_at = reader.at();
+        let code = reader.byte("an opcode")?;
+        let fresh = match opcode::meaning(code, flavour) {
+            Code::Type(r#type) => {
+                let name = reader.string("a key")?;
+                return keyed(reader, scratch, state, r#type, key, Some(name), Then::Top);
+            }
+            Code::DeadlineMillis => {
+                let millis = i64::from_le_bytes(reader.bytes("a key's deadline")?);
+                key.deadline.replace(millis).is_none()
+            }
+            Code::DeadlineSeconds => {
+                let seconds = i32::from_le_bytes(reader.bytes("a key's deadline")?);
+                key.deadline.replace(i64::from(seconds) * 1000).is_none()
+            }
+            Code::Idle => key.idle.replace(reader.length("a key's idle time")?).is_none(),
+            Code::Frequency => key.frequency.replace(reader.byte("a key's access frequency")?).is_none(),
+            Code::Refused(name) => {
+                return Err(Stop::Bad(Box::new(RdbError::RefusedType { name, code, at: code_at })));
+            }
+            Code::Unknown => {
+                return Err(Stop::Bad(Box::new(RdbError::UnknownType {
+                    code,
+                    at: code_at,
+                    flavour,
+                    version,
+                })));
+            }
+            other if key == Key::default() => return aside(reader, scratch, state, other, version),
+            _ => false,
+        };
+        if !fresh {
+            return Err(corrupt("what stands before a key", code_at));
+        }
+    }
+}
+
+/// What stands between keys.
+#[cold]
+fn aside<'a>(
+    reader: &mut Reader<'a>,
+    scratch: &'a mut Scratch,
+    state: &mut State,
+    code: Code,
+    version: u32,
+) -> Result<Item<'a>, Stop> {
+    Ok(match code {
+        Code::Aux => {
+            let (name, value) = (reader.string("an aux name")?, reader.string("an aux value")?);
+            let (name, value) = both(scratch, name, value)?;
+            Item::Aux { name, value }
+        }
+        Code::SelectDb => {
+            let at = reader.at();
+            let index = reader.length("a database's number")?;
+            Item::SelectDb(u32::try_from(index).map_err(|_| corrupt("a database's number", at))?)
+        }
+        Code::ResizeDb => Item::ResizeDb {
+            keys: reader.length("a database's size")?,
+            expires: reader.length("a database's size")?,
+        },
+        Code::SlotInfo => Item::SlotInfo {
+            slot: reader.length("a slot's size")?,
+            keys: reader.length("a slot's size")?,
+            expires: reader.length("a slot's size")?,
+        },
+        Code::Function => {
+            let source = reader.string("a function library")?;
+            Item::Function(bytes(&mut scratch.first, source)?)
+        }
+        Code::ModuleAux => {
+            let module = ModuleId(reader.length("a module's id")?);
+            let at = reader.at();
+            // The moment is written as a module's integer.
+            if reader.length("a module's data")? != 2 {
+                return Err(corrupt("a module's data", at));
+            }
+            let when = reader.length("a module's data")?;
+            *state = State::Run(RunState::Module, Then::Top);
+            Item::ModuleAux { module, when }
+        }
+        Code::End => {
+            if version >= CHECKSUM_SINCE {
+                reader.bytes::<8>("the checksum")?;
+            }
+            *state = State::Done;
+            Item::End
+        }
+        _ => return Err(reader.corrupt("an opcode")),
+    })
+}
+
+/// A DUMP payload's value.
+fn payload<'a>(
+    reader: &mut Reader<'a>,
+    scratch: &'a mut Scratch,
+    state: &mut State,
+    flavour: Flavour,
+    version: u32,
+) -> Result<Item<'a>, Stop> {
+    let at = reader.at();
+    let code = reader.byte("a value's type")?;
+    match opcode::meaning(code, flavour) {
+        Code::Type(r#type) => keyed(reader, scratch, state, r#type, Key::default(), None, Then::Done),
+        Code::Refused(name) => Err(Stop::Bad(Box::new(RdbError::RefusedType { name, code, at }))),
+        _ => Err(Stop::Bad(Box::new(RdbError::UnknownType { code, at, flavour, version }))),
+    }
+}
+
+/// A key's value, or what opens it.
+#[inline]
+fn keyed<'a>(
+    reader: &mut Reader<'a>,
+    scratch: &'a mut Scratch,
+    state: &mut State,
+    r#type: Type,
+    mut key: Key<'a>,
+    name: Option<Raw<'a>>,
+    then: Then,
+) -> Result<Item<'a>, Stop> {
+    let Scratch { first, second } = scratch;
+    let value = match r#type {
+        Type::Text => {
+            let value = reader.string("a string")?;
+            Whole::Text(string(second, value)?)
+        }
+        Type::Packed(packing) => {
+            let blob = reader.string("a packed value")?;
+            Whole::Packed(packing, bytes(second, blob)?)
+        }
+        Type::PackedEx => {
+            // The soonest deadline; the blob is sorted by it, so it tells nothing new.
+            reader.bytes::<8>("a hash's soonest deadline")?;
+            let blob = reader.string("a packed value")?;
+            Whole::Packed(crate::Packing::HashListpackEx, bytes(second, blob)?)
+        }
+        _ => {
+            let (run, next) = open(reader, r#type)?;
+            if let Some(name) = name {
+                key.name = bytes(first, name)?;
+            }
+            *state = State::Run(next, then);
+            return Ok(Item::Open { key, run });
+        }
+    };
+    if let Some(name) = name {
+        key.name = bytes(first, name)?;
+    }
+    *state = then.into();
+    Ok(Item::Whole { key, value })
+}
+
+/// What a value of many pieces begins with.
+fn open(reader: &mut Reader<'_>, r#type: Type) -> Result<(Run, RunState), Stop> {
+    Ok(match r#type {
+        Type::List => {
+            let left = reader.length("a list's length")?;
+            (Run::List(left), RunState::Elements { left })
+        }
+        Type::Set => {
+            let left = reader.length("a set's size")?;
+            (Run::Set(left), RunState::Elements { left })
+        }
+        Type::SortedSet { text } => {
+            let left = reader.length("a sorted set's size")?;
+            (Run::SortedSet(left), RunState::Scored { left, text })
+        }
+        Type::Hash => {
+            let left = reader.length("a hash's size")?;
+            (Run::Hash(left), RunState::Fields { left })
+        }
+        Type::HashDeadlines => {
+            let soonest = i64::from_le_bytes(reader.bytes("a hash's soonest deadline")?);
+            let left = reader.length("a hash's size")?;
+            (Run::Hash(left), RunState::FieldsAfterDeadline { left, soonest })
+        }
+        Type::HashDeadlinesAfter => {
+            let left = reader.length("a hash's size")?;
+            (Run::Hash(left), RunState::FieldsBeforeDeadline { left })
+        }
+        Type::ListNodes { marked } => {
+            let left = reader.length("a list's nodes")?;
+            (Run::ListNodes(left), RunState::Nodes { left, marked })
+        }
+        Type::Stream { version } => {
+            let left = reader.length("a stream's nodes")?;
+            (Run::Stream, RunState::Stream(version, stream::At::Nodes { left }))
+        }
+        Type::Module => {
+            let module = ModuleId(reader.length("a module's id")?);
+            (Run::Module(module), RunState::Module)
+        }
+        Type::Text | Type::Packed(_) | Type::PackedEx => return Err(reader.corrupt("a type")),
+    })
+}
+
+/// The string that lies there, integers as such.
+#[inline]
+fn string<'a>(room: &'a mut Vec<u8>, raw: Raw<'a>) -> Result<Str<'a>, Stop> {
+    Ok(match raw {
+        Raw::Plain(bytes) => Str::Bytes(bytes),
+        Raw::Int(value) => Str::Int(value),
+        Raw::Lzf { packed, len, at } => Str::Bytes(unpack(room, packed, len, at)?),
+    })
+}
+
+/// The bytes of the string that lies there.
+#[inline]
+fn bytes<'a>(room: &'a mut Vec<u8>, raw: Raw<'a>) -> Result<&'a [u8], Stop> {
+    match raw {
+        Raw::Plain(bytes) => Ok(bytes),
+        Raw::Int(value) => {
+            room.clear();
+            room.extend_from_slice(write_int(value, &mut [0; 20]));
+            Ok(room)
+        }
+        Raw::Lzf { packed, len, at } => unpack(room, packed, len, at),
+    }
+}
+
+/// Two strings.
+#[inline]
+fn both<'a>(scratch: &'a mut Scratch, first: Raw<'a>, second: Raw<'a>) -> Result<(Str<'a>, Str<'a>), Stop> {
+    Ok((string(&mut scratch.first, first)?, string(&mut scratch.second, second)?))
+}
+
+fn unpack<'a>(room: &'a mut Vec<u8>, packed: &[u8], len: usize, at: u64) -> Result<&'a [u8], Stop> {
+    if room.capacity() > SCRATCH_KEPT_BYTES && len <= SCRATCH_KEPT_BYTES {
+        *room = Vec::new();
+    }
+    lzf::unpack(packed, len, room).map_err(|_| corrupt("a compressed string", at))?;
+    Ok(room)
+}
