@@ -1,0 +1,35 @@
+# The verbs. `make run` and `make test` set up all they need from a bare clone.
+
+CARGO ?= cargo
+MASTER ?=
+
+.PHONY: help run test test-long soak check bench fuzz doc
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+run: ## a replica on :6380 of MASTER=host:port (without one: of a sample server)
+	@CARGO="$(CARGO)" MASTER="$(MASTER)" bin/run.sh
+
+test: ## what CI runs: units, properties, real servers
+	@tests/run.sh
+
+test-long: ## all 24 servers, bigger and longer runs, fuzzing, sanitizers
+	@tests/run.sh --long
+
+soak: ## hours of writes, cuts and comparisons
+	@tests/run.sh --soak
+
+check: ## format, lints, documentation
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
+
+doc: ## the documentation, opened
+	$(CARGO) doc --workspace --no-deps --open
+
+bench: ## side by side with a real redis-server replica
+	@benches/run.sh
+
+fuzz: ## one minute each fuzz target (needs cargo-fuzz and a nightly toolchain)
+	@tests/fuzz/run.sh

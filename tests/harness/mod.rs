@@ -1,0 +1,42 @@
+//! What the end-to-end tests stand on: real servers, nearside itself, a client that keeps the exact bytes.
+//!
+//! Owns processes and ports, and ends what it started. Never waits for time to pass: it waits for events.
+
+pub mod client; // a blocking RESP client
+pub mod process; // real masters and nearside, on free ports, in temp folders
+pub mod random; // seeded choices
+pub mod walk; // two servers, compared key by key
+pub mod workload; // seeded random writes over all types
+
+pub use client::{Client, Frame};
+pub use process::{Master, Node};
+pub use random::Random;
+
+use std::time::{Duration, Instant};
+
+/// How long an event may take before the test says that it never came; far above what any of them needs.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Asks again until `probe` answers; panics, naming `what`, after [`PATIENCE`].
+#[allow(clippy::disallowed_methods)] // a test's patience is real time
+pub fn wait_for<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
+    let since = Instant::now();
+    loop {
+        if let Some(found) = probe() {
+            return found;
+        }
+        assert!(since.elapsed() < PATIENCE, "never came: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// The master of this name, started, or a return from the test where it is not to be had (a failure in CI).
+#[macro_export]
+macro_rules! master_or_skip {
+    ($name:expr $(, $arg:expr)* $(,)?) => {
+        match $crate::harness::Master::start($name, &[$($arg),*]) {
+            Some(master) => master,
+            None => return,
+        }
+    };
+}

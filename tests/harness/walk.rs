@@ -1,0 +1,239 @@
+//! Two servers compared key by key, by reads that any client can send.
+//!
+//! Finds what `DEBUG DIGEST` does not see: deadlines and their values, encodings, stream groups and pending
+//! entries, function libraries. Never writes.
+
+use std::collections::BTreeSet;
+
+use super::client::shown;
+use super::{Client, Frame};
+
+/// What to compare beside values.
+#[derive(Clone, Copy, Debug)]
+pub struct Depth {
+    /// OBJECT ENCODING: only where the master names encodings as 7.2 and later do.
+    pub encodings: bool,
+    /// HPEXPIRETIME: where the master knows deadlines of fields.
+    pub field_deadlines: bool,
+    /// PEXPIRETIME: from 7.0 on; before, PTTL within a tolerance.
+    pub absolute_deadlines: bool,
+    /// FUNCTION LIST: from 7.0 on.
+    pub functions: bool,
+    /// XINFO STREAM FULL: from 6.0 on.
+    pub streams: bool,
+}
+
+impl Depth {
+    /// All that this version of a master can be asked.
+    pub fn of(version: (u32, u32), valkey: bool) -> Depth {
+        let since = |redis, from_valkey| version >= if valkey { from_valkey } else { redis };
+        Depth {
+            encodings: since((7, 2), (0, 0)),
+            field_deadlines: since((7, 4), (9, 0)),
+            absolute_deadlines: since((7, 0), (0, 0)),
+            functions: since((7, 0), (0, 0)),
+            streams: since((6, 0), (0, 0)),
+        }
+    }
+}
+
+/// Every difference, in words; empty when there is none. Stops at 20.
+pub fn differences(ours: &mut Client, theirs: &mut Client, databases: u32, depth: Depth) -> Vec<String> {
+    let mut found = Vec::new();
+    for db in 0..databases {
+        for client in [&mut *ours, &mut *theirs] {
+            client.line(&format!("SELECT {db}"));
+        }
+        let keys_here = keys(ours);
+        let keys_there = keys(theirs);
+        for key in keys_here.symmetric_difference(&keys_there) {
+            let place = if keys_here.contains(key) { "only here" } else { "only at the master" };
+            found.push(format!("db{db}: {} is {place}", key.escape_ascii()));
+        }
+        for key in keys_here.intersection(&keys_there) {
+            compare_key(ours, theirs, db, key, depth, &mut found);
+            if found.len() > 20 {
+                found.push("…".into());
+                return found;
+            }
+        }
+    }
+    if depth.functions {
+        let (mut a, mut b) = (
+            libraries(&ours.ask(&["FUNCTION", "LIST", "WITHCODE"])),
+            libraries(&theirs.ask(&["FUNCTION", "LIST", "WITHCODE"])),
+        );
+        a.sort();
+        b.sort();
+        if a != b {
+            found.push(format!("FUNCTION LIST: {a:?} here, {b:?} at the master"));
+        }
+    }
+    found
+}
+
+/// All keys of the selected database, by SCAN.
+pub fn keys(client: &mut Client) -> BTreeSet<Vec<u8>> {
+    let mut all = BTreeSet::new();
+    let mut cursor = b"0".to_vec();
+    loop {
+        let reply = client.ask(&[b"SCAN".as_slice(), &cursor, b"COUNT", b"1000"]);
+        let parts = reply.items();
+        all.extend(parts[1].items().iter().map(|key| key.bytes().to_vec()));
+        cursor = parts[0].bytes().to_vec();
+        if cursor == b"0" {
+            return all;
+        }
+    }
+}
+
+fn compare_key(
+    ours: &mut Client,
+    theirs: &mut Client,
+    db: u32,
+    key: &[u8],
+    depth: Depth,
+    found: &mut Vec<String>,
+) {
+    let mut same = |words: &[&[u8]], order: Order| {
+        let (mut here, mut there) = (ours.ask(words), theirs.ask(words));
+        order.apply(&mut here);
+        order.apply(&mut there);
+        let equal = here == there;
+        if !equal {
+            found.push(format!(
+                "db{db}: {}: {} here, {} at the master",
+                shown(words),
+                brief(&here),
+                brief(&there)
+            ));
+        }
+        equal.then_some(there)
+    };
+    let Some(kind) = same(&[b"TYPE", key], Order::Kept) else { return };
+    if depth.absolute_deadlines {
+        same(&[b"PEXPIRETIME", key], Order::Kept);
+    } else {
+        let (here, there) = (ours.ask(&[b"PTTL", key]).int(), theirs.ask(&[b"PTTL", key]).int());
+        // relative deadlines count from when the bytes came: a second is more than the loopback needs
+        if here.signum() != there.signum() || (here - there).abs() > 1500 {
+            found.push(format!("db{db}: PTTL {}: {here} here, {there} at the master", key.escape_ascii()));
+        }
+    }
+    let mut same = |words: &[&[u8]], order: Order| {
+        let (mut here, mut there) = (ours.ask(words), theirs.ask(words));
+        order.apply(&mut here);
+        order.apply(&mut there);
+        if here != there {
+            found.push(format!(
+                "db{db}: {}: {} here, {} at the master",
+                shown(words),
+                brief(&here),
+                brief(&there)
+            ));
+        }
+        there
+    };
+    if depth.encodings {
+        same(&[b"OBJECT", b"ENCODING", key], Order::Kept);
+    }
+    match kind.text().as_str() {
+        "string" => drop(same(&[b"GET", key], Order::Kept)),
+        "list" => drop(same(&[b"LRANGE", key, b"0", b"-1"], Order::Kept)),
+        "set" => drop(same(&[b"SMEMBERS", key], Order::Members)),
+        "zset" => drop(same(&[b"ZRANGE", key, b"0", b"-1", b"WITHSCORES"], Order::Scores)),
+        "hash" => {
+            let all = same(&[b"HGETALL", key], Order::Pairs);
+            if depth.field_deadlines {
+                let fields: Vec<&[u8]> = all.items().chunks(2).map(|pair| pair[0].bytes()).collect();
+                for some in fields.chunks(500) {
+                    let count = some.len().to_string();
+                    let mut words = vec![b"HPEXPIRETIME".as_slice(), key, b"FIELDS", count.as_bytes()];
+                    words.extend_from_slice(some);
+                    same(&words, Order::Kept);
+                }
+            }
+        }
+        "stream" => {
+            same(&[b"XRANGE", key, b"-", b"+"], Order::Kept);
+            if depth.streams {
+                same(&[b"XINFO", b"STREAM", key, b"FULL", b"COUNT", b"0"], Order::StreamInfo);
+            }
+        }
+        other => found.push(format!("db{db}: {} is a {other}: how is it compared?", key.escape_ascii())),
+    }
+}
+
+/// What of a reply has no meaning, and is made equal before comparing.
+#[derive(Clone, Copy)]
+enum Order {
+    Kept,
+    Members,
+    Pairs,
+    /// Scores as numbers: their text differs between versions.
+    Scores,
+    /// The shape of a radix tree is not part of the data; times of sight are each server's own.
+    StreamInfo,
+}
+
+impl Order {
+    fn apply(self, frame: &mut Frame) {
+        match (self, frame) {
+            (Order::Members, Frame::Array(items)) => items.sort_by(|a, b| a.bytes().cmp(b.bytes())),
+            (Order::Pairs, Frame::Array(items)) => {
+                let mut pairs: Vec<(Frame, Frame)> =
+                    items.chunks(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect();
+                pairs.sort_by(|a, b| a.0.bytes().cmp(b.0.bytes()));
+                *items = pairs.into_iter().flat_map(|(a, b)| [a, b]).collect();
+            }
+            (Order::Scores, Frame::Array(items)) => {
+                for score in items.iter_mut().skip(1).step_by(2) {
+                    let number: f64 = score.text().parse().expect("a score");
+                    *score = Frame::Double(format!("{number:?}"));
+                }
+            }
+            (Order::StreamInfo, frame) => without_times(frame),
+            _ => {}
+        }
+    }
+}
+
+fn without_times(frame: &mut Frame) {
+    let Frame::Array(items) = frame else { return };
+    let mut at = 0;
+    while at < items.len() {
+        if let Frame::Bulk(name) = &items[at] {
+            if matches!(name.as_slice(), b"radix-tree-nodes" | b"seen-time" | b"active-time")
+                && at + 1 < items.len()
+            {
+                items[at + 1] = Frame::Null;
+                at += 2;
+                continue;
+            }
+        }
+        without_times(&mut items[at]);
+        at += 1;
+    }
+}
+
+/// Name, engine and code of each library; the functions inside are Lua's to tell.
+fn libraries(reply: &Frame) -> Vec<Vec<String>> {
+    let wanted = |field: &Frame| matches!(field.text().as_str(), "library_name" | "engine" | "library_code");
+    reply
+        .items()
+        .iter()
+        .map(|library| {
+            let fields = library.items();
+            fields.chunks(2).filter(|pair| wanted(&pair[0])).map(|pair| pair[1].text()).collect()
+        })
+        .collect()
+}
+
+fn brief(frame: &Frame) -> String {
+    let text = format!("{frame:?}");
+    if text.len() > 400 {
+        format!("{}… ({} characters)", text.chars().take(400).collect::<String>(), text.len())
+    } else {
+        text
+    }
+}

@@ -1,0 +1,9 @@
+//! The end-to-end tests: nearside beside real servers.
+//!
+//! `make test` gets the servers and runs these; `tests/README.md` says how to run one.
+
+#[macro_use]
+mod harness;
+
+mod cases; // transcripts, run against a real server and against us
+mod equality; // a workload on a real master, then digest and walk: nothing may differ
