@@ -6,4 +6,31 @@ pub struct Hash;
 
 /// The same, looked at where it is stored.
 #[derive(Clone, Copy, Debug)]
-pub struct HashRef<'a>(&'a ());
+pub struct HashRef<'a>(#[allow(dead_code)] &'a ());
+
+// What the frame (value/mod.rs, value/stored.rs) asks of every kind; the real type replaces this file.
+impl Hash {
+    /// Read access.
+    pub fn view(&self) -> HashRef<'_> {
+        HashRef(&())
+    }
+}
+#[allow(clippy::len_without_is_empty)]
+impl HashRef<'_> {
+    /// How many elements.
+    pub fn len(&self) -> usize {
+        0
+    }
+    /// Allocations behind the entry, bytes.
+    pub fn heap_bytes(&self) -> usize {
+        0
+    }
+    /// `OBJECT ENCODING`'s answer.
+    pub fn encoding(&self) -> &'static str {
+        "listpack"
+    }
+    /// Whether both hold the same.
+    pub fn same(&self, _other: HashRef<'_>) -> bool {
+        true
+    }
+}

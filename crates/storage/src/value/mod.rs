@@ -15,12 +15,16 @@ pub mod sorted_set;
 pub mod stream;
 pub mod text;
 
+mod stored;
+
 pub use array::Array;
 pub use hash::{Hash, HashRef};
 pub use list::{List, ListRef};
 pub use module::ModuleValue;
 pub use set::{Set, SetRef};
 pub use sorted_set::{SortedSet, SortedSetRef};
+pub use stored::InValue;
+pub(crate) use stored::{Big, BigRef, Form, Payload, PayloadRef, int_from_bytes, int_to_bytes};
 pub use stream::Stream;
 pub use text::{Text, TextRef};
 
@@ -43,6 +47,22 @@ pub enum Kind {
     Array,
     /// A module's value, kept as opaque bytes.
     Module,
+}
+
+impl Kind {
+    /// TYPE's word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::String => "string",
+            Kind::List => "list",
+            Kind::Set => "set",
+            Kind::SortedSet => "zset",
+            Kind::Hash => "hash",
+            Kind::Stream => "stream",
+            Kind::Array => "array",
+            Kind::Module => "module",
+        }
+    }
 }
 
 /// The key holds a value of another kind: WRONGTYPE to a client.
@@ -92,6 +112,95 @@ pub enum ValueRef<'a> {
     Module(&'a ModuleValue),
 }
 
+impl Value {
+    /// Read access.
+    pub fn view(&self) -> ValueRef<'_> {
+        match self {
+            Value::String(text) => ValueRef::String(text.view()),
+            Value::List(list) => ValueRef::List(list.view()),
+            Value::Set(set) => ValueRef::Set(set.view()),
+            Value::SortedSet(set) => ValueRef::SortedSet(set.view()),
+            Value::Hash(hash) => ValueRef::Hash(hash.view()),
+            Value::Stream(stream) => ValueRef::Stream(stream),
+            Value::Array(array) => ValueRef::Array(array),
+            Value::Module(module) => ValueRef::Module(module),
+        }
+    }
+}
+
+impl ValueRef<'_> {
+    /// TYPE's answer.
+    pub fn kind(&self) -> Kind {
+        match self {
+            ValueRef::String(_) => Kind::String,
+            ValueRef::List(_) => Kind::List,
+            ValueRef::Set(_) => Kind::Set,
+            ValueRef::SortedSet(_) => Kind::SortedSet,
+            ValueRef::Hash(_) => Kind::Hash,
+            ValueRef::Stream(_) => Kind::Stream,
+            ValueRef::Array(_) => Kind::Array,
+            ValueRef::Module(_) => Kind::Module,
+        }
+    }
+
+    /// `OBJECT ENCODING`'s answer.
+    pub fn encoding(&self) -> &'static str {
+        match self {
+            ValueRef::String(text) => text.encoding(),
+            ValueRef::List(list) => list.encoding(),
+            ValueRef::Set(set) => set.encoding(),
+            ValueRef::SortedSet(set) => set.encoding(),
+            ValueRef::Hash(hash) => hash.encoding(),
+            ValueRef::Stream(stream) => stream.encoding(),
+            ValueRef::Array(array) => array.encoding(),
+            ValueRef::Module(_) => "raw",
+        }
+    }
+
+    /// How many elements a collection has; 1 for a string or a module's value. What freeing it costs, roughly.
+    pub fn elements(&self) -> usize {
+        match self {
+            ValueRef::String(_) | ValueRef::Module(_) => 1,
+            ValueRef::List(list) => list.len(),
+            ValueRef::Set(set) => set.len(),
+            ValueRef::SortedSet(set) => set.len(),
+            ValueRef::Hash(hash) => hash.len(),
+            ValueRef::Stream(stream) => stream.len(),
+            ValueRef::Array(array) => array.len(),
+        }
+    }
+
+    /// Bytes of the allocations behind the entry: 0 when everything is in the entry itself.
+    pub fn heap_bytes(&self) -> usize {
+        match self {
+            ValueRef::String(text) => text.heap_bytes(),
+            ValueRef::List(list) => list.heap_bytes(),
+            ValueRef::Set(set) => set.heap_bytes(),
+            ValueRef::SortedSet(set) => set.heap_bytes(),
+            ValueRef::Hash(hash) => hash.heap_bytes(),
+            ValueRef::Stream(stream) => stream.heap_bytes(),
+            ValueRef::Array(array) => array.heap_bytes(),
+            ValueRef::Module(module) => module.heap_bytes(),
+        }
+    }
+
+    /// Whether both hold the same: type, every element (in any order where order means nothing), deadlines of
+    /// fields, a stream's bookkeeping. The encoding does not count, but for what a client sees of a string.
+    pub fn same(&self, other: ValueRef<'_>) -> bool {
+        match (self, other) {
+            (ValueRef::String(mine), ValueRef::String(other)) => mine.same(other),
+            (ValueRef::List(mine), ValueRef::List(other)) => mine.same(other),
+            (ValueRef::Set(mine), ValueRef::Set(other)) => mine.same(other),
+            (ValueRef::SortedSet(mine), ValueRef::SortedSet(other)) => mine.same(other),
+            (ValueRef::Hash(mine), ValueRef::Hash(other)) => mine.same(other),
+            (ValueRef::Stream(mine), ValueRef::Stream(other)) => mine.same(other),
+            (ValueRef::Array(mine), ValueRef::Array(other)) => mine.same(other),
+            (ValueRef::Module(mine), ValueRef::Module(other)) => *mine == other,
+            _ => false,
+        }
+    }
+}
+
 /// From which size on a value leaves its packed form; Redis' names and defaults (8.10's).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -138,7 +247,7 @@ impl Default for Limits {
 }
 
 /// A type that is one kind of [`Value`]: lets a slot be edited as the type its command wants.
-pub trait ValueKind: Sized + Into<Value> {
+pub trait ValueKind: Sized + Into<Value> + InValue {
     /// Its kind.
     const KIND: Kind;
     /// Takes itself out of `value`; gives `value` back when it is another kind.

@@ -1,0 +1,277 @@
+//! How each kind of value lies in an entry: the one place where a [`Value`] and an entry's bytes meet.
+//!
+//! An entry holds a *form* (one byte: kind and encoding) and a payload, which is either bytes in the entry
+//! itself (packed values) or one pointer to a box (big values). Nothing here is unsafe: [`crate::entry`] turns
+//! a [`Big`] into that pointer and back.
+//!
+//! To give a kind its packed forms: add the [`Form`]s (below, they are already there), and change its arms in
+//! `Value::into_parts`, `Value::from_parts` and `ValueRef::of`. To change what is behind a pointer: change the
+//! type alias of the box (`BigHash` …) here.
+
+use bytes::Bytes;
+
+use super::{Array, Hash, Kind, List, ModuleValue, Set, SortedSet, Stream, Text, TextRef, Value, ValueRef};
+
+// What stands behind the pointer of a big value.
+pub(crate) type BigList = List;
+pub(crate) type BigSet = Set;
+pub(crate) type BigSortedSet = SortedSet;
+pub(crate) type BigHash = Hash;
+
+/// What an entry's first bytes say of its value: the kind, and the shape of the payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Form {
+    TextInt,
+    TextShort,
+    TextRaw,
+    ListPacked,
+    SetInts,
+    SetPacked,
+    SortedSetPacked,
+    HashPacked,
+    HashPackedTtl,
+    // From here on the payload is one pointer.
+    TextLong,
+    ListBig,
+    SetBig,
+    SortedSetBig,
+    HashBig,
+    Stream,
+    Array,
+    Module,
+}
+
+impl Form {
+    const ALL: [Form; 17] = [
+        Form::TextInt,
+        Form::TextShort,
+        Form::TextRaw,
+        Form::ListPacked,
+        Form::SetInts,
+        Form::SetPacked,
+        Form::SortedSetPacked,
+        Form::HashPacked,
+        Form::HashPackedTtl,
+        Form::TextLong,
+        Form::ListBig,
+        Form::SetBig,
+        Form::SortedSetBig,
+        Form::HashBig,
+        Form::Stream,
+        Form::Array,
+        Form::Module,
+    ];
+
+    /// The form whose byte this is; only bytes of forms are ever written.
+    pub(crate) fn from_byte(byte: u8) -> Form {
+        *Form::ALL.get(usize::from(byte)).expect("an entry's form byte is written from a Form")
+    }
+
+    /// Whether the payload is a pointer to a box.
+    pub(crate) fn is_big(self) -> bool {
+        self as u8 >= Form::TextLong as u8
+    }
+
+    pub(crate) fn kind(self) -> Kind {
+        match self {
+            Form::TextInt | Form::TextShort | Form::TextRaw | Form::TextLong => Kind::String,
+            Form::ListPacked | Form::ListBig => Kind::List,
+            Form::SetInts | Form::SetPacked | Form::SetBig => Kind::Set,
+            Form::SortedSetPacked | Form::SortedSetBig => Kind::SortedSet,
+            Form::HashPacked | Form::HashPackedTtl | Form::HashBig => Kind::Hash,
+            Form::Stream => Kind::Stream,
+            Form::Array => Kind::Array,
+            Form::Module => Kind::Module,
+        }
+    }
+}
+
+/// A value on its way into or out of an entry.
+#[derive(Debug)]
+pub(crate) enum Payload {
+    /// Becomes the decimal form's number, in the fewest bytes.
+    Int(i64),
+    Inline(Vec<u8>),
+    Big(Big),
+}
+
+/// A payload looked at inside an entry.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum PayloadRef<'a> {
+    Inline(&'a [u8]),
+    Big(BigRef<'a>),
+}
+
+/// Everything that can stand behind an entry's pointer.
+#[derive(Debug)]
+pub(crate) enum Big {
+    Text(Box<Bytes>),
+    List(Box<BigList>),
+    Set(Box<BigSet>),
+    SortedSet(Box<BigSortedSet>),
+    Hash(Box<BigHash>),
+    Stream(Box<Stream>),
+    Array(Box<Array>),
+    Module(Box<ModuleValue>),
+}
+
+/// The same, looked at where it is stored.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum BigRef<'a> {
+    Text(&'a Bytes),
+    List(&'a BigList),
+    Set(&'a BigSet),
+    SortedSet(&'a BigSortedSet),
+    Hash(&'a BigHash),
+    Stream(&'a Stream),
+    Array(&'a Array),
+    Module(&'a ModuleValue),
+}
+
+impl Big {
+    pub(crate) fn form(&self) -> Form {
+        match self {
+            Big::Text(_) => Form::TextLong,
+            Big::List(_) => Form::ListBig,
+            Big::Set(_) => Form::SetBig,
+            Big::SortedSet(_) => Form::SortedSetBig,
+            Big::Hash(_) => Form::HashBig,
+            Big::Stream(_) => Form::Stream,
+            Big::Array(_) => Form::Array,
+            Big::Module(_) => Form::Module,
+        }
+    }
+}
+
+const MATCHES: &str = "an entry's form and payload are written together";
+
+impl Value {
+    /// Takes the value apart into what an entry stores.
+    pub(crate) fn into_parts(self) -> (Form, Payload) {
+        let big = |big: Big| (big.form(), Payload::Big(big));
+        match self {
+            Value::String(Text::Int(number)) => (Form::TextInt, Payload::Int(number)),
+            Value::String(Text::Short(bytes)) => (Form::TextShort, Payload::Inline(bytes)),
+            Value::String(Text::Raw(bytes)) => (Form::TextRaw, Payload::Inline(bytes)),
+            Value::String(Text::Long(bytes)) => big(Big::Text(Box::new(bytes))),
+            Value::List(list) => big(Big::List(Box::new(list))),
+            Value::Set(set) => big(Big::Set(Box::new(set))),
+            Value::SortedSet(set) => big(Big::SortedSet(Box::new(set))),
+            Value::Hash(hash) => big(Big::Hash(Box::new(hash))),
+            Value::Stream(stream) => big(Big::Stream(stream)),
+            Value::Array(array) => big(Big::Array(array)),
+            Value::Module(module) => big(Big::Module(module)),
+        }
+    }
+
+    /// Puts a value together from what an entry stored.
+    pub(crate) fn from_parts(form: Form, payload: Payload) -> Value {
+        match (form, payload) {
+            (Form::TextInt, Payload::Int(number)) => Value::String(Text::Int(number)),
+            (Form::TextShort, Payload::Inline(bytes)) => Value::String(Text::Short(bytes)),
+            (Form::TextRaw, Payload::Inline(bytes)) => Value::String(Text::Raw(bytes)),
+            (_, Payload::Big(big)) => match big {
+                Big::Text(bytes) => Value::String(Text::Long(*bytes)),
+                Big::List(list) => Value::List(*list),
+                Big::Set(set) => Value::Set(*set),
+                Big::SortedSet(set) => Value::SortedSet(*set),
+                Big::Hash(hash) => Value::Hash(*hash),
+                Big::Stream(stream) => Value::Stream(stream),
+                Big::Array(array) => Value::Array(array),
+                Big::Module(module) => Value::Module(module),
+            },
+            _ => unreachable!("{MATCHES}"),
+        }
+    }
+}
+
+impl<'a> ValueRef<'a> {
+    /// Looks at what an entry stores.
+    pub(crate) fn of(form: Form, payload: PayloadRef<'a>) -> ValueRef<'a> {
+        match (form, payload) {
+            (Form::TextInt, PayloadRef::Inline(bytes)) => ValueRef::String(TextRef::Int(int_from_bytes(bytes))),
+            (Form::TextShort, PayloadRef::Inline(bytes)) => ValueRef::String(TextRef::Short(bytes)),
+            (Form::TextRaw, PayloadRef::Inline(bytes)) => ValueRef::String(TextRef::Raw(bytes)),
+            (_, PayloadRef::Big(big)) => match big {
+                BigRef::Text(bytes) => ValueRef::String(TextRef::Long(bytes)),
+                BigRef::List(list) => ValueRef::List(list.view()),
+                BigRef::Set(set) => ValueRef::Set(set.view()),
+                BigRef::SortedSet(set) => ValueRef::SortedSet(set.view()),
+                BigRef::Hash(hash) => ValueRef::Hash(hash.view()),
+                BigRef::Stream(stream) => ValueRef::Stream(stream),
+                BigRef::Array(array) => ValueRef::Array(array),
+                BigRef::Module(module) => ValueRef::Module(module),
+            },
+            _ => unreachable!("{MATCHES}"),
+        }
+    }
+}
+
+/// The fewest little-endian bytes that hold `number`, and how many of them count.
+pub(crate) fn int_to_bytes(number: i64) -> ([u8; 8], usize) {
+    let used = if i8::try_from(number).is_ok() {
+        1
+    } else if i16::try_from(number).is_ok() {
+        2
+    } else if i32::try_from(number).is_ok() {
+        4
+    } else {
+        8
+    };
+    (number.to_le_bytes(), used)
+}
+
+/// The reverse of [`int_to_bytes`].
+pub(crate) fn int_from_bytes(bytes: &[u8]) -> i64 {
+    match *bytes {
+        [a] => i64::from(i8::from_le_bytes([a])),
+        [a, b] => i64::from(i16::from_le_bytes([a, b])),
+        [a, b, c, d] => i64::from(i32::from_le_bytes([a, b, c, d])),
+        [a, b, c, d, e, f, g, h] => i64::from_le_bytes([a, b, c, d, e, f, g, h]),
+        _ => unreachable!("{MATCHES}"),
+    }
+}
+
+/// A type that some [`Value`] holds: finds it there, so that it is edited where it is.
+pub trait InValue: Sized {
+    /// The part of `value` that is of this type; `None` when it is another kind.
+    fn of(value: &mut Value) -> Option<&mut Self>;
+}
+
+macro_rules! in_value {
+    ($($variant:ident($type:ty)),+ $(,)?) => {$(
+        impl InValue for $type {
+            fn of(value: &mut Value) -> Option<&mut Self> {
+                match value {
+                    Value::$variant(inner) => Some(inner),
+                    _ => None,
+                }
+            }
+        }
+    )+};
+}
+
+in_value! {
+    String(Text), List(List), Set(Set), SortedSet(SortedSet), Hash(Hash), Stream(Stream), Array(Array), Module(ModuleValue),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_comes_back_from_its_byte() {
+        for form in Form::ALL {
+            assert_eq!(Form::from_byte(form as u8), form);
+        }
+    }
+
+    #[test]
+    fn integers_come_back_from_their_fewest_bytes() {
+        for number in [0, 1, -1, 127, 128, -128, -129, 32767, 32768, i64::from(i32::MIN), i64::MAX, i64::MIN] {
+            let (bytes, used) = int_to_bytes(number);
+            assert_eq!(int_from_bytes(&bytes[..used]), number);
+        }
+    }
+}
