@@ -4,3 +4,4 @@
 //! metrics). Never takes a decision that could be made below.
 
 pub mod clock;
+pub mod upstream;
