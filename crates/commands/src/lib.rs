@@ -3,11 +3,28 @@
 //! The only way in, for the master's stream, clients, scripts and HTTP alike.
 //! Owns what a command means. Never knows sockets, offsets, or who is calling.
 
+pub mod spec;
+pub mod flags;
+pub mod table;
+pub mod resolve;
 pub mod context;
 pub mod error;
-pub mod spec;
-pub mod table;
+
+mod array;
+mod bitmap;
+mod function;
+mod generic;
+mod geo;
+mod hash;
+mod hyperloglog;
+mod list;
+mod set;
+mod sorted_set;
+mod stream;
+mod string;
 
 pub use context::{ReadContext, WriteContext};
 pub use error::CommandError;
+pub use resolve::{Unresolved, resolve};
 pub use spec::{Command, Flags, Group, KeyFlags, KeySpec, Run, ServerCommand};
+pub use table::find;

@@ -2,14 +2,17 @@
 //!
 //! Owns the shape of a row. Never holds a row (see [`crate::table`]).
 
-use bitflags::bitflags;
 use protocol::{Args, Reply};
 
 use crate::{CommandError, ReadContext, WriteContext};
 
+pub use crate::flags::{Categories, Flags, KeyFlags};
+
 /// One row: a command, or a subcommand (`name` is then `container|sub`, as Redis writes it).
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Command {
+    /// Its place in the table.
+    id: u16,
     /// Lower case.
     pub name: &'static str,
     /// How many words, name included (and the subcommand's); negative: at least that many.
@@ -32,6 +35,7 @@ impl Command {
     /// A row with no flags, no keys and no category of its own.
     pub const fn new(name: &'static str, arity: i16, group: Group, since: &'static str, run: Run) -> Self {
         Command {
+            id: 0,
             name,
             arity,
             flags: Flags::empty(),
@@ -41,6 +45,28 @@ impl Command {
             since,
             run,
         }
+    }
+    /// With its place in the table.
+    pub(crate) const fn numbered(mut self, id: u16) -> Self {
+        self.id = id;
+        self
+    }
+    /// Its place in [`crate::table::COMMANDS`], for counters by command.
+    pub const fn id(&self) -> u16 {
+        self.id
+    }
+    /// The container it belongs to, when it is a subcommand.
+    pub fn container(&self) -> Option<&'static str> {
+        self.name.split_once('|').map(|(container, _)| container)
+    }
+    /// Whether its first argument names a subcommand.
+    pub fn has_subcommands(&self) -> bool {
+        matches!(self.run, Run::Container | Run::Server(ServerCommand::Command))
+    }
+    /// Whether `words` words, name included, are as many as it takes.
+    pub fn takes(&self, words: usize) -> bool {
+        let wanted = usize::from(self.arity.unsigned_abs());
+        if self.arity < 0 { words >= wanted } else { words == wanted }
     }
     /// With these flags.
     pub const fn flags(mut self, flags: &[Flags]) -> Self {
@@ -143,78 +169,6 @@ pub enum ServerCommand {
     /// Every command of cluster mode, which is off.
     ClusterDisabled,
     ClusterHelp,
-}
-
-bitflags! {
-    /// Redis' command flags.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    #[allow(missing_docs)] // Redis' own words
-    pub struct Flags: u32 {
-        const WRITE = 1;
-        const READONLY = 1 << 1;
-        const DENYOOM = 1 << 2;
-        const ADMIN = 1 << 3;
-        const PUBSUB = 1 << 4;
-        const NOSCRIPT = 1 << 5;
-        const BLOCKING = 1 << 6;
-        const LOADING = 1 << 7;
-        const STALE = 1 << 8;
-        const SKIP_MONITOR = 1 << 9;
-        const SKIP_SLOWLOG = 1 << 10;
-        const ASKING = 1 << 11;
-        const FAST = 1 << 12;
-        const NO_AUTH = 1 << 13;
-        const MAY_REPLICATE = 1 << 14;
-        const NO_MANDATORY_KEYS = 1 << 15;
-        const NO_ASYNC_LOADING = 1 << 16;
-        const NO_MULTI = 1 << 17;
-        const ALLOW_BUSY = 1 << 18;
-        const MOVABLEKEYS = 1 << 19;
-        const SCRIPT_RUNNER = 1 << 20;
-    }
-
-    /// ACL categories that no flag implies (the data type's, mostly).
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    #[allow(missing_docs)] // Redis' own words
-    pub struct Categories: u32 {
-        const KEYSPACE = 1;
-        const SET = 1 << 1;
-        const SORTEDSET = 1 << 2;
-        const LIST = 1 << 3;
-        const HASH = 1 << 4;
-        const STRING = 1 << 5;
-        const BITMAP = 1 << 6;
-        const HYPERLOGLOG = 1 << 7;
-        const GEO = 1 << 8;
-        const STREAM = 1 << 9;
-        const CONNECTION = 1 << 10;
-        const TRANSACTION = 1 << 11;
-        const SCRIPTING = 1 << 12;
-        const DANGEROUS = 1 << 13;
-        const ARRAY = 1 << 14;
-        const PUBSUB = 1 << 15;
-        const ADMIN = 1 << 16;
-        const READ = 1 << 17;
-        const WRITE = 1 << 18;
-        const BLOCKING = 1 << 19;
-    }
-
-    /// What a command does to the keys of one specification.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    #[allow(missing_docs)] // Redis' own words
-    pub struct KeyFlags: u16 {
-        const RO = 1;
-        const RW = 1 << 1;
-        const OW = 1 << 2;
-        const RM = 1 << 3;
-        const ACCESS = 1 << 4;
-        const UPDATE = 1 << 5;
-        const INSERT = 1 << 6;
-        const DELETE = 1 << 7;
-        const NOT_KEY = 1 << 8;
-        const INCOMPLETE = 1 << 9;
-        const VARIABLE_FLAGS = 1 << 10;
-    }
 }
 
 /// Where some of a command's keys stand. Positions count the name as 0, as in Redis.

@@ -3,8 +3,193 @@
 //! Owns every row. Dispatch, COMMAND, ACL, READONLY refusals, key filters, metric labels and the README's list
 //! all follow from these rows; nothing else lists commands.
 
-mod cluster;
-mod connection;
+mod string;
+mod hash;
+mod list;
+mod set;
+mod sorted_set;
+mod stream;
+mod generic;
+mod bitmap;
+mod hyperloglog;
+mod geo;
+mod array;
+mod scripting;
 mod pubsub;
-mod server;
 mod transactions;
+mod connection;
+mod server;
+mod cluster;
+
+use crate::spec::{Command, Group, Run};
+
+/// The families; a row's place among all of them is its [`Command::id`].
+const FAMILIES: &[&[Command]] = &[
+    string::ROWS,
+    hash::ROWS,
+    list::ROWS,
+    set::ROWS,
+    sorted_set::ROWS,
+    stream::ROWS,
+    generic::ROWS,
+    bitmap::ROWS,
+    hyperloglog::ROWS,
+    geo::ROWS,
+    array::ROWS,
+    scripting::ROWS,
+    pubsub::ROWS,
+    transactions::ROWS,
+    connection::ROWS,
+    server::ROWS,
+    cluster::ROWS,
+];
+
+/// How many rows there are.
+pub const COUNT: usize = {
+    let mut count = 0;
+    let mut families = FAMILIES;
+    while let [rows, rest @ ..] = families {
+        count += rows.len();
+        families = rest;
+    }
+    count
+};
+
+/// All rows; subcommands too, under `container|sub`.
+pub static COMMANDS: &[Command; COUNT] = &ROWS;
+
+const ROWS: [Command; COUNT] = concatenate();
+
+#[allow(clippy::indexing_slicing, clippy::cast_possible_truncation)] // runs in the compiler, which checks
+const fn concatenate() -> [Command; COUNT] {
+    let mut all = [Command::new("", 0, Group::Generic, "", Run::Container); COUNT];
+    let mut next = 0;
+    let mut families = FAMILIES;
+    while let [rows, others @ ..] = families {
+        let mut rows = *rows;
+        while let [row, rest @ ..] = rows {
+            all[next] = row.numbered(next as u16);
+            next += 1;
+            rows = rest;
+        }
+        families = others;
+    }
+    all
+}
+
+/// Slots of the name table: at least twice the rows, so that a probe ends soon.
+const SLOTS: usize = (COUNT * 2).next_power_of_two();
+
+/// No row.
+const EMPTY: u16 = u16::MAX;
+
+/// Row numbers by the hash of their names, open addressing; made by the compiler.
+static BY_NAME: [u16; SLOTS] = index_names();
+
+#[allow(clippy::indexing_slicing, clippy::cast_possible_truncation)] // runs in the compiler, which checks
+const fn index_names() -> [u16; SLOTS] {
+    let mut slots = [EMPTY; SLOTS];
+    let mut row = 0;
+    while row < COUNT {
+        let mut slot = slot_of(ROWS[row].name.as_bytes());
+        while slots[slot] != EMPTY {
+            slot = (slot + 1) % SLOTS;
+        }
+        slots[slot] = row as u16;
+        row += 1;
+    }
+    slots
+}
+
+/// Where the search for a name begins, whatever its letters' case. Names of up to 8 bytes take two loads.
+#[allow(clippy::cast_possible_truncation)] // a slot is a few bits of the hash
+const fn slot_of(name: &[u8]) -> usize {
+    const LOWER: u64 = 0x2020_2020_2020_2020;
+    const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mut hash = name.len() as u64;
+    let mut rest = name;
+    while let Some((chunk, after)) = rest.split_first_chunk::<8>() {
+        hash = (hash ^ (u64::from_le_bytes(*chunk) | LOWER)).wrapping_mul(MIX);
+        hash ^= hash >> 29;
+        rest = after;
+    }
+    let tail = match (rest.first_chunk::<4>(), rest.last_chunk::<4>()) {
+        (Some(first), Some(last)) => {
+            u32::from_le_bytes(*first) as u64 | (u32::from_le_bytes(*last) as u64) << 32
+        }
+        _ => match rest {
+            [] => 0,
+            [a] => *a as u64,
+            [a, b] => *a as u64 | (*b as u64) << 8,
+            [a, b, c, ..] => *a as u64 | (*b as u64) << 8 | (*c as u64) << 16,
+        },
+    };
+    hash = (hash ^ (tail | LOWER)).wrapping_mul(MIX);
+    (hash >> 40) as usize % SLOTS
+}
+
+/// The row of this name, in any case; a subcommand's as `container|sub`.
+pub fn find(name: &[u8]) -> Option<&'static Command> {
+    let mut slot = slot_of(name);
+    loop {
+        // An empty slot ends the search: its number is no row's.
+        let command = COMMANDS.get(usize::from(*BY_NAME.get(slot)?))?;
+        if command.name.as_bytes().eq_ignore_ascii_case(name) {
+            return Some(command);
+        }
+        slot = (slot + 1) % SLOTS;
+    }
+}
+
+/// The longest name of a subcommand's row that is looked for.
+const FULL_NAME_BYTES_MAX: usize = 64;
+
+/// The row of a container's subcommand, both in any case.
+pub fn find_subcommand(container: &Command, name: &[u8]) -> Option<&'static Command> {
+    let mut full = [0; FULL_NAME_BYTES_MAX];
+    let head = container.name.len();
+    let len = head.checked_add(1)?.checked_add(name.len())?;
+    full.get_mut(..head)?.copy_from_slice(container.name.as_bytes());
+    *full.get_mut(head)? = b'|';
+    full.get_mut(head + 1..len)?.copy_from_slice(name);
+    find(full.get(..len)?)
+}
+
+/// The subcommands of a container, in the table's order.
+pub fn subcommands(container: &Command) -> impl Iterator<Item = &'static Command> {
+    let name = container.name;
+    COMMANDS.iter().filter(move |row| row.container() == Some(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_is_found_by_its_name_in_any_case() {
+        for (place, row) in COMMANDS.iter().enumerate() {
+            assert_eq!(usize::from(row.id()), place);
+            assert_eq!(find(row.name.as_bytes()).unwrap().id(), row.id(), "{} stands twice", row.name);
+            assert_eq!(find(row.name.to_uppercase().as_bytes()).unwrap().id(), row.id());
+            assert_eq!(row.name, row.name.to_lowercase());
+        }
+        for name in ["", "x", "gett", "get|", "nonexistent", "client|", "client|nothing"] {
+            assert!(find(name.as_bytes()).is_none(), "{name}");
+        }
+    }
+
+    #[test]
+    fn subcommands_belong_to_a_container() {
+        for row in COMMANDS {
+            let Some(container) = row.container() else { continue };
+            let container = find(container.as_bytes()).unwrap();
+            assert!(container.has_subcommands(), "{}", row.name);
+        }
+        let client = find(b"client").unwrap();
+        assert_eq!(find_subcommand(client, b"SETname").unwrap().name, "client|setname");
+        assert!(find_subcommand(client, &[b'x'; 500]).is_none());
+        for row in COMMANDS {
+            assert_eq!(subcommands(row).next().is_some(), row.has_subcommands(), "{}", row.name);
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Arrays (Redis 8.8): values by index.

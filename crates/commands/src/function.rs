@@ -1,0 +1,1 @@
+//! Function libraries; the functions inside come with the `scripting` crate.

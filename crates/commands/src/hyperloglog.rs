@@ -1,0 +1,1 @@
+//! Counting distinct elements in 12 KB, bit by bit as Redis does.

@@ -1,0 +1,135 @@
+//! From a request's words to its row: name, subcommand, arity, and Redis' words for what is wrong with them.
+//!
+//! Owns the three refusals that need no row's handler. Never asks whether the caller may run the command.
+
+use protocol::{Args, Reply};
+
+use crate::spec::Command;
+use crate::table;
+
+/// How much of what a client sent an error repeats.
+const REPEATED_BYTES_MAX: usize = 128;
+
+/// Why a request names nothing that can run.
+#[derive(Clone, Copy, Debug)]
+pub enum Unresolved {
+    /// No row of that name.
+    UnknownCommand,
+    /// The container has no such subcommand.
+    UnknownSubcommand,
+    /// The row takes another number of words.
+    WrongArity(&'static Command),
+}
+
+/// The row that these words name, and its arguments (without its name, and without the subcommand's).
+///
+/// # Errors
+/// [`Unresolved`], whose text is Redis'.
+pub fn resolve<'a>(words: &'a [&'a [u8]]) -> Result<(&'static Command, Args<'a>), Unresolved> {
+    let (name, mut rest) = words.split_first().ok_or(Unresolved::UnknownCommand)?;
+    let mut command =
+        table::find(name).filter(|row| row.container().is_none()).ok_or(Unresolved::UnknownCommand)?;
+    if command.has_subcommands()
+        && let Some((subcommand, after)) = rest.split_first()
+    {
+        command = table::find_subcommand(command, subcommand).ok_or(Unresolved::UnknownSubcommand)?;
+        rest = after;
+    }
+    if command.takes(words.len()) {
+        Ok((command, Args::new(rest)))
+    } else {
+        Err(Unresolved::WrongArity(command))
+    }
+}
+
+impl Unresolved {
+    /// The error line's text, which repeats some of the request's bytes.
+    pub fn text(self, words: &[&[u8]]) -> Vec<u8> {
+        let word = |index: usize| words.get(index).copied().unwrap_or_default();
+        let mut text = Vec::new();
+        match self {
+            Unresolved::UnknownCommand => {
+                text.extend_from_slice(b"ERR unknown command '");
+                text.extend_from_slice(printed(word(0), REPEATED_BYTES_MAX));
+                text.extend_from_slice(b"', with args beginning with: ");
+                let start = text.len();
+                for arg in words.iter().skip(1) {
+                    let Some(room) =
+                        REPEATED_BYTES_MAX.checked_sub(text.len() - start).filter(|room| *room > 0)
+                    else {
+                        break;
+                    };
+                    text.push(b'\'');
+                    text.extend_from_slice(printed(arg, room));
+                    text.extend_from_slice(b"' ");
+                }
+            }
+            Unresolved::UnknownSubcommand => {
+                text.extend_from_slice(b"ERR unknown subcommand '");
+                text.extend_from_slice(printed(word(1), REPEATED_BYTES_MAX));
+                text.extend_from_slice(b"'. Try ");
+                text.extend_from_slice(&printed(word(0), usize::MAX).to_ascii_uppercase());
+                text.extend_from_slice(b" HELP.");
+            }
+            Unresolved::WrongArity(command) => {
+                text.extend_from_slice(wrong_arity(command).as_bytes());
+            }
+        }
+        text
+    }
+
+    /// Answers with the error line.
+    pub fn answer(self, words: &[&[u8]], reply: &mut Reply) {
+        reply.error_bytes(&self.text(words));
+    }
+}
+
+/// Redis' words for a wrong number of arguments.
+pub fn wrong_arity(command: &Command) -> String {
+    format!("ERR wrong number of arguments for '{}' command", command.name)
+}
+
+/// What Redis' `%.*s` prints of a string: up to its first NUL, and not more than `most`.
+fn printed(word: &[u8], most: usize) -> &[u8] {
+    let end = word.iter().position(|byte| *byte == 0).unwrap_or(word.len()).min(most);
+    word.get(..end).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(words: &[&str]) -> String {
+        let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+        String::from_utf8(resolve(&words).unwrap_err().text(&words)).unwrap()
+    }
+
+    #[test]
+    fn refusals_in_redis_words() {
+        assert_eq!(text(&["Foo"]), "ERR unknown command 'Foo', with args beginning with: ");
+        assert_eq!(
+            text(&["foo", "bar baz", "q\0r"]),
+            "ERR unknown command 'foo', with args beginning with: 'bar baz' 'q' "
+        );
+        assert_eq!(text(&["client", "nope"]), "ERR unknown subcommand 'nope'. Try CLIENT HELP.");
+        assert_eq!(text(&["client"]), "ERR wrong number of arguments for 'client' command");
+        assert_eq!(text(&["CLIENT", "ID", "x"]), "ERR wrong number of arguments for 'client|id' command");
+        assert_eq!(text(&["client|id"]), "ERR unknown command 'client|id', with args beginning with: ");
+        let long = "x".repeat(200);
+        assert_eq!(
+            text(&[&long, &long, "y"]),
+            format!("ERR unknown command '{}', with args beginning with: '{}' ", &long[..128], &long[..128])
+        );
+    }
+
+    #[test]
+    fn arguments_exclude_the_subcommand() {
+        let words: &[&[u8]] = &[b"CLIENT", b"setname", b"me"];
+        let (command, args) = resolve(words).unwrap();
+        assert_eq!(command.name, "client|setname");
+        assert_eq!(args.as_slice(), [b"me"]);
+        let (command, args) = resolve(&[b"command"]).unwrap();
+        assert_eq!(command.name, "command");
+        assert!(args.is_empty());
+    }
+}

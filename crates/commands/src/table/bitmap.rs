@@ -1,0 +1,5 @@
+//! Bits of strings.
+
+use crate::spec::Command;
+
+pub(super) const ROWS: &[Command] = &[];

@@ -1,0 +1,5 @@
+//! Lists.
+
+use crate::spec::Command;
+
+pub(super) const ROWS: &[Command] = &[];

@@ -1,0 +1,5 @@
+//! Sorted sets.
+
+use crate::spec::Command;
+
+pub(super) const ROWS: &[Command] = &[];

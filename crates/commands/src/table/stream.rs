@@ -1,0 +1,5 @@
+//! Streams and their groups.
+
+use crate::spec::Command;
+
+pub(super) const ROWS: &[Command] = &[];

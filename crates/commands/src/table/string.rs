@@ -1,0 +1,5 @@
+//! Strings, and numbers in them.
+
+use crate::spec::Command;
+
+pub(super) const ROWS: &[Command] = &[];
