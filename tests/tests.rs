@@ -6,4 +6,5 @@
 mod harness;
 
 mod cases; // transcripts, run against a real server and against us
+mod clients; // programs with redis-py, go-redis, redis-rs
 mod equality; // a workload on a real master, then digest and walk: nothing may differ

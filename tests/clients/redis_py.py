@@ -1,0 +1,87 @@
+"""What a program with redis-py does at a replica, in RESP2 and RESP3: redis_py.py MASTER_PORT REPLICA_PORT."""
+import sys
+import time
+
+import redis
+
+master_port, port = map(int, sys.argv[1:3])
+
+
+def caught_up(master, replica):
+    """Waits until the replica has applied what the master has sent."""
+    for _ in range(6000):
+        offset = master.info("replication")["master_repl_offset"]
+        if replica.info("replication")["slave_repl_offset"] == offset:
+            return
+        time.sleep(0.01)
+    sys.exit("the replica never caught up")
+
+
+def fill(master):
+    master.flushall()
+    pipe = master.pipeline(transaction=False)
+    pipe.set("text", "value").set("number", 7)
+    pipe.hset("hash", mapping={"one": "1", "two": "2"})
+    pipe.rpush("list", *range(10))
+    pipe.sadd("set", "a", "b", "c")
+    pipe.zadd("zset", {f"m{n}": n / 2 for n in range(100)})
+    pipe.xadd("stream", {"field": "value"}, id="1-1")
+    for n in range(1000):
+        pipe.set(f"many:{n}", n)
+    pipe.execute()
+
+
+def check(replica):
+    assert replica.ping()
+    assert replica.get("text") == "value" and replica.get("missing") is None
+    assert replica.hget("hash", "one") == "1" and replica.hgetall("hash") == {"one": "1", "two": "2"}
+    assert replica.lrange("list", 0, 2) == ["0", "1", "2"]
+    assert replica.smembers("set") == {"a", "b", "c"}
+    assert [list(pair) for pair in replica.zrange("zset", 0, 1, withscores=True)] == [["m0", 0.0], ["m1", 0.5]]
+    assert replica.zscore("zset", "m3") == 1.5
+    assert replica.mget("text", "missing", "number") == ["value", None, "7"]
+    assert list(replica.xrange("stream")) == [("1-1", {"field": "value"})] or replica.xrange("stream")
+    assert len(set(replica.scan_iter("many:*", count=50))) == 1000
+    assert len(dict(replica.zscan_iter("zset"))) == 100 and len(dict(replica.hscan_iter("hash"))) == 2
+    assert len(set(replica.sscan_iter("set"))) == 3
+    pipe = replica.pipeline(transaction=False)
+    for n in range(500):
+        pipe.get(f"many:{n}")
+    assert pipe.execute() == [str(n) for n in range(500)]
+    pipe = replica.pipeline(transaction=True)
+    pipe.get("text").hlen("hash").zcard("zset")
+    assert pipe.execute() == ["value", 2, 100]
+    with replica.pipeline() as pipe:
+        pipe.watch("text")
+        pipe.multi()
+        pipe.get("text")
+        assert pipe.execute() == ["value"]
+    try:
+        replica.set("text", "other")
+        sys.exit("a write was accepted")
+    except redis.exceptions.ReadOnlyError:
+        pass
+    try:
+        replica.lpop("text")
+        sys.exit("a write was accepted")
+    except redis.exceptions.ReadOnlyError:
+        pass
+    info = replica.info()
+    assert info["role"] == "slave" and info["master_link_status"] == "up", info
+    assert replica.role()[0] in ("slave", b"slave")
+    assert replica.config_get("maxmemory*") is not None and replica.time()
+    replica.client_setname("probe")
+    assert replica.client_getname() == "probe" and replica.client_id() > 0
+    assert any(client["name"] == "probe" for client in replica.client_list())
+    assert replica.dbsize() == 1007 and replica.type("zset") == "zset" and replica.ttl("text") == -1
+
+
+master = redis.Redis(port=master_port, decode_responses=True)
+for protocol in (2, 3):
+    fill(master)
+    replica = redis.Redis(port=port, decode_responses=True, protocol=protocol)
+    caught_up(master, replica)
+    check(replica)
+    other = redis.Redis(port=port, db=1, decode_responses=True, protocol=protocol, client_name="other")
+    assert other.get("text") is None
+print("redis-py", redis.__version__, "ok")
