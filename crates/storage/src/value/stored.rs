@@ -10,10 +10,14 @@
 
 use bytes::Bytes;
 
-use super::{Array, Hash, Kind, List, ModuleValue, Set, SortedSet, Stream, Text, TextRef, Value, ValueRef};
+use crate::packed::{Listpack, ListpackRef};
+
+use super::{
+    Array, Hash, Kind, List, ListRef, ModuleValue, Set, SortedSet, Stream, Text, TextRef, Value, ValueRef,
+};
 
 // What stands behind the pointer of a big value.
-pub(crate) type BigList = List;
+pub(crate) type BigList = super::list::Quicklist;
 pub(crate) type BigSet = Set;
 pub(crate) type BigSortedSet = SortedSet;
 pub(crate) type BigHash = Hash;
@@ -155,7 +159,8 @@ impl Value {
             Value::String(Text::Short(bytes)) => (Form::TextShort, Payload::Inline(bytes)),
             Value::String(Text::Raw(bytes)) => (Form::TextRaw, Payload::Inline(bytes)),
             Value::String(Text::Long(bytes)) => big(Big::Text(Box::new(bytes))),
-            Value::List(list) => big(Big::List(Box::new(list))),
+            Value::List(List::Packed(pack)) => (Form::ListPacked, Payload::Inline(pack.into_bytes())),
+            Value::List(List::Big(list)) => big(Big::List(list)),
             Value::Set(set) => big(Big::Set(Box::new(set))),
             Value::SortedSet(set) => big(Big::SortedSet(Box::new(set))),
             Value::Hash(hash) => big(Big::Hash(Box::new(hash))),
@@ -171,9 +176,12 @@ impl Value {
             (Form::TextInt, Payload::Int(number)) => Value::String(Text::Int(number)),
             (Form::TextShort, Payload::Inline(bytes)) => Value::String(Text::Short(bytes)),
             (Form::TextRaw, Payload::Inline(bytes)) => Value::String(Text::Raw(bytes)),
+            (Form::ListPacked, Payload::Inline(bytes)) => {
+                Value::List(List::Packed(Listpack::from_trusted(bytes)))
+            }
             (_, Payload::Big(big)) => match big {
                 Big::Text(bytes) => Value::String(Text::Long(*bytes)),
-                Big::List(list) => Value::List(*list),
+                Big::List(list) => Value::List(List::Big(list)),
                 Big::Set(set) => Value::Set(*set),
                 Big::SortedSet(set) => Value::SortedSet(*set),
                 Big::Hash(hash) => Value::Hash(*hash),
@@ -190,12 +198,17 @@ impl<'a> ValueRef<'a> {
     /// Looks at what an entry stores.
     pub(crate) fn of(form: Form, payload: PayloadRef<'a>) -> ValueRef<'a> {
         match (form, payload) {
-            (Form::TextInt, PayloadRef::Inline(bytes)) => ValueRef::String(TextRef::Int(int_from_bytes(bytes))),
+            (Form::TextInt, PayloadRef::Inline(bytes)) => {
+                ValueRef::String(TextRef::Int(int_from_bytes(bytes)))
+            }
             (Form::TextShort, PayloadRef::Inline(bytes)) => ValueRef::String(TextRef::Short(bytes)),
             (Form::TextRaw, PayloadRef::Inline(bytes)) => ValueRef::String(TextRef::Raw(bytes)),
+            (Form::ListPacked, PayloadRef::Inline(bytes)) => {
+                ValueRef::List(ListRef::Packed(ListpackRef::from_trusted(bytes)))
+            }
             (_, PayloadRef::Big(big)) => match big {
                 BigRef::Text(bytes) => ValueRef::String(TextRef::Long(bytes)),
-                BigRef::List(list) => ValueRef::List(list.view()),
+                BigRef::List(list) => ValueRef::List(ListRef::Big(list)),
                 BigRef::Set(set) => ValueRef::Set(set.view()),
                 BigRef::SortedSet(set) => ValueRef::SortedSet(set.view()),
                 BigRef::Hash(hash) => ValueRef::Hash(hash.view()),
@@ -269,7 +282,8 @@ mod tests {
 
     #[test]
     fn integers_come_back_from_their_fewest_bytes() {
-        for number in [0, 1, -1, 127, 128, -128, -129, 32767, 32768, i64::from(i32::MIN), i64::MAX, i64::MIN] {
+        for number in [0, 1, -1, 127, 128, -128, -129, 32767, 32768, i64::from(i32::MIN), i64::MAX, i64::MIN]
+        {
             let (bytes, used) = int_to_bytes(number);
             assert_eq!(int_from_bytes(&bytes[..used]), number);
         }
