@@ -7,8 +7,11 @@
 //! Owns the list of kinds and their encodings. Never knows where an entry lives.
 
 pub mod array;
+pub mod directory;
 pub mod hash;
+pub mod hasher;
 pub mod list;
+pub mod member;
 pub mod module;
 pub mod set;
 pub mod sorted_set;
