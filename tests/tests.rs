@@ -2,6 +2,8 @@
 //!
 //! `make test` gets the servers and runs these; `tests/README.md` says how to run one.
 
+#![allow(unreachable_pub)] // a test program has no outside to reach
+
 #[macro_use]
 mod harness;
 
