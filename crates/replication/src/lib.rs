@@ -18,10 +18,14 @@
 //! Owns the replication protocol, the load, and the applying of the stream.
 //! Never does IO, never asks what time it is, never starts a thread: `server::upstream` does.
 
+mod backoff;
 pub mod error;
-pub mod position;
+pub mod handshake;
 pub mod link;
+pub mod position;
+mod transfer;
 
 pub use error::{ErrorCode, LinkError};
+pub use handshake::Introduction;
+pub use link::{Action, Link, LinkConfig, LinkState, Remedy, Spooled, View};
 pub use position::{Position, ReplId};
-pub use link::LinkState;

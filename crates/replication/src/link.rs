@@ -1,6 +1,149 @@
 //! The link to the master, as a value.
+//!
+//! Every event (a connection made or lost, bytes, a moment, a data set loaded) takes the link and gives the next
+//! one with what is to be done, in order. Bytes are counted here and go to the spool uninterpreted; what they mean
+//! is found out behind it.
+//!
+//! Owns the state and everything that follows from it: what is sent, when a master counts as gone, when it is
+//! tried again. Never does IO, never waits, never asks what time it is.
 
 use std::fmt;
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use storage::DbIndex;
+
+use crate::backoff::Backoff;
+use crate::error::{ErrorCode, LinkError};
+use crate::handshake::{self, Answered, Handshake, Introduction};
+use crate::position::{Position, ReplId};
+use crate::transfer::Transfer;
+
+/// How often the master hears from us: an ACK while streaming, an empty line while loading.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
+/// The longest line we hold while waiting for its end; no answer of a master's handshake comes near it.
+const LINE_BYTES_MAX: usize = 16 * 1024;
+/// A stream that was followed this long was no accident: the next failure counts as the first.
+const STEADY: Duration = Duration::from_secs(10);
+
+/// What the driver is to do, in this order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Resolve the master's name and connect; then tell [`Link::connected`] or [`Link::closed`].
+    Connect,
+    /// Send these bytes.
+    Send(Vec<u8>),
+    /// Append this to the spool.
+    Spool(Spooled),
+    /// Log this and show it: why the link ended.
+    Report(LinkError),
+    /// Drop the connection. [`Link::closed`] need not be told.
+    Disconnect,
+}
+
+/// What goes into the spool. Ranges are of the input just given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Spooled {
+    /// A snapshot begins. It brings the data set to `target` (whose database the snapshot itself will name).
+    SnapshotBegin {
+        /// Where the new data set stands once it is whole.
+        target: Position,
+        /// Its length, where the master said it.
+        size: Option<u64>,
+    },
+    /// Bytes of the snapshot that had been held back.
+    Held(Vec<u8>),
+    /// Bytes of the snapshot.
+    Snapshot(Range<usize>),
+    /// The snapshot is whole; the stream follows.
+    SnapshotEnd,
+    /// The stream goes on from the applied position, under this name if it has changed.
+    Continue(Option<ReplId>),
+    /// Bytes of the stream.
+    Stream(Range<usize>),
+    /// The connection is gone. A snapshot without its end and a request without its end are void.
+    Cut,
+}
+
+/// What the driver knows and the link does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct View {
+    /// The position applied, when it is of a history that a master may know.
+    pub applied: Option<Position>,
+    /// Nothing that was received is still to be loaded or applied.
+    pub drained: bool,
+    /// The socket is read from; `false` while the spool is full, when silence is our own fault.
+    pub reading: bool,
+}
+
+/// What a failure behind the spool means for the link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// Try again from where the data set stands.
+    Retry,
+    /// Ask for everything.
+    FullSync,
+    /// Stay away until told otherwise.
+    Stop,
+}
+
+/// What the link is made with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkConfig {
+    /// What we say about ourselves.
+    pub introduction: Introduction,
+    /// A master silent for this long is gone (`repl-timeout`).
+    pub timeout: Duration,
+    /// Spreads the moments of new tries.
+    pub seed: u64,
+}
+
+/// A link to one master, from the first try on, over any number of connections.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    config: LinkConfig,
+    state: State,
+    backoff: Backoff,
+    /// When the master was heard last, or asked first.
+    heard: Instant,
+    /// When it last heard from us.
+    spoke: Instant,
+    /// The next PSYNC asks for everything, whatever position there is.
+    wants_all: bool,
+    /// Connections that brought a stream or a snapshot end with this remembered for the back-off.
+    streaming_since: Option<Instant>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum State {
+    Waiting {
+        until: Instant,
+    },
+    Connecting,
+    Handshake {
+        handshake: Handshake,
+        line: Vec<u8>,
+        resume: Option<Position>,
+    },
+    Announced {
+        target: Position,
+        line: Vec<u8>,
+    },
+    Snapshot {
+        target: Position,
+        transfer: Transfer,
+        received: u64,
+        size: Option<u64>,
+    },
+    /// `at` is the offset received.
+    Loading {
+        at: u64,
+    },
+    Streaming {
+        at: u64,
+    },
+    Stopped,
+}
 
 /// Where a link stands, in the words of INFO's `nearside_link_state`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -55,4 +198,355 @@ impl fmt::Display for LinkState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
+}
+
+/// How much of a snapshot has arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// Bytes here.
+    pub bytes: u64,
+    /// Bytes in all, where the master said it.
+    pub size: Option<u64>,
+}
+
+/// The next link, and what to do now.
+pub type Next = (Link, Vec<Action>);
+
+impl Link {
+    /// A link that connects at the first [`Link::tick`].
+    pub fn new(config: LinkConfig, now: Instant) -> Self {
+        let backoff = Backoff::new(config.seed);
+        Link {
+            config,
+            state: State::Waiting { until: now },
+            backoff,
+            heard: now,
+            spoke: now,
+            wants_all: false,
+            streaming_since: None,
+        }
+    }
+
+    /// Where it stands.
+    pub fn state(&self) -> LinkState {
+        match self.state {
+            State::Waiting { .. } => LinkState::WaitingRetry,
+            State::Connecting => LinkState::Connecting,
+            State::Handshake { .. } => LinkState::Handshake,
+            State::Announced { .. } => LinkState::WaitingRdb,
+            State::Snapshot { .. } => LinkState::Receiving,
+            State::Loading { .. } => LinkState::Loading,
+            State::Streaming { .. } => LinkState::Streaming,
+            State::Stopped => LinkState::Stopped,
+        }
+    }
+
+    /// The offset of the last byte of the stream received, while there is one.
+    pub fn received(&self) -> Option<u64> {
+        match self.state {
+            State::Loading { at } | State::Streaming { at } => Some(at),
+            _ => None,
+        }
+    }
+
+    /// How much of the snapshot has arrived, while one does.
+    pub fn snapshot(&self) -> Option<Received> {
+        match self.state {
+            State::Snapshot { received, size, .. } => Some(Received { bytes: received, size }),
+            _ => None,
+        }
+    }
+
+    /// When the master was heard last, while connected.
+    pub fn heard(&self) -> Option<Instant> {
+        match self.state {
+            State::Waiting { .. } | State::Connecting | State::Stopped => None,
+            _ => Some(self.heard),
+        }
+    }
+
+    /// When [`Link::tick`] has something to do next.
+    pub fn wakes(&self) -> Option<Instant> {
+        let silence = self.heard + self.config.timeout;
+        match self.state {
+            State::Stopped => None,
+            State::Waiting { until } => Some(until),
+            State::Connecting
+            | State::Handshake { .. }
+            | State::Announced { .. }
+            | State::Snapshot { .. } => Some(silence),
+            State::Loading { .. } | State::Streaming { .. } => Some(silence.min(self.spoke + SIGN_OF_LIFE)),
+        }
+    }
+
+    /// The connection stands. `resume` is where the data set is.
+    pub fn connected(mut self, resume: Option<Position>, now: Instant) -> Next {
+        if self.state != State::Connecting {
+            return (self, Vec::new());
+        }
+        self.heard = now;
+        let resume = resume.filter(|_| !self.wants_all);
+        let (handshake, first) = Handshake::begin(resume);
+        self.state = State::Handshake { handshake, line: Vec::new(), resume };
+        (self, vec![Action::Send(first)])
+    }
+
+    /// Bytes of the master.
+    pub fn receive(mut self, input: &[u8], now: Instant) -> Next {
+        self.heard = now;
+        let mut actions = Vec::new();
+        let mut from = 0;
+        while from < input.len() {
+            match self.take(input, from, now, &mut actions) {
+                Ok(next) => from = next,
+                Err(error) => {
+                    self.fail(error, now, &mut actions);
+                    break;
+                }
+            }
+        }
+        (self, actions)
+    }
+
+    /// The connection could not be made, or is gone, for this reason.
+    pub fn closed(mut self, reason: LinkError, now: Instant) -> Next {
+        let mut actions = Vec::new();
+        let reason = match &self.state {
+            State::Snapshot { received, size, .. } => LinkError::new(
+                ErrorCode::Truncated,
+                match size {
+                    Some(size) => format!("the snapshot ended after {received} of {size} bytes: {reason}"),
+                    None => format!("the snapshot ended without its mark after {received} bytes: {reason}"),
+                },
+            ),
+            State::Announced { .. } => {
+                LinkError::new(ErrorCode::Truncated, format!("the announced snapshot did not come: {reason}"))
+            }
+            _ => reason,
+        };
+        self.fail(reason, now, &mut actions);
+        (self, actions)
+    }
+
+    /// Time has passed, or what the driver knows has changed.
+    pub fn tick(mut self, view: View, now: Instant) -> Next {
+        let mut actions = Vec::new();
+        if !view.reading {
+            self.heard = now;
+        }
+        let silent = now.saturating_duration_since(self.heard) >= self.config.timeout;
+        let quiet = now.saturating_duration_since(self.spoke) >= SIGN_OF_LIFE;
+        match &self.state {
+            State::Stopped => {}
+            State::Waiting { until } => {
+                // What was received is applied first: the next connection asks for what follows it.
+                if *until <= now && view.drained {
+                    self.heard = now;
+                    self.state = State::Connecting;
+                    actions.push(Action::Connect);
+                }
+            }
+            _ if silent => {
+                let seconds = self.config.timeout.as_secs();
+                let error =
+                    LinkError::new(ErrorCode::Timeout, format!("no byte from the master for {seconds} s"));
+                self.fail(error, now, &mut actions);
+            }
+            State::Loading { .. } if quiet => {
+                // Without it the master hangs up after its own repl-timeout.
+                self.spoke = now;
+                actions.push(Action::Send(b"\n".to_vec()));
+            }
+            State::Streaming { .. } if quiet => {
+                if let Some(applied) = view.applied {
+                    actions.push(self.ack(applied.offset, now));
+                }
+            }
+            _ => {}
+        }
+        (self, actions)
+    }
+
+    /// The snapshot is loaded and swapped in; this offset is applied.
+    pub fn loaded(mut self, applied: u64, now: Instant) -> Next {
+        self.wants_all = false;
+        let mut actions = Vec::new();
+        if let State::Loading { at } = self.state {
+            self.state = State::Streaming { at };
+            self.streaming_since = Some(now);
+            actions.push(self.ack(applied, now));
+        }
+        (self, actions)
+    }
+
+    /// The master asked what is applied (REPLCONF GETACK), and the request for it is applied too.
+    pub fn asked_for_ack(mut self, applied: u64, now: Instant) -> Next {
+        let mut actions = Vec::new();
+        if matches!(self.state, State::Streaming { .. }) {
+            actions.push(self.ack(applied, now));
+        }
+        (self, actions)
+    }
+
+    /// What was received could not be loaded or applied.
+    pub fn failed(mut self, error: LinkError, remedy: Remedy, now: Instant) -> Next {
+        let mut actions = Vec::new();
+        self.fail(error, now, &mut actions);
+        match remedy {
+            Remedy::Retry => {}
+            Remedy::FullSync => self.wants_all = true,
+            Remedy::Stop => self.state = State::Stopped,
+        }
+        (self, actions)
+    }
+
+    /// Takes what can be taken at once from `from` on; gives where the rest begins.
+    fn take(
+        &mut self,
+        input: &[u8],
+        from: usize,
+        now: Instant,
+        actions: &mut Vec<Action>,
+    ) -> Result<usize, LinkError> {
+        let rest = input.get(from..).unwrap_or_default();
+        match &mut self.state {
+            State::Waiting { .. } | State::Connecting | State::Stopped => Ok(input.len()),
+            State::Handshake { handshake, line, resume } => {
+                let Some(used) = take_line(line, rest)? else { return Ok(input.len()) };
+                let answered = handshake.answer(line, &self.config.introduction)?;
+                line.clear();
+                match answered {
+                    Answered::Waiting => {}
+                    Answered::Ask(bytes) => actions.push(Action::Send(bytes)),
+                    Answered::Full { replid, offset } => {
+                        let target = Position { replid, offset, db: DbIndex(0) };
+                        self.state = State::Announced { target, line: Vec::new() };
+                    }
+                    Answered::Continue { replid } => {
+                        let at = resume.map_or(0, |position| position.offset);
+                        self.state = State::Streaming { at };
+                        self.streaming_since = Some(now);
+                        actions.push(Action::Spool(Spooled::Continue(replid)));
+                        actions.push(self.ack(at, now));
+                    }
+                }
+                Ok(from + used)
+            }
+            State::Announced { target, line } => {
+                let Some(used) = take_line(line, rest)? else { return Ok(input.len()) };
+                if line.is_empty() {
+                    return Ok(from + used);
+                }
+                let Some(transfer) = Transfer::announced(line) else {
+                    return Err(match line.first() {
+                        Some(b'-') => handshake::refused(line),
+                        _ => LinkError::in_words(ErrorCode::BadReply, line),
+                    });
+                };
+                let (target, size) = (*target, transfer.size());
+                self.state = State::Snapshot { target, transfer, received: 0, size };
+                actions.push(Action::Spool(Spooled::SnapshotBegin { target, size }));
+                if size == Some(0) {
+                    self.snapshot_ended(target, now, actions);
+                }
+                Ok(from + used)
+            }
+            State::Snapshot { target, transfer, received, .. } => {
+                let target = *target;
+                let piece = transfer.receive(rest);
+                let length = piece.held.len() + piece.body.len();
+                *received = received.saturating_add(length as u64);
+                if !piece.held.is_empty() {
+                    actions.push(Action::Spool(Spooled::Held(piece.held)));
+                }
+                if !piece.body.is_empty() {
+                    let body = from + piece.body.start..from + piece.body.end;
+                    actions.push(Action::Spool(Spooled::Snapshot(body)));
+                }
+                match piece.end {
+                    Some(end) => {
+                        self.snapshot_ended(target, now, actions);
+                        Ok(from + end)
+                    }
+                    None => Ok(input.len()),
+                }
+            }
+            State::Loading { at } | State::Streaming { at } => {
+                // The master counts its own PINGs, so every byte counts, whatever it will turn out to be.
+                *at = at.saturating_add(rest.len() as u64);
+                actions.push(Action::Spool(Spooled::Stream(from..input.len())));
+                Ok(input.len())
+            }
+        }
+    }
+
+    fn snapshot_ended(&mut self, target: Position, now: Instant, actions: &mut Vec<Action>) {
+        let diskless = matches!(self.state, State::Snapshot { transfer: Transfer::Marked { .. }, .. });
+        self.state = State::Loading { at: target.offset };
+        self.spoke = now;
+        actions.push(Action::Spool(Spooled::SnapshotEnd));
+        // Only an ACK makes a diskless master let the stream flow; the 0 claims nothing.
+        let sign_of_life = if diskless { ack(0) } else { b"\n".to_vec() };
+        actions.push(Action::Send(sign_of_life));
+    }
+
+    fn ack(&mut self, applied: u64, now: Instant) -> Action {
+        self.spoke = now;
+        Action::Send(ack(applied))
+    }
+
+    fn fail(&mut self, error: LinkError, now: Instant, actions: &mut Vec<Action>) {
+        if self.streaming_since.take().is_some_and(|since| now.saturating_duration_since(since) >= STEADY) {
+            self.backoff.reset();
+        }
+        match self.state {
+            State::Stopped => return,
+            State::Waiting { .. } => {}
+            State::Connecting | State::Handshake { .. } | State::Announced { .. } => {
+                actions.push(Action::Disconnect);
+            }
+            State::Snapshot { .. } | State::Loading { .. } | State::Streaming { .. } => {
+                actions.push(Action::Spool(Spooled::Cut));
+                actions.push(Action::Disconnect);
+            }
+        }
+        let wait = match error.code {
+            ErrorCode::Truncated
+            | ErrorCode::Checksum
+            | ErrorCode::CorruptRdb
+            | ErrorCode::UnknownRdbType
+            | ErrorCode::UnknownRdbVersion
+            | ErrorCode::MemoryLimit
+            | ErrorCode::CommandError
+            | ErrorCode::UnknownCommand => self.backoff.after_snapshot(),
+            _ => self.backoff.after_failure(),
+        };
+        self.state = State::Waiting { until: now + wait };
+        actions.push(Action::Report(error));
+    }
+}
+
+/// Adds to `line` up to its end; gives how much of `input` that was, or `None` when the end is not in it.
+fn take_line(line: &mut Vec<u8>, input: &[u8]) -> Result<Option<usize>, LinkError> {
+    let first = line.first().or(input.first());
+    if first.is_some_and(|byte| !handshake::speaks_redis(*byte)) {
+        line.extend_from_slice(input);
+        return Err(LinkError::in_words(ErrorCode::NotRedis, line));
+    }
+    let end = memchr::memchr(b'\n', input);
+    line.extend_from_slice(input.get(..end.unwrap_or(input.len())).unwrap_or_default());
+    if line.len() > LINE_BYTES_MAX {
+        return Err(LinkError::in_words(ErrorCode::BadReply, line));
+    }
+    let Some(end) = end else { return Ok(None) };
+    if line.last() == Some(&b'\r') {
+        line.pop();
+    }
+    Ok(Some(end + 1))
+}
+
+fn ack(offset: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    handshake::request(&mut bytes, &[b"REPLCONF", b"ACK", offset.to_string().as_bytes()]);
+    bytes
 }

@@ -13,7 +13,9 @@
 
 mod status;
 
-pub use status::{LinkCounts, LinkFailure, LinkStatus, MasterAddress, Readable, Role, SpoolStatus, SyncProgress};
+pub use status::{
+    LinkCounts, LinkFailure, LinkStatus, MasterAddress, Readable, Role, SpoolStatus, SyncProgress,
+};
 
 use std::path::PathBuf;
 use std::sync::Arc;

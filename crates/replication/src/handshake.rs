@@ -1,0 +1,309 @@
+//! The questions we ask a master before it sends data, and what its answers mean.
+//!
+//! PING, AUTH, what we are (REPLCONF), PSYNC. Each group is sent when the one before is answered, as real replicas
+//! do. A refused REPLCONF is passed over: masters before 2.8.12 know none, Redis knows no `version`.
+//!
+//! Owns the words of the handshake. Never counts an offset, never sees the snapshot.
+
+use std::collections::VecDeque;
+
+use crate::error::{ErrorCode, LinkError};
+use crate::position::{Position, ReplId};
+
+/// The highest Valkey version whose RDB we read. Valkey 9 picks the RDB version by it: without it, a hash with
+/// field deadlines makes every full sync fail.
+const VERSION: &str = "9.1.0";
+
+/// What we tell the master about ourselves.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Introduction {
+    /// `masteruser`
+    pub user: Option<Vec<u8>>,
+    /// `masterauth`
+    pub password: Option<Vec<u8>>,
+    /// The port under which we can be reached, for the master's INFO and for Sentinel.
+    pub port: u16,
+    /// The address under which we can be reached, when it is not the connection's.
+    pub ip: Option<String>,
+}
+
+/// A question that has no answer yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Question {
+    Ping,
+    Auth,
+    Replconf,
+    Psync,
+}
+
+/// A handshake under way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Handshake {
+    asked: VecDeque<Question>,
+    /// Where to go on from; `None` asks for everything.
+    resume: Option<Position>,
+}
+
+/// What an answer leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Answered {
+    /// Other answers are to come.
+    Waiting,
+    /// These bytes are to be sent.
+    Ask(Vec<u8>),
+    /// The master sends a snapshot that brings us there.
+    Full { replid: ReplId, offset: u64 },
+    /// The master goes on from where we asked; perhaps under a new name.
+    Continue { replid: Option<ReplId> },
+}
+
+impl Handshake {
+    /// Begins one, with the bytes to send first.
+    pub(crate) fn begin(resume: Option<Position>) -> (Self, Vec<u8>) {
+        let mut first = Vec::new();
+        request(&mut first, &[b"PING"]);
+        (Handshake { asked: VecDeque::from([Question::Ping]), resume }, first)
+    }
+
+    /// Takes one line of the master, without its line end. Empty lines are the master's sign of life.
+    pub(crate) fn answer(&mut self, line: &[u8], us: &Introduction) -> Result<Answered, LinkError> {
+        if line.is_empty() {
+            return Ok(Answered::Waiting);
+        }
+        let Some(question) = self.asked.pop_front() else {
+            return Err(LinkError::in_words(ErrorCode::BadReply, line));
+        };
+        match question {
+            Question::Ping => {
+                ping_answered(line)?;
+                Ok(Answered::Ask(self.introduce(us)))
+            }
+            Question::Auth if line.first() == Some(&b'-') => Err(auth_refused(line)),
+            Question::Auth | Question::Replconf if self.asked.is_empty() => Ok(Answered::Ask(self.psync())),
+            Question::Auth | Question::Replconf => Ok(Answered::Waiting),
+            Question::Psync => self.psync_answered(line),
+        }
+    }
+
+    fn introduce(&mut self, us: &Introduction) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut ask = |question, words: &[&[u8]]| {
+            request(&mut bytes, words);
+            self.asked.push_back(question);
+        };
+        match (&us.user, &us.password) {
+            (Some(user), Some(password)) => ask(Question::Auth, &[b"AUTH", user, password]),
+            (None, Some(password)) => ask(Question::Auth, &[b"AUTH", password]),
+            (_, None) => {}
+        }
+        ask(Question::Replconf, &[b"REPLCONF", b"listening-port", us.port.to_string().as_bytes()]);
+        if let Some(ip) = &us.ip {
+            ask(Question::Replconf, &[b"REPLCONF", b"ip-address", ip.as_bytes()]);
+        }
+        ask(Question::Replconf, &[b"REPLCONF", b"capa", b"eof", b"capa", b"psync2"]);
+        ask(Question::Replconf, &[b"REPLCONF", b"version", VERSION.as_bytes()]);
+        bytes
+    }
+
+    fn psync(&mut self) -> Vec<u8> {
+        self.asked.push_back(Question::Psync);
+        let mut bytes = Vec::new();
+        match &self.resume {
+            Some(position) => {
+                let next = (i128::from(position.offset) + 1).to_string();
+                request(&mut bytes, &[b"PSYNC", position.replid.as_str().as_bytes(), next.as_bytes()]);
+            }
+            None => request(&mut bytes, &[b"PSYNC", b"?", b"-1"]),
+        }
+        bytes
+    }
+
+    fn psync_answered(&self, line: &[u8]) -> Result<Answered, LinkError> {
+        let unexpected = || Err(LinkError::in_words(ErrorCode::BadReply, line));
+        if line.first() == Some(&b'-') {
+            return Err(refused(line));
+        }
+        let mut words = line.split(|byte| *byte == b' ').filter(|word| !word.is_empty());
+        match words.next() {
+            Some(b"+FULLRESYNC") => {
+                let replid = words.next().and_then(ReplId::parse);
+                let offset = words.next().and_then(number);
+                match (replid, offset) {
+                    (Some(replid), Some(offset)) => Ok(Answered::Full { replid, offset }),
+                    _ => unexpected(),
+                }
+            }
+            // Only who asked to go on may be told to.
+            Some(b"+CONTINUE") if self.resume.is_some() => match words.next() {
+                None => Ok(Answered::Continue { replid: None }),
+                Some(word) => match ReplId::parse(word) {
+                    Some(replid) => Ok(Answered::Continue { replid: Some(replid) }),
+                    None => unexpected(),
+                },
+            },
+            _ => unexpected(),
+        }
+    }
+}
+
+/// Whether a line can be an answer at all.
+pub(crate) fn speaks_redis(first: u8) -> bool {
+    matches!(first, b'+' | b'-' | b':' | b'$' | b'*' | b'\r' | b'\n')
+}
+
+fn ping_answered(line: &[u8]) -> Result<(), LinkError> {
+    /// What a master says to a PING when it wants a password first; `ERR operation not permitted` before 2.6.
+    const NOT_YET: [&[u8]; 3] = [b"-NOAUTH", b"-NOPERM", b"-ERR operation not permitted"];
+    match line.first() {
+        Some(b'+') => Ok(()),
+        Some(b'-') if NOT_YET.iter().any(|words| line.starts_with(words)) => Ok(()),
+        Some(b'-') => Err(refused(line)),
+        _ => Err(LinkError::in_words(ErrorCode::BadReply, line)),
+    }
+}
+
+fn auth_refused(line: &[u8]) -> LinkError {
+    match refused(line) {
+        // An AUTH that fails for whatever other reason ("no password is set", "invalid password") is the
+        // operator's to put right in one place.
+        LinkError { code: ErrorCode::BadReply | ErrorCode::NoAuth, text } => {
+            LinkError { code: ErrorCode::WrongPass, text }
+        }
+        other => other,
+    }
+}
+
+/// The error behind a `-` line.
+pub(crate) fn refused(line: &[u8]) -> LinkError {
+    let text = line.strip_prefix(b"-").unwrap_or(line);
+    let code = match text.split(|byte| *byte == b' ').next().unwrap_or_default() {
+        b"NOAUTH" => ErrorCode::NoAuth,
+        b"NOPERM" => ErrorCode::NoPerm,
+        b"WRONGPASS" => ErrorCode::WrongPass,
+        b"LOADING" => ErrorCode::Loading,
+        b"NOMASTERLINK" | b"MASTERDOWN" => ErrorCode::NoMasterLink,
+        // 2.8 to 3.2 say these two in plain words.
+        b"ERR" if contains(text, b"not connected with my master") => ErrorCode::NoMasterLink,
+        b"ERR" if contains(text, b"operation not permitted") => ErrorCode::NoAuth,
+        _ => ErrorCode::BadReply,
+    };
+    LinkError::in_words(code, text)
+}
+
+fn contains(text: &[u8], words: &[u8]) -> bool {
+    memchr::memmem::find(text, words).is_some()
+}
+
+fn number(text: &[u8]) -> Option<u64> {
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+/// Appends a request as RESP.
+pub(crate) fn request(out: &mut Vec<u8>, words: &[&[u8]]) {
+    out.extend_from_slice(format!("*{}\r\n", words.len()).as_bytes());
+    for word in words {
+        out.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
+        out.extend_from_slice(word);
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use storage::DbIndex;
+
+    use super::*;
+
+    const ID: &str = "8371b4fb1155b71f4a04d3e1bc3e18c4a990aeeb";
+
+    fn words(bytes: &[u8]) -> Vec<String> {
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        let mut requests = Vec::new();
+        for request in text.split('*').skip(1) {
+            let parts: Vec<&str> = request.split("\r\n").skip(2).step_by(2).collect();
+            requests.push(parts.join(" "));
+        }
+        requests
+    }
+
+    /// Answers each question in turn; gives what was asked and what came of it.
+    fn converse(
+        us: &Introduction,
+        resume: Option<Position>,
+        answers: &[&str],
+    ) -> (Vec<String>, Result<Answered, LinkError>) {
+        let (mut handshake, first) = Handshake::begin(resume);
+        let mut asked = words(&first);
+        let mut last = Ok(Answered::Waiting);
+        for answer in answers {
+            last = handshake.answer(answer.as_bytes(), us);
+            match &last {
+                Ok(Answered::Ask(bytes)) => asked.extend(words(bytes)),
+                Ok(Answered::Waiting) => {}
+                _ => break,
+            }
+        }
+        (asked, last)
+    }
+
+    fn nobody() -> Introduction {
+        Introduction { port: 6380, ..Introduction::default() }
+    }
+
+    #[test]
+    fn a_new_replica_asks_for_everything() {
+        let full = format!("+FULLRESYNC {ID} 1234");
+        let (asked, end) = converse(&nobody(), None, &["+PONG", "+OK", "+OK", "-ERR unknown", "", &full]);
+        let expected = [
+            "PING",
+            "REPLCONF listening-port 6380",
+            "REPLCONF capa eof capa psync2",
+            "REPLCONF version 9.1.0",
+            "PSYNC ? -1",
+        ];
+        assert_eq!(asked, expected);
+        assert_eq!(end, Ok(Answered::Full { replid: ReplId::parse(ID.as_bytes()).unwrap(), offset: 1234 }));
+    }
+
+    #[test]
+    fn with_a_user_and_an_address_it_says_so_and_goes_on_where_it_was() {
+        let us = Introduction {
+            user: Some(b"repl".to_vec()),
+            password: Some(b"a b".to_vec()),
+            port: 7000,
+            ip: Some("::1".into()),
+        };
+        let position = Position { replid: ReplId::parse(ID.as_bytes()).unwrap(), offset: 41, db: DbIndex(3) };
+        let answers = ["-NOAUTH Authentication required.", "+OK", "+OK", "+OK", "+OK", "+OK", "+CONTINUE"];
+        let (asked, end) = converse(&us, Some(position), &answers);
+        assert_eq!(asked[1..3], ["AUTH repl a b", "REPLCONF listening-port 7000"]);
+        assert_eq!(asked[3], "REPLCONF ip-address ::1");
+        assert_eq!(asked[6], format!("PSYNC {ID} 42"));
+        assert_eq!(end, Ok(Answered::Continue { replid: None }));
+    }
+
+    #[test]
+    fn each_refusal_has_its_code() {
+        let us = Introduction { password: Some(b"x".to_vec()), ..nobody() };
+        let code = |us: &Introduction, answers: &[&str]| converse(us, None, answers).1.unwrap_err().code;
+        assert_eq!(code(&us, &["-LOADING Redis is loading the dataset in memory"]), ErrorCode::Loading);
+        assert_eq!(code(&us, &["-MASTERDOWN Link with MASTER is down"]), ErrorCode::NoMasterLink);
+        assert_eq!(code(&us, &["+PONG", "-WRONGPASS invalid username-password pair"]), ErrorCode::WrongPass);
+        assert_eq!(code(&us, &["+PONG", "-ERR invalid password"]), ErrorCode::WrongPass);
+        assert_eq!(
+            code(&us, &["+PONG", "-ERR Client sent AUTH, but no password is set"]),
+            ErrorCode::WrongPass
+        );
+        let psync = |answer| code(&nobody(), &["+PONG", "+OK", "+OK", "+OK", answer]);
+        assert_eq!(psync("-NOAUTH Authentication required."), ErrorCode::NoAuth);
+        assert_eq!(psync("-ERR operation not permitted"), ErrorCode::NoAuth);
+        assert_eq!(psync("-NOPERM this user has no permissions"), ErrorCode::NoPerm);
+        assert_eq!(psync("-NOMASTERLINK Can't SYNC while not connected"), ErrorCode::NoMasterLink);
+        assert_eq!(psync("-ERR Can't SYNC while not connected with my master"), ErrorCode::NoMasterLink);
+        assert_eq!(psync("-LOADING x"), ErrorCode::Loading);
+        assert_eq!(psync("-ERR unknown command 'PSYNC'"), ErrorCode::BadReply);
+        assert_eq!(psync("+FULLRESYNC short 1"), ErrorCode::BadReply);
+        assert_eq!(psync("+CONTINUE"), ErrorCode::BadReply, "nothing was asked to be continued");
+        assert_eq!(psync("$175"), ErrorCode::BadReply);
+    }
+}
