@@ -7,6 +7,7 @@
 //! Owns the list of kinds and their encodings. Never knows where an entry lives.
 
 pub mod array;
+pub mod counted_tree;
 pub mod directory;
 pub mod hash;
 pub mod hasher;

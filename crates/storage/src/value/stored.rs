@@ -13,13 +13,14 @@ use bytes::Bytes;
 use crate::packed::{Listpack, ListpackRef};
 
 use super::{
-    Array, Hash, Kind, List, ListRef, ModuleValue, Set, SortedSet, Stream, Text, TextRef, Value, ValueRef,
+    Array, Hash, Kind, List, ListRef, ModuleValue, Set, SortedSet, SortedSetRef, Stream, Text, TextRef,
+    Value, ValueRef,
 };
 
 // What stands behind the pointer of a big value.
 pub(crate) type BigList = super::list::Quicklist;
 pub(crate) type BigSet = Set;
-pub(crate) type BigSortedSet = SortedSet;
+pub(crate) type BigSortedSet = super::sorted_set::BigSortedSet;
 pub(crate) type BigHash = Hash;
 
 /// What an entry's first bytes say of its value: the kind, and the shape of the payload.
@@ -162,7 +163,10 @@ impl Value {
             Value::List(List::Packed(pack)) => (Form::ListPacked, Payload::Inline(pack.into_bytes())),
             Value::List(List::Big(list)) => big(Big::List(list)),
             Value::Set(set) => big(Big::Set(Box::new(set))),
-            Value::SortedSet(set) => big(Big::SortedSet(Box::new(set))),
+            Value::SortedSet(SortedSet::Packed(packed)) => {
+                (Form::SortedSetPacked, Payload::Inline(packed.into_bytes()))
+            }
+            Value::SortedSet(SortedSet::Big(set)) => big(Big::SortedSet(set)),
             Value::Hash(hash) => big(Big::Hash(Box::new(hash))),
             Value::Stream(stream) => big(Big::Stream(stream)),
             Value::Array(array) => big(Big::Array(array)),
@@ -179,11 +183,14 @@ impl Value {
             (Form::ListPacked, Payload::Inline(bytes)) => {
                 Value::List(List::Packed(Listpack::from_trusted(bytes)))
             }
+            (Form::SortedSetPacked, Payload::Inline(bytes)) => {
+                Value::SortedSet(SortedSet::Packed(Listpack::from_trusted(bytes)))
+            }
             (_, Payload::Big(big)) => match big {
                 Big::Text(bytes) => Value::String(Text::Long(*bytes)),
                 Big::List(list) => Value::List(List::Big(list)),
                 Big::Set(set) => Value::Set(*set),
-                Big::SortedSet(set) => Value::SortedSet(*set),
+                Big::SortedSet(set) => Value::SortedSet(SortedSet::Big(set)),
                 Big::Hash(hash) => Value::Hash(*hash),
                 Big::Stream(stream) => Value::Stream(stream),
                 Big::Array(array) => Value::Array(array),
@@ -206,11 +213,14 @@ impl<'a> ValueRef<'a> {
             (Form::ListPacked, PayloadRef::Inline(bytes)) => {
                 ValueRef::List(ListRef::Packed(ListpackRef::from_trusted(bytes)))
             }
+            (Form::SortedSetPacked, PayloadRef::Inline(bytes)) => {
+                ValueRef::SortedSet(SortedSetRef::Packed(ListpackRef::from_trusted(bytes)))
+            }
             (_, PayloadRef::Big(big)) => match big {
                 BigRef::Text(bytes) => ValueRef::String(TextRef::Long(bytes)),
                 BigRef::List(list) => ValueRef::List(ListRef::Big(list)),
                 BigRef::Set(set) => ValueRef::Set(set.view()),
-                BigRef::SortedSet(set) => ValueRef::SortedSet(set.view()),
+                BigRef::SortedSet(set) => ValueRef::SortedSet(SortedSetRef::Big(set)),
                 BigRef::Hash(hash) => ValueRef::Hash(hash.view()),
                 BigRef::Stream(stream) => ValueRef::Stream(stream),
                 BigRef::Array(array) => ValueRef::Array(array),
