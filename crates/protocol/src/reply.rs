@@ -7,8 +7,6 @@ use std::io::IoSlice;
 
 use bytes::{Buf, Bytes};
 
-use crate::double::format_double;
-
 /// A shared value shorter than this is copied: an extra piece in a vectored write costs more than the copy.
 const SHARED_BYTES_MIN: usize = 16 * 1024;
 
@@ -35,7 +33,7 @@ pub enum Protocol {
 /// let mut reply = Reply::new(Protocol::Resp3);
 /// reply.map(1);
 /// reply.bulk(b"score");
-/// reply.double(1.5);
+/// reply.double_text(b"1.5");
 /// assert_eq!(reply.to_vec(), b"%1\r\n$5\r\nscore\r\n,1.5\r\n");
 /// ```
 #[derive(Debug, Default)]
@@ -187,13 +185,8 @@ impl Reply {
         self.count(self.marker(b'>'), n);
     }
 
-    /// A double, in the shortest text that reads back the same; RESP2: as a bulk string.
-    pub fn double(&mut self, value: f64) {
-        let text = format_double(value);
-        self.double_text(text.as_bytes());
-    }
-
-    /// A double whose text is at hand (an older dialect's `%.17g`, say); RESP2: as a bulk string.
+    /// A double, given as the text that the dialect in force has for it (`storage::score` writes it); RESP2: as a bulk
+    /// string.
     pub fn double_text(&mut self, text: &[u8]) {
         match self.protocol {
             Protocol::Resp2 => self.bulk(text),
@@ -489,8 +482,8 @@ mod tests {
             reply.map(6);
             reply.set(3);
             reply.push(2);
-            reply.double(3.0);
-            reply.double(f64::NEG_INFINITY);
+            reply.double_text(b"3");
+            reply.double_text(b"-inf");
             reply.bool(true);
             reply.bool(false);
             reply.big_number("123");
@@ -552,7 +545,7 @@ mod tests {
                 reply.advance(step);
             }
             assert!(seen == expected, "step {step}");
-            assert!(reply.is_empty() && reply.len() == 0);
+            assert!(reply.is_empty());
         }
     }
 

@@ -1,0 +1,292 @@
+//! Numbers in arguments, by Redis' rules.
+//!
+//! Owns which texts are integers and floats. Never allocates; never says what a command does with a bad one.
+
+/// An integer, exactly as Redis reads one: decimal, no blank, no plus, no leading zero, no `-0`, within 64 bits.
+///
+/// ```
+/// use protocol::number::parse_int;
+/// assert_eq!(parse_int(b"-42"), Some(-42));
+/// assert_eq!(parse_int(b"+1"), None);
+/// assert_eq!(parse_int(b"01"), None);
+/// assert_eq!(parse_int(b"9223372036854775808"), None);
+/// ```
+pub fn parse_int(text: &[u8]) -> Option<i64> {
+    match text {
+        [b'-', digits @ ..] => {
+            if digits == b"9223372036854775808" {
+                return Some(i64::MIN);
+            }
+            let value = parse_digits(digits)?;
+            if value == 0 { None } else { i64::try_from(value).ok().map(|value| -value) }
+        }
+        digits => i64::try_from(parse_digits(digits)?).ok(),
+    }
+}
+
+/// An unsigned integer by the same rules (stream ids, for one).
+pub fn parse_uint(text: &[u8]) -> Option<u64> {
+    parse_digits(text)
+}
+
+fn parse_digits(digits: &[u8]) -> Option<u64> {
+    match digits {
+        [] => return None,
+        [b'0'] => return Some(0),
+        [b'0', ..] => return None,
+        _ => {}
+    }
+    if digits.len() > 20 {
+        return None;
+    }
+    let mut value = 0u64;
+    for byte in digits {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        value = value.checked_mul(10)?.checked_add(u64::from(digit))?;
+    }
+    Some(value)
+}
+
+/// A float, as Redis reads one (`strtod` over the whole text): `inf` and `infinity` in any case, hexadecimal too; no
+/// NaN, no blank, nothing too large for a double or too small for one.
+///
+/// ```
+/// use protocol::number::parse_float;
+/// assert_eq!(parse_float(b"-.5e1"), Some(-5.0));
+/// assert_eq!(parse_float(b"+inf"), Some(f64::INFINITY));
+/// assert_eq!(parse_float(b"0x1p3"), Some(8.0));
+/// assert_eq!(parse_float(b"nan"), None);
+/// assert_eq!(parse_float(b"1e400"), None);
+/// assert_eq!(parse_float(b" 1"), None);
+/// ```
+pub fn parse_float(text: &[u8]) -> Option<f64> {
+    if let Some(value) = parse_short_integer(text) {
+        return Some(value);
+    }
+    let (negative, unsigned) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        _ => (false, text),
+    };
+    if let [b'0', b'x' | b'X', digits @ ..] = unsigned {
+        let value = parse_hex(digits)?;
+        return Some(if negative { -value } else { value });
+    }
+    if unsigned.eq_ignore_ascii_case(b"inf") || unsigned.eq_ignore_ascii_case(b"infinity") {
+        return Some(if negative { f64::NEG_INFINITY } else { f64::INFINITY });
+    }
+    if !unsigned.first().is_some_and(|byte| byte.is_ascii_digit() || *byte == b'.') {
+        return None;
+    }
+    // What is left of Rust's grammar is strtod's decimal one.
+    let value: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
+    if value.is_infinite() || value == 0.0 && !is_zero(unsigned) {
+        return None;
+    }
+    Some(value)
+}
+
+/// Most scores are short integers: their value is exact and cheap.
+fn parse_short_integer(text: &[u8]) -> Option<f64> {
+    if text.is_empty() || text.len() > 9 {
+        return None;
+    }
+    let mut value = 0u32;
+    for byte in text {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        value = value * 10 + u32::from(digit); // nine digits fit
+    }
+    Some(f64::from(value))
+}
+
+/// Whether the digits before an exponent are all zero.
+fn is_zero(unsigned: &[u8]) -> bool {
+    unsigned.iter().take_while(|byte| !matches!(byte, b'e' | b'E')).all(|byte| matches!(byte, b'0' | b'.'))
+}
+
+/// A C hexadecimal float after its `0x`: digits with a point somewhere, then maybe `p` and a power of two.
+fn parse_hex(text: &[u8]) -> Option<f64> {
+    let (digits, power) = match text.iter().position(|byte| matches!(byte, b'p' | b'P')) {
+        Some(at) => (text.get(..at)?, parse_power(text.get(at + 1..)?)?),
+        None => (text, 0),
+    };
+    let mut mantissa = 0u64;
+    let mut power: i64 = power;
+    let mut lost = false;
+    let mut seen_digit = false;
+    let mut seen_point = false;
+    for byte in digits {
+        if *byte == b'.' {
+            if seen_point {
+                return None;
+            }
+            seen_point = true;
+            continue;
+        }
+        let digit = char::from(*byte).to_digit(16)?;
+        seen_digit = true;
+        if mantissa >> 58 == 0 {
+            mantissa = mantissa << 4 | u64::from(digit);
+            power -= if seen_point { 4 } else { 0 };
+        } else {
+            // Below the 53 bits that count, only whether anything was there matters.
+            lost |= digit != 0;
+            power += if seen_point { 0 } else { 4 };
+        }
+    }
+    if !seen_digit {
+        return None;
+    }
+    if mantissa == 0 {
+        return Some(0.0);
+    }
+    let value = scale(mantissa | u64::from(lost), power);
+    (value.is_finite() && value != 0.0).then_some(value)
+}
+
+/// A decimal power of two, far out of range ones kept out of range.
+fn parse_power(text: &[u8]) -> Option<i64> {
+    let (negative, digits) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        _ => (false, text),
+    };
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let value = digits.iter().fold(0i64, |sum, digit| (sum * 10 + i64::from(digit - b'0')).min(1 << 40));
+    Some(if negative { -value } else { value })
+}
+
+/// `mantissa * 2^power`, rounded once, to even.
+fn scale(mantissa: u64, power: i64) -> f64 {
+    let bits = 64 - i64::from(mantissa.leading_zeros());
+    let top = bits + power; // the value lies in [2^(top-1), 2^top)
+    if top > 1024 {
+        return f64::INFINITY;
+    }
+    // How many low bits do not fit: 53 count, fewer for subnormals.
+    let kept = (top + 1074).min(53);
+    if kept < 0 {
+        return 0.0;
+    }
+    let drop = (bits - kept).max(0);
+    let rounded = match u32::try_from(drop) {
+        Ok(0) => mantissa,
+        Ok(drop) if drop <= 64 => {
+            let wide = u128::from(mantissa);
+            let whole = wide >> drop;
+            let rest = wide & ((1 << drop) - 1);
+            let half = 1u128 << (drop - 1);
+            let up = rest > half || rest == half && whole & 1 == 1;
+            u64::try_from(whole + u128::from(up)).unwrap_or(u64::MAX)
+        }
+        _ => 0,
+    };
+    let power = power + drop;
+    // Both factors are exact: `rounded` has 53 bits at most, and the power is split so that each part is a double.
+    let half = power / 2;
+    rounded as f64 * exp2(half) * exp2(power - half)
+}
+
+fn exp2(power: i64) -> f64 {
+    2f64.powi(i32::try_from(power.clamp(-2000, 2000)).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn integers_as_redis_reads_them() {
+        for (text, value) in [
+            ("0", Some(0)),
+            ("-0", None),
+            ("", None),
+            ("-", None),
+            ("+5", None),
+            ("05", None),
+            ("-05", None),
+            (" 5", None),
+            ("5 ", None),
+            ("1e2", None),
+            ("9223372036854775807", Some(i64::MAX)),
+            ("9223372036854775808", None),
+            ("-9223372036854775808", Some(i64::MIN)),
+            ("-9223372036854775809", None),
+            ("99999999999999999999999", None),
+        ] {
+            assert_eq!(parse_int(text.as_bytes()), value, "{text}");
+        }
+        assert_eq!(parse_uint(b"18446744073709551615"), Some(u64::MAX));
+        assert_eq!(parse_uint(b"18446744073709551616"), None);
+    }
+
+    #[test]
+    fn floats_as_real_servers_read_them() {
+        // From ZADD on redis-6.2 to 8.10.
+        for (text, value) in [
+            ("", None),
+            ("0x10", Some(16.0)),
+            ("0x1p3", Some(8.0)),
+            ("0X1F", Some(31.0)),
+            ("0x", None),
+            ("0x.8", Some(0.5)),
+            ("0x1.8p-1", Some(0.75)),
+            ("0x1p-1074", Some(5e-324)),
+            ("0x1p1024", None),
+            ("0x1.fffffffffffff8p0", Some(2.0)),
+            ("1e400", None),
+            ("1e-400", None),
+            ("0e-400", Some(0.0)),
+            ("0.000e400", Some(0.0)),
+            ("4e-320", Some(4e-320)),
+            ("nan", None),
+            ("-nan", None),
+            ("nan(1)", None),
+            ("infinity", Some(f64::INFINITY)),
+            ("INF", Some(f64::INFINITY)),
+            ("-infinity", Some(f64::NEG_INFINITY)),
+            ("infx", None),
+            ("+5", Some(5.0)),
+            ("+-5", None),
+            ("5 ", None),
+            ("1_0", None),
+            (".5", Some(0.5)),
+            ("5.", Some(5.0)),
+            (".", None),
+            ("e5", None),
+            ("1E+5", Some(1e5)),
+            ("1e", None),
+            ("1e+", None),
+            ("00012", Some(12.0)),
+            ("5\0", None),
+            ("\t5", None),
+            ("999999999", Some(999_999_999.0)),
+            ("1e309", None),
+        ] {
+            assert_eq!(parse_float(text.as_bytes()), value, "{text}");
+        }
+        assert!(parse_float(b"-0").unwrap().is_sign_negative());
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_printed_is_read(value: i64, float: f64) {
+            prop_assert_eq!(parse_int(value.to_string().as_bytes()), Some(value));
+            if !float.is_nan() {
+                prop_assert_eq!(parse_float(format!("{float:e}").as_bytes()), Some(float));
+            }
+            if let Ok(value) = u64::try_from(value) {
+                prop_assert_eq!(parse_float(format!("{value:#x}").as_bytes()), Some(value as f64));
+            }
+        }
+    }
+}
