@@ -1,6 +1,11 @@
 //! What a command answers when it cannot do its work, in Redis' exact words.
+//!
+//! Owns the texts that several commands share; a text of one command stands in its handler. Never owns the refusals
+//! that come before a handler (see [`crate::resolve`] and the server).
 
 use std::borrow::Cow;
+
+use protocol::Reply;
 
 /// Why a command failed; [`CommandError::text`] is the error line without its `-`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,8 +18,26 @@ pub enum CommandError {
     NotInteger,
     /// An argument is no float.
     NotFloat,
+    /// The result of an addition would not fit.
+    Overflow,
+    /// The command needs a key that is there.
+    NoSuchKey,
+    /// A position outside the value.
+    IndexOutOfRange,
+    /// An argument that must not be negative.
+    NotPositive,
+    /// A string would grow beyond what a server stores.
+    StringTooLong,
+    /// A deadline that is no moment; the command's name goes into the text.
+    InvalidExpire(&'static str),
+    /// A database number that there is not.
+    DbIndexOutOfRange,
+    /// The number of words, known too late for the table to see.
+    WrongArity(&'static str),
     /// Anything else, with its whole text (`ERR …`, `BUSYGROUP …`).
     Other(Cow<'static, str>),
+    /// A text that repeats bytes of the request, which may be no UTF-8.
+    Bytes(Vec<u8>),
 }
 
 impl CommandError {
@@ -22,17 +45,47 @@ impl CommandError {
     pub const fn new(text: &'static str) -> Self {
         CommandError::Other(Cow::Borrowed(text))
     }
+
     /// The error line, without `-` and line end.
-    pub fn text(&self) -> &str {
-        match self {
+    pub fn text(&self) -> Cow<'_, str> {
+        Cow::Borrowed(match self {
             CommandError::WrongType => "WRONGTYPE Operation against a key holding the wrong kind of value",
             CommandError::Syntax => "ERR syntax error",
             CommandError::NotInteger => "ERR value is not an integer or out of range",
             CommandError::NotFloat => "ERR value is not a valid float",
+            CommandError::Overflow => "ERR increment or decrement would overflow",
+            CommandError::NoSuchKey => "ERR no such key",
+            CommandError::IndexOutOfRange => "ERR index out of range",
+            CommandError::NotPositive => "ERR value is out of range, must be positive",
+            CommandError::StringTooLong => "ERR string exceeds maximum allowed size (proto-max-bulk-len)",
+            CommandError::DbIndexOutOfRange => "ERR DB index is out of range",
+            CommandError::InvalidExpire(command) => {
+                return Cow::Owned(format!("ERR invalid expire time in '{command}' command"));
+            }
+            CommandError::WrongArity(command) => {
+                return Cow::Owned(format!("ERR wrong number of arguments for '{command}' command"));
+            }
             CommandError::Other(text) => text,
+            CommandError::Bytes(text) => return String::from_utf8_lossy(text),
+        })
+    }
+
+    /// Answers with the error line.
+    pub fn answer(&self, reply: &mut Reply) {
+        match self {
+            CommandError::Bytes(text) => reply.error_bytes(text),
+            other => reply.error(&other.text()),
         }
     }
 }
+
+impl std::fmt::Display for CommandError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text())
+    }
+}
+
+impl std::error::Error for CommandError {}
 
 impl From<storage::WrongKind> for CommandError {
     fn from(_: storage::WrongKind) -> Self {

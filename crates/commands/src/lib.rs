@@ -7,6 +7,7 @@ pub mod spec;
 pub mod flags;
 pub mod table;
 pub mod resolve;
+pub mod dialect;
 pub mod context;
 pub mod error;
 
@@ -24,6 +25,7 @@ mod stream;
 mod string;
 
 pub use context::{ReadContext, WriteContext};
+pub use dialect::{Dialect, ReplyDouble, Vendor};
 pub use error::CommandError;
 pub use resolve::{Unresolved, resolve};
 pub use spec::{Command, Flags, Group, KeyFlags, KeySpec, Run, ServerCommand};

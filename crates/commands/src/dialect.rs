@@ -1,0 +1,113 @@
+//! Where servers differ: which one we do as.
+//!
+//! Owns vendor and version of the master followed (the newest Redis when there is none), and what follows from them
+//! in texts and digests. Never decides whether a command exists: the table understands all of them.
+
+use protocol::Reply;
+use storage::score::{DoubleForm, DoubleText, format_double};
+
+/// Whose server it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Vendor {
+    /// Redis, and what was forked from it before 7.2 or says that it is one.
+    Redis,
+    /// Valkey
+    Valkey,
+}
+
+/// What we do as, where versions differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dialect {
+    /// Whose server it is.
+    pub vendor: Vendor,
+    /// The first part of its version.
+    pub major: u16,
+    /// The second part.
+    pub minor: u16,
+}
+
+impl Default for Dialect {
+    fn default() -> Self {
+        Dialect::NEWEST
+    }
+}
+
+impl Dialect {
+    /// The newest Redis we know.
+    pub const NEWEST: Dialect = Dialect::redis(8, 10);
+
+    /// A Redis of this version.
+    pub const fn redis(major: u16, minor: u16) -> Self {
+        Dialect { vendor: Vendor::Redis, major, minor }
+    }
+
+    /// A Valkey of this version.
+    pub const fn valkey(major: u16, minor: u16) -> Self {
+        Dialect { vendor: Vendor::Valkey, major, minor }
+    }
+
+    /// Whether it is a Redis of at least this version.
+    pub fn is_redis_from(self, major: u16, minor: u16) -> bool {
+        self.vendor == Vendor::Redis && (self.major, self.minor) >= (major, minor)
+    }
+
+    /// Whether it is a Valkey.
+    pub fn is_valkey(self) -> bool {
+        self.vendor == Vendor::Valkey
+    }
+
+    /// How replies and stored texts write a double (`%.17g` up to Redis 7.0).
+    pub fn double_form(self) -> DoubleForm {
+        if self.is_valkey() || self.is_redis_from(7, 2) {
+            DoubleForm::Shortest
+        } else {
+            DoubleForm::Seventeen
+        }
+    }
+
+    /// How DEBUG DIGEST writes a score.
+    pub fn digest_form(self) -> DoubleForm {
+        if self.is_valkey() || self.is_redis_from(7, 2) { DoubleForm::Digits } else { DoubleForm::Seventeen }
+    }
+
+    /// Whether DEBUG DIGEST tells a field with a deadline from one without.
+    pub fn digests_field_deadlines(self) -> bool {
+        self.is_redis_from(7, 4)
+    }
+
+    /// The text of a double in replies.
+    pub fn double(self, value: f64) -> DoubleText {
+        format_double(value, self.double_form())
+    }
+}
+
+/// Doubles in replies, in the newest form or in a dialect's.
+pub trait ReplyDouble {
+    /// As the newest servers write it.
+    fn double(&mut self, value: f64);
+    /// As this dialect writes it.
+    fn double_in(&mut self, dialect: Dialect, value: f64);
+}
+
+impl ReplyDouble for Reply {
+    fn double(&mut self, value: f64) {
+        self.double_text(format_double(value, DoubleForm::Shortest).as_bytes());
+    }
+    fn double_in(&mut self, dialect: Dialect, value: f64) {
+        self.double_text(dialect.double(value).as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_in_order() {
+        assert!(Dialect::NEWEST.is_redis_from(8, 9));
+        assert!(!Dialect::redis(8, 6).is_redis_from(8, 10));
+        assert!(!Dialect::valkey(9, 1).is_redis_from(7, 2));
+        assert_eq!(Dialect::redis(7, 0).double(0.1).as_bytes(), b"0.10000000000000001");
+        assert_eq!(Dialect::valkey(7, 2).double(0.1).as_bytes(), b"0.1");
+    }
+}
