@@ -12,6 +12,8 @@
 //! Owns the members. Growth cuts one page at a time, so that no insertion pauses; pages are joined again when
 //! members go. Never knows what a member means.
 
+use std::collections::HashSet;
+
 use super::hasher;
 use super::member::{Member, allocated};
 use crate::UnixMillis;
@@ -186,8 +188,8 @@ impl Directory {
     }
 
     /// Each member, in hash order.
-    pub fn iter(&self) -> impl Iterator<Item = &Member> {
-        PagesInOrder { directory: self, next: 0 }.flat_map(|page| page.members.iter())
+    pub fn iter(&self) -> Members<'_> {
+        Members { pages: PagesInOrder { directory: self, next: 0 }, members: [].iter() }
     }
 
     /// Gives members in hash order from `cursor` on, which is 0 at first and then what the last call said: about
@@ -245,6 +247,26 @@ impl Directory {
             }
         }
         None
+    }
+
+    /// So many different members (or all, when there are no more), each choice as likely as the others, in no
+    /// order.
+    pub fn sample(&self, count: usize) -> Vec<&Member> {
+        if count.saturating_mul(3) < self.len {
+            let mut chosen = HashSet::with_capacity(count);
+            let mut members = Vec::with_capacity(count);
+            while members.len() < count {
+                let Some(member) = self.random() else { break };
+                if chosen.insert(std::ptr::from_ref(member).addr()) {
+                    members.push(member);
+                }
+            }
+            return members;
+        }
+        let mut members: Vec<&Member> = self.iter().collect();
+        hasher::shuffle_front(&mut members, count);
+        members.truncate(count);
+        members
     }
 
     /// Bytes that it and its members take in memory, besides itself.
@@ -480,7 +502,35 @@ fn tag(hash: u64, window: u8) -> u16 {
     ((hash << window) >> 48) as u16
 }
 
+/// The members of a directory, in hash order.
+#[derive(Clone, Debug)]
+pub struct Members<'a> {
+    pages: PagesInOrder<'a>,
+    members: std::slice::Iter<'a, Member>,
+}
+
+impl<'a> Iterator for Members<'a> {
+    type Item = &'a Member;
+    fn next(&mut self) -> Option<&'a Member> {
+        loop {
+            if let Some(member) = self.members.next() {
+                return Some(member);
+            }
+            self.members = self.pages.next()?.members.iter();
+        }
+    }
+}
+
+impl<'a> IntoIterator for &'a Directory {
+    type Item = &'a Member;
+    type IntoIter = Members<'a>;
+    fn into_iter(self) -> Members<'a> {
+        self.iter()
+    }
+}
+
 /// The pages in hash order, from an entry of the index on.
+#[derive(Clone, Debug)]
 struct PagesInOrder<'a> {
     directory: &'a Directory,
     next: usize,

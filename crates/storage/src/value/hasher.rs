@@ -71,6 +71,13 @@ pub fn random_below(bound: usize) -> usize {
     }
 }
 
+/// Brings `count` of the items to the front, each choice and order as likely as the others.
+pub fn shuffle_front<T>(items: &mut [T], count: usize) {
+    for at in 0..count.min(items.len()) {
+        items.swap(at, at + random_below(items.len() - at));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,18 +10,18 @@
 
 use bytes::Bytes;
 
-use crate::packed::{Listpack, ListpackRef};
+use crate::packed::{Intset, IntsetRef, Listpack, ListpackRef};
 
 use super::{
-    Array, Hash, Kind, List, ListRef, ModuleValue, Set, SortedSet, SortedSetRef, Stream, Text, TextRef,
-    Value, ValueRef,
+    Array, Hash, HashRef, Kind, List, ListRef, ModuleValue, Set, SetRef, SortedSet, SortedSetRef, Stream,
+    Text, TextRef, Value, ValueRef,
 };
 
 // What stands behind the pointer of a big value.
 pub(crate) type BigList = super::list::Quicklist;
-pub(crate) type BigSet = Set;
+pub(crate) type BigSet = super::set::BigSet;
 pub(crate) type BigSortedSet = super::sorted_set::BigSortedSet;
-pub(crate) type BigHash = Hash;
+pub(crate) type BigHash = super::hash::BigHash;
 
 /// What an entry's first bytes say of its value: the kind, and the shape of the payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,12 +162,16 @@ impl Value {
             Value::String(Text::Long(bytes)) => big(Big::Text(Box::new(bytes))),
             Value::List(List::Packed(pack)) => (Form::ListPacked, Payload::Inline(pack.into_bytes())),
             Value::List(List::Big(list)) => big(Big::List(list)),
-            Value::Set(set) => big(Big::Set(Box::new(set))),
+            Value::Set(Set::Ints(ints)) => (Form::SetInts, Payload::Inline(ints.into_bytes())),
+            Value::Set(Set::Packed(pack)) => (Form::SetPacked, Payload::Inline(pack.into_bytes())),
+            Value::Set(Set::Big(set)) => big(Big::Set(set)),
             Value::SortedSet(SortedSet::Packed(packed)) => {
                 (Form::SortedSetPacked, Payload::Inline(packed.into_bytes()))
             }
             Value::SortedSet(SortedSet::Big(set)) => big(Big::SortedSet(set)),
-            Value::Hash(hash) => big(Big::Hash(Box::new(hash))),
+            Value::Hash(Hash::Packed(pack)) => (Form::HashPacked, Payload::Inline(pack.into_bytes())),
+            Value::Hash(Hash::PackedTtl(pack)) => (Form::HashPackedTtl, Payload::Inline(pack.into_bytes())),
+            Value::Hash(Hash::Big(hash)) => big(Big::Hash(hash)),
             Value::Stream(stream) => big(Big::Stream(stream)),
             Value::Array(array) => big(Big::Array(array)),
             Value::Module(module) => big(Big::Module(module)),
@@ -186,12 +190,22 @@ impl Value {
             (Form::SortedSetPacked, Payload::Inline(bytes)) => {
                 Value::SortedSet(SortedSet::Packed(Listpack::from_trusted(bytes)))
             }
+            (Form::SetInts, Payload::Inline(bytes)) => Value::Set(Set::Ints(Intset::from_trusted(bytes))),
+            (Form::SetPacked, Payload::Inline(bytes)) => {
+                Value::Set(Set::Packed(Listpack::from_trusted(bytes)))
+            }
+            (Form::HashPacked, Payload::Inline(bytes)) => {
+                Value::Hash(Hash::Packed(Listpack::from_trusted(bytes)))
+            }
+            (Form::HashPackedTtl, Payload::Inline(bytes)) => {
+                Value::Hash(Hash::PackedTtl(Listpack::from_trusted(bytes)))
+            }
             (_, Payload::Big(big)) => match big {
                 Big::Text(bytes) => Value::String(Text::Long(*bytes)),
                 Big::List(list) => Value::List(List::Big(list)),
-                Big::Set(set) => Value::Set(*set),
+                Big::Set(set) => Value::Set(Set::Big(set)),
                 Big::SortedSet(set) => Value::SortedSet(SortedSet::Big(set)),
-                Big::Hash(hash) => Value::Hash(*hash),
+                Big::Hash(hash) => Value::Hash(Hash::Big(hash)),
                 Big::Stream(stream) => Value::Stream(stream),
                 Big::Array(array) => Value::Array(array),
                 Big::Module(module) => Value::Module(module),
@@ -216,12 +230,24 @@ impl<'a> ValueRef<'a> {
             (Form::SortedSetPacked, PayloadRef::Inline(bytes)) => {
                 ValueRef::SortedSet(SortedSetRef::Packed(ListpackRef::from_trusted(bytes)))
             }
+            (Form::SetInts, PayloadRef::Inline(bytes)) => {
+                ValueRef::Set(SetRef::Ints(IntsetRef::from_trusted(bytes)))
+            }
+            (Form::SetPacked, PayloadRef::Inline(bytes)) => {
+                ValueRef::Set(SetRef::Packed(ListpackRef::from_trusted(bytes)))
+            }
+            (Form::HashPacked, PayloadRef::Inline(bytes)) => {
+                ValueRef::Hash(HashRef::Packed(ListpackRef::from_trusted(bytes)))
+            }
+            (Form::HashPackedTtl, PayloadRef::Inline(bytes)) => {
+                ValueRef::Hash(HashRef::PackedTtl(ListpackRef::from_trusted(bytes)))
+            }
             (_, PayloadRef::Big(big)) => match big {
                 BigRef::Text(bytes) => ValueRef::String(TextRef::Long(bytes)),
                 BigRef::List(list) => ValueRef::List(ListRef::Big(list)),
-                BigRef::Set(set) => ValueRef::Set(set.view()),
+                BigRef::Set(set) => ValueRef::Set(SetRef::Big(set)),
                 BigRef::SortedSet(set) => ValueRef::SortedSet(SortedSetRef::Big(set)),
-                BigRef::Hash(hash) => ValueRef::Hash(hash.view()),
+                BigRef::Hash(hash) => ValueRef::Hash(HashRef::Big(hash)),
                 BigRef::Stream(stream) => ValueRef::Stream(stream),
                 BigRef::Array(array) => ValueRef::Array(array),
                 BigRef::Module(module) => ValueRef::Module(module),
