@@ -19,7 +19,7 @@ pub mod sorted_set;
 pub mod stream;
 pub mod text;
 
-mod stored;
+pub(crate) mod stored;
 
 pub use array::Array;
 pub use hash::{Hash, HashRef};
@@ -130,6 +130,42 @@ impl Value {
             Value::Module(module) => ValueRef::Module(module),
         }
     }
+}
+
+macro_rules! typed {
+    ($($(#[$doc:meta])* $name:ident -> $variant:ident($type:ty)),+ $(,)?) => {
+        impl<'a> ValueRef<'a> {$(
+            $(#[$doc])*
+            ///
+            /// # Errors
+            /// [`WrongKind`] when it is another kind.
+            pub fn $name(self) -> Result<$type, WrongKind> {
+                match self {
+                    ValueRef::$variant(inner) => Ok(inner),
+                    _ => Err(WrongKind),
+                }
+            }
+        )+}
+    };
+}
+
+typed! {
+    /// As a string.
+    text -> String(TextRef<'a>),
+    /// As a list.
+    list -> List(ListRef<'a>),
+    /// As a set.
+    set -> Set(SetRef<'a>),
+    /// As a sorted set.
+    sorted_set -> SortedSet(SortedSetRef<'a>),
+    /// As a hash.
+    hash -> Hash(HashRef<'a>),
+    /// As a stream.
+    stream -> Stream(&'a Stream),
+    /// As an array.
+    array -> Array(&'a Array),
+    /// As a module's value.
+    module -> Module(&'a ModuleValue),
 }
 
 impl ValueRef<'_> {

@@ -20,7 +20,9 @@ impl ModuleValue {
         (0..9)
             .map(|letter| {
                 let index = (self.id >> (58 - 6 * letter)) & 63;
-                char::from(usize::try_from(index).ok().and_then(|i| NAME_LETTERS.get(i)).copied().unwrap_or(b'?'))
+                char::from(
+                    usize::try_from(index).ok().and_then(|i| NAME_LETTERS.get(i)).copied().unwrap_or(b'?'),
+                )
             })
             .collect()
     }

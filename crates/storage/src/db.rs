@@ -1,0 +1,187 @@
+//! One database, for reading.
+//!
+//! Owns what a reader sees of the keyspace: expired keys are hidden here. Never changes anything but the time of
+//! access.
+
+use crate::entry::EntryView;
+use crate::gate::Access;
+use crate::keyspace::{KeyHash, Keyspace, Ref, Refs};
+use crate::scan::ScanCursor;
+use crate::store::{Hashed, Inner};
+use crate::time::{DbIndex, UnixMillis};
+
+/// How many expired keys RANDOMKEY passes over before it walks on in order.
+const RANDOM_TRIES_MAX: usize = 100;
+/// ... and how many it walks over before it says that there is none.
+const RANDOM_WALK_MAX: usize = 10_000;
+
+/// A numbered database, looked at under a [`crate::Reader`] or [`crate::Writer`], at a given moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Db<'a> {
+    pub(crate) inner: &'a Inner,
+    access: Access<'a>,
+    index: DbIndex,
+    now: UnixMillis,
+    touches: bool,
+    hashed: &'a [Hashed<'a>],
+}
+
+impl<'a> Db<'a> {
+    pub(crate) fn new(inner: &'a Inner, access: Access<'a>, index: DbIndex, now: UnixMillis) -> Db<'a> {
+        Db { inner, access, index, now, touches: true, hashed: &[] }
+    }
+
+    /// The same, leaving no trace of access on the keys (`CLIENT NO-TOUCH`).
+    pub fn untouching(self) -> Db<'a> {
+        Db { touches: false, ..self }
+    }
+
+    /// The same, with the hashes of the keys that will be asked for: those whose slice is one of these are not
+    /// hashed again. Best a few, in the order of use.
+    pub fn hashed(self, hashed: &'a [Hashed<'a>]) -> Db<'a> {
+        Db { hashed, ..self }
+    }
+
+    /// The database's number.
+    pub fn index(&self) -> DbIndex {
+        self.index
+    }
+
+    /// The moment as of which it is read.
+    pub fn now(&self) -> UnixMillis {
+        self.now
+    }
+
+    pub(crate) fn keyspace(&self) -> Option<&'a Keyspace> {
+        self.inner.database(self.index)?.get(self.access)
+    }
+
+    pub(crate) fn access(&self) -> Access<'a> {
+        self.access
+    }
+
+    pub(crate) fn touches(&self) -> bool {
+        self.touches
+    }
+
+    /// The hash that was given for this very slice, or a new one.
+    #[inline]
+    pub(crate) fn hash_of(&self, key: &[u8]) -> KeyHash {
+        // The given keys are borrowed for longer than this, so the same place still holds the same bytes.
+        let is_this = |hashed: &&Hashed<'_>| std::ptr::eq(hashed.key, key);
+        self.hashed.iter().find(is_this).map_or_else(|| self.inner.hasher.hash(key), |hashed| hashed.hash)
+    }
+
+    /// Looks a key up, and notes that it was used. The result holds the read lock of the key's shard: let it go soon.
+    #[inline]
+    pub fn get(&self, key: &[u8]) -> Option<Ref<'_>> {
+        let found = self.peek(key)?;
+        if self.touches {
+            found.touch(self.inner.clock());
+        }
+        Some(found)
+    }
+
+    /// Looks a key up without noting that it was used (TYPE, TTL, OBJECT, EXISTS).
+    #[inline]
+    pub fn peek(&self, key: &[u8]) -> Option<Ref<'_>> {
+        let found = self.keyspace()?.find(key, self.hash_of(key))?;
+        found.is_visible(self.now).then_some(found)
+    }
+
+    /// Looks several keys up as of one moment: locks all their shards together.
+    pub fn get_many(&self, keys: &[&[u8]]) -> Refs<'_> {
+        let Some(keyspace) = self.keyspace() else { return Refs::none(keys.len()) };
+        let wanted: Vec<(&[u8], KeyHash)> = keys.iter().map(|key| (*key, self.hash_of(key))).collect();
+        let found = keyspace.find_many(&wanted, |entry| entry.is_visible(self.now));
+        if self.touches {
+            found.iter().flatten().for_each(|entry| entry.touch(self.inner.clock()));
+        }
+        found
+    }
+
+    /// Whether the key is there.
+    pub fn contains(&self, key: &[u8]) -> bool {
+        self.peek(key).is_some()
+    }
+
+    /// How many keys, expired ones included: `DBSIZE`.
+    pub fn len(&self) -> usize {
+        self.keyspace().map_or(0, |keyspace| keyspace.counts.keys())
+    }
+
+    /// Whether there is no key.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many keys have a deadline: `expires` of INFO keyspace.
+    pub fn deadlines(&self) -> usize {
+        self.keyspace().map_or(0, |keyspace| keyspace.counts.deadlines())
+    }
+
+    /// A key by chance, that has not expired; `None` when there is none, or when only a long search would find one.
+    pub fn random_key(&self) -> Option<Vec<u8>> {
+        let keyspace = self.keyspace()?;
+        let visible = |entry: &EntryView| entry.is_visible(self.now).then(|| entry.key().to_vec());
+        for _ in 0..RANDOM_TRIES_MAX {
+            if let Some(key) = keyspace.random(|| self.inner.random(), visible)? {
+                return Some(key);
+            }
+        }
+        let mut found = None;
+        let start = ScanCursor(self.inner.random() >> (64 - ScanCursor::BITS));
+        let mut left = RANDOM_WALK_MAX;
+        let mut cursor = start;
+        while found.is_none() && left > 0 {
+            cursor = keyspace.scan(cursor, 100, |entry| found = found.take().or_else(|| visible(entry)));
+            left = left.saturating_sub(100);
+        }
+        found
+    }
+
+    /// One step of a walk over all keys: about `count` of them, from `cursor` on; the answer is where to go on,
+    /// and [`ScanCursor::START`] at the end. Expired keys are passed over.
+    ///
+    /// A key that is there from the beginning to the end of a walk is seen exactly once, whatever is added, removed
+    /// or moved meanwhile.
+    pub fn scan(
+        &self,
+        cursor: ScanCursor,
+        count: usize,
+        mut visit: impl FnMut(&[u8], &EntryView),
+    ) -> ScanCursor {
+        let Some(keyspace) = self.keyspace() else { return ScanCursor::START };
+        keyspace.scan(cursor, count, |entry| {
+            if entry.is_visible(self.now) {
+                visit(entry.key(), entry);
+            }
+        })
+    }
+
+    /// Visits every key, in hash order of shards. As of one moment only for the token's holder, or while one batch
+    /// lasts.
+    pub fn for_each(&self, mut visit: impl FnMut(&[u8], &EntryView)) {
+        let Some(keyspace) = self.keyspace() else { return };
+        let mut cursor = ScanCursor::START;
+        loop {
+            // A shard at a time.
+            cursor = keyspace.scan(cursor, 1, |entry| {
+                if entry.is_visible(self.now) {
+                    visit(entry.key(), entry);
+                }
+            });
+            if cursor == ScanCursor::START {
+                return;
+            }
+        }
+    }
+
+    /// Asks the processor for the memory of these keys, so that looking them up does not wait for it: for a batch,
+    /// just before it is run.
+    pub fn prefetch(&self, keys: &[Hashed<'_>]) {
+        if let Some(keyspace) = self.keyspace() {
+            keyspace.prefetch(keys.iter().map(|hashed| hashed.hash));
+        }
+    }
+}

@@ -1,0 +1,844 @@
+//! The entry: one allocation that holds a key, its value or the pointer to it, and what is known about both.
+//!
+//! ```text
+//! offset 0  access   u32, atomic: 24 bits of seconds (last access), 8 bits of frequency
+//!        4  form     u8: kind and encoding (value::Form)
+//!        5  shape    u8: has a deadline; how wide the lengths are; whether the payload is a pointer
+//!        6  deadline i64, only when there is one
+//!           lengths  of the key (1, 2 or 4 bytes), of the value (1, 2 or 4; none before a pointer)
+//!           key, value
+//! ```
+//! A 16-byte key with a 100-byte value takes 8 + 116 bytes: the allocator's class of 128.
+//!
+//! An allocation is as large as the allocator's size class for its content, so that its size follows from the
+//! content (nothing stores it), and a new value of about the same size is written over the old one.
+//!
+//! Owns the layout and every pointer into it. Never knows which table an entry stands in, nor who may free it.
+//!
+//! # Obligations of the unsafe code here
+//! - An [`Entry`] owns its allocation; [`Entry::into_raw`] hands that over to a table's slot word, and exactly
+//!   one [`Entry::from_raw`] takes it back.
+//! - An [`EntryView`] is made by the keyspace alone, and given out as `&EntryView` only, whose borrow is held by
+//!   the shard's lock guard: while it lives nobody writes to the entry, but for the atomic access word.
+//! - The functions that take a raw entry and write need the shard's write lock (or an entry that no table has).
+
+#![allow(unsafe_code)]
+
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::ptr::{self, NonNull};
+use std::slice;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::time::UnixMillis;
+use crate::value::{Array, stored};
+use crate::value::{
+    Big, BigRef, Form, HashRef, Kind, ListRef, ModuleValue, Payload, PayloadRef, SetRef, SortedSetRef,
+    Stream, TextRef, Value, ValueRef, WrongKind, int_from_bytes, int_to_bytes,
+};
+
+const FORM_AT: usize = 4;
+const SHAPE_AT: usize = 5;
+const DEADLINE_AT: usize = 6;
+
+const SHAPE_DEADLINE: u8 = 1;
+const SHAPE_KEY_SHIFT: u8 = 1;
+const SHAPE_VALUE_SHIFT: u8 = 3;
+const SHAPE_WIDTH_MASK: u8 = 3;
+/// Width code of a value that is a pointer.
+const WIDTH_POINTER: u8 = 3;
+
+const POINTER_BYTES: usize = size_of::<*mut u8>();
+/// Leaves the three lowest bits of an address to the slot word.
+const ALIGN: usize = 8;
+
+/// What a table's slot costs beside the entry: its word and control byte, at the load that tables have.
+const SLOT_BYTES: usize = 14;
+
+/// A moment of access: seconds, in 24 bits (they come round after 194 days, as in Redis).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct AccessClock(pub(crate) u32);
+
+const CLOCK_MASK: u32 = 0x00ff_ffff;
+const FREQUENCY_SHIFT: u32 = 24;
+/// Redis gives a new key this much, so that it is not the first to go.
+const FREQUENCY_NEW: u8 = 5;
+
+impl AccessClock {
+    pub(crate) fn at(now: UnixMillis) -> AccessClock {
+        AccessClock((now.0.div_euclid(1000) & i64::from(CLOCK_MASK)) as u32)
+    }
+}
+
+/// How a key was used before it came here: what an RDB tells of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Seconds since the last access.
+    pub idle_seconds: Option<u64>,
+    /// The logarithmic access counter of LFU.
+    pub frequency: Option<u8>,
+}
+
+impl Usage {
+    fn word(self, clock: AccessClock) -> u32 {
+        let idle = u32::try_from(self.idle_seconds.unwrap_or(0)).unwrap_or(CLOCK_MASK).min(CLOCK_MASK);
+        let seconds = clock.0.wrapping_sub(idle) & CLOCK_MASK;
+        seconds | u32::from(self.frequency.unwrap_or(FREQUENCY_NEW)) << FREQUENCY_SHIFT
+    }
+}
+
+/// The allocator's size class for `bytes`: four classes to each doubling, at least 16 apart.
+///
+/// jemalloc's; another allocator is only given slightly rounder sizes.
+fn size_class(bytes: usize) -> usize {
+    if bytes <= 128 {
+        (bytes + 15) & !15
+    } else {
+        let step = 1usize << ((bytes - 1).ilog2() - 2);
+        (bytes + step - 1) & !(step - 1)
+    }
+}
+
+/// Where the parts of an entry are.
+#[derive(Clone, Copy)]
+struct Plan {
+    shape: u8,
+    key_at: usize,
+    key_len: usize,
+    value_at: usize,
+    value_len: usize,
+}
+
+fn width_code(len: usize) -> u8 {
+    if len <= 0xff {
+        0
+    } else if len <= 0xffff {
+        1
+    } else {
+        assert!(u32::try_from(len).is_ok(), "keys and packed values are shorter than 4 GiB");
+        2
+    }
+}
+
+fn width(code: u8) -> usize {
+    match code {
+        0 => 1,
+        1 => 2,
+        2 => 4,
+        _ => 0,
+    }
+}
+
+impl Plan {
+    /// `value_len` is `None` for a pointer.
+    fn new(key_len: usize, value_len: Option<usize>, deadline: bool) -> Plan {
+        let key_code = width_code(key_len);
+        let value_code = value_len.map_or(WIDTH_POINTER, width_code);
+        let start = DEADLINE_AT + if deadline { 8 } else { 0 };
+        let key_at = start + width(key_code) + width(value_code);
+        Plan {
+            shape: u8::from(deadline) | key_code << SHAPE_KEY_SHIFT | value_code << SHAPE_VALUE_SHIFT,
+            key_at,
+            key_len,
+            value_at: key_at + key_len,
+            value_len: value_len.unwrap_or(POINTER_BYTES),
+        }
+    }
+
+    /// # Safety
+    /// `entry` points to a whole entry that nobody writes to meanwhile.
+    #[inline]
+    unsafe fn read(entry: NonNull<u8>) -> Plan {
+        // SAFETY: the shape byte and the lengths it announces lie inside the entry.
+        unsafe {
+            let shape = entry.add(SHAPE_AT).read();
+            let key_code = shape >> SHAPE_KEY_SHIFT & SHAPE_WIDTH_MASK;
+            let value_code = shape >> SHAPE_VALUE_SHIFT & SHAPE_WIDTH_MASK;
+            let mut at = DEADLINE_AT + if shape & SHAPE_DEADLINE != 0 { 8 } else { 0 };
+            let key_len = read_len(entry.add(at), key_code);
+            at += width(key_code);
+            let value_len =
+                if value_code == WIDTH_POINTER { POINTER_BYTES } else { read_len(entry.add(at), value_code) };
+            at += width(value_code);
+            Plan { shape, key_at: at, key_len, value_at: at + key_len, value_len }
+        }
+    }
+
+    fn has_deadline(&self) -> bool {
+        self.shape & SHAPE_DEADLINE != 0
+    }
+
+    fn value_code(&self) -> u8 {
+        self.shape >> SHAPE_VALUE_SHIFT & SHAPE_WIDTH_MASK
+    }
+
+    /// What is allocated for it.
+    fn allocated(&self) -> usize {
+        size_class(self.value_at + self.value_len)
+    }
+
+    /// Writes shape, deadline and lengths.
+    ///
+    /// # Safety
+    /// `entry` has room for this plan, and is written to by nobody else.
+    unsafe fn write_header(&self, entry: NonNull<u8>, form: Form, deadline: Option<UnixMillis>) {
+        // SAFETY: all of these lie before `key_at`.
+        unsafe {
+            entry.add(FORM_AT).write(form as u8);
+            entry.add(SHAPE_AT).write(self.shape);
+            let mut at = DEADLINE_AT;
+            if let Some(deadline) = deadline {
+                entry.add(at).cast::<i64>().write_unaligned(deadline.0);
+                at += 8;
+            }
+            let key_code = self.shape >> SHAPE_KEY_SHIFT & SHAPE_WIDTH_MASK;
+            write_len(entry.add(at), key_code, self.key_len);
+            at += width(key_code);
+            write_len(entry.add(at), self.value_code(), self.value_len);
+        }
+    }
+}
+
+/// # Safety
+/// `width(code)` bytes may be read there.
+#[inline]
+unsafe fn read_len(at: NonNull<u8>, code: u8) -> usize {
+    // SAFETY: the caller's.
+    unsafe {
+        match code {
+            0 => usize::from(at.read()),
+            1 => usize::from(at.cast::<u16>().read_unaligned()),
+            _ => at.cast::<u32>().read_unaligned() as usize,
+        }
+    }
+}
+
+/// # Safety
+/// `width(code)` bytes may be written there.
+unsafe fn write_len(at: NonNull<u8>, code: u8, len: usize) {
+    // `width_code` chose the code so that `len` fits.
+    // SAFETY: the caller's.
+    unsafe {
+        match code {
+            0 => at.write(len as u8),
+            1 => at.cast::<u16>().write_unaligned(len as u16),
+            2 => at.cast::<u32>().write_unaligned(len as u32),
+            _ => {}
+        }
+    }
+}
+
+fn big_into_raw(big: Big) -> *mut u8 {
+    match big {
+        Big::Text(inner) => Box::into_raw(inner).cast(),
+        Big::List(inner) => Box::into_raw(inner).cast(),
+        Big::Set(inner) => Box::into_raw(inner).cast(),
+        Big::SortedSet(inner) => Box::into_raw(inner).cast(),
+        Big::Hash(inner) => Box::into_raw(inner).cast(),
+        Big::Stream(inner) => Box::into_raw(inner).cast(),
+        Big::Array(inner) => Box::into_raw(inner).cast(),
+        Big::Module(inner) => Box::into_raw(inner).cast(),
+    }
+}
+
+/// # Safety
+/// `raw` came from [`big_into_raw`] of a value of this form, and is taken back once.
+unsafe fn big_from_raw(form: Form, raw: *mut u8) -> Big {
+    // SAFETY: the form says of which type the box is.
+    unsafe {
+        match form {
+            Form::TextLong => Big::Text(Box::from_raw(raw.cast())),
+            Form::ListBig => Big::List(Box::from_raw(raw.cast())),
+            Form::SetBig => Big::Set(Box::from_raw(raw.cast())),
+            Form::SortedSetBig => Big::SortedSet(Box::from_raw(raw.cast())),
+            Form::HashBig => Big::Hash(Box::from_raw(raw.cast())),
+            Form::Stream => Big::Stream(Box::from_raw(raw.cast())),
+            Form::Array => Big::Array(Box::from_raw(raw.cast())),
+            Form::Module => Big::Module(Box::from_raw(raw.cast())),
+            _ => unreachable!("packed forms have no pointer"),
+        }
+    }
+}
+
+/// # Safety
+/// `raw` came from [`big_into_raw`] of a value of this form, was not taken back, and is not written to during `'a`.
+unsafe fn big_ref<'a>(form: Form, raw: *const u8) -> BigRef<'a> {
+    // SAFETY: the form says of which type the box is.
+    unsafe {
+        match form {
+            Form::TextLong => BigRef::Text(&*raw.cast::<bytes::Bytes>()),
+            Form::ListBig => BigRef::List(&*raw.cast::<stored::BigList>()),
+            Form::SetBig => BigRef::Set(&*raw.cast::<stored::BigSet>()),
+            Form::SortedSetBig => BigRef::SortedSet(&*raw.cast::<stored::BigSortedSet>()),
+            Form::HashBig => BigRef::Hash(&*raw.cast::<stored::BigHash>()),
+            Form::Stream => BigRef::Stream(&*raw.cast::<Stream>()),
+            Form::Array => BigRef::Array(&*raw.cast::<Array>()),
+            Form::Module => BigRef::Module(&*raw.cast::<ModuleValue>()),
+            _ => unreachable!("packed forms have no pointer"),
+        }
+    }
+}
+
+// Entries go from thread to thread as addresses, which the compiler does not see through.
+const _: () = {
+    const fn crosses_threads<T: Send + Sync>() {}
+    crosses_threads::<Value>();
+};
+
+/// An entry that no table holds: owns its allocation, and frees it with what is behind it.
+#[derive(Debug)]
+pub(crate) struct Entry(NonNull<u8>);
+
+// SAFETY: an entry is a key and a `Value`, and values cross threads (checked above); it is one owner's.
+unsafe impl Send for Entry {}
+
+/// What is written into an entry: borrowed, so that a string goes straight from a request into the entry.
+pub(crate) enum Content<'a> {
+    Inline(&'a [u8]),
+    Big(Big),
+}
+
+impl<'a> Content<'a> {
+    /// Lends what `payload` holds; `digits` lends room for an integer.
+    pub(crate) fn of(payload: Payload, room: &'a mut Vec<u8>) -> Content<'a> {
+        match payload {
+            Payload::Int(number) => {
+                let (bytes, used) = int_to_bytes(number);
+                room.extend_from_slice(bytes.get(..used).unwrap_or_default());
+                Content::Inline(room)
+            }
+            Payload::Inline(bytes) => {
+                *room = bytes;
+                Content::Inline(room)
+            }
+            Payload::Big(big) => Content::Big(big),
+        }
+    }
+
+    fn inline_len(&self) -> Option<usize> {
+        match self {
+            Content::Inline(bytes) => Some(bytes.len()),
+            Content::Big(_) => None,
+        }
+    }
+
+    /// # Safety
+    /// `plan` was made for this content, and `entry` has room for it and is written to by nobody else.
+    unsafe fn write(self, entry: NonNull<u8>, plan: &Plan) {
+        // SAFETY: the plan's value part is exactly as long as what is written.
+        unsafe {
+            let at = entry.add(plan.value_at);
+            match self {
+                Content::Inline(bytes) => {
+                    ptr::copy_nonoverlapping(bytes.as_ptr(), at.as_ptr(), bytes.len());
+                }
+                Content::Big(big) => at.cast::<*mut u8>().write_unaligned(big_into_raw(big)),
+            }
+        }
+    }
+}
+
+impl Entry {
+    /// Allocates and fills an entry.
+    pub(crate) fn new(
+        key: &[u8],
+        form: Form,
+        content: Content<'_>,
+        deadline: Option<UnixMillis>,
+        usage: Usage,
+        clock: AccessClock,
+    ) -> Entry {
+        Entry::with_access(key, form, content, deadline, usage.word(clock))
+    }
+
+    pub(crate) fn from_value(
+        key: &[u8],
+        value: Value,
+        deadline: Option<UnixMillis>,
+        usage: Usage,
+        clock: AccessClock,
+    ) -> Entry {
+        let (form, payload) = value.into_parts();
+        let mut room = Vec::new();
+        Entry::new(key, form, Content::of(payload, &mut room), deadline, usage, clock)
+    }
+
+    fn with_access(
+        key: &[u8],
+        form: Form,
+        content: Content<'_>,
+        deadline: Option<UnixMillis>,
+        access: u32,
+    ) -> Entry {
+        let plan = Plan::new(key.len(), content.inline_len(), deadline.is_some());
+        let layout =
+            Layout::from_size_align(plan.allocated(), ALIGN).expect("an entry is smaller than isize::MAX");
+        // SAFETY: the layout has a size; everything written lies inside it, by the plan.
+        unsafe {
+            let Some(entry) = NonNull::new(alloc(layout)) else { handle_alloc_error(layout) };
+            entry.cast::<u32>().write(access);
+            plan.write_header(entry, form, deadline);
+            ptr::copy_nonoverlapping(key.as_ptr(), entry.add(plan.key_at).as_ptr(), key.len());
+            content.write(entry, &plan);
+            Entry(entry)
+        }
+    }
+
+    pub(crate) fn view(&self) -> &EntryView {
+        // SAFETY: `EntryView` is a transparent `NonNull<u8>`; `&self` keeps the entry as it is.
+        unsafe { &*ptr::from_ref(&self.0).cast::<EntryView>() }
+    }
+
+    /// Hands the allocation over.
+    pub(crate) fn into_raw(self) -> NonNull<u8> {
+        let raw = self.0;
+        std::mem::forget(self);
+        raw
+    }
+
+    /// # Safety
+    /// `raw` came from [`Entry::into_raw`], and is taken back once.
+    pub(crate) unsafe fn from_raw(raw: NonNull<u8>) -> Entry {
+        Entry(raw)
+    }
+
+    /// Takes the value, and frees the rest.
+    pub(crate) fn into_value(self) -> Value {
+        // SAFETY: the entry is ours; it is not looked at again but to be freed as hollow.
+        unsafe {
+            let value = take_value(self.0);
+            drop(Hollow(self.into_raw()));
+            value
+        }
+    }
+
+    /// What freeing it costs, in elements.
+    pub(crate) fn elements(&self) -> usize {
+        let view = self.view();
+        if view.form().is_big() { view.value().elements() } else { 1 }
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        // SAFETY: the entry is ours, and not looked at after.
+        unsafe {
+            let form = self.view().form();
+            if form.is_big() {
+                drop(take_value(self.0));
+            }
+            drop(Hollow(self.0));
+        }
+    }
+}
+
+/// An allocation whose value was taken out: frees the allocation alone.
+#[derive(Debug)]
+pub(crate) struct Hollow(NonNull<u8>);
+
+// SAFETY: as for `Entry`.
+unsafe impl Send for Hollow {}
+
+impl Hollow {
+    /// # Safety
+    /// `raw` came from [`Entry::into_raw`], is taken back once, and its value was taken out.
+    pub(crate) unsafe fn from_raw(raw: NonNull<u8>) -> Hollow {
+        Hollow(raw)
+    }
+}
+
+impl Drop for Hollow {
+    fn drop(&mut self) {
+        // SAFETY: the header is whole, so the plan is that of the allocation.
+        unsafe {
+            let plan = Plan::read(self.0);
+            let layout = Layout::from_size_align_unchecked(plan.allocated(), ALIGN);
+            dealloc(self.0.as_ptr(), layout);
+        }
+    }
+}
+
+/// Takes the value out: a copy of packed bytes, the box itself of a big value. Until [`put`] writes a value again
+/// (or the allocation is freed as [`Hollow`]) the entry must not be read, but for its key.
+///
+/// # Safety
+/// The shard's write lock is held, or no table has the entry.
+pub(crate) unsafe fn take_value(entry: NonNull<u8>) -> Value {
+    // SAFETY: the plan gives where the value is, the form what it is.
+    unsafe {
+        let plan = Plan::read(entry);
+        let form = Form::from_byte(entry.add(FORM_AT).read());
+        let at = entry.add(plan.value_at);
+        let payload = if form.is_big() {
+            Payload::Big(big_from_raw(form, at.cast::<*mut u8>().read_unaligned()))
+        } else {
+            let bytes = slice::from_raw_parts(at.as_ptr(), plan.value_len);
+            if form == Form::TextInt {
+                Payload::Int(int_from_bytes(bytes))
+            } else {
+                Payload::Inline(bytes.to_vec())
+            }
+        };
+        Value::from_parts(form, payload)
+    }
+}
+
+/// Writes another value (and deadline) into an entry whose old value was taken out or is packed: in place when it
+/// fits the allocation, else into a new entry with the same key, which is given back and the old one with it.
+///
+/// # Safety
+/// The shard's write lock is held, or no table has the entry. When a new entry is given back, the old one is
+/// `Hollow` and no table may keep it.
+pub(crate) unsafe fn put(
+    entry: NonNull<u8>,
+    form: Form,
+    content: Content<'_>,
+    deadline: Option<UnixMillis>,
+) -> Option<(Entry, Hollow)> {
+    // SAFETY: the new plan has the same allocation as the old when written in place; the key is moved before
+    // anything is written where it was or where it goes, and the lengths are written after it moved.
+    unsafe {
+        let old = Plan::read(entry);
+        let new = Plan::new(old.key_len, content.inline_len(), deadline.is_some());
+        if new.allocated() == old.allocated() {
+            if new.key_at != old.key_at {
+                ptr::copy(entry.add(old.key_at).as_ptr(), entry.add(new.key_at).as_ptr(), old.key_len);
+            }
+            new.write_header(entry, form, deadline);
+            content.write(entry, &new);
+            None
+        } else {
+            let key = slice::from_raw_parts(entry.add(old.key_at).as_ptr(), old.key_len);
+            let access = access_word(entry).load(Ordering::Relaxed);
+            Some((Entry::with_access(key, form, content, deadline, access), Hollow(entry)))
+        }
+    }
+}
+
+/// Changes the deadline alone; gives back a new entry (with the value) when the old allocation does not fit.
+///
+/// # Safety
+/// As for [`put`].
+pub(crate) unsafe fn set_deadline(
+    entry: NonNull<u8>,
+    deadline: Option<UnixMillis>,
+) -> Option<(Entry, Hollow)> {
+    // SAFETY: key and payload are neighbours, and move together; a pointer is moved as the bytes it consists of,
+    // which keeps its provenance.
+    unsafe {
+        let old = Plan::read(entry);
+        let form = Form::from_byte(entry.add(FORM_AT).read());
+        let value_len = if form.is_big() { None } else { Some(old.value_len) };
+        let new = Plan::new(old.key_len, value_len, deadline.is_some());
+        let both = old.key_len + old.value_len;
+        if new.allocated() == old.allocated() {
+            if new.key_at != old.key_at {
+                ptr::copy(entry.add(old.key_at).as_ptr(), entry.add(new.key_at).as_ptr(), both);
+            }
+            new.write_header(entry, form, deadline);
+            return None;
+        }
+        let layout =
+            Layout::from_size_align(new.allocated(), ALIGN).expect("an entry is smaller than isize::MAX");
+        let Some(moved) = NonNull::new(alloc(layout)) else { handle_alloc_error(layout) };
+        moved.cast::<u32>().write(access_word(entry).load(Ordering::Relaxed));
+        new.write_header(moved, form, deadline);
+        ptr::copy_nonoverlapping(entry.add(old.key_at).as_ptr(), moved.add(new.key_at).as_ptr(), both);
+        Some((Entry(moved), Hollow(entry)))
+    }
+}
+
+/// # Safety
+/// `entry` points to a whole entry during `'a`; its first word is only used atomically.
+unsafe fn access_word<'a>(entry: NonNull<u8>) -> &'a AtomicU32 {
+    // SAFETY: the word is the first of the allocation, aligned to 8.
+    unsafe { AtomicU32::from_ptr(entry.cast::<u32>().as_ptr()) }
+}
+
+/// A key with its value, looked at where they are stored.
+///
+/// Lent by a [`crate::Ref`], by [`crate::Refs`] or to a walk's closure, and only for as long as the lock of its
+/// shard is held.
+#[derive(Debug)]
+#[repr(transparent)]
+pub struct EntryView(NonNull<u8>);
+
+impl EntryView {
+    /// # Safety
+    /// `entry` is whole, and is neither written to nor freed while the view lives. The view is lent as
+    /// `&EntryView` and never moved to where it outlives that.
+    pub(crate) unsafe fn new(entry: NonNull<u8>) -> EntryView {
+        EntryView(entry)
+    }
+
+    fn plan(&self) -> Plan {
+        // SAFETY: the view's own obligation.
+        unsafe { Plan::read(self.0) }
+    }
+
+    pub(crate) fn form(&self) -> Form {
+        // SAFETY: the view's own obligation.
+        Form::from_byte(unsafe { self.0.add(FORM_AT).read() })
+    }
+
+    fn payload(&self) -> PayloadRef<'_> {
+        let plan = self.plan();
+        let form = self.form();
+        // SAFETY: the plan gives where the value is, the form what it is; `&self` keeps both.
+        unsafe {
+            let at = self.0.add(plan.value_at);
+            if form.is_big() {
+                PayloadRef::Big(big_ref(form, at.cast::<*const u8>().read_unaligned()))
+            } else {
+                PayloadRef::Inline(slice::from_raw_parts(at.as_ptr(), plan.value_len))
+            }
+        }
+    }
+
+    /// The key.
+    #[inline]
+    pub fn key(&self) -> &[u8] {
+        let plan = self.plan();
+        // SAFETY: the plan gives where the key is; `&self` keeps it.
+        unsafe { slice::from_raw_parts(self.0.add(plan.key_at).as_ptr(), plan.key_len) }
+    }
+
+    /// What sort of value it is.
+    pub fn kind(&self) -> Kind {
+        self.form().kind()
+    }
+
+    /// The value.
+    pub fn value(&self) -> ValueRef<'_> {
+        ValueRef::of(self.form(), self.payload())
+    }
+
+    /// When the key expires; `None` for never.
+    pub fn deadline(&self) -> Option<UnixMillis> {
+        if !self.plan().has_deadline() {
+            return None;
+        }
+        // SAFETY: the shape says that there is one.
+        Some(UnixMillis(unsafe { self.0.add(DEADLINE_AT).cast::<i64>().read_unaligned() }))
+    }
+
+    /// Whether the key is there for a reader at `now`.
+    pub fn is_visible(&self, now: UnixMillis) -> bool {
+        self.deadline().is_none_or(|deadline| !deadline.is_past(now))
+    }
+
+    /// `OBJECT ENCODING`'s answer.
+    pub fn encoding(&self) -> &'static str {
+        self.value().encoding()
+    }
+
+    fn access(&self) -> &AtomicU32 {
+        // SAFETY: the view's own obligation.
+        unsafe { access_word(self.0) }
+    }
+
+    /// Seconds since the key was last used, as of `now`.
+    pub fn idle_seconds(&self, now: UnixMillis) -> u64 {
+        let last = self.access().load(Ordering::Relaxed) & CLOCK_MASK;
+        u64::from(AccessClock::at(now).0.wrapping_sub(last) & CLOCK_MASK)
+    }
+
+    /// The logarithmic counter of LFU.
+    pub fn frequency(&self) -> u8 {
+        (self.access().load(Ordering::Relaxed) >> FREQUENCY_SHIFT) as u8
+    }
+
+    /// Notes an access. A key that is read all the time is written to once a second.
+    pub(crate) fn touch(&self, clock: AccessClock) {
+        let word = self.access().load(Ordering::Relaxed);
+        if word & CLOCK_MASK != clock.0 {
+            self.access().store(word & !CLOCK_MASK | clock.0, Ordering::Relaxed);
+        }
+    }
+
+    /// Bytes of the entry's own allocation.
+    pub(crate) fn allocated(&self) -> usize {
+        self.plan().allocated()
+    }
+
+    /// `MEMORY USAGE`'s answer: the entry, what is behind it, and its slot in the table.
+    pub fn memory_usage(&self) -> usize {
+        let behind = if self.form().is_big() { self.value().heap_bytes() } else { 0 };
+        self.allocated() + behind + SLOT_BYTES
+    }
+
+    /// The value as a string.
+    ///
+    /// # Errors
+    /// [`WrongKind`] when it is another kind; so for the methods that follow.
+    pub fn text(&self) -> Result<TextRef<'_>, WrongKind> {
+        self.value().text()
+    }
+
+    /// The value as a list.
+    ///
+    /// # Errors
+    /// As for [`EntryView::text`].
+    pub fn list(&self) -> Result<ListRef<'_>, WrongKind> {
+        self.value().list()
+    }
+
+    /// The value as a set.
+    ///
+    /// # Errors
+    /// As for [`EntryView::text`].
+    pub fn set(&self) -> Result<SetRef<'_>, WrongKind> {
+        self.value().set()
+    }
+
+    /// The value as a sorted set.
+    ///
+    /// # Errors
+    /// As for [`EntryView::text`].
+    pub fn sorted_set(&self) -> Result<SortedSetRef<'_>, WrongKind> {
+        self.value().sorted_set()
+    }
+
+    /// The value as a hash.
+    ///
+    /// # Errors
+    /// As for [`EntryView::text`].
+    pub fn hash(&self) -> Result<HashRef<'_>, WrongKind> {
+        self.value().hash()
+    }
+
+    /// The value as a stream.
+    ///
+    /// # Errors
+    /// As for [`EntryView::text`].
+    pub fn stream(&self) -> Result<&Stream, WrongKind> {
+        self.value().stream()
+    }
+
+    /// The value as an array.
+    ///
+    /// # Errors
+    /// As for [`EntryView::text`].
+    pub fn array(&self) -> Result<&Array, WrongKind> {
+        self.value().array()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::Text;
+
+    fn entry(key: &[u8], value: &[u8], deadline: Option<i64>) -> Entry {
+        let value = Value::String(Text::new(value));
+        Entry::from_value(key, value, deadline.map(UnixMillis), Usage::default(), AccessClock(7))
+    }
+
+    fn text(view: &EntryView) -> Vec<u8> {
+        view.text().unwrap().to_vec()
+    }
+
+    #[test]
+    fn size_classes_are_four_to_a_doubling() {
+        let wanted = [
+            (1, 16),
+            (16, 16),
+            (17, 32),
+            (113, 128),
+            (128, 128),
+            (129, 160),
+            (160, 160),
+            (161, 192),
+            (256, 256),
+            (257, 320),
+            (513, 640),
+            (1025, 1280),
+            (4097, 5120),
+        ];
+        for (bytes, class) in wanted {
+            assert_eq!(size_class(bytes), class, "{bytes}");
+        }
+    }
+
+    #[test]
+    fn the_usual_entry_takes_128_bytes() {
+        assert_eq!(entry(&[b'k'; 16], &[b'v'; 100], None).view().allocated(), 128);
+    }
+
+    #[test]
+    fn an_entry_gives_back_what_it_was_given() {
+        for key_len in [0, 1, 255, 256, 65535, 65536] {
+            for value in [&b"12345"[..], b"", b"hello", &[b'x'; 300], &[b'y'; 70_000]] {
+                for deadline in [None, Some(1234)] {
+                    let key = vec![b'k'; key_len];
+                    let entry = entry(&key, value, deadline);
+                    let view = entry.view();
+                    assert_eq!(view.key(), key);
+                    assert_eq!(text(view), value);
+                    assert_eq!(view.deadline(), deadline.map(UnixMillis));
+                    assert_eq!(view.idle_seconds(UnixMillis(9000)), 2);
+                    assert_eq!(Value::from(Text::new(value)).view().encoding(), view.encoding());
+                    assert!(
+                        matches!(entry.into_value(), Value::String(kept) if kept.view().to_vec() == value)
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn values_and_deadlines_are_replaced_in_place_or_moved() {
+        let values = [&b"1"[..], b"short", &[b'a'; 90], &[b'b'; 300], &[b'c'; 70_000], b"-9000000000"];
+        for before in values {
+            for after in values {
+                for deadline in [None, Some(UnixMillis(5))] {
+                    let old = entry(b"the key", before, Some(1)).into_raw();
+                    // SAFETY: no table has the entry.
+                    let entry = unsafe {
+                        drop(take_value(old));
+                        let (form, payload) = Value::from(Text::new(after)).into_parts();
+                        let mut room = Vec::new();
+                        match put(old, form, Content::of(payload, &mut room), deadline) {
+                            None => Entry::from_raw(old),
+                            Some((new, hollow)) => {
+                                drop(hollow);
+                                new
+                            }
+                        }
+                    };
+                    assert_eq!(entry.view().key(), b"the key");
+                    assert_eq!(text(entry.view()), after);
+                    assert_eq!(entry.view().deadline(), deadline);
+                    let old = entry.into_raw();
+                    // SAFETY: no table has the entry.
+                    let entry = unsafe {
+                        match set_deadline(old, Some(UnixMillis(77))) {
+                            None => Entry::from_raw(old),
+                            Some((new, hollow)) => {
+                                drop(hollow);
+                                new
+                            }
+                        }
+                    };
+                    assert_eq!(entry.view().key(), b"the key");
+                    assert_eq!(text(entry.view()), after);
+                    assert_eq!(entry.view().deadline(), Some(UnixMillis(77)));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn usage_survives_and_a_touch_keeps_the_frequency() {
+        let usage = Usage { idle_seconds: Some(5), frequency: Some(200) };
+        let entry = Entry::from_value(
+            b"k",
+            Value::String(Text::new(b"v")),
+            None,
+            usage,
+            AccessClock::at(UnixMillis(3000)),
+        );
+        assert_eq!(entry.view().idle_seconds(UnixMillis(3999)), 5);
+        entry.view().touch(AccessClock::at(UnixMillis(10_000)));
+        assert_eq!((entry.view().idle_seconds(UnixMillis(12_000)), entry.view().frequency()), (2, 200));
+    }
+}

@@ -1,0 +1,356 @@
+//! The writer's token and the gate: who may change data, and who may look at it meanwhile.
+//!
+//! The *token* has one holder, who alone changes data; those who wait get it in order, the applier first.
+//! The *gate* has one slot for each reading thread. A thread inside its slot may look at data; the token's
+//! holder can close the gate, which is done when every slot is empty, and then sees nobody inside until it opens
+//! the gate again. Order of taking: token, gate, shards. Inside a slot nobody waits for the token: its holder may
+//! be waiting for that very slot to be empty.
+//!
+//! Owns the words that say who is inside and who holds the token. Never knows what they protect.
+//!
+//! This file is compiled twice: as it is, and by `gate_model` over Shuttle's primitives, which tries its
+//! interleavings.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::marker::PhantomData;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+
+use super::primitives::{
+    Arc, AtomicBool, AtomicUsize, Condvar, Mutex, Ordering, SPINS, Weak, lock, spin_loop, wait,
+};
+
+/// Token and gate of one store.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    /// Set by the token's holder alone.
+    closed: AtomicBool,
+    slots: Mutex<Vec<Arc<ReadSlot>>>,
+    /// The closer sleeps here until the last slot is empty.
+    leaving: Mutex<()>,
+    left: Condvar,
+    /// Those who found the gate closed.
+    waiting: Mutex<Waiting>,
+    waiting_count: AtomicUsize,
+    opened: Condvar,
+    turns: Mutex<Turns>,
+    turn: Condvar,
+}
+
+/// Whether one thread is inside. On a cache line of its own, for it is written at each batch.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct ReadSlot {
+    inside: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    wakers: Vec<Waker>,
+}
+
+#[derive(Debug, Default)]
+struct Turns {
+    held: bool,
+    /// Whose turn it is, between the release by the former holder and his waking up.
+    granted: Option<u64>,
+    next_ticket: u64,
+    applier: VecDeque<u64>,
+    others: VecDeque<u64>,
+}
+
+/// Who asks for the token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asker {
+    /// Goes before everybody else who waits.
+    Applier,
+    Other,
+}
+
+/// A thread's place in a gate: made once for each thread, counted, so that a thread inside may enter again.
+#[derive(Debug)]
+pub(crate) struct ThreadSlot {
+    gate: Weak<Gate>,
+    slot: Arc<ReadSlot>,
+    depth: Cell<usize>,
+}
+
+impl ThreadSlot {
+    /// Whether this thread is inside.
+    pub(crate) fn is_inside(&self) -> bool {
+        self.depth.get() > 0
+    }
+
+    /// Whether the gate is still there.
+    pub(crate) fn has_gate(&self) -> bool {
+        self.gate.strong_count() > 0
+    }
+
+    pub(crate) fn is_of(&self, gate: &Gate) -> bool {
+        std::ptr::eq(self.gate.as_ptr(), gate)
+    }
+}
+
+impl Drop for ThreadSlot {
+    fn drop(&mut self) {
+        if let Some(gate) = self.gate.upgrade() {
+            lock(&gate.slots).retain(|slot| !Arc::ptr_eq(slot, &self.slot));
+        }
+    }
+}
+
+/// The right to look at what this gate protects, for `'a`: a slot is occupied, or the token held, all that time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Access<'a> {
+    gate: *const Gate,
+    held: PhantomData<&'a ()>,
+}
+
+impl Access<'_> {
+    /// Whether it is a right to look behind `gate`.
+    pub(crate) fn is_for(&self, gate: *const Gate) -> bool {
+        std::ptr::eq(self.gate, gate)
+    }
+}
+
+/// A slot occupied by this thread.
+#[derive(Debug)]
+pub(crate) struct Inside<'g> {
+    gate: &'g Gate,
+    thread: Rc<ThreadSlot>,
+}
+
+impl Inside<'_> {
+    pub(crate) fn access(&self) -> Access<'_> {
+        Access { gate: self.gate, held: PhantomData }
+    }
+}
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        let depth = self.thread.depth.get() - 1;
+        self.thread.depth.set(depth);
+        if depth == 0 {
+            self.gate.leave(&self.thread.slot);
+        }
+    }
+}
+
+/// The writer's token.
+#[derive(Debug)]
+pub(crate) struct Token<'g> {
+    gate: &'g Gate,
+    closings: Cell<usize>,
+    /// The token stays with the thread that took it.
+    thread: PhantomData<*const ()>,
+}
+
+impl Token<'_> {
+    pub(crate) fn access(&self) -> Access<'_> {
+        Access { gate: self.gate, held: PhantomData }
+    }
+
+    /// Closes the gate, and returns when nobody is inside. Counted: it opens when the last `Closed` is dropped.
+    pub(crate) fn close(&self) -> Closed<'_> {
+        if self.closings.get() == 0 {
+            self.gate.close();
+        }
+        self.closings.set(self.closings.get() + 1);
+        Closed { token: self }
+    }
+
+    /// Whether the gate is closed by this holder.
+    pub(crate) fn has_closed(&self) -> bool {
+        self.closings.get() > 0
+    }
+}
+
+impl Drop for Token<'_> {
+    fn drop(&mut self) {
+        self.gate.pass_on();
+    }
+}
+
+/// The gate is closed and nobody is inside, for as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Closed<'t> {
+    token: &'t Token<'t>,
+}
+
+impl Closed<'_> {
+    /// Whether it is this gate that is closed.
+    pub(crate) fn is_of(&self, gate: *const Gate) -> bool {
+        std::ptr::eq(self.token.gate, gate)
+    }
+}
+
+impl Drop for Closed<'_> {
+    fn drop(&mut self) {
+        let closings = self.token.closings.get() - 1;
+        self.token.closings.set(closings);
+        if closings == 0 {
+            self.token.gate.open();
+        }
+    }
+}
+
+impl Gate {
+    pub(crate) fn new() -> Gate {
+        Gate {
+            closed: AtomicBool::new(false),
+            slots: Mutex::new(Vec::new()),
+            leaving: Mutex::new(()),
+            left: Condvar::new(),
+            waiting: Mutex::new(Waiting::default()),
+            waiting_count: AtomicUsize::new(0),
+            opened: Condvar::new(),
+            turns: Mutex::new(Turns::default()),
+            turn: Condvar::new(),
+        }
+    }
+
+    /// Gives the calling thread its place; to be kept and used by that thread.
+    pub(crate) fn register(gate: &Arc<Gate>) -> ThreadSlot {
+        let slot = Arc::new(ReadSlot::default());
+        // A closer that has looked through the slots before this one was added has set `closed` before, and this
+        // lock makes that visible here; so the first `try_enter` sees it.
+        lock(&gate.slots).push(Arc::clone(&slot));
+        ThreadSlot { gate: Arc::downgrade(gate), slot, depth: Cell::new(0) }
+    }
+
+    /// Enters, unless the gate is closed (a thread inside already enters again in any case).
+    #[inline]
+    pub(crate) fn try_enter(&self, thread: Rc<ThreadSlot>) -> Option<Inside<'_>> {
+        debug_assert!(thread.is_of(self), "a thread's slot is used with its own gate");
+        let depth = thread.depth.get();
+        if depth == 0 {
+            // Both words sequentially consistent: of a reader who enters and a closer who closes, at least one
+            // sees the other.
+            thread.slot.inside.store(true, Ordering::SeqCst);
+            if self.closed.load(Ordering::SeqCst) {
+                self.leave(&thread.slot);
+                return None;
+            }
+        }
+        thread.depth.set(depth + 1);
+        Some(Inside { gate: self, thread })
+    }
+
+    /// Enters, and waits for as long as the gate is closed.
+    pub(crate) fn enter(&self, thread: &Rc<ThreadSlot>) -> Inside<'_> {
+        loop {
+            if let Some(inside) = self.try_enter(Rc::clone(thread)) {
+                return inside;
+            }
+            let mut waiting = lock(&self.waiting);
+            self.waiting_count.fetch_add(1, Ordering::Relaxed);
+            while self.closed.load(Ordering::SeqCst) {
+                waiting = wait(&self.opened, waiting);
+            }
+            self.waiting_count.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Ready when the gate is open; else `waker` is woken when it opens.
+    pub(crate) fn poll_open(&self, waker: &Waker) -> Poll<()> {
+        if !self.closed.load(Ordering::SeqCst) {
+            return Poll::Ready(());
+        }
+        let mut waiting = lock(&self.waiting);
+        // `open` clears the word before it takes this lock: whoever still finds it set is found by `open`.
+        if !self.closed.load(Ordering::SeqCst) {
+            return Poll::Ready(());
+        }
+        if !waiting.wakers.iter().any(|known| known.will_wake(waker)) {
+            waiting.wakers.push(waker.clone());
+            self.waiting_count.fetch_add(1, Ordering::Relaxed);
+        }
+        Poll::Pending
+    }
+
+    /// Whether somebody found the gate closed and waits.
+    pub(crate) fn has_waiting(&self) -> bool {
+        self.waiting_count.load(Ordering::Relaxed) > 0
+    }
+
+    fn leave(&self, slot: &ReadSlot) {
+        slot.inside.store(false, Ordering::SeqCst);
+        if self.closed.load(Ordering::SeqCst) {
+            // Under the lock, so that the closer is either before its look at the slots or already asleep.
+            drop(lock(&self.leaving));
+            self.left.notify_all();
+        }
+    }
+
+    fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        let slots = lock(&self.slots).clone();
+        let is_empty = || slots.iter().all(|slot| !slot.inside.load(Ordering::SeqCst));
+        for _ in 0..SPINS {
+            if is_empty() {
+                return;
+            }
+            spin_loop();
+        }
+        let mut leaving = lock(&self.leaving);
+        while !is_empty() {
+            leaving = wait(&self.left, leaving);
+        }
+    }
+
+    fn open(&self) {
+        self.closed.store(false, Ordering::SeqCst);
+        let wakers = {
+            let mut waiting = lock(&self.waiting);
+            self.waiting_count.fetch_sub(waiting.wakers.len(), Ordering::Relaxed);
+            std::mem::take(&mut waiting.wakers)
+        };
+        self.opened.notify_all();
+        for waker in wakers {
+            waker.wake();
+        }
+    }
+
+    /// Takes the token; waits while another has it.
+    pub(crate) fn token(&self, asker: Asker) -> Token<'_> {
+        let mut turns = lock(&self.turns);
+        if turns.held {
+            let ticket = turns.next_ticket;
+            turns.next_ticket += 1;
+            match asker {
+                Asker::Applier => turns.applier.push_back(ticket),
+                Asker::Other => turns.others.push_back(ticket),
+            }
+            while turns.granted != Some(ticket) {
+                turns = wait(&self.turn, turns);
+            }
+            turns.granted = None;
+        }
+        turns.held = true;
+        Token { gate: self, closings: Cell::new(0), thread: PhantomData }
+    }
+
+    /// Takes the token if nobody has it.
+    pub(crate) fn try_token(&self) -> Option<Token<'_>> {
+        let mut turns = lock(&self.turns);
+        if turns.held {
+            return None;
+        }
+        turns.held = true;
+        Some(Token { gate: self, closings: Cell::new(0), thread: PhantomData })
+    }
+
+    /// Hands the token to the next who waits.
+    fn pass_on(&self) {
+        let mut turns = lock(&self.turns);
+        let next = turns.applier.pop_front().or_else(|| turns.others.pop_front());
+        // With a next one `held` stays set: nobody can come between.
+        turns.held = next.is_some();
+        turns.granted = next;
+        drop(turns);
+        if next.is_some() {
+            self.turn.notify_all();
+        }
+    }
+}

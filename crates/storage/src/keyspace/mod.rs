@@ -1,0 +1,546 @@
+//! The keyspace: one database's entries, found by their key, edited under their shard's lock.
+//!
+//! A keyspace has one table; while the number of shards changes, a second one beside it, and a mark: shards of
+//! the first below the mark have been moved to the second. Both tables order their shards by the same hash, so
+//! the mark is a position on the hash's line, and what is below it is in the second table.
+//!
+//! Owns the tables, which of them has a key, and the counters. Never decides whether a key is expired for good,
+//! and never knows the gate's state: who calls holds a slot or the token.
+//!
+//! # Obligations of the unsafe code here
+//! - An [`EntryView`] is made from a word only under the lock of the word's shard, and is lent no longer than
+//!   the guard: [`Ref`] and [`Refs`] own guard and view together; a [`Place`] owns the write guard.
+//! - An entry is owned by the one word of one table that holds it; while a load shares entries, by the words
+//!   that [`Table`] says.
+
+#![allow(unsafe_code)]
+
+mod guarded;
+mod prefetch;
+mod table;
+mod walk;
+mod word;
+
+use std::ops::Deref;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use hashbrown_raw::raw::Bucket;
+use siphasher::sip::SipHasher13;
+
+pub(crate) use guarded::{Guarded, Retired};
+pub use table::KeyHash;
+pub(crate) use table::{KEYS_PER_SHARD, ReadGuard, Table, WriteGuard, shard_bits_for};
+
+use crate::entry::{self, Content, Entry, EntryView, Hollow};
+use crate::gate::Token;
+use crate::time::UnixMillis;
+use crate::value::{Form, Value};
+use table::Item;
+use word::Word;
+
+/// A database grows to this many times its plan before the number of its shards follows.
+const GROW_ABOVE: usize = 8;
+/// ... and it falls to this share of the plan before it is given fewer.
+const SHRINK_BELOW: usize = 64;
+
+/// The process' hash of keys: keyed, for names come from strangers.
+#[derive(Clone, Copy)]
+pub(crate) struct KeyHasher(SipHasher13);
+
+impl std::fmt::Debug for KeyHasher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("KeyHasher")
+    }
+}
+
+impl KeyHasher {
+    pub(crate) fn new([first, second]: [u64; 2]) -> KeyHasher {
+        KeyHasher(SipHasher13::new_with_keys(first, second))
+    }
+
+    #[inline]
+    pub(crate) fn hash(&self, key: &[u8]) -> KeyHash {
+        KeyHash(self.0.hash(key))
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Keyspace {
+    hasher: KeyHasher,
+    current: Arc<Table>,
+    /// The table that takes over.
+    next: OnceLock<Arc<Table>>,
+    /// How many shards of `current` have been moved to `next`. Moves under the write lock of the shard it passes.
+    moved: AtomicUsize,
+    pub(crate) counts: Counts,
+}
+
+/// What is counted as it changes; only the token's holder (or a load, for its own keyspaces) changes it.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    keys: AtomicUsize,
+    deadlines: AtomicUsize,
+    entry_bytes: AtomicUsize,
+}
+
+impl Counts {
+    fn add(counter: &AtomicUsize, by: usize) {
+        // One writer: no read-modify-write needed.
+        counter.store(counter.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
+    }
+
+    fn sub(counter: &AtomicUsize, by: usize) {
+        counter.store(counter.load(Ordering::Relaxed).wrapping_sub(by), Ordering::Relaxed);
+    }
+
+    fn came(&self, entry: &EntryView) {
+        Counts::add(&self.keys, 1);
+        Counts::add(&self.deadlines, usize::from(entry.deadline().is_some()));
+        Counts::add(&self.entry_bytes, entry.allocated());
+    }
+
+    fn went(&self, entry: &EntryView) {
+        Counts::sub(&self.keys, 1);
+        Counts::sub(&self.deadlines, usize::from(entry.deadline().is_some()));
+        Counts::sub(&self.entry_bytes, entry.allocated());
+    }
+
+    pub(crate) fn keys(&self) -> usize {
+        self.keys.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn deadlines(&self) -> usize {
+        self.deadlines.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn entry_bytes(&self) -> usize {
+        self.entry_bytes.load(Ordering::Relaxed)
+    }
+
+    fn copy(&self) -> Counts {
+        Counts {
+            keys: self.keys().into(),
+            deadlines: self.deadlines().into(),
+            entry_bytes: self.entry_bytes().into(),
+        }
+    }
+}
+
+/// What an edit leaves over, to be freed when the shard's lock is gone.
+#[derive(Debug)]
+pub(crate) enum Trash {
+    /// An entry with its value.
+    Entry(#[allow(dead_code)] Entry),
+    /// A value that was taken out.
+    Value(#[allow(dead_code)] Value),
+    /// An allocation without its value.
+    Hollow(#[allow(dead_code)] Hollow),
+}
+
+impl Trash {
+    /// What freeing it costs, in elements.
+    pub(crate) fn elements(&self) -> usize {
+        match self {
+            Trash::Entry(entry) => entry.elements(),
+            Trash::Value(value) => value.view().elements(),
+            Trash::Hollow(_) => 1,
+        }
+    }
+}
+
+/// A found key: holds its shard's read lock.
+pub struct Ref<'a> {
+    entry: EntryView,
+    _lock: ReadGuard<'a>,
+}
+
+impl Deref for Ref<'_> {
+    type Target = EntryView;
+
+    #[inline]
+    fn deref(&self) -> &EntryView {
+        &self.entry
+    }
+}
+
+impl std::fmt::Debug for Ref<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Ref").field(&self.entry.key()).finish()
+    }
+}
+
+/// Several keys looked up as of one moment: holds the read locks of all their shards.
+pub struct Refs<'a> {
+    entries: Vec<Option<EntryView>>,
+    _locks: Vec<ReadGuard<'a>>,
+}
+
+impl Refs<'_> {
+    /// The answer of an empty database.
+    pub(crate) fn none(len: usize) -> Refs<'static> {
+        let mut entries = Vec::new();
+        entries.resize_with(len, || None);
+        Refs { entries, _locks: Vec::new() }
+    }
+
+    /// The entry of the key that was asked for in this place; `None` when there is no such key.
+    pub fn get(&self, index: usize) -> Option<&EntryView> {
+        self.entries.get(index)?.as_ref()
+    }
+
+    /// How many keys were asked for.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether none was.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// All of them, in the order in which they were asked for.
+    pub fn iter(&self) -> impl Iterator<Item = Option<&EntryView>> {
+        self.entries.iter().map(Option::as_ref)
+    }
+}
+
+impl std::fmt::Debug for Refs<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.iter().map(|entry| entry.map(EntryView::key))).finish()
+    }
+}
+
+impl Keyspace {
+    /// An empty keyspace for so many keys.
+    pub(crate) fn new(hasher: KeyHasher, expected: usize) -> Keyspace {
+        let shard_bits = shard_bits_for(expected);
+        Keyspace {
+            hasher,
+            current: Arc::new(Table::new(shard_bits, expected >> shard_bits)),
+            next: OnceLock::new(),
+            moved: AtomicUsize::new(0),
+            counts: Counts::default(),
+        }
+    }
+
+    /// Which table has the keys of this hash, and in which shard; asked again once the shard is locked.
+    #[inline]
+    fn locate(&self, hash: KeyHash) -> (&Table, usize) {
+        let shard = self.current.shard_of(hash);
+        match self.next.get() {
+            Some(next) if shard < self.moved.load(Ordering::Acquire) => (next, next.shard_of(hash)),
+            _ => (&self.current, shard),
+        }
+    }
+
+    #[inline]
+    fn read(&self, hash: KeyHash) -> (&Table, ReadGuard<'_>) {
+        loop {
+            let (table, shard) = self.locate(hash);
+            let guard = table.lock(shard).read();
+            // The mark may have passed this shard while we waited; under its lock it cannot.
+            if std::ptr::eq(self.locate(hash).0, table) {
+                return (table, guard);
+            }
+        }
+    }
+
+    /// Looks a key up. An expired key is found too.
+    #[inline]
+    pub(crate) fn find(&self, key: &[u8], hash: KeyHash) -> Option<Ref<'_>> {
+        let (table, guard) = self.read(hash);
+        let word = table::find(&guard, table.bits_of(hash), key)?;
+        // SAFETY: the view goes with the guard.
+        let entry = unsafe { word.view() };
+        Some(Ref { entry, _lock: guard })
+    }
+
+    /// Looks several keys up, with all their shards locked together. `wanted` gives key and hash of each.
+    pub(crate) fn find_many<'k>(
+        &self,
+        wanted: &[(&'k [u8], KeyHash)],
+        is_visible: impl Fn(&EntryView) -> bool,
+    ) -> Refs<'_> {
+        // In the order of the hash's line: all readers take the locks in this one order, and so does a writer
+        // who moves shards.
+        let mut order: Vec<usize> = (0..wanted.len()).collect();
+        let hash_of = |index: &usize| wanted.get(*index).map_or(0, |(_, hash)| hash.line());
+        order.sort_unstable_by_key(hash_of);
+        'again: loop {
+            let mark = self.moved.load(Ordering::Acquire);
+            let mut locks: Vec<ReadGuard<'_>> = Vec::new();
+            let mut entries: Vec<Option<EntryView>> = Vec::new();
+            entries.resize_with(wanted.len(), || None);
+            let mut last: Option<(*const Table, usize)> = None;
+            for index in &order {
+                let Some((key, hash)) = wanted.get(*index) else { continue };
+                let (table, shard) = self.locate(*hash);
+                if last != Some((std::ptr::from_ref(table), shard)) {
+                    locks.push(table.lock(shard).read());
+                    last = Some((std::ptr::from_ref(table), shard));
+                }
+                let guard = locks.last().expect("one was pushed for the first key");
+                // SAFETY: the view goes with the guards.
+                let entry = table::find(guard, table.bits_of(*hash), key).map(|word| unsafe { word.view() });
+                if let Some(place) = entries.get_mut(*index) {
+                    *place = entry.filter(&is_visible);
+                }
+            }
+            // A shard that was moved between our looking for its table and our locking it was looked at in vain.
+            // (Under our locks none moves; one that moves beside them does no harm, but is rare enough.)
+            if self.moved.load(Ordering::Acquire) != mark {
+                drop(entries);
+                drop(locks);
+                continue 'again;
+            }
+            return Refs { entries, _locks: locks };
+        }
+    }
+
+    /// Locks a key's shard for writing, and looks the key up. The token is held.
+    pub(crate) fn write<'s>(&'s self, token: &Token<'_>, key: &'s [u8], hash: KeyHash) -> Place<'s> {
+        // Only the token's holder moves shards: no second look at the mark.
+        let (table, shard) = self.locate(hash);
+        let guard = lock_for_write(token, table.lock(shard));
+        let bits = table.bits_of(hash);
+        let bucket = table::find_bucket(&guard, bits, key);
+        let mut place = Place { keyspace: self, table, shard, guard, bits, key, bucket, entry: None };
+        place.look();
+        place
+    }
+
+    /// Adds or shares nothing, only hands out the hash.
+    pub(crate) fn hash(&self, key: &[u8]) -> KeyHash {
+        self.hasher.hash(key)
+    }
+}
+
+/// How often a writer looks again before it sleeps a little, and how many little sleeps make up the 50 µs after
+/// which it closes the gate (a sleep of 1 µs takes Linux about 50).
+const LOCK_SPINS: usize = 100;
+const LOCK_SLEEP: std::time::Duration = std::time::Duration::from_micros(1);
+
+/// Locks a shard for writing. DashMap's lock admits readers while a writer waits, so a hot key could starve it: one
+/// that has waited long closes the gate, and gets the lock when the batches of reads are out.
+fn lock_for_write<'a>(token: &Token<'_>, lock: &'a dashmap::RwLock<table::Shard>) -> WriteGuard<'a> {
+    if let Some(guard) = lock.try_write() {
+        return guard;
+    }
+    if !token.has_closed() {
+        for _ in 0..LOCK_SPINS {
+            std::hint::spin_loop();
+            if let Some(guard) = lock.try_write() {
+                return guard;
+            }
+        }
+        std::thread::sleep(LOCK_SLEEP);
+        if let Some(guard) = lock.try_write() {
+            return guard;
+        }
+        let _closed = token.close();
+        return lock.write();
+    }
+    lock.write()
+}
+
+/// Where a key is or would be: its shard, locked for writing.
+pub(crate) struct Place<'s> {
+    keyspace: &'s Keyspace,
+    table: &'s Table,
+    shard: usize,
+    guard: WriteGuard<'s>,
+    bits: u16,
+    key: &'s [u8],
+    bucket: Option<Bucket<Item>>,
+    entry: Option<EntryView>,
+}
+
+impl std::fmt::Debug for Place<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Place").field(&self.key).finish()
+    }
+}
+
+/// What is to become of a value after its edit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Keep,
+    Remove,
+}
+
+impl Place<'_> {
+    /// The key's entry; expired or not.
+    pub(crate) fn entry(&self) -> Option<&EntryView> {
+        self.entry.as_ref()
+    }
+
+    pub(crate) fn key(&self) -> &[u8] {
+        self.key
+    }
+
+    fn word(&self) -> Option<&Word> {
+        // SAFETY: the bucket was found or made under the guard, and the table has not changed shape since: every
+        // change goes through `self`, which notes the new bucket.
+        self.bucket.as_ref().map(|bucket| unsafe { &bucket.as_ref().0 })
+    }
+
+    /// Notes the entry that the word points to now.
+    fn look(&mut self) {
+        // SAFETY: the view goes with the guard, and is renewed after each change of the entry.
+        self.entry = self.word().map(|word| unsafe { word.view() });
+    }
+
+    /// Takes the entry out.
+    pub(crate) fn remove(&mut self) -> Option<Entry> {
+        let bucket = self.bucket.take()?;
+        self.entry = None;
+        let word = table::remove(&mut self.guard, bucket);
+        if self.guard.is_empty() {
+            self.table.note_occupied(self.shard, false);
+        }
+        // SAFETY: the word is out of its table. A marked word is a load's that was committed or given up: its
+        // marks mean nothing any more (a keyspace that a load still compares with takes no write).
+        let entry = unsafe { word.into_entry() };
+        self.keyspace.counts.went(entry.view());
+        Some(entry)
+    }
+
+    /// Puts an entry there; gives back the former one. The entry has this place's key.
+    pub(crate) fn set(&mut self, entry: Entry) -> Option<Entry> {
+        debug_assert_eq!(entry.view().key(), self.key);
+        self.keyspace.counts.came(entry.view());
+        let old = match self.word() {
+            Some(word) => {
+                // SAFETY: the word is given another entry in the next line.
+                let old = unsafe { Entry::from_raw(word.raw()) };
+                word.set(entry);
+                self.keyspace.counts.went(old.view());
+                Some(old)
+            }
+            None => {
+                let bucket = table::add(&mut self.guard, Word::new(entry, self.bits));
+                self.bucket = Some(bucket);
+                if self.guard.len() == 1 {
+                    self.table.note_occupied(self.shard, true);
+                }
+                None
+            }
+        };
+        self.look();
+        old
+    }
+
+    /// Writes another value and deadline into the entry that is there, in place when they fit.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub(crate) fn rewrite(
+        &mut self,
+        form: Form,
+        content: Content<'_>,
+        deadline: Option<UnixMillis>,
+        trash: &mut Vec<Trash>,
+    ) {
+        let entry = self.entry.take().expect("only an entry that is there is written again");
+        self.keyspace.counts.went(&entry);
+        let was_big = entry.form().is_big();
+        let raw = self.word().expect("an entry has a word").raw();
+        // SAFETY: the write lock is held; a value behind a pointer is taken out before its pointer is overwritten.
+        unsafe {
+            if was_big {
+                trash.push(Trash::Value(entry::take_value(raw)));
+            }
+            let moved = entry::put(raw, form, content, deadline);
+            self.after_put(moved, deadline, trash);
+        }
+    }
+
+    /// Changes the deadline alone.
+    pub(crate) fn set_deadline(&mut self, deadline: Option<UnixMillis>, trash: &mut Vec<Trash>) {
+        let Some(entry) = self.entry.take() else { return };
+        self.keyspace.counts.went(&entry);
+        let raw = self.word().expect("an entry has a word").raw();
+        // SAFETY: the write lock is held.
+        let moved = unsafe { entry::set_deadline(raw, deadline) };
+        self.after_put(moved, deadline, trash);
+    }
+
+    fn after_put(
+        &mut self,
+        moved: Option<(Entry, Hollow)>,
+        deadline: Option<UnixMillis>,
+        trash: &mut Vec<Trash>,
+    ) {
+        let word = self.word().expect("an entry has a word");
+        match moved {
+            Some((entry, hollow)) => {
+                word.set(entry);
+                trash.push(Trash::Hollow(hollow));
+            }
+            None => word.set_has_deadline(deadline.is_some()),
+        }
+        self.look();
+        if let Some(entry) = &self.entry {
+            self.keyspace.counts.came(entry);
+        }
+    }
+
+    /// Edits the value where it is (a big one) or a copy that is written back (a packed one).
+    ///
+    /// # Panics
+    /// When there is no entry.
+    pub(crate) fn edit_value<R>(
+        &mut self,
+        trash: &mut Vec<Trash>,
+        change: impl FnOnce(&mut Value) -> (R, Fate),
+    ) -> R {
+        let entry = self.entry.take().expect("only an entry that is there is edited");
+        self.keyspace.counts.went(&entry);
+        let deadline = entry.deadline();
+        let raw = self.word().expect("an entry has a word").raw();
+        // SAFETY: the write lock is held; `Editing` writes the value back whatever happens, and nobody looks at the
+        // entry before.
+        let value = unsafe { entry::take_value(raw) };
+        let mut editing = Editing { place: self, value: Some(value), deadline, trash };
+        let (answer, fate) = change(editing.value.as_mut().expect("it was put there"));
+        if fate == Fate::Remove {
+            editing.remove();
+        }
+        answer
+    }
+}
+
+/// A value out of its entry. Dropping it (at the end of an edit, or when the edit panics) puts it back.
+struct Editing<'e, 's> {
+    place: &'e mut Place<'s>,
+    value: Option<Value>,
+    deadline: Option<UnixMillis>,
+    trash: &'e mut Vec<Trash>,
+}
+
+impl Editing<'_, '_> {
+    fn remove(&mut self) {
+        let bucket = self.place.bucket.take().expect("an entry has a bucket");
+        let word = table::remove(&mut self.place.guard, bucket);
+        if self.place.guard.is_empty() {
+            self.place.table.note_occupied(self.place.shard, false);
+        }
+        // SAFETY: the word is out of its table, and the entry's value out of the entry.
+        self.trash.push(Trash::Hollow(unsafe { Hollow::from_raw(word.raw()) }));
+        self.trash.extend(self.value.take().map(Trash::Value));
+    }
+}
+
+impl Drop for Editing<'_, '_> {
+    fn drop(&mut self) {
+        let Some(value) = self.value.take() else { return };
+        let (form, payload) = value.into_parts();
+        let mut room = Vec::new();
+        let raw = self.place.word().expect("an entry has a word").raw();
+        // SAFETY: the write lock is held, and the old value is out.
+        let moved = unsafe { entry::put(raw, form, Content::of(payload, &mut room), self.deadline) };
+        self.place.after_put(moved, self.deadline, self.trash);
+    }
+}

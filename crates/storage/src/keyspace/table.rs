@@ -1,0 +1,277 @@
+//! One table of a keyspace: a `DashMap` of slot words, used through its raw api.
+//!
+//! ```text
+//! the hash's line   hash << 7: the tables' own 7 tag bits are not used to choose anything else
+//! shard             its highest `shard_bits` bits
+//! word bits         the 16 bits below
+//! ```
+//! A shard's table is keyed by the word bits alone, spread over 64: growing it reads no entry. Two keys of one
+//! shard have the same word bits once in 65,536 pairs; then the keys are compared.
+//!
+//! Owns the shards and which of them are occupied. Never knows why a key is looked for.
+
+use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use dashmap::{DashMap, RwLock, RwLockReadGuard, RwLockWriteGuard, SharedValue};
+use hashbrown_raw::raw::{Bucket, RawTable};
+
+use super::word::Word;
+use crate::entry::{Entry, EntryView};
+
+pub(super) type Item = (Word, SharedValue<()>);
+pub(crate) type Shard = RawTable<Item>;
+pub(crate) type ReadGuard<'a> = RwLockReadGuard<'a, Shard>;
+pub(crate) type WriteGuard<'a> = RwLockWriteGuard<'a, Shard>;
+
+/// How many keys a shard is planned for: small tables keep the longest pause of growing one short.
+pub(crate) const KEYS_PER_SHARD: usize = 400;
+const SHARD_BITS_MIN: u32 = 12;
+/// 16 million shards, for 6.7 thousand million keys as planned and eight times that before they grow again.
+const SHARD_BITS_MAX: u32 = 24;
+/// A shard's table is given back half its room when it holds less than this share of it.
+const SHRINK_BELOW: usize = 8;
+const SHRINK_BUCKETS_MIN: usize = 16;
+
+/// A key's SipHash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyHash(pub(crate) u64);
+
+impl KeyHash {
+    /// Where the key is on the line that SCAN walks along; see the module.
+    pub(super) fn line(self) -> u64 {
+        self.0 << 7
+    }
+}
+
+/// DashMap wants a hasher; the raw api never calls it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct NoHasher;
+
+impl BuildHasher for NoHasher {
+    type Hasher = std::hash::DefaultHasher;
+    fn build_hasher(&self) -> Self::Hasher {
+        std::hash::DefaultHasher::new()
+    }
+}
+
+/// The 64 bits by which a shard's table places a word: its lowest choose the bucket, its highest 7 are the tag.
+#[inline]
+fn spread(bits: u16) -> u64 {
+    u64::from(bits) | u64::from(bits) << 48
+}
+
+fn spread_item(item: &Item) -> u64 {
+    spread(item.0.bits())
+}
+
+/// See the module.
+pub(crate) struct Table {
+    map: DashMap<Word, (), NoHasher>,
+    shard_bits: u32,
+    /// A bit for each shard that is not empty: walks over nearly empty databases skip the rest. Written under
+    /// the shard's write lock.
+    occupied: Box<[AtomicU64]>,
+    /// Entries whose words are marked *shared* are another table's: they are not freed with this one.
+    pub(super) respects_marks: AtomicBool,
+}
+
+impl std::fmt::Debug for Table {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Table").field("shard_bits", &self.shard_bits).finish_non_exhaustive()
+    }
+}
+
+/// How many shards, as a power of two, for so many keys.
+pub(crate) fn shard_bits_for(keys: usize) -> u32 {
+    (keys / KEYS_PER_SHARD).max(1).next_power_of_two().ilog2().clamp(SHARD_BITS_MIN, SHARD_BITS_MAX)
+}
+
+impl Table {
+    /// A table of `1 << shard_bits` empty shards, each with room for `per_shard` keys.
+    pub(super) fn new(shard_bits: u32, per_shard: usize) -> Table {
+        let shards = 1usize << shard_bits;
+        Table {
+            map: DashMap::with_capacity_and_hasher_and_shard_amount(
+                per_shard << shard_bits,
+                NoHasher,
+                shards,
+            ),
+            shard_bits,
+            occupied: (0..shards.div_ceil(64)).map(|_| AtomicU64::new(0)).collect(),
+            respects_marks: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn shard_bits(&self) -> u32 {
+        self.shard_bits
+    }
+
+    pub(crate) fn shards(&self) -> usize {
+        1 << self.shard_bits
+    }
+
+    /// The shard of a key with this hash.
+    #[inline]
+    pub(crate) fn shard_of(&self, hash: KeyHash) -> usize {
+        (hash.line() >> (64 - self.shard_bits)) as usize
+    }
+
+    /// The bits of this hash that a word of this table holds.
+    #[inline]
+    pub(crate) fn bits_of(&self, hash: KeyHash) -> u16 {
+        (hash.line() << self.shard_bits >> 48) as u16
+    }
+
+    /// The lock of a shard.
+    ///
+    /// # Panics
+    /// When there is no such shard.
+    #[inline]
+    pub(crate) fn lock(&self, shard: usize) -> &RwLock<Shard> {
+        self.map.shards().get(shard).expect("a shard's number is below their count")
+    }
+
+    fn occupied_bit(&self, shard: usize) -> (&AtomicU64, u64) {
+        (self.occupied.get(shard / 64).expect("one bit for each shard"), 1 << (shard % 64))
+    }
+
+    /// Notes whether the shard is empty; its write lock is held.
+    pub(super) fn note_occupied(&self, shard: usize, occupied: bool) {
+        let (word, bit) = self.occupied_bit(shard);
+        if (word.load(Ordering::Relaxed) & bit != 0) != occupied {
+            if occupied {
+                word.fetch_or(bit, Ordering::Release);
+            } else {
+                word.fetch_and(!bit, Ordering::Release);
+            }
+        }
+    }
+
+    /// The first shard from `shard` on that is (or was a moment ago) not empty.
+    pub(crate) fn next_occupied(&self, shard: usize) -> Option<usize> {
+        let first = shard / 64;
+        for (index, word) in self.occupied.iter().enumerate().skip(first) {
+            let mut bits = word.load(Ordering::Acquire);
+            if index == first {
+                bits &= u64::MAX << (shard % 64);
+            }
+            if bits != 0 {
+                return Some(index * 64 + bits.trailing_zeros() as usize);
+            }
+        }
+        None
+    }
+
+    /// Bytes that the shards and their tables take, without the entries. Locks each shard for a moment.
+    pub(crate) fn allocated(&self) -> usize {
+        let shards = self.map.shards();
+        let tables: usize = shards.iter().map(|shard| shard.read().allocation_info().1.size()).sum();
+        size_of_val(shards) + size_of_val(&*self.occupied) + tables
+    }
+
+    /// Frees every entry that is this table's, shard by shard, and leaves it empty.
+    pub(super) fn clear(&self, mut free: impl FnMut(Entry)) {
+        let respects_marks = self.respects_marks.load(Ordering::Relaxed);
+        let mut from = 0;
+        while let Some(shard) = self.next_occupied(from) {
+            let mut guard = self.lock(shard).write();
+            let taken = std::mem::replace(&mut *guard, RawTable::new());
+            self.note_occupied(shard, false);
+            drop(guard);
+            for (word, _) in taken {
+                if !(respects_marks && word.is_shared()) {
+                    // SAFETY: the word is out of its table, and no other table has the entry.
+                    free(unsafe { word.into_entry() });
+                }
+            }
+            from = shard + 1;
+        }
+    }
+}
+
+impl Drop for Table {
+    fn drop(&mut self) {
+        self.clear(drop);
+    }
+}
+
+/// The word of this key in a locked shard.
+#[inline]
+pub(super) fn find<'g>(shard: &'g Shard, bits: u16, key: &[u8]) -> Option<&'g Word> {
+    shard.get(spread(bits), |(word, _)| is_word_of(word, bits, key)).map(|(word, _)| word)
+}
+
+/// The bucket of this key in a locked shard.
+#[inline]
+pub(super) fn find_bucket(shard: &Shard, bits: u16, key: &[u8]) -> Option<Bucket<Item>> {
+    shard.find(spread(bits), |(word, _)| is_word_of(word, bits, key))
+}
+
+#[inline]
+fn is_word_of(word: &Word, bits: u16, key: &[u8]) -> bool {
+    // SAFETY: the caller has the shard, so its lock is held.
+    word.bits() == bits && unsafe { word.view() }.key() == key
+}
+
+/// The first word with these bits; it need not be the wanted key's. For prefetching.
+#[inline]
+pub(super) fn find_candidate(shard: &Shard, bits: u16) -> Option<&Word> {
+    shard.get(spread(bits), |(word, _)| word.bits() == bits).map(|(word, _)| word)
+}
+
+/// Adds a word whose key the shard does not have.
+pub(super) fn add(shard: &mut Shard, word: Word) -> Bucket<Item> {
+    shard.insert(spread(word.bits()), (word, SharedValue::new(())), spread_item)
+}
+
+/// Takes a word out, and gives room back when there is much too much.
+pub(super) fn remove(shard: &mut Shard, bucket: Bucket<Item>) -> Word {
+    // SAFETY: the caller found the bucket in this shard, whose lock was held ever since.
+    let ((word, _), _) = unsafe { shard.remove(bucket) };
+    let len = shard.len();
+    if shard.buckets() > SHRINK_BUCKETS_MIN && len < shard.buckets() / SHRINK_BELOW {
+        shard.shrink_to(len * 2, spread_item);
+    }
+    word
+}
+
+/// The words of a locked shard, in the table's order.
+pub(super) fn words(shard: &Shard) -> impl Iterator<Item = &Word> {
+    // SAFETY: the iterator borrows the shard, which therefore neither changes nor goes meanwhile.
+    unsafe { shard.iter().map(|bucket| &bucket.as_ref().0) }
+}
+
+/// Some word of a locked shard, by chance.
+pub(super) fn any_word(shard: &Shard, mut random: impl FnMut() -> u64) -> Option<&Word> {
+    if shard.is_empty() {
+        return None;
+    }
+    // A table is at least an eighth full (see `remove`), but for very small ones.
+    for _ in 0..64 {
+        let index = random() as usize & (shard.buckets() - 1);
+        // SAFETY: the index is below the number of buckets, and a full bucket has an item.
+        unsafe {
+            if shard.is_bucket_full(index) {
+                return Some(&shard.bucket(index).as_ref().0);
+            }
+        }
+    }
+    words(shard).next()
+}
+
+/// Calls `visit` with every entry of a locked shard.
+pub(super) fn for_each(shard: &Shard, mut visit: impl FnMut(&Word, &EntryView)) {
+    for word in words(shard) {
+        // SAFETY: the caller has the shard, so its lock is held; the view is lent for the call.
+        let view = unsafe { word.view() };
+        visit(word, &view);
+    }
+}
+
+/// Where a look-up of these bits starts: in the control bytes, and in the slots. For prefetching.
+pub(super) fn lines_of(shard: &Shard, bits: u16) -> (*const u8, *const u8) {
+    let index = spread(bits) as usize & (shard.buckets() - 1);
+    let end: *const u8 = shard.data_end().as_ptr().cast_const().cast();
+    (end.wrapping_add(index), end.wrapping_sub((index + 1) * size_of::<Item>()))
+}

@@ -1,0 +1,212 @@
+//! A slot: one key's place in a database, locked for writing.
+//!
+//! Owns the rules of an edit: what keeps the deadline, when a key goes, what is told to those who watch. Never
+//! frees anything under the lock.
+
+use crate::db::Db;
+use crate::entry::{AccessClock, Content, Entry, EntryView, Usage};
+use crate::keyspace::{Fate, Place, Trash};
+use crate::time::UnixMillis;
+use crate::value::text::{INLINE_BYTES_MAX, canonical_int};
+use crate::value::{
+    Array, Big, Form, HashRef, Kind, ListRef, SetRef, SortedSetRef, Stream, TextRef, Value, ValueKind,
+    ValueRef, WrongKind, int_to_bytes,
+};
+
+/// See the module; lent to the closure of [`crate::DbMut::edit`].
+#[derive(Debug)]
+pub struct Slot<'s> {
+    place: Place<'s>,
+    trash: &'s mut Vec<Trash>,
+    now: UnixMillis,
+    clock: AccessClock,
+    changed: bool,
+}
+
+macro_rules! typed {
+    ($($(#[$doc:meta])* $name:ident -> $type:ty),+ $(,)?) => {$(
+        $(#[$doc])*
+        ///
+        /// # Errors
+        /// [`WrongKind`] when it is another kind.
+        pub fn $name(&self) -> Result<Option<$type>, WrongKind> {
+            self.view().map(|value| value.$name()).transpose()
+        }
+    )+};
+}
+
+impl<'s> Slot<'s> {
+    pub(crate) fn new(place: Place<'s>, db: &Db<'_>, trash: &'s mut Vec<Trash>) -> Slot<'s> {
+        let slot = Slot { place, trash, now: db.now(), clock: db.inner.clock(), changed: false };
+        if let (true, Some(entry)) = (db.touches(), slot.entry()) {
+            entry.touch(slot.clock);
+        }
+        slot
+    }
+
+    /// The key's entry; `None` when there is none, or its deadline is past.
+    pub fn entry(&self) -> Option<&EntryView> {
+        self.place.entry().filter(|entry| entry.is_visible(self.now))
+    }
+
+    /// The key.
+    pub fn key(&self) -> &[u8] {
+        self.place.key()
+    }
+
+    /// Whether the key is there.
+    pub fn exists(&self) -> bool {
+        self.entry().is_some()
+    }
+
+    /// What sort of value it holds.
+    pub fn kind(&self) -> Option<Kind> {
+        self.entry().map(EntryView::kind)
+    }
+
+    /// The value.
+    pub fn view(&self) -> Option<ValueRef<'_>> {
+        self.entry().map(EntryView::value)
+    }
+
+    /// When the key expires.
+    pub fn deadline(&self) -> Option<UnixMillis> {
+        self.entry().and_then(EntryView::deadline)
+    }
+
+    typed! {
+        /// The value as a string.
+        text -> TextRef<'_>,
+        /// The value as a list.
+        list -> ListRef<'_>,
+        /// The value as a set.
+        set -> SetRef<'_>,
+        /// The value as a sorted set.
+        sorted_set -> SortedSetRef<'_>,
+        /// The value as a hash.
+        hash -> HashRef<'_>,
+        /// The value as a stream.
+        stream -> &Stream,
+        /// The value as an array.
+        array -> &Array,
+    }
+
+    /// Says whether this edit changed something, for those who watch the key: an edit of a value counts as a change
+    /// unless this is told.
+    pub fn unchanged(&mut self) {
+        self.changed = false;
+    }
+
+    pub(crate) fn has_changed(&self) -> bool {
+        self.changed
+    }
+
+    /// Sets or clears the deadline. Says whether the key is there.
+    pub fn set_deadline(&mut self, deadline: Option<UnixMillis>) -> bool {
+        if !self.exists() {
+            return false;
+        }
+        if self.deadline() != deadline {
+            self.place.set_deadline(deadline, self.trash);
+            self.changed = true;
+        }
+        true
+    }
+
+    /// Stores a value. Replaces what is there, whatever kind it is, and keeps the deadline.
+    pub fn put(&mut self, value: Value) {
+        let (form, payload) = value.into_parts();
+        let mut room = Vec::new();
+        self.put_content(form, Content::of(payload, &mut room));
+    }
+
+    /// Stores a string, as SET does: an integer is stored as one. Keeps the deadline.
+    pub fn put_text(&mut self, bytes: &[u8]) {
+        if let Some(number) = canonical_int(bytes) {
+            let (bytes, used) = int_to_bytes(number);
+            self.put_content(Form::TextInt, Content::Inline(bytes.get(..used).unwrap_or(&bytes)));
+        } else if bytes.len() > INLINE_BYTES_MAX {
+            let big = Big::Text(Box::new(bytes::Bytes::copy_from_slice(bytes)));
+            self.put_content(Form::TextLong, Content::Big(big));
+        } else {
+            self.put_content(Form::TextShort, Content::Inline(bytes));
+        }
+    }
+
+    fn put_content(&mut self, form: Form, content: Content<'_>) {
+        self.changed = true;
+        if self.place.entry().is_some() {
+            // An expired key's deadline goes with it.
+            let deadline = self.deadline();
+            self.place.rewrite(form, content, deadline, self.trash);
+        } else {
+            let entry = Entry::new(self.place.key(), form, content, None, Usage::default(), self.clock);
+            self.place.set(entry);
+        }
+    }
+
+    /// Takes the value out, and removes the key.
+    pub fn take(&mut self) -> Option<Value> {
+        let was_there = self.exists();
+        let entry = self.place.remove()?;
+        self.changed = true;
+        let value = entry.into_value();
+        if was_there {
+            return Some(value);
+        }
+        self.trash.push(Trash::Value(value));
+        None
+    }
+
+    /// Removes the key. Says whether it was there; one whose deadline is past goes, but was not.
+    pub fn remove(&mut self) -> bool {
+        let was_there = self.exists();
+        if let Some(entry) = self.place.remove() {
+            self.changed = true;
+            self.trash.push(Trash::Entry(entry));
+        }
+        was_there
+    }
+
+    /// Edits the value where it is. `Ok(None)` when there is no such key; an emptied collection takes its key along.
+    ///
+    /// # Errors
+    /// [`WrongKind`] when the key holds another kind.
+    pub fn edit<T: ValueKind, R>(
+        &mut self,
+        change: impl FnOnce(&mut T) -> R,
+    ) -> Result<Option<R>, WrongKind> {
+        match self.kind() {
+            None => return Ok(None),
+            Some(kind) if kind != T::KIND => return Err(WrongKind),
+            Some(_) => {}
+        }
+        self.changed = true;
+        let answer = self.place.edit_value(self.trash, |value| {
+            let value = T::of(value).expect("the entry's form says that it is of this kind");
+            let answer = change(value);
+            (answer, if value.is_gone() { Fate::Remove } else { Fate::Keep })
+        });
+        Ok(Some(answer))
+    }
+
+    /// Edits the value where it is, or a new one that is stored unless it stays empty.
+    ///
+    /// # Errors
+    /// [`WrongKind`] when the key holds another kind.
+    pub fn edit_or_new<T: ValueKind + Default, R>(
+        &mut self,
+        change: impl FnOnce(&mut T) -> R,
+    ) -> Result<R, WrongKind> {
+        if self.exists() {
+            let answer = self.edit(change)?;
+            return Ok(answer.expect("it exists"));
+        }
+        let mut value = T::default();
+        let answer = change(&mut value);
+        if !value.is_gone() {
+            self.put(value.into());
+        }
+        Ok(answer)
+    }
+}

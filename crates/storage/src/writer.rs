@@ -1,0 +1,197 @@
+//! The token's holder, and a database for writing.
+//!
+//! Owns the order of an edit: lock the shard, change, unlock, and only then free. Never waits for anything but locks.
+
+use std::ops::Deref;
+use std::sync::atomic::Ordering;
+
+use crate::db::Db;
+use crate::functions::Functions;
+use crate::gate::{Closed, Token};
+use crate::keyspace::{Keyspace, Retired, Trash};
+use crate::slot::Slot;
+use crate::store::Inner;
+use crate::time::{DbIndex, UnixMillis};
+use crate::value::Limits;
+
+/// The writer's token: its holder is the only one who changes data.
+#[derive(Debug)]
+pub struct Writer<'s> {
+    pub(crate) inner: &'s Inner,
+    keyspaces: Retired<Keyspace>,
+    functions: Retired<Functions>,
+    limits: Retired<Limits>,
+    // Last, so that it is passed on when the rest is done.
+    token: Token<'s>,
+}
+
+/// The gate is closed, and nobody reads but the token's holder, until this is dropped: for what must be seen at once
+/// though it is several keys. May be held several times.
+#[derive(Debug)]
+pub struct Exclusive<'w> {
+    pub(crate) closed: Closed<'w>,
+}
+
+impl<'s> Writer<'s> {
+    pub(crate) fn new(inner: &'s Inner, token: Token<'s>) -> Writer<'s> {
+        Writer {
+            inner,
+            keyspaces: Retired::default(),
+            functions: Retired::default(),
+            limits: Retired::default(),
+            token,
+        }
+    }
+
+    /// A database, as it is at `now`.
+    pub fn db(&self, index: DbIndex, now: UnixMillis) -> DbMut<'_> {
+        DbMut { db: Db::new(self.inner, self.token.access(), index, now), writer: self, trash: Vec::new() }
+    }
+
+    /// Closes the gate: waits until all batches of reads are out, and lets none in.
+    pub fn close_gate(&self) -> Exclusive<'_> {
+        Exclusive { closed: self.token.close() }
+    }
+
+    /// Whether readers wait for the gate to open: when none does, it need not be open for long between two units.
+    pub fn has_waiting_readers(&self) -> bool {
+        self.inner.gate.has_waiting()
+    }
+
+    /// Whether a load compares with the data just now, so that nothing may be written.
+    pub fn is_frozen(&self) -> bool {
+        self.inner.frozen.load(Ordering::Acquire)
+    }
+
+    fn assert_not_frozen(&self) {
+        assert!(!self.is_frozen(), "data that a load shares entries with takes no write");
+    }
+
+    /// Exchanges the contents of two databases.
+    ///
+    /// # Panics
+    /// When one of them does not exist, or the data is frozen.
+    pub fn swap_db(&self, first: DbIndex, second: DbIndex) {
+        self.assert_not_frozen();
+        let database = |index| self.inner.database(index).expect("the database exists");
+        let exclusive = self.close_gate();
+        database(first).swap(&exclusive.closed, database(second));
+    }
+
+    /// Empties a database. Its keys are freed in the background.
+    ///
+    /// # Panics
+    /// When the data is frozen.
+    pub fn flush(&self, index: DbIndex) {
+        self.assert_not_frozen();
+        if let Some(database) = self.inner.database(index) {
+            let exclusive = self.close_gate();
+            database.replace(&exclusive.closed, None, &self.keyspaces);
+        }
+    }
+
+    /// Empties all databases. Function libraries stay, as in Redis.
+    ///
+    /// # Panics
+    /// When the data is frozen.
+    pub fn flush_all(&self) {
+        let _exclusive = self.close_gate();
+        for index in 0..self.inner.databases.len() {
+            self.flush(DbIndex(index as u32));
+        }
+    }
+
+    /// The function libraries.
+    pub fn functions(&self) -> &Functions {
+        self.inner.functions.get(self.token.access()).expect("a store always has functions, if none")
+    }
+
+    /// Replaces the function libraries.
+    pub fn set_functions(&self, functions: Functions) {
+        let exclusive = self.close_gate();
+        self.inner.functions.replace(&exclusive.closed, Some(Box::new(functions)), &self.functions);
+    }
+
+    /// When values leave their packed forms.
+    pub fn limits(&self) -> &Limits {
+        self.inner.limits.get(self.token.access()).expect("a store always has limits")
+    }
+
+    /// Sets when values leave their packed forms; those that are stored stay as they are, as in Redis.
+    pub fn set_limits(&self, limits: Limits) {
+        let exclusive = self.close_gate();
+        self.inner.limits.replace(&exclusive.closed, Some(Box::new(limits)), &self.limits);
+    }
+}
+
+impl Drop for Writer<'_> {
+    fn drop(&mut self) {
+        // Everything that was borrowed from this writer is given back by now.
+        for keyspace in self.keyspaces.take() {
+            self.inner.reclaimer.run(move || drop(keyspace));
+        }
+        drop(self.functions.take());
+        drop(self.limits.take());
+    }
+}
+
+/// A numbered database, for writing by the token's holder. Reads as [`Db`] does.
+#[derive(Debug)]
+pub struct DbMut<'a> {
+    db: Db<'a>,
+    writer: &'a Writer<'a>,
+    trash: Vec<Trash>,
+}
+
+impl<'a> Deref for DbMut<'a> {
+    type Target = Db<'a>;
+
+    fn deref(&self) -> &Db<'a> {
+        &self.db
+    }
+}
+
+impl<'a> DbMut<'a> {
+    /// The same, with the hashes of the keys that will be asked for; see [`Db::hashed`].
+    pub fn hashed(mut self, hashed: &'a [crate::Hashed<'a>]) -> DbMut<'a> {
+        self.db = self.db.hashed(hashed);
+        self
+    }
+
+    /// Locks the key's shard and runs `change` on its slot, whether the key is there or not. What it replaces is
+    /// freed afterwards.
+    ///
+    /// # Panics
+    /// When the data is frozen (see [`Writer::is_frozen`]), or there is no such database.
+    pub fn edit<R>(&mut self, key: &[u8], change: impl FnOnce(&mut Slot<'_>) -> R) -> R {
+        self.writer.assert_not_frozen();
+        let hash = self.db.hash_of(key);
+        let keyspace = match self.db.keyspace() {
+            Some(keyspace) => keyspace,
+            None => self.create(),
+        };
+        let place = keyspace.write(&self.writer.token, key, hash);
+        let mut slot = Slot::new(place, &self.db, &mut self.trash);
+        let answer = change(&mut slot);
+        drop(slot);
+        self.writer.inner.reclaimer.free(&mut self.trash);
+        answer
+    }
+
+    fn create(&self) -> &'a Keyspace {
+        let keyspace = Box::new(Keyspace::new(self.writer.inner.hasher, 0));
+        let database = self.writer.inner.database(self.db.index()).expect("the database exists");
+        database.fill(self.db.access(), keyspace)
+    }
+
+    /// Removes a key: DEL of one. Says whether it was there; one whose deadline is past goes, but was not.
+    ///
+    /// # Panics
+    /// As [`DbMut::edit`].
+    pub fn remove(&mut self, key: &[u8]) -> bool {
+        if self.db.keyspace().is_none() {
+            return false;
+        }
+        self.edit(key, |slot| slot.remove())
+    }
+}

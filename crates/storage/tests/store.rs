@@ -1,0 +1,189 @@
+//! The store against a `BTreeMap`.
+#![allow(missing_docs)]
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use storage::value::Text;
+use storage::{DbIndex, DbMut, Limits, ScanCursor, Store, StoreConfig, UnixMillis, Value, WrongKind};
+
+const NOW: UnixMillis = UnixMillis(1000);
+const DB: DbIndex = DbIndex(0);
+
+fn store() -> Store {
+    Store::new(StoreConfig { databases: 4, hash_key: [1, 2], limits: Limits::default() })
+}
+
+fn text(db: &storage::Db<'_>, key: &[u8]) -> Option<Vec<u8>> {
+    db.get(key).map(|found| found.text().unwrap().to_vec())
+}
+
+fn all(db: &storage::Db<'_>, count: usize) -> Vec<Vec<u8>> {
+    let mut keys = Vec::new();
+    let mut cursor = ScanCursor::START;
+    loop {
+        cursor = db.scan(cursor, count, |key, _| keys.push(key.to_vec()));
+        if cursor == ScanCursor::START {
+            keys.sort();
+            return keys;
+        }
+    }
+}
+
+#[test]
+fn what_was_set_is_read() {
+    let store = store();
+    let writer = store.writer();
+    let mut db = writer.db(DB, NOW);
+    db.edit(b"a", |slot| slot.put_text(b"1"));
+    db.edit(b"b", |slot| slot.put(Value::String(Text::Raw(b"two".to_vec()))));
+    db.edit(b"c", |slot| {
+        slot.put_text(&[b'x'; 100_000]);
+        assert!(slot.set_deadline(Some(UnixMillis(999))));
+    });
+    assert_eq!((db.len(), db.deadlines()), (3, 1));
+    drop(db);
+    drop(writer);
+    let reader = store.reader();
+    let db = reader.db(DB, NOW);
+    assert_eq!(text(&db, b"a").unwrap(), b"1");
+    assert_eq!(db.get(b"a").unwrap().encoding(), "int");
+    assert_eq!(db.get(b"b").unwrap().encoding(), "raw");
+    assert_eq!(text(&db, b"c"), None, "its deadline is past");
+    assert_eq!(text(&reader.db(DB, UnixMillis::NOTHING_EXPIRED), b"c").unwrap().len(), 100_000);
+    let many = db.get_many(&[b"b", b"nothing", b"a", b"b", b"c"]);
+    let found: Vec<_> = many.iter().map(|entry| entry.map(|entry| entry.key().to_vec())).collect();
+    assert_eq!(found, [Some(b"b".to_vec()), None, Some(b"a".to_vec()), Some(b"b".to_vec()), None]);
+    assert_eq!(all(&db, 1), [b"a", b"b"]);
+    assert!(matches!(db.random_key().as_deref(), Some(b"a" | b"b")));
+}
+
+#[test]
+fn flush_swap_and_functions() {
+    let store = store();
+    let writer = store.writer();
+    writer.db(DB, NOW).edit(b"a", |slot| slot.put_text(b"1"));
+    writer.swap_db(DB, DbIndex(3));
+    assert_eq!((writer.db(DB, NOW).len(), writer.db(DbIndex(3), NOW).len()), (0, 1));
+    let mut db = writer.db(DbIndex(3), NOW);
+    writer.flush_all();
+    assert_eq!(db.len(), 0, "a database is looked up anew at each use");
+    db.edit(b"b", |slot| slot.put_text(b"2"));
+    assert_eq!(db.len(), 1);
+    let mut functions = writer.functions().clone();
+    functions.insert(b"lib", storage::Library { engine: "LUA".into(), code: "#!lua name=lib".into() });
+    writer.set_functions(functions);
+    assert_eq!(writer.functions().len(), 1);
+}
+
+#[test]
+fn an_edit_that_panics_leaves_the_value() {
+    let store = store();
+    for value in [b"short".to_vec(), vec![b'x'; 100_000]] {
+        let writer = store.writer();
+        writer.db(DB, NOW).edit(b"a", |slot| slot.put_text(&value));
+        let edit = std::panic::AssertUnwindSafe(|| {
+            writer
+                .db(DB, NOW)
+                .edit(b"a", |slot| slot.edit(|_: &mut Text| panic!("in the middle")).map(|_: Option<()>| ()))
+        });
+        assert!(std::panic::catch_unwind(edit).is_err());
+        assert_eq!(text(&writer.db(DB, NOW), b"a").unwrap(), value);
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Op {
+    Put(u8, Vec<u8>),
+    Append(u8, Vec<u8>),
+    Deadline(u8, Option<i64>),
+    Remove(u8),
+    Take(u8),
+    Now(i64),
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let bytes = prop_oneof![
+        4 => "[0-9]{1,4}".prop_map(String::into_bytes),
+        4 => proptest::collection::vec(any::<u8>(), 0..300),
+        1 => Just(vec![b'x'; 65_537]),
+    ];
+    prop_oneof![
+        4 => (any::<u8>(), bytes.clone()).prop_map(|(key, value)| Op::Put(key, value)),
+        2 => (any::<u8>(), bytes).prop_map(|(key, value)| Op::Append(key, value)),
+        2 => (any::<u8>(), proptest::option::of(0i64..2000)).prop_map(|(key, at)| Op::Deadline(key, at)),
+        1 => any::<u8>().prop_map(Op::Remove),
+        1 => any::<u8>().prop_map(Op::Take),
+        1 => (0i64..2000).prop_map(Op::Now),
+    ]
+}
+
+fn apply(db: &mut DbMut<'_>, model: &mut BTreeMap<Vec<u8>, (Vec<u8>, Option<i64>)>, now: i64, op: Op) {
+    let visible = |entry: &(Vec<u8>, Option<i64>)| entry.1.is_none_or(|at| now <= at);
+    match op {
+        Op::Put(key, value) => {
+            db.edit(&[key], |slot| slot.put_text(&value));
+            let deadline = model.get(&vec![key]).filter(|old| visible(old)).and_then(|old| old.1);
+            model.insert(vec![key], (value, deadline));
+        }
+        Op::Append(key, more) => {
+            let edited: Result<(), WrongKind> = db.edit(&[key], |slot| {
+                slot.edit_or_new(|text: &mut Text| text.edit(|bytes| bytes.extend(&more)))
+            });
+            edited.unwrap();
+            let mut old = model.remove(&vec![key]).filter(|old| visible(old)).unwrap_or_default();
+            old.0.extend(&more);
+            model.insert(vec![key], old);
+        }
+        Op::Deadline(key, at) => {
+            let there = db.edit(&[key], |slot| slot.set_deadline(at.map(UnixMillis)));
+            let old = model.get_mut(&vec![key]).filter(|old| visible(old));
+            assert_eq!(there, old.is_some());
+            if let Some(old) = old {
+                old.1 = at;
+            }
+        }
+        Op::Remove(key) => {
+            let old = model.remove(&vec![key]);
+            assert_eq!(db.remove(&[key]), old.is_some_and(|old| visible(&old)));
+        }
+        Op::Take(key) => {
+            let old = model.remove(&vec![key]).filter(|old| visible(old));
+            let taken = db.edit(&[key], |slot| slot.take());
+            match (taken, old) {
+                (Some(Value::String(text)), Some((bytes, _))) => assert_eq!(text.view().to_vec(), bytes),
+                (None, None) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        Op::Now(_) => {}
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_database_agrees_with_a_map(ops in proptest::collection::vec(op(), 0..200)) {
+        let store = store();
+        let mut model = BTreeMap::new();
+        let mut now = 0;
+        let writer = store.writer();
+        for op in ops {
+            if let Op::Now(moment) = op {
+                now = moment;
+            }
+            let mut db = writer.db(DB, UnixMillis(now));
+            apply(&mut db, &mut model, now, op);
+            assert_eq!(db.len(), model.len());
+            assert_eq!(db.deadlines(), model.values().filter(|entry| entry.1.is_some()).count());
+        }
+        let db = writer.db(DB, UnixMillis::NOTHING_EXPIRED);
+        for (key, (value, deadline)) in &model {
+            let found = db.get(key).unwrap();
+            assert_eq!(&found.text().unwrap().to_vec(), value);
+            assert_eq!(found.deadline(), deadline.map(UnixMillis));
+        }
+        assert_eq!(all(&db, 7), model.keys().cloned().collect::<Vec<_>>());
+    }
+}
