@@ -326,6 +326,13 @@ impl<'a> ListpackRef<'a> {
         self.before(at.0)
     }
 
+    /// Where the element stands that `iter`, which walks this listpack, gives next.
+    pub fn position(self, iter: &Iter<'a>) -> Option<Position> {
+        let end = self.0.len().checked_sub(1)?;
+        let at = end.checked_sub(iter.rest.len())?;
+        (at >= HEADER_BYTES && at < end).then_some(Position(at))
+    }
+
     /// The element at `at`; the empty string for a position of another listpack.
     pub fn get_at(self, at: Position) -> Item<'a> {
         self.0.get(at.0..).and_then(decode).map_or(Item::Str(&[]), |(item, _)| item)
