@@ -9,5 +9,8 @@ mod harness;
 
 mod cases; // transcripts, run against a real server and against us
 mod clients; // programs with redis-py, go-redis, redis-rs
+mod big; // a million keys, slow loads, big values
+mod program; // options, ports, signals, metrics, strangers
+mod topology; // REPLICAOF, promotion, failover
 mod faults; // what goes wrong, and what is said of it
 mod equality; // a workload on a real master, then digest and walk: nothing may differ

@@ -1,0 +1,171 @@
+//! The program as an operator meets it: options, ports, signals, metrics, and what a stranger may do.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::Command;
+
+use crate::harness::{Client, Frame, Node, wait_for};
+
+fn refused(args: &[&str]) -> (Option<i32>, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_nearside")).args(args).output().expect("run nearside");
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+fn http(port: u16, path: &str) -> (String, String) {
+    let mut socket = TcpStream::connect(("127.0.0.1", port)).expect("connect");
+    write!(socket, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("send");
+    let mut text = String::new();
+    socket.read_to_string(&mut text).expect("read");
+    let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");
+    (head.lines().next().unwrap_or_default().to_owned(), body.to_owned())
+}
+
+#[test]
+fn a_bad_option_is_named_and_the_code_is_2() {
+    for (args, name) in [
+        (&["--nosuch", "1"][..], "--nosuch"),
+        (&["--port", "99999"], "port"),
+        (&["--replicaof", "nowhere"], "replicaof"),
+        (&["--spool-memory", "64xb"], "spool-memory"),
+        (&["--on-divergence", "perhaps"], "on-divergence"),
+        (&["--log-level", "shout"], "log-level"),
+    ] {
+        let (code, text) = refused(args);
+        assert_eq!(code, Some(2), "{args:?}: {text}");
+        assert!(text.contains(name), "{args:?}: {text}");
+    }
+}
+
+#[test]
+fn health_and_metrics() {
+    let master = master_or_skip!("redis-7.0", "--repl-diskless-sync-delay", "0");
+    master.client().line("MSET a 1 b 2 c 3");
+    let node = Node::replica_of(&master);
+    node.wait_state("streaming");
+    let mut client = node.client();
+    client.line("GET a");
+    client.ask(&["NO-SUCH-COMMAND-OF-A-STRANGER"]);
+    assert!(http(node.http, "/healthz").0.contains("200"));
+    assert!(http(node.http, "/readyz").0.contains("200"));
+    let (status, text) = http(node.http, "/metrics");
+    assert!(status.contains("200"), "{status}");
+    assert!(text.lines().any(|line| line.starts_with("nearside_") && line.contains("get")), "{text}");
+    assert!(!text.to_ascii_lowercase().contains("stranger"), "a stranger made a label");
+    assert!(http(node.http, "/nosuch").0.contains("404"));
+    let alone = Node::start(&["--replicaof", "127.0.0.1:1"]);
+    assert!(http(alone.http, "/healthz").0.contains("200"));
+    assert!(http(alone.http, "/readyz").0.contains("503"));
+}
+
+#[test]
+fn sigterm_ends_it_gracefully() {
+    let node = Node::start(&[]);
+    let mut client = node.client();
+    client.line("PING");
+    assert!(Command::new("kill").args(["-TERM", &node.pid().to_string()]).status().expect("kill").success());
+    wait_for("the end of the connection", || client.try_ask(&["PING"]).is_err().then_some(()));
+    wait_for("the port's release", || Client::try_connect(node.port).is_err().then_some(()));
+}
+
+#[test]
+fn passwords_and_handshakes() {
+    let node = Node::start(&["--requirepass", "secret"]);
+    let mut client = node.client();
+    assert_eq!(client.ask(&["GET", "a"]), Frame::Error("NOAUTH Authentication required.".into()));
+    assert!(client.ask(&["AUTH", "wrong"]).text().starts_with("WRONGPASS "));
+    assert!(client.ask(&["HELLO", "3"]).text().starts_with("NOAUTH "));
+    assert!(matches!(
+        client.ask(&["HELLO", "3", "AUTH", "default", "secret", "SETNAME", "me"]),
+        Frame::Map(_)
+    ));
+    assert_eq!(client.ask(&["CLIENT", "GETNAME"]), Frame::Bulk(b"me".to_vec()));
+    assert_eq!(client.ask(&["GET", "a"]), Frame::Null);
+    assert_eq!(client.ask(&["HELLO", "4"]), Frame::Error("NOPROTO unsupported protocol version".into()));
+    assert_eq!(client.ask(&["RESET"]), Frame::Simple("RESET".into()));
+    assert_eq!(client.ask(&["GET", "a"]), Frame::Error("NOAUTH Authentication required.".into()));
+}
+
+#[test]
+fn hostile_input_is_answered_and_ends_the_connection() {
+    let node = Node::start(&[]);
+    for (bytes, expected) in [
+        (&b"*1\r\n$-5\r\n"[..], "-ERR Protocol error: invalid bulk length"),
+        (b"*99999999999\r\n", "-ERR Protocol error: invalid multibulk length"),
+        (b"*1\r\nx\r\n", "-ERR Protocol error: expected '$', got 'x'"),
+        (b"*1\r\n$999999999999\r\n", "-ERR Protocol error: invalid bulk length"),
+        (b"GET \"unbalanced\r\n", "-ERR Protocol error: unbalanced quotes in request"),
+    ] {
+        let mut socket = TcpStream::connect(("127.0.0.1", node.port)).expect("connect");
+        socket.write_all(bytes).expect("send");
+        let mut text = String::new();
+        socket.read_to_string(&mut text).expect("an answer, then the end");
+        assert_eq!(text.trim_end(), expected);
+    }
+    let mut socket = TcpStream::connect(("127.0.0.1", node.port)).expect("connect");
+    let endless = vec![b'x'; 1 << 20];
+    let _ = socket.write_all(&endless);
+    let mut text = String::new();
+    let _ = socket.read_to_string(&mut text);
+    assert!(text.is_empty() || text.contains("too big inline request"), "{text}");
+    assert_eq!(node.client().ask(&["PING"]), Frame::Simple("PONG".into()));
+}
+
+#[test]
+fn pipelines_of_any_depth_and_inline_commands() {
+    let node = Node::start(&[]);
+    let mut client = node.client();
+    let requests: Vec<Vec<Vec<u8>>> = (0..50_000)
+        .map(|at: u32| match at % 3 {
+            0 => vec![b"SET".to_vec(), format!("k{}", at % 100).into_bytes(), at.to_string().into_bytes()],
+            1 => vec![b"GET".to_vec(), format!("k{}", (at - 1) % 100).into_bytes()],
+            _ => vec![b"ECHO".to_vec(), at.to_string().into_bytes()],
+        })
+        .collect();
+    let replies = client.pipeline(&requests);
+    for (at, reply) in replies.iter().enumerate() {
+        match at % 3 {
+            0 => assert_eq!(*reply, Frame::Simple("OK".into())),
+            1 => assert_eq!(reply.text(), (at - 1).to_string()),
+            _ => assert_eq!(reply.text(), at.to_string()),
+        }
+    }
+    client.send_raw(b"SET inline 'a b'\r\nGET inline\r\n\r\nPING\r\n");
+    assert_eq!(client.read().expect("a reply"), Frame::Simple("OK".into()));
+    assert_eq!(client.read().expect("a reply"), Frame::Bulk(b"a b".to_vec()));
+    assert_eq!(client.read().expect("a reply"), Frame::Simple("PONG".into()));
+}
+
+#[test]
+fn transactions_over_reads_notice_the_master_s_writes() {
+    let master = master_or_skip!("redis-7.0", "--repl-diskless-sync-delay", "0");
+    let mut at_master = master.client();
+    at_master.line("MSET watched 1 other 1");
+    let node = Node::replica_of(&master);
+    node.wait_state("streaming");
+    node.wait_caught_up(&master);
+    let mut client = node.client();
+    client.line("WATCH watched");
+    client.line("MULTI");
+    assert_eq!(client.line("GET watched"), Frame::Simple("QUEUED".into()));
+    assert_eq!(client.line("EXEC"), Frame::Array(vec![Frame::Bulk(b"1".to_vec())]));
+    client.line("WATCH watched");
+    at_master.line("SET other 2");
+    at_master.line("SET watched 2");
+    node.wait_caught_up(&master);
+    client.line("MULTI");
+    client.line("GET watched");
+    assert_eq!(client.line("EXEC"), Frame::NullArray);
+    client.line("WATCH other");
+    at_master.line("SET watched 3");
+    node.wait_caught_up(&master);
+    client.line("MULTI");
+    client.line("GET watched");
+    assert_eq!(client.line("EXEC"), Frame::Array(vec![Frame::Bulk(b"3".to_vec())]));
+    client.line("MULTI");
+    assert!(client.ask(&["NOSUCH"]).is_error());
+    assert!(client.ask(&["EXEC"]).text().starts_with("EXECABORT "));
+    // a write inside a transaction is refused when it is queued
+    client.line("MULTI");
+    assert!(client.ask(&["SET", "a", "b"]).text().starts_with("READONLY "));
+    assert!(client.ask(&["EXEC"]).text().starts_with("EXECABORT "));
+}

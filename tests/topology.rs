@@ -1,0 +1,136 @@
+//! Whom we follow, changed while running: REPLICAOF another master, promotion, and back.
+
+use crate::equality::assert_equal;
+use crate::harness::workload::Workload;
+use crate::harness::{Frame, Master, Node, Random, wait_for};
+
+#[test]
+fn replicaof_another_master_and_back() {
+    let first = master_or_skip!("redis-7.0", "--repl-diskless-sync-delay", "0");
+    let second = master_or_skip!("valkey-9.1", "--repl-diskless-sync-delay", "0");
+    Workload::new(&first, Random::from_env(31)).run(&mut first.client(), 800);
+    Workload::new(&second, Random::from_env(32)).run(&mut second.client(), 800);
+    let node = Node::start(&[]);
+    let mut client = node.client();
+    for master in [&first, &second, &first] {
+        let reply = client.ask(&["REPLICAOF", "127.0.0.1", &master.port.to_string()]);
+        assert_eq!(reply, Frame::Simple("OK".into()));
+        Workload::new(master, Random::new(33)).settle(master);
+        wait_for("the new master in INFO", || {
+            (client.info("replication", "master_port")? == master.port.to_string()).then_some(())
+        });
+        assert_equal(master, &node);
+    }
+}
+
+#[test]
+fn promotion_makes_a_master_that_expires_and_accepts_writes() {
+    let master = master_or_skip!("redis-7.0", "--repl-diskless-sync-delay", "0");
+    let mut at_master = master.client();
+    at_master.line("SET soon gone PX 60");
+    at_master.line("SET key value");
+    at_master.line("HSET hash field 1");
+    let node = Node::replica_of(&master);
+    node.wait_state("streaming");
+    node.wait_caught_up(&master);
+    let mut client = node.client();
+    assert!(client.ask(&["SET", "key", "other"]).text().starts_with("READONLY "));
+    let old = client.info("replication", "master_replid");
+    client.line("REPLICAOF NO ONE");
+    assert_eq!(client.info("replication", "role").as_deref(), Some("master"));
+    assert_ne!(client.info("replication", "master_replid"), old, "a new replid is taken");
+    for (line, expected) in [
+        ("SET key other", Frame::Simple("OK".into())),
+        ("INCR counter", Frame::Int(1)),
+        ("HSET hash second 2", Frame::Int(1)),
+        ("RPUSH list a b", Frame::Int(2)),
+        ("ZADD zset 1 a", Frame::Int(1)),
+        ("DEL list", Frame::Int(1)),
+    ] {
+        assert_eq!(client.line(line), expected, "{line}");
+    }
+    client.line("SET short x PX 30");
+    wait_for("expiry here", || (client.line("EXISTS soon short").int() == 0).then_some(()));
+    wait_for("the key's removal here", || (client.line("DBSIZE").int() == 4).then_some(()));
+    // and back: the master's data, whole
+    client.ask(&["REPLICAOF", "127.0.0.1", &master.port.to_string()]);
+    assert_equal(&master, &node);
+}
+
+#[test]
+fn a_node_without_a_master_is_empty_and_writable() {
+    let node = Node::start(&["--databases", "4"]);
+    let mut client = node.client();
+    assert_eq!(client.line("DBSIZE"), Frame::Int(0));
+    assert_eq!(client.line("SET key value"), Frame::Simple("OK".into()));
+    assert_eq!(client.line("GET key"), Frame::Bulk(b"value".to_vec()));
+    client.line("SELECT 3");
+    assert!(client.ask(&["SELECT", "4"]).is_error());
+}
+
+/// A failover between real servers: the new master knows the old replid, and we go on without a full sync.
+#[test]
+fn a_new_master_with_a_known_replid_is_followed_without_a_full_sync() {
+    let old = master_or_skip!("redis-7.0", "--repl-diskless-sync-delay", "0");
+    let port = old.port.to_string();
+    let new =
+        master_or_skip!("redis-7.0", "--repl-diskless-sync-delay", "0", "--replicaof", "127.0.0.1", &port);
+    let mut at_new = new.client();
+    wait_for("the replica's sync", || {
+        (at_new.info("replication", "master_link_status")? == "up").then_some(())
+    });
+    let mut workload = Workload::new(&old, Random::from_env(41));
+    workload.run(&mut old.client(), 500);
+    let node = Node::replica_of(&old);
+    node.wait_state("streaming");
+    workload.run(&mut old.client(), 500);
+    workload.settle(&old);
+    node.wait_caught_up(&old);
+    wait_for("the replica's stream", || {
+        (at_new.info("replication", "slave_repl_offset")?.parse::<i64>().ok()? >= old.offset()).then_some(())
+    });
+    at_new.line("REPLICAOF NO ONE");
+    node.client().ask(&["REPLICAOF", "127.0.0.1", &new.port.to_string()]);
+    workload.run(&mut at_new, 500);
+    workload.settle(&new);
+    assert_equal(&new, &node);
+    assert_eq!(at_new.info("stats", "sync_full").as_deref(), Some("0"), "a full sync was made");
+    assert_eq!(at_new.info("stats", "sync_partial_ok").as_deref(), Some("1"));
+}
+
+#[test]
+fn stale_data_are_refused_when_asked_to() {
+    let mut master = master_or_skip!("redis-7.0", "--repl-diskless-sync-delay", "0");
+    master.client().line("SET key value");
+    let node = Node::start(&[
+        "--replicaof",
+        &format!("127.0.0.1:{}", master.port),
+        "--replica-serve-stale-data",
+        "no",
+    ]);
+    node.wait_state("streaming");
+    let mut client = node.client();
+    wait_for("the key", || (client.ask(&["GET", "key"]) == Frame::Bulk(b"value".to_vec())).then_some(()));
+    master.kill();
+    wait_for("MASTERDOWN", || client.ask(&["GET", "key"]).is_error().then_some(()));
+    let reply = client.ask(&["GET", "key"]);
+    assert!(reply.text().starts_with("MASTERDOWN "), "{reply:?}");
+    assert_eq!(client.ask(&["PING"]).is_error(), false);
+}
+
+/// An `Err` here means that offsets drift: each INCR is applied once, whatever is cut.
+#[test]
+fn increments_are_applied_once() {
+    let Some(master) = Master::start("redis-6.2", &["--repl-diskless-sync-delay", "0"]) else { return };
+    let proxy = crate::harness::proxy::Proxy::new(master.port);
+    let node = Node::start(&["--replicaof", &format!("127.0.0.1:{}", proxy.port)]);
+    node.wait_state("streaming");
+    let mut client = master.client();
+    for _ in 0..30 {
+        let requests: Vec<Vec<Vec<u8>>> =
+            (0..200).map(|at| vec![b"INCR".to_vec(), format!("n:{}", at % 7).into_bytes()]).collect();
+        client.pipeline(&requests);
+        proxy.cut();
+    }
+    assert_equal(&master, &node);
+}
