@@ -7,6 +7,7 @@ pub mod spec;
 pub mod flags;
 pub mod table;
 pub mod resolve;
+pub mod keys;
 pub mod dialect;
 pub mod context;
 pub mod error;
