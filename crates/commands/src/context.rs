@@ -1,6 +1,138 @@
 //! What a handler is given besides its arguments.
+//!
+//! Owns nothing: it borrows the data set for one request. Never knows a connection, an offset, or the time of day.
+
+use storage::{Db, DbIndex, DbMut, Functions, Limits, Reader, UnixMillis, Writer};
+
+use crate::dialect::Dialect;
+
+/// By which right data is read.
+#[derive(Clone, Copy, Debug)]
+pub enum Source<'a> {
+    /// A slot of the gate, for a batch of short reads.
+    Reader(&'a Reader<'a>),
+    /// The writer's token: long reads, and the reads of commands that write.
+    Writer(&'a Writer<'a>),
+}
+
+impl<'a> Source<'a> {
+    /// The function libraries.
+    pub fn functions(self) -> &'a Functions {
+        match self {
+            Source::Reader(reader) => reader.functions(),
+            Source::Writer(writer) => writer.functions(),
+        }
+    }
+    /// When values leave their packed forms.
+    pub fn limits(self) -> &'a Limits {
+        match self {
+            Source::Reader(reader) => reader.limits(),
+            Source::Writer(writer) => writer.limits(),
+        }
+    }
+    /// A database, as it is at `now`.
+    pub fn db(self, index: DbIndex, now: UnixMillis) -> Db<'a> {
+        match self {
+            Source::Reader(reader) => reader.db(index, now),
+            Source::Writer(writer) => *writer.db(index, now),
+        }
+    }
+}
 
 /// For a handler that only reads.
-pub struct ReadContext<'a>(&'a ());
+#[derive(Clone, Copy, Debug)]
+pub struct ReadContext<'a> {
+    /// By which right it reads.
+    pub source: Source<'a>,
+    /// The database that its client selected.
+    pub db: Db<'a>,
+    /// That database's number.
+    pub index: DbIndex,
+    /// As of when: what expired before is hidden.
+    pub now: UnixMillis,
+    /// When values leave their packed forms.
+    pub limits: &'a Limits,
+    /// What we do as, where servers differ.
+    pub dialect: Dialect,
+}
+
+impl<'a> ReadContext<'a> {
+    /// For reads of this database.
+    pub fn new(source: Source<'a>, index: DbIndex, now: UnixMillis, dialect: Dialect) -> Self {
+        ReadContext { source, db: source.db(index, now), index, now, limits: source.limits(), dialect }
+    }
+}
+
+/// Why a command that writes is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It stands in the stream of our master, and is obeyed: the master has checked it.
+    Replica,
+    /// A client asks, and we are a master.
+    Master,
+}
+
 /// For a handler that may write.
-pub struct WriteContext<'a>(&'a ());
+#[derive(Debug)]
+pub struct WriteContext<'a> {
+    /// The token that its caller holds.
+    pub writer: &'a Writer<'a>,
+    /// The database that its client, or the stream, selected.
+    pub db: DbMut<'a>,
+    /// That database's number.
+    pub index: DbIndex,
+    /// As of when keys are there: [`UnixMillis::NOTHING_EXPIRED`] when a master's stream is applied.
+    pub now: UnixMillis,
+    /// From when relative deadlines count, and what `*` means in XADD: for a master's stream, when its bytes came.
+    pub clock: UnixMillis,
+    /// When values leave their packed forms.
+    pub limits: &'a Limits,
+    /// What we do as, where servers differ.
+    pub dialect: Dialect,
+    /// Why it is run.
+    pub role: Role,
+}
+
+impl<'a> WriteContext<'a> {
+    /// For a command of our master's stream, whose bytes were received at `received`.
+    pub fn applying(writer: &'a Writer<'a>, index: DbIndex, received: UnixMillis, dialect: Dialect) -> Self {
+        WriteContext::new(writer, index, UnixMillis::NOTHING_EXPIRED, received, dialect, Role::Replica)
+    }
+
+    /// For a client's command, on a master, at `now`.
+    pub fn serving(writer: &'a Writer<'a>, index: DbIndex, now: UnixMillis, dialect: Dialect) -> Self {
+        WriteContext::new(writer, index, now, now, dialect, Role::Master)
+    }
+
+    fn new(
+        writer: &'a Writer<'a>,
+        index: DbIndex,
+        now: UnixMillis,
+        clock: UnixMillis,
+        dialect: Dialect,
+        role: Role,
+    ) -> Self {
+        WriteContext {
+            writer,
+            db: writer.db(index, now),
+            index,
+            now,
+            clock,
+            limits: writer.limits(),
+            dialect,
+            role,
+        }
+    }
+
+    /// The same, for the part of it that only reads.
+    pub fn as_read(&self) -> ReadContext<'_> {
+        ReadContext {
+            source: Source::Writer(self.writer),
+            db: *self.db,
+            index: self.index,
+            now: self.now,
+            limits: self.limits,
+            dialect: self.dialect,
+        }
+    }
+}

@@ -12,6 +12,9 @@ pub mod dialect;
 pub mod context;
 pub mod error;
 
+#[cfg(test)]
+mod testing;
+
 mod array;
 mod bitmap;
 mod function;
@@ -25,7 +28,7 @@ mod sorted_set;
 mod stream;
 mod string;
 
-pub use context::{ReadContext, WriteContext};
+pub use context::{ReadContext, Role, Source, WriteContext};
 pub use dialect::{Dialect, ReplyDouble, Vendor};
 pub use error::CommandError;
 pub use resolve::{Unresolved, resolve};
