@@ -107,7 +107,7 @@ def redis_server(name, port, *args):
     loader = [os.path.join(run, "ld-linux-x86-64.so.2"), "--library-path", run]
     command = loader + command + [
         "--bind", "127.0.0.1", "--save", "", "--dir", folder, "--enable-debug-command", "local",
-        "--client-output-buffer-limit", "replica 0 0 0", "--repl-diskless-sync-delay", "0", *args]
+        "--client-output-buffer-limit", "replica", "0", "0", "0", "--repl-diskless-sync-delay", "0", *args]
     return Server(name, command, port, folder)
 
 

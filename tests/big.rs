@@ -52,7 +52,10 @@ fn a_slow_load(diskless: &str) {
             "--repl-ping-replica-period",
             "1",
             "--client-output-buffer-limit",
-            "replica 16mb 0 0",
+            "replica",
+            "16mb",
+            "0",
+            "0",
         ],
     ) else {
         return;

@@ -7,7 +7,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::harness::{Client, Frame, Master, Node};
+use crate::harness::{Client, Frame, Node};
 
 /// Newest first: the replies of nearside are those of the newest server that knows the command.
 const SERVER: &str = "redis-8.10";

@@ -8,7 +8,7 @@ use crate::equality::assert_equal;
 use crate::harness::proxy::{Plan, Proxy};
 use crate::harness::scripted::{self, Scripted};
 use crate::harness::workload::Workload;
-use crate::harness::{Client, Frame, Master, Node, Random, wait_for};
+use crate::harness::{Client, Frame, Node, Random, wait_for};
 
 fn link_error(client: &mut Client) -> String {
     client.info("replication", "nearside_link_error").unwrap_or_default()
