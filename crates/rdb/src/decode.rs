@@ -12,10 +12,12 @@ use crate::RdbError;
 use crate::crc64;
 use crate::flavour::{self, Flavour, HEADER_BYTES};
 use crate::item::{Item, Key, Run, Step, Str, Whole, write_int};
+use crate::listpack;
 use crate::lzf;
 use crate::module::ModuleId;
 use crate::opcode::{self, Code, Type};
 use crate::reader::{Raw, Reader, Stop, corrupt};
+use crate::template::{Template, Templates};
 
 /// A scratch above this is given back before it is used again for something smaller.
 const SCRATCH_KEPT_BYTES: usize = 1 << 20;
@@ -52,6 +54,10 @@ pub struct Decoder {
     at: u64,
     /// Where unpacked strings, and names that were stored as integers, lie until the next call.
     scratch: Scratch,
+    /// What came before a key and was passed over already.
+    carried: Carried,
+    /// The hash templates of the file.
+    templates: Templates,
     /// None: the checksum is not wanted.
     sum: Option<crc64::Running>,
     /// What was being read when there were too few bytes.
@@ -65,6 +71,9 @@ pub(crate) struct Scratch {
     second: Vec<u8>,
 }
 
+/// What stood before a key: its deadline and so on. The name is empty.
+type Carried = Key<'static>;
+
 /// What comes next.
 #[derive(Clone, Copy, Debug)]
 enum State {
@@ -74,15 +83,16 @@ enum State {
     Top,
     /// The type of a DUMP payload.
     Payload,
-    /// The next piece of a value, and whether it is a DUMP payload's.
+    /// The next piece of something that comes in many, and what comes after them.
     Run(RunState, Then),
     Done,
 }
 
-/// What comes after a value.
+/// What comes after many pieces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Then {
     Top,
+    Payload,
     Done,
 }
 
@@ -90,6 +100,7 @@ impl From<Then> for State {
     fn from(then: Then) -> State {
         match then {
             Then::Top => State::Top,
+            Then::Payload => State::Payload,
             Then::Done => State::Done,
         }
     }
@@ -110,6 +121,8 @@ impl Decoder {
             version: 0,
             at: 0,
             scratch: Scratch::default(),
+            carried: Carried::default(),
+            templates: Templates::default(),
             sum: Some(crc64::Running::new()),
             wanted: "the header",
         }
@@ -156,11 +169,14 @@ impl Decoder {
     /// # Errors
     /// [`RdbError`] when the bytes are not what the format wants. The decoder is of no use afterwards.
     pub fn next<'a>(&'a mut self, input: &'a [u8]) -> Result<Step<'a>, RdbError> {
-        let Decoder { state, flavour, version, at, scratch, sum, wanted } = self;
-        let mut reader = Reader::new(input, *at);
+        let mut reader = Reader::new(input, self.at);
+        let Decoder { state, flavour, version, at, scratch, carried, templates, sum, wanted } = self;
         let outcome = match *state {
-            State::Top => top(&mut reader, scratch, state, *flavour, *version),
-            State::Run(run, then) => run::next(&mut reader, scratch, run).map(|(item, next)| {
+            State::Top => {
+                let place = Place { scratch, state, carried, templates, then: Then::Top };
+                top(&mut reader, place, *flavour, *version)
+            }
+            State::Run(run, then) => run::next(&mut reader, scratch, templates, run).map(|(item, next)| {
                 *state = match next {
                     Some(run) => State::Run(run, then),
                     None => then.into(),
@@ -175,7 +191,10 @@ impl Decoder {
                 }
                 Item::Header { flavour: *flavour, version: *version }
             }),
-            State::Payload => payload(&mut reader, scratch, state, *flavour, *version),
+            State::Payload => {
+                let place = Place { scratch, state, carried, templates, then: Then::Done };
+                payload(&mut reader, place, *flavour, *version)
+            }
             State::Done => return Ok(Step::Done),
         };
         match outcome {
@@ -219,15 +238,24 @@ fn check(sum: &mut crc64::Running, input: &[u8], used: usize) -> Result<(), RdbE
     Ok(())
 }
 
+/// What reading at the level of keys changes, once all of an item has arrived.
+struct Place<'a> {
+    scratch: &'a mut Scratch,
+    state: &'a mut State,
+    carried: &'a mut Carried,
+    templates: &'a mut Templates,
+    /// What comes after a value.
+    then: Then,
+}
+
 /// A key with its value, or with what opens it; or something else at its level.
 fn top<'a>(
     reader: &mut Reader<'a>,
-    scratch: &'a mut Scratch,
-    state: &mut State,
+    place: Place<'a>,
     flavour: Flavour,
     version: u32,
 ) -> Result<Item<'a>, Stop> {
-    let mut key = Key::default();
+    let mut key: Carried = *place.carried;
     // What stands before a key is read with it. Each at most once, so that a file of nothing else cannot make us
     // look at the same bytes again and again.
     loop {
@@ -236,7 +264,7 @@ fn top<'a>(
         let fresh = match opcode::meaning(code, flavour) {
             Code::Type(r#type) => {
                 let name = reader.string("a key")?;
-                return keyed(reader, scratch, state, r#type, key, Some(name), Then::Top);
+                return keyed(reader, place, r#type, key, Some(name));
             }
             Code::DeadlineMillis => {
                 let millis = i64::from_le_bytes(reader.bytes("a key's deadline")?);
@@ -248,6 +276,11 @@ fn top<'a>(
             }
             Code::Idle => key.idle.replace(reader.length("a key's idle time")?).is_none(),
             Code::Frequency => key.frequency.replace(reader.byte("a key's access frequency")?).is_none(),
+            Code::KeyMeta => {
+                let item = key_meta(reader, place.state, Then::Top)?;
+                *place.carried = key;
+                return Ok(item);
+            }
             Code::Refused(name) => {
                 return Err(Stop::Bad(Box::new(RdbError::RefusedType { name, code, at: code_at })));
             }
@@ -259,7 +292,7 @@ fn top<'a>(
                     version,
                 })));
             }
-            other if key == Key::default() => return aside(reader, scratch, state, other, version),
+            other if key == Key::default() => return aside(reader, place, other, version),
             _ => false,
         };
         if !fresh {
@@ -268,15 +301,17 @@ fn top<'a>(
     }
 }
 
+/// What modules hung on the key that follows.
+fn key_meta(reader: &mut Reader<'_>, state: &mut State, then: Then) -> Result<Item<'static>, Stop> {
+    let classes = reader.length("a key's metadata")?;
+    *state = State::Run(RunState::KeyMeta { left: classes }, then);
+    Ok(Item::KeyMeta { classes })
+}
+
 /// What stands between keys.
 #[cold]
-fn aside<'a>(
-    reader: &mut Reader<'a>,
-    scratch: &'a mut Scratch,
-    state: &mut State,
-    code: Code,
-    version: u32,
-) -> Result<Item<'a>, Stop> {
+fn aside<'a>(reader: &mut Reader<'a>, place: Place<'a>, code: Code, version: u32) -> Result<Item<'a>, Stop> {
+    let Place { scratch, state, templates, .. } = place;
     Ok(match code {
         Code::Aux => {
             let (name, value) = (reader.string("an aux name")?, reader.string("an aux value")?);
@@ -297,6 +332,20 @@ fn aside<'a>(
             keys: reader.length("a slot's size")?,
             expires: reader.length("a slot's size")?,
         },
+        Code::SlotImport => {
+            let job = reader.string("an import of slots")?;
+            let ranges = reader.length("an import of slots")?;
+            let job = string(&mut scratch.first, job)?;
+            *state = State::Run(RunState::SlotRanges { left: ranges }, Then::Top);
+            Item::SlotImport { job, ranges }
+        }
+        Code::Template => {
+            let number = reader.length("a hash template's number")?;
+            let fields = reader.length("a hash template's size")?;
+            templates.open.clear();
+            *state = State::Run(RunState::Template { left: fields, number }, Then::Top);
+            Item::Template { number, fields }
+        }
         Code::Function => {
             let source = reader.string("a function library")?;
             Item::Function(bytes(&mut scratch.first, source)?)
@@ -326,15 +375,15 @@ fn aside<'a>(
 /// A DUMP payload's value.
 fn payload<'a>(
     reader: &mut Reader<'a>,
-    scratch: &'a mut Scratch,
-    state: &mut State,
+    place: Place<'a>,
     flavour: Flavour,
     version: u32,
 ) -> Result<Item<'a>, Stop> {
     let at = reader.at();
     let code = reader.byte("a value's type")?;
     match opcode::meaning(code, flavour) {
-        Code::Type(r#type) => keyed(reader, scratch, state, r#type, Key::default(), None, Then::Done),
+        Code::Type(r#type) => keyed(reader, place, r#type, Key::default(), None),
+        Code::KeyMeta => key_meta(reader, place.state, Then::Payload),
         Code::Refused(name) => Err(Stop::Bad(Box::new(RdbError::RefusedType { name, code, at }))),
         _ => Err(Stop::Bad(Box::new(RdbError::UnknownType { code, at, flavour, version }))),
     }
@@ -344,14 +393,12 @@ fn payload<'a>(
 #[inline]
 fn keyed<'a>(
     reader: &mut Reader<'a>,
-    scratch: &'a mut Scratch,
-    state: &mut State,
+    place: Place<'a>,
     r#type: Type,
-    mut key: Key<'a>,
+    key: Carried,
     name: Option<Raw<'a>>,
-    then: Then,
 ) -> Result<Item<'a>, Stop> {
-    let Scratch { first, second } = scratch;
+    let Place { scratch: Scratch { first, second }, state, carried, templates, then } = place;
     let value = match r#type {
         Type::Text => {
             let value = reader.string("a string")?;
@@ -367,24 +414,82 @@ fn keyed<'a>(
             let blob = reader.string("a packed value")?;
             Whole::Packed(crate::Packing::HashListpackEx, bytes(second, blob)?)
         }
-        _ => {
-            let (run, next) = open(reader, r#type)?;
-            if let Some(name) = name {
-                key.name = bytes(first, name)?;
+        Type::Templated { numbered: true, packed: true } => {
+            let at = reader.at();
+            let blob = reader.string("a packed value")?;
+            let blob = bytes(second, blob)?;
+            // The first element is the template's number.
+            let number = listpack::Elements::of(blob).and_then(|mut elements| elements.next());
+            let template = match number {
+                Some(Str::Int(number)) => templates.get(number.cast_unsigned()),
+                _ => None,
+            };
+            Whole::Templated(template.ok_or_else(|| corrupt("a hash template's number", at))?, blob)
+        }
+        Type::Templated { numbered: false, packed } => {
+            let at = reader.at();
+            match reader.byte("a hash template")? {
+                NAMES_IN_LISTPACK => {
+                    let names = reader.string("a hash template")?;
+                    let blob = if packed { Some(reader.string("a packed value")?) } else { None };
+                    if !templates.open.read_listpack(bytes(second, names)?) {
+                        return Err(corrupt("a hash template", at));
+                    }
+                    match blob {
+                        Some(blob) => Whole::Templated(&templates.open, bytes(second, blob)?),
+                        None => {
+                            let count = templates.open.len();
+                            *state = State::Run(RunState::Templated { index: 0, count, number: None }, then);
+                            return opened(first, key, name, carried, Run::Hash(count as u64));
+                        }
+                    }
+                }
+                NAMES_ONE_BY_ONE => {
+                    let left = reader.length("a hash template's size")?;
+                    templates.open.clear();
+                    *state = State::Run(RunState::TemplateInside { left, packed }, then);
+                    return opened(first, key, name, carried, Run::Hash(left));
+                }
+                _ => return Err(corrupt("a hash template", at)),
             }
+        }
+        _ => {
+            let (run, next) = open(reader, templates, r#type)?;
             *state = State::Run(next, then);
-            return Ok(Item::Open { key, run });
+            return opened(first, key, name, carried, run);
         }
     };
+    let mut key: Key<'a> = key;
     if let Some(name) = name {
         key.name = bytes(first, name)?;
     }
+    *carried = Carried::default();
     *state = then.into();
     Ok(Item::Whole { key, value })
 }
 
+/// How the names of a template that stands in a value are written.
+const NAMES_IN_LISTPACK: u8 = 0;
+const NAMES_ONE_BY_ONE: u8 = 1;
+
+/// A key whose value comes in pieces.
+fn opened<'a>(
+    room: &'a mut Vec<u8>,
+    key: Carried,
+    name: Option<Raw<'a>>,
+    carried: &mut Carried,
+    run: Run,
+) -> Result<Item<'a>, Stop> {
+    let mut key: Key<'a> = key;
+    if let Some(name) = name {
+        key.name = bytes(room, name)?;
+    }
+    *carried = Carried::default();
+    Ok(Item::Open { key, run })
+}
+
 /// What a value of many pieces begins with.
-fn open(reader: &mut Reader<'_>, r#type: Type) -> Result<(Run, RunState), Stop> {
+fn open(reader: &mut Reader<'_>, templates: &Templates, r#type: Type) -> Result<(Run, RunState), Stop> {
     Ok(match r#type {
         Type::List => {
             let left = reader.length("a list's length")?;
@@ -423,7 +528,26 @@ fn open(reader: &mut Reader<'_>, r#type: Type) -> Result<(Run, RunState), Stop> 
             let module = ModuleId(reader.length("a module's id")?);
             (Run::Module(module), RunState::Module)
         }
-        Type::Text | Type::Packed(_) | Type::PackedEx => return Err(reader.corrupt("a type")),
+        Type::Array => {
+            let count = reader.length("an array's size")?;
+            let at = reader.at();
+            let last_insert = match reader.byte("an array's place of insertion")? {
+                0 => None,
+                1 => Some(reader.length("an array's place of insertion")?),
+                _ => return Err(corrupt("an array's place of insertion", at)),
+            };
+            (Run::Array { count, last_insert }, RunState::Array { left: count })
+        }
+        Type::Templated { numbered: true, packed: false } => {
+            let at = reader.at();
+            let number = reader.length("a hash template's number")?;
+            let count = templates.get(number).map(Template::len);
+            let count = count.ok_or_else(|| corrupt("a hash template's number", at))?;
+            (Run::Hash(count as u64), RunState::Templated { index: 0, count, number: Some(number) })
+        }
+        Type::Text | Type::Packed(_) | Type::PackedEx | Type::Templated { .. } => {
+            return Err(reader.corrupt("a type"));
+        }
     })
 }
 

@@ -3,7 +3,8 @@
 //! A key comes either whole ([`Item::Whole`]: a string, or one packed blob) or as a run: [`Item::Open`], then
 //! its pieces, then [`Item::Close`]. No item is longer than one element, so a huge key streams.
 
-use crate::{Flavour, ModuleId};
+use crate::module::{MetaClass, ModuleId};
+use crate::{Flavour, Template};
 
 /// One step of a decoder.
 #[derive(Clone, Debug, PartialEq)]
@@ -126,6 +127,42 @@ pub enum Item<'a> {
         /// Those with a deadline.
         expires: u64,
     },
+    /// Slots that this node of a cluster was importing; their keys are in the file. As many
+    /// [`Item::SlotRange`]s follow, then [`Item::Close`].
+    SlotImport {
+        /// The name of the import.
+        job: Str<'a>,
+        /// How many ranges.
+        ranges: u64,
+    },
+    /// Slots, both ends included.
+    SlotRange {
+        /// The first.
+        first: u64,
+        /// The last.
+        last: u64,
+    },
+    /// The names of a hash template begin: as many [`Item::TemplateField`]s, then [`Item::Close`]. The decoder
+    /// keeps it; nobody else needs to.
+    Template {
+        /// Its number.
+        number: u64,
+        /// How many fields.
+        fields: u64,
+    },
+    /// A field's name in a hash template. Those that stand in a value (only in a DUMP payload) come between its
+    /// [`Item::Open`] and its first field.
+    TemplateField(Str<'a>),
+    /// What [`Whole::Templated`] is, where the names stood in the value one by one. All of the hash.
+    Templated(&'a Template, &'a [u8]),
+    /// What modules hung on the key that comes next. For each of them [`Item::KeyMetaClass`] and
+    /// [`Item::ModulePart`]s follow, then [`Item::Close`].
+    KeyMeta {
+        /// How many.
+        classes: u64,
+    },
+    /// What the next parts are.
+    KeyMetaClass(MetaClass),
     /// The source of one library of functions.
     Function(&'a [u8]),
     /// A module's own data; [`Item::ModulePart`]s follow, then [`Item::Close`].
@@ -164,6 +201,8 @@ pub enum Item<'a> {
     },
     /// A node of a list.
     Node(Node<'a>),
+    /// An element of an array.
+    Indexed(u64, ArrayElement<'a>),
     /// A piece of a stream.
     Stream(StreamPiece<'a>),
     /// The next bytes of a module's value or data, as they stand in the file, cut between values or inside
@@ -182,6 +221,20 @@ pub enum Whole<'a> {
     Text(Str<'a>),
     /// One blob that holds the whole collection; its inside is not checked yet.
     Packed(Packing, &'a [u8]),
+    /// A hash whose fields are a template's, with a listpack of their values in the same order, after one
+    /// integer that means nothing outside of its writer. The inside of the listpack is not checked yet.
+    Templated(&'a Template, &'a [u8]),
+}
+
+/// An element of an array. Numbers stand for the text from which Redis made them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ArrayElement<'a> {
+    /// An integer's decimal form.
+    Int(i64),
+    /// A float's `%.17g`, with `.0` behind it where that has no point.
+    Float(f64),
+    /// Any text.
+    Text(Str<'a>),
 }
 
 /// What a blob is.
@@ -221,6 +274,13 @@ pub enum Run {
     Hash(u64),
     /// As many [`Item::Node`]s.
     ListNodes(u64),
+    /// As many [`Item::Indexed`].
+    Array {
+        /// How many elements.
+        count: u64,
+        /// Where ARINSERT last put one; it goes on after that.
+        last_insert: Option<u64>,
+    },
     /// [`Item::Stream`], as [`StreamPiece`] orders them.
     Stream,
     /// [`Item::ModulePart`]s.
@@ -248,7 +308,8 @@ pub struct StreamId {
 }
 
 /// A piece of a stream, in this order: nodes, totals, then for each group: itself, its pending entries, its
-/// consumers, each followed by the pending entries that it holds.
+/// consumers, each followed by the pending entries that it holds, and what was given back; then what producers
+/// sent last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StreamPiece<'a> {
@@ -290,6 +351,28 @@ pub enum StreamPiece<'a> {
     },
     /// The consumer holds this pending entry of its group.
     Holds(StreamId),
+    /// This pending entry of the group was given back (XNACK) and belongs to nobody; in the order in which they
+    /// will be delivered again.
+    GivenBack(StreamId),
+    /// How long and how many messages of producers are remembered (Redis 8.6).
+    Idempotence {
+        /// For how many seconds.
+        duration: u64,
+        /// How many of each producer.
+        max: u64,
+    },
+    /// A producer. What follows belongs to it.
+    Producer(Str<'a>),
+    /// A message it sent, and the entry it became; oldest first.
+    Sent(Str<'a>, StreamId),
+    /// How many messages of producers were added and how many were sent again. The last piece, where
+    /// [`StreamPiece::Idempotence`] is one.
+    IdempotenceTotals {
+        /// Added.
+        added: u64,
+        /// Sent again.
+        duplicates: u64,
+    },
 }
 
 /// What a stream counts.

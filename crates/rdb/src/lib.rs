@@ -6,8 +6,10 @@ pub mod decode;
 pub mod flavour;
 pub mod item;
 pub mod module;
+pub mod template;
 
 mod crc64;
+mod listpack;
 mod opcode;
 mod reader;
 
@@ -20,6 +22,8 @@ pub use decode::Decoder;
 pub use error::RdbError;
 pub use flavour::{Flavour, of_dump_version};
 pub use item::{
-    Item, Key, Node, Packing, Run, Step, Str, StreamHistory, StreamId, StreamPiece, StreamTotals, Whole,
+    ArrayElement, Item, Key, Node, Packing, Run, Step, Str, StreamHistory, StreamId, StreamPiece,
+    StreamTotals, Whole,
 };
-pub use module::ModuleId;
+pub use module::{MetaClass, ModuleId};
+pub use template::Template;

@@ -12,18 +12,45 @@ const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 impl ModuleId {
     /// Its name: `ReJSON-RL`, `MBbloom--`, …
     pub fn name(self) -> String {
-        (0..9)
-            .map(|at| {
-                let six = (self.0 >> (58 - 6 * at)) & 0x3f;
-                usize::try_from(six).ok().and_then(|six| ALPHABET.get(six)).map_or('?', |c| char::from(*c))
-            })
-            .collect()
+        name(self.0, 9, 64)
     }
 
     /// The version of what it writes.
     pub fn encoding_version(self) -> u16 {
         (self.0 & 0x3ff) as u16
     }
+}
+
+/// A class of what modules hang on keys (Redis 8.6): four characters of six bits, five bits of version, three of
+/// flags, of which the lowest says that who does not know the class may drop it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct MetaClass(pub u32);
+
+impl MetaClass {
+    /// Its name.
+    pub fn name(self) -> String {
+        name(u64::from(self.0), 4, 32)
+    }
+
+    /// The version of what it writes.
+    pub fn version(self) -> u8 {
+        (self.0 >> 3 & 0x1f) as u8
+    }
+
+    /// Whether it may be dropped by who does not know it.
+    pub fn may_be_dropped(self) -> bool {
+        self.0 & 1 == 1
+    }
+}
+
+/// The characters that stand in the top bits of a number of that many bits.
+fn name(id: u64, characters: u32, bits: u32) -> String {
+    (1..=characters)
+        .map(|at| {
+            let six = (id >> (bits - 6 * at)) & 0x3f;
+            usize::try_from(six).ok().and_then(|six| ALPHABET.get(six)).map_or('?', |c| char::from(*c))
+        })
+        .collect()
 }
 
 impl fmt::Display for ModuleId {
@@ -72,5 +99,7 @@ mod tests {
         }
         let id = ModuleId(id << 10 | 3);
         assert_eq!((id.name().as_str(), id.encoding_version()), ("ReJSON-RL", 3));
+        let class = MetaClass(u32::from_le_bytes([0x09, 0xb4, 0x22, 0x35]));
+        assert_eq!((class.name().as_str(), class.version(), class.may_be_dropped()), ("NSK0", 1, true));
     }
 }

@@ -12,6 +12,10 @@ pub(crate) enum Code {
     Type(Type),
     /// Slots that are being imported: Valkey's 243.
     SlotImport,
+    /// What modules hang on the key that follows: Redis' 243.
+    KeyMeta,
+    /// A hash template: Redis' 242.
+    Template,
     SlotInfo,
     Function,
     ModuleAux,
@@ -54,6 +58,13 @@ pub(crate) enum Type {
     HashDeadlines,
     /// Fields, each followed by its deadline (Valkey).
     HashDeadlinesAfter,
+    Array,
+    /// A hash whose fields are a template's: named by number or standing before the values, which are a listpack
+    /// or strings.
+    Templated {
+        numbered: bool,
+        packed: bool,
+    },
 }
 
 /// What `code` means in a file of this flavour.
@@ -110,6 +121,15 @@ fn redis(code: u8) -> Code {
         23 => Code::Refused("HASH_LISTPACK_EX_PRE_GA"),
         24 => Code::Type(Type::HashDeadlines),
         25 => Code::Type(Type::PackedEx),
+        26 => Code::Type(Type::Stream { version: 4 }),
+        27 => Code::Type(Type::Stream { version: 5 }),
+        28 => Code::Type(Type::Array),
+        29 => Code::Type(Type::Templated { numbered: false, packed: true }),
+        30 => Code::Type(Type::Templated { numbered: true, packed: true }),
+        31 => Code::Type(Type::Templated { numbered: false, packed: false }),
+        32 => Code::Type(Type::Templated { numbered: true, packed: false }),
+        242 => Code::Template,
+        243 => Code::KeyMeta,
         _ => Code::Unknown,
     }
 }

@@ -1,29 +1,78 @@
 //! The pieces of a value that comes in many.
 
 use super::{Scratch, both, bytes, stream, string};
-use crate::item::{Item, Node};
-use crate::module::Mark;
+use crate::item::{ArrayElement, Item, Node, Str};
+use crate::module::{Mark, MetaClass};
 use crate::reader::{Reader, Stop, corrupt};
+use crate::template::Templates;
 
 /// Where in a value we are.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum RunState {
     /// A list's elements, a set's members.
-    Elements { left: u64 },
+    Elements {
+        left: u64,
+    },
     /// A sorted set's members; scores as text or as eight bytes.
-    Scored { left: u64, text: bool },
+    Scored {
+        left: u64,
+        text: bool,
+    },
     /// A hash's fields.
-    Fields { left: u64 },
+    Fields {
+        left: u64,
+    },
     /// Redis' fields with deadlines: first the deadline, as its distance from the soonest plus one, 0 for none.
-    FieldsAfterDeadline { left: u64, soonest: i64 },
+    FieldsAfterDeadline {
+        left: u64,
+        soonest: i64,
+    },
     /// Valkey's: field, value, deadline in eight bytes, -1 for none.
-    FieldsBeforeDeadline { left: u64 },
+    FieldsBeforeDeadline {
+        left: u64,
+    },
     /// A list's nodes, each after its mark or (before 7.0) all ziplists.
-    Nodes { left: u64, marked: bool },
+    Nodes {
+        left: u64,
+        marked: bool,
+    },
     /// A stream, and the version of its layout.
     Stream(u8, stream::At),
     /// A module's values.
     Module,
+    /// An array's elements.
+    Array {
+        left: u64,
+    },
+    /// A template's names.
+    Template {
+        left: u64,
+        number: u64,
+    },
+    /// The names of a template that stands in a value, whose values follow, packed in a listpack or not.
+    TemplateInside {
+        left: u64,
+        packed: bool,
+    },
+    /// That listpack.
+    TemplatedPacked,
+    /// The values of a hash whose fields are a template's: `None` for the one that stands in the value itself.
+    Templated {
+        index: usize,
+        count: usize,
+        number: Option<u64>,
+    },
+    /// What modules hung on a key.
+    KeyMeta {
+        left: u64,
+    },
+    KeyMetaParts {
+        left: u64,
+    },
+    /// Ranges of slots.
+    SlotRanges {
+        left: u64,
+    },
     /// Nothing is left but to say so.
     Close,
 }
@@ -32,6 +81,7 @@ pub(super) enum RunState {
 pub(super) fn next<'a>(
     reader: &mut Reader<'a>,
     scratch: &'a mut Scratch,
+    templates: &'a mut Templates,
     state: RunState,
 ) -> Result<(Item<'a>, Option<RunState>), Stop> {
     let (item, next) = match state {
@@ -41,6 +91,9 @@ pub(super) fn next<'a>(
         | RunState::FieldsAfterDeadline { left: 0, .. }
         | RunState::FieldsBeforeDeadline { left: 0 }
         | RunState::Nodes { left: 0, .. }
+        | RunState::Array { left: 0 }
+        | RunState::KeyMeta { left: 0 }
+        | RunState::SlotRanges { left: 0 }
         | RunState::Close => return Ok((Item::Close, None)),
         RunState::Elements { left } => {
             let element = reader.string("an element")?;
@@ -102,7 +155,72 @@ pub(super) fn next<'a>(
             (Some(piece), at) => (Item::Stream(piece), RunState::Stream(version, at)),
             (None, _) => return Ok((Item::Close, None)),
         },
-        RunState::Module => module_part(reader)?,
+        RunState::Module => {
+            let (part, ended) = module_part(reader)?;
+            (Item::ModulePart(part), if ended { RunState::Close } else { RunState::Module })
+        }
+        RunState::Array { left } => {
+            let index = reader.length("an array's index")?;
+            let element = array_element(reader, scratch)?;
+            (Item::Indexed(index, element), RunState::Array { left: left - 1 })
+        }
+        RunState::Template { left: 0, number } => {
+            if !templates.keep(number) {
+                return Err(reader.corrupt("a hash template's number"));
+            }
+            return Ok((Item::Close, None));
+        }
+        RunState::Template { left, number } => {
+            let name = reader.string("a hash template's field")?;
+            let name = string(&mut scratch.first, name)?;
+            templates.open.push(name);
+            (Item::TemplateField(name), RunState::Template { left: left - 1, number })
+        }
+        RunState::TemplateInside { left: 0, packed } => {
+            let next = if packed {
+                RunState::TemplatedPacked
+            } else {
+                RunState::Templated { index: 0, count: templates.open.len(), number: None }
+            };
+            return self::next(reader, scratch, templates, next);
+        }
+        RunState::TemplateInside { left, packed } => {
+            let name = reader.string("a hash template's field")?;
+            let name = string(&mut scratch.first, name)?;
+            templates.open.push(name);
+            (Item::TemplateField(name), RunState::TemplateInside { left: left - 1, packed })
+        }
+        RunState::TemplatedPacked => {
+            let blob = reader.string("a packed value")?;
+            (Item::Templated(&templates.open, bytes(&mut scratch.first, blob)?), RunState::Close)
+        }
+        RunState::Templated { index, count, .. } if index == count => return Ok((Item::Close, None)),
+        RunState::Templated { index, count, number } => {
+            let template = match number {
+                Some(number) => templates.get(number),
+                None => Some(&templates.open),
+            };
+            let field = template.and_then(|template| template.get(index));
+            let field = Str::Bytes(field.ok_or_else(|| reader.corrupt("a hash template"))?);
+            let value = reader.string("a field's value")?;
+            let value = string(&mut scratch.first, value)?;
+            let next = RunState::Templated { index: index + 1, count, number };
+            (Item::Field { field, value, deadline: None }, next)
+        }
+        RunState::KeyMeta { left } => {
+            let class = MetaClass(u32::from_le_bytes(reader.bytes("a key's metadata")?));
+            (Item::KeyMetaClass(class), RunState::KeyMetaParts { left: left - 1 })
+        }
+        RunState::KeyMetaParts { left } => {
+            let (part, ended) = module_part(reader)?;
+            let next = if ended { RunState::KeyMeta { left } } else { RunState::KeyMetaParts { left } };
+            (Item::ModulePart(part), next)
+        }
+        RunState::SlotRanges { left } => {
+            let first = reader.length("a range of slots")?;
+            let last = reader.length("a range of slots")?;
+            (Item::SlotRange { first, last }, RunState::SlotRanges { left: left - 1 })
+        }
     };
     Ok((item, Some(next)))
 }
@@ -129,27 +247,39 @@ fn text_score(reader: &mut Reader<'_>) -> Result<f64, Stop> {
     }
 }
 
-/// One value of a module, as it stands there.
-fn module_part<'a>(reader: &mut Reader<'a>) -> Result<(Item<'a>, RunState), Stop> {
+/// An array's element: a mark, and what that says.
+fn array_element<'a>(reader: &mut Reader<'a>, scratch: &'a mut Scratch) -> Result<ArrayElement<'a>, Stop> {
+    let at = reader.at();
+    Ok(match reader.byte("an array's element")? {
+        // Long and short strings, alike here.
+        0 | 3 => {
+            let text = reader.string("an array's element")?;
+            ArrayElement::Text(string(&mut scratch.first, text)?)
+        }
+        1 => ArrayElement::Int(i64::from_le_bytes(reader.bytes("an array's element")?)),
+        2 => ArrayElement::Float(f64::from_le_bytes(reader.bytes("an array's element")?)),
+        _ => return Err(corrupt("an array's element", at)),
+    })
+}
+
+/// One value of a module as it stands there, and whether it is the end mark.
+fn module_part<'a>(reader: &mut Reader<'a>) -> Result<(&'a [u8], bool), Stop> {
     let (from, at) = (reader.used(), reader.at());
-    let mark = reader.length("a module's value")?;
-    let mut next = RunState::Module;
-    match Mark::of(mark) {
-        Some(Mark::End) => next = RunState::Close,
-        Some(Mark::Integer) => {
+    let mark = Mark::of(reader.length("a module's value")?).ok_or_else(|| corrupt("a module's value", at))?;
+    match mark {
+        Mark::End => {}
+        Mark::Integer => {
             reader.length("a module's integer")?;
         }
-        Some(Mark::Float) => {
+        Mark::Float => {
             reader.bytes::<4>("a module's float")?;
         }
-        Some(Mark::Double) => {
+        Mark::Double => {
             reader.bytes::<8>("a module's double")?;
         }
-        Some(Mark::String) => {
+        Mark::String => {
             reader.string("a module's string")?;
         }
-        None => return Err(corrupt("a module's value", at)),
     }
-    let part = reader.between(from, reader.used());
-    Ok((Item::ModulePart(part), next))
+    Ok((reader.between(from, reader.used()), mark == Mark::End))
 }

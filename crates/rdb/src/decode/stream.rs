@@ -5,6 +5,8 @@
 //! | 1 | Redis 5.0 | nodes, length, last id; groups, their pending entries, their consumers |
 //! | 2 | Redis 7.0 | first id, highest deleted id, entries ever added; a group's entries read |
 //! | 3 | Redis 7.2 | when a consumer was active last |
+//! | 4 | Redis 8.6 | after the groups: what producers sent last (XADD IDMP) |
+//! | 5 | Redis 8.8 | after a group's consumers: the pending entries that were given back (XNACK) |
 
 use super::{Scratch, bytes, string};
 use crate::item::{StreamHistory, StreamId, StreamPiece, StreamTotals};
@@ -39,6 +41,20 @@ pub(super) enum At {
         consumers: u64,
         groups: u64,
     },
+    GivenBack {
+        left: u64,
+        groups: u64,
+    },
+    Idempotence,
+    ProducerCount,
+    Producers {
+        left: u64,
+    },
+    Sent {
+        left: u64,
+        producers: u64,
+    },
+    End,
 }
 
 /// The next piece, and what comes after it. No piece: the end.
@@ -65,7 +81,8 @@ pub(super) fn next<'a>(
             }
             At::Totals => return Ok((Some(StreamPiece::Totals(totals(reader, version)?)), At::GroupCount)),
             At::GroupCount => At::Groups { left: reader.length("a stream's groups")? },
-            At::Groups { left: 0 } => return Ok((None, at)),
+            At::Groups { left: 0 } if version < 4 => At::End,
+            At::Groups { left: 0 } => At::Idempotence,
             At::Groups { left } => {
                 let name = reader.string("a group's name")?;
                 let last = id(reader, "a group's last id")?;
@@ -95,7 +112,15 @@ pub(super) fn next<'a>(
                     At::Pending { left: left - 1, groups },
                 ));
             }
-            At::Consumers { left: 0, groups } => At::Groups { left: groups },
+            At::Consumers { left: 0, groups } if version < 5 => At::Groups { left: groups },
+            At::Consumers { left: 0, groups } => {
+                At::GivenBack { left: reader.length("a group's returned entries")?, groups }
+            }
+            At::GivenBack { left: 0, groups } => At::Groups { left: groups },
+            At::GivenBack { left, groups } => {
+                let id = id_of(&reader.bytes("a group's returned entry")?);
+                return Ok((Some(StreamPiece::GivenBack(id)), At::GivenBack { left: left - 1, groups }));
+            }
             At::Consumers { left, groups } => {
                 let name = reader.string("a consumer's name")?;
                 let seen = i64::from_le_bytes(reader.bytes("a consumer")?);
@@ -115,6 +140,31 @@ pub(super) fn next<'a>(
                 let id = id_of(&reader.bytes("a consumer's pending entry")?);
                 return Ok((Some(StreamPiece::Holds(id)), At::Holds { left: left - 1, consumers, groups }));
             }
+            At::Idempotence => {
+                let duration = reader.length("a stream's memory of producers")?;
+                let max = reader.length("a stream's memory of producers")?;
+                return Ok((Some(StreamPiece::Idempotence { duration, max }), At::ProducerCount));
+            }
+            At::ProducerCount => At::Producers { left: reader.length("a stream's producers")? },
+            At::Producers { left: 0 } => {
+                let added = reader.length("a stream's memory of producers")?;
+                let duplicates = reader.length("a stream's memory of producers")?;
+                return Ok((Some(StreamPiece::IdempotenceTotals { added, duplicates }), At::End));
+            }
+            At::Producers { left } => {
+                let name = reader.string("a producer's name")?;
+                let sent = reader.length("a producer's messages")?;
+                let name = string(&mut scratch.first, name)?;
+                return Ok((Some(StreamPiece::Producer(name)), At::Sent { left: sent, producers: left - 1 }));
+            }
+            At::Sent { left: 0, producers } => At::Producers { left: producers },
+            At::Sent { left, producers } => {
+                let name = reader.string("a producer's message")?;
+                let id = id(reader, "a producer's message")?;
+                let name = string(&mut scratch.first, name)?;
+                return Ok((Some(StreamPiece::Sent(name, id)), At::Sent { left: left - 1, producers }));
+            }
+            At::End => return Ok((None, at)),
         };
     }
 }
