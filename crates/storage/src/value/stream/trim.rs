@@ -59,7 +59,7 @@ impl Stream {
                 TrimTo::Length(most) => self.length.saturating_sub(live) >= most,
                 TrimTo::Id(first) => node.last_id(master).is_some_and(|last| last < first),
             };
-            if !whole && trim.approximate {
+            if !whole && trim.approximate && trim.references == References::Keep {
                 break;
             }
             let Some(next) = master.next() else { break };
