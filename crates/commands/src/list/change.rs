@@ -1,0 +1,164 @@
+//! Commands that add elements to a list, or change those that are there.
+
+use storage::value::List;
+use storage::value::list::{End, Side};
+
+use protocol::{Args, Reply};
+
+use super::{integer, range, symmetric};
+use crate::{CommandError, WriteContext};
+
+/// LPUSH key element [element ...]
+pub(crate) fn lpush(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    push(ctx, args, End::Head, reply)
+}
+
+/// RPUSH key element [element ...]
+pub(crate) fn rpush(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    push(ctx, args, End::Tail, reply)
+}
+
+/// LPUSHX key element [element ...]
+pub(crate) fn lpushx(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    push_existing(ctx, args, End::Head, reply)
+}
+
+/// RPUSHX key element [element ...]
+pub(crate) fn rpushx(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    push_existing(ctx, args, End::Tail, reply)
+}
+
+fn push(ctx: &mut WriteContext<'_>, args: Args<'_>, end: End, reply: &mut Reply) -> Result<(), CommandError> {
+    let limits = ctx.limits;
+    let len = ctx.db.edit(args.get(0), |slot| {
+        slot.edit_or_new(|list: &mut List| {
+            list.push_all(end, args.from(1).iter(), limits);
+            list.len()
+        })
+    })?;
+    reply.len_int(len);
+    Ok(())
+}
+
+fn push_existing(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    end: End,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    let limits = ctx.limits;
+    let len = ctx.db.edit(args.get(0), |slot| {
+        slot.edit(|list: &mut List| {
+            list.push_all(end, args.from(1).iter(), limits);
+            list.len()
+        })
+    })?;
+    reply.len_int(len.unwrap_or(0));
+    Ok(())
+}
+
+/// LINSERT key BEFORE|AFTER pivot element
+pub(crate) fn linsert(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    let side = if args.is_word(1, "before") {
+        Side::Before
+    } else if args.is_word(1, "after") {
+        Side::After
+    } else {
+        return Err(CommandError::Syntax);
+    };
+    let limits = ctx.limits;
+    let len = ctx.db.edit(args.get(0), |slot| {
+        let len = slot.edit(|list: &mut List| {
+            list.insert(args.get(2), side, args.get(3), limits).then(|| list.len())
+        })?;
+        if len == Some(None) {
+            slot.unchanged();
+        }
+        Ok::<_, CommandError>(len)
+    })?;
+    match len {
+        None => reply.int(0),
+        Some(None) => reply.int(-1),
+        Some(Some(len)) => reply.len_int(len),
+    }
+    Ok(())
+}
+
+/// LSET key index element
+pub(crate) fn lset(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    let limits = ctx.limits;
+    ctx.db.edit(args.get(0), |slot| {
+        let list = slot.list()?.ok_or(CommandError::NoSuchKey)?;
+        let index = list.index(integer(args.get(1))?).ok_or(CommandError::IndexOutOfRange)?;
+        slot.edit(|list: &mut List| list.set(index, args.get(2), limits))?;
+        Ok::<_, CommandError>(())
+    })?;
+    reply.ok();
+    Ok(())
+}
+
+/// LREM key count element
+pub(crate) fn lrem(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    let count = symmetric(args.get(1))?;
+    let (end, most) = match count {
+        0 => (End::Head, u64::MAX),
+        1.. => (End::Head, count.unsigned_abs()),
+        _ => (End::Tail, count.unsigned_abs()),
+    };
+    let limits = ctx.limits;
+    let removed = ctx.db.edit(args.get(0), |slot| {
+        let removed = slot.edit(|list: &mut List| list.remove_matching(args.get(2), end, most, limits))?;
+        if removed == Some(0) {
+            slot.unchanged();
+        }
+        Ok::<_, CommandError>(removed.unwrap_or(0))
+    })?;
+    reply.int(i64::try_from(removed).unwrap_or(i64::MAX));
+    Ok(())
+}
+
+/// LTRIM key start stop
+pub(crate) fn ltrim(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    let (start, end) = (integer(args.get(1))?, integer(args.get(2))?);
+    let limits = ctx.limits;
+    ctx.db.edit(args.get(0), |slot| {
+        slot.edit(|list: &mut List| {
+            let (first, count) = range(start, end, list.len());
+            list.keep(first, count, limits);
+        })
+    })?;
+    reply.ok();
+    Ok(())
+}

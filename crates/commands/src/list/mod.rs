@@ -1,0 +1,76 @@
+//! Lists.
+//!
+//! Owns the syntax and the answers of list commands. Never blocks: BLPOP and its kin arrive in a stream as the
+//! commands they became.
+
+mod change;
+mod pop;
+mod read;
+mod transfer;
+
+use storage::packed::Item;
+use storage::value::list::End;
+
+use protocol::{Args, Reply};
+
+use crate::CommandError;
+
+pub(crate) use change::{linsert, lpush, lpushx, lrem, lset, ltrim, rpush, rpushx};
+pub(crate) use pop::{lmpop, lpop, rpop};
+pub(crate) use read::{lindex, llen, lpos, lrange};
+pub(crate) use transfer::{lmove, lmovem, rpoplpush};
+
+/// `LEFT` or `RIGHT`.
+fn end(args: Args<'_>, index: usize) -> Result<End, CommandError> {
+    if args.is_word(index, "left") {
+        Ok(End::Head)
+    } else if args.is_word(index, "right") {
+        Ok(End::Tail)
+    } else {
+        Err(CommandError::Syntax)
+    }
+}
+
+/// An integer from `lowest` on, or this error.
+fn at_least(arg: &[u8], lowest: i64, error: CommandError) -> Result<usize, CommandError> {
+    let number = protocol::number::parse_int(arg).filter(|number| *number >= lowest);
+    number.and_then(|number| usize::try_from(number).ok()).ok_or(error)
+}
+
+/// An integer.
+fn integer(arg: &[u8]) -> Result<i64, CommandError> {
+    protocol::number::parse_int(arg).ok_or(CommandError::NotInteger)
+}
+
+/// An integer of which the negative is one too.
+fn symmetric(arg: &[u8]) -> Result<i64, CommandError> {
+    match integer(arg)? {
+        i64::MIN => Err(CommandError::new(
+            "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
+        )),
+        number => Ok(number),
+    }
+}
+
+/// Answers with one element.
+fn element(reply: &mut Reply, element: Item<'_>) {
+    match element {
+        Item::Int(value) => reply.bulk_int(value),
+        Item::Str(bytes) => reply.bulk(bytes),
+    }
+}
+
+/// The first element and the number of elements that `start` and `end` mean in a list of `len`.
+fn range(start: i64, end: i64, len: usize) -> (usize, usize) {
+    let all = i64::try_from(len).unwrap_or(i64::MAX);
+    let absolute = |index: i64| if index < 0 { index.saturating_add(all) } else { index };
+    let (start, end) = (absolute(start).max(0), absolute(end).min(all.saturating_sub(1)));
+    if start > end {
+        return (0, 0);
+    }
+    // Both stand between 0 and `len` now.
+    (usize::try_from(start).unwrap_or(0), usize::try_from(end - start + 1).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests;

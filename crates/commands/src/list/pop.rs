@@ -1,0 +1,113 @@
+//! Commands that take elements off an end of a list.
+
+use storage::Slot;
+use storage::value::List;
+use storage::value::list::End;
+
+use protocol::{Args, Reply};
+
+use super::{at_least, element, end};
+use crate::{CommandError, WriteContext};
+
+/// LPOP key [count]
+pub(crate) fn lpop(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    pop(ctx, args, End::Head, "lpop", reply)
+}
+
+/// RPOP key [count]
+pub(crate) fn rpop(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    pop(ctx, args, End::Tail, "rpop", reply)
+}
+
+fn pop(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    end: End,
+    name: &'static str,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    if args.len() > 2 {
+        return Err(CommandError::WrongArity(name));
+    }
+    let count = args.opt(1).map(|count| at_least(count, 0, CommandError::NotPositive)).transpose()?;
+    let limits = ctx.limits;
+    ctx.db.edit(args.get(0), |slot| {
+        let Some(list) = slot.list()? else {
+            if count.is_some() {
+                reply.null_array()
+            } else {
+                reply.null()
+            }
+            return Ok(());
+        };
+        match count {
+            // It answers before it looks further, and changes nothing.
+            Some(0) => reply.array(0),
+            Some(count) => {
+                reply.array(count.min(list.len()));
+                take(slot, end, count, limits, reply)?;
+            }
+            None => take(slot, end, 1, limits, reply)?,
+        }
+        Ok(())
+    })
+}
+
+/// LMPOP numkeys key [key ...] LEFT|RIGHT [COUNT count]
+pub(crate) fn lmpop(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    let too_few = CommandError::new("ERR numkeys should be greater than 0");
+    let keys = at_least(args.get(0), 1, too_few)?;
+    let behind = keys.checked_add(1).filter(|behind| *behind < args.len()).ok_or(CommandError::Syntax)?;
+    let end = end(args, behind)?;
+    let mut count = None;
+    let mut at = behind + 1;
+    while at < args.len() {
+        if count.is_some() || !args.is_word(at, "count") || at + 1 >= args.len() {
+            return Err(CommandError::Syntax);
+        }
+        let too_few = CommandError::new("ERR count should be greater than 0");
+        count = Some(at_least(args.get(at + 1), 1, too_few)?);
+        at += 2;
+    }
+    let limits = ctx.limits;
+    for key in args.from(1).iter().take(keys) {
+        let found = ctx.db.edit(key, |slot| {
+            let Some(list) = slot.list()? else { return Ok(false) };
+            let count = count.unwrap_or(1).min(list.len());
+            reply.array(2);
+            reply.bulk(key);
+            reply.array(count);
+            take(slot, end, count, limits, reply)?;
+            Ok::<_, CommandError>(true)
+        })?;
+        if found {
+            return Ok(());
+        }
+    }
+    reply.null_array();
+    Ok(())
+}
+
+/// Takes elements off, and answers with each.
+fn take(
+    slot: &mut Slot<'_>,
+    end: End,
+    count: usize,
+    limits: &storage::Limits,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    slot.edit(|list: &mut List| list.pop(end, count, limits, |popped| element(reply, popped)))?;
+    Ok(())
+}
