@@ -15,6 +15,9 @@ pub mod error;
 #[cfg(test)]
 mod testing;
 
+mod expiry;
+mod extended;
+
 mod array;
 mod bitmap;
 mod function;

@@ -115,32 +115,40 @@ impl<'s> Slot<'s> {
 
     /// Stores a value. Replaces what is there, whatever kind it is, and keeps the deadline.
     pub fn put(&mut self, value: Value) {
+        self.put_until(value, self.deadline());
+    }
+
+    /// Stores a value with this deadline, or with none.
+    pub fn put_until(&mut self, value: Value, deadline: Option<UnixMillis>) {
         let (form, payload) = value.into_parts();
         let mut room = Vec::new();
-        self.put_content(form, Content::of(payload, &mut room));
+        self.put_content(form, Content::of(payload, &mut room), deadline);
     }
 
     /// Stores a string, as SET does: an integer is stored as one. Keeps the deadline.
     pub fn put_text(&mut self, bytes: &[u8]) {
+        self.put_text_until(bytes, self.deadline());
+    }
+
+    /// Stores a string with this deadline, or with none.
+    pub fn put_text_until(&mut self, bytes: &[u8], deadline: Option<UnixMillis>) {
         if let Some(number) = canonical_int(bytes) {
             let (bytes, used) = int_to_bytes(number);
-            self.put_content(Form::TextInt, Content::Inline(bytes.get(..used).unwrap_or(&bytes)));
+            self.put_content(Form::TextInt, Content::Inline(bytes.get(..used).unwrap_or(&bytes)), deadline);
         } else if bytes.len() > INLINE_BYTES_MAX {
             let big = Big::Text(Box::new(bytes::Bytes::copy_from_slice(bytes)));
-            self.put_content(Form::TextLong, Content::Big(big));
+            self.put_content(Form::TextLong, Content::Big(big), deadline);
         } else {
-            self.put_content(Form::TextShort, Content::Inline(bytes));
+            self.put_content(Form::TextShort, Content::Inline(bytes), deadline);
         }
     }
 
-    fn put_content(&mut self, form: Form, content: Content<'_>) {
+    fn put_content(&mut self, form: Form, content: Content<'_>, deadline: Option<UnixMillis>) {
         self.changed = true;
         if self.place.entry().is_some() {
-            // An expired key's deadline goes with it.
-            let deadline = self.deadline();
             self.place.rewrite(form, content, deadline, self.trash);
         } else {
-            let entry = Entry::new(self.place.key(), form, content, None, Usage::default(), self.clock);
+            let entry = Entry::new(self.place.key(), form, content, deadline, Usage::default(), self.clock);
             self.place.set(entry);
         }
     }

@@ -1,0 +1,93 @@
+//! Strings set or deleted on a condition, several at once or one.
+//!
+//! Owns what the condition means for several keys: all or nothing.
+
+use protocol::number::parse_int;
+use protocol::{Args, Reply};
+
+use super::options::{Condition, Deadline, Options};
+use super::{Done, store};
+use crate::context::WriteContext;
+use crate::error::CommandError;
+
+/// MSETNX key value [key value …]
+pub(crate) fn msetnx(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
+    if args.len() % 2 == 1 {
+        return Err(CommandError::WrongArity("msetnx"));
+    }
+    let pairs = || args.as_slice().chunks_exact(2).filter_map(|pair| <&[&[u8]; 2]>::try_from(pair).ok());
+    if pairs().any(|[key, _]| ctx.db.contains(key)) {
+        reply.int(0);
+        return Ok(());
+    }
+    let _exclusive = (args.len() > 2).then(|| ctx.writer.close_gate());
+    for [key, value] in pairs() {
+        ctx.db.edit(key, |slot| slot.put_text_until(value, None));
+    }
+    reply.int(1);
+    Ok(())
+}
+
+/// MSETEX numkeys key value [key value …] [NX | XX] [EX s | PX ms | EXAT s | PXAT ms | KEEPTTL]
+pub(crate) fn msetex(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
+    let count =
+        parse_int(args.get(0)).and_then(|count| usize::try_from(count).ok()).filter(|count| *count > 0);
+    let count = count.ok_or(CommandError::new("ERR invalid numkeys value"))?;
+    let words = count.checked_mul(2).and_then(|words| words.checked_add(1));
+    let Some((pairs, options)) = words.and_then(|words| args.as_slice().split_at_checked(words)) else {
+        return Err(CommandError::new("ERR wrong number of key-value pairs"));
+    };
+    let options = Options::of_msetex(Args::new(options))?;
+    let deadline = match options.deadline {
+        Deadline::At(unit, argument) => Some(unit.positive(argument, ctx.clock, "msetex")?),
+        _ => None,
+    };
+    let pairs = || {
+        let pairs = pairs.get(1..).unwrap_or_default().chunks_exact(2);
+        pairs.filter_map(|pair| <&[&[u8]; 2]>::try_from(pair).ok())
+    };
+    let met = match options.condition {
+        Condition::Missing => pairs().all(|[key, _]| !ctx.db.contains(key)),
+        Condition::Present => pairs().all(|[key, _]| ctx.db.contains(key)),
+        _ => true,
+    };
+    if met {
+        let gone = deadline.is_some_and(|deadline| ctx.deletes_at(deadline));
+        let _exclusive = (count > 1).then(|| ctx.writer.close_gate());
+        for [key, value] in pairs() {
+            ctx.db.edit(key, |slot| {
+                let deadline = if options.deadline == Deadline::Keep { slot.deadline() } else { deadline };
+                store(slot, value, deadline, gone);
+            });
+        }
+    }
+    reply.int(i64::from(met));
+    Ok(())
+}
+
+/// DELEX key [IFEQ v | IFNE v | IFDEQ d | IFDNE d]
+pub(crate) fn delex(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
+    let condition = match args.as_slice() {
+        [_] => Condition::Always,
+        [_, word, operand] => Condition::of_word(word, operand)
+            .ok_or(CommandError::new("ERR Invalid condition. Use IFEQ, IFNE, IFDEQ, or IFDNE"))?,
+        _ => return Err(CommandError::WrongArity("delex")),
+    };
+    ctx.db.edit(args.get(0), |slot| {
+        if condition.looks_at_value() && slot.text().is_err() {
+            return Err(CommandError::new("ERR Key should be of string type if conditions are specified"));
+        }
+        let removed = slot.exists() && condition.is_met(slot)? && slot.remove();
+        reply.int(i64::from(removed));
+        Ok(())
+    })
+}
+
+/// DELIFEQ key value (Valkey)
+pub(crate) fn delifeq(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
+    ctx.db.edit(args.get(0), |slot| {
+        let removed = Condition::Equal(args.get(1)).is_met(slot)? && slot.remove();
+        reply.int(i64::from(removed));
+        Ok(())
+    })
+}

@@ -1,0 +1,250 @@
+//! Numbers in strings: counted in 64 bits, or in C's long doubles.
+//!
+//! Owns the arithmetic and its limits. Never changes a deadline that it was not told to change.
+
+use std::cmp::Ordering;
+
+use protocol::number::parse_int;
+use protocol::{Args, Protocol, Reply};
+use storage::value::{Text, TextRef};
+use storage::{Slot, UnixMillis};
+
+use super::Done;
+use crate::context::WriteContext;
+use crate::error::CommandError;
+use crate::expiry::Unit;
+use crate::extended::Extended;
+
+/// INCR key
+pub(crate) fn incr(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
+    add(ctx, args.get(0), 1, reply)
+}
+
+/// DECR key
+pub(crate) fn decr(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
+    add(ctx, args.get(0), -1, reply)
+}
+
+/// INCRBY key increment
+pub(crate) fn incrby(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
+    add(ctx, args.get(0), parse_int(args.get(1)).ok_or(CommandError::NotInteger)?, reply)
+}
+
+/// DECRBY key decrement
+pub(crate) fn decrby(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
+    let decrement = parse_int(args.get(1)).ok_or(CommandError::NotInteger)?;
+    let increment = decrement.checked_neg().ok_or(CommandError::new("ERR decrement would overflow"))?;
+    add(ctx, args.get(0), increment, reply)
+}
+
+fn add(ctx: &mut WriteContext<'_>, key: &[u8], increment: i64, reply: &mut Reply) -> Done {
+    ctx.db.edit(key, |slot| {
+        let sum = integer(slot)?.checked_add(increment).ok_or(CommandError::Overflow)?;
+        slot.put(Text::Int(sum).into());
+        reply.int(sum);
+        Ok(())
+    })
+}
+
+/// The integer that the key holds; 0 when there is none.
+fn integer(slot: &Slot<'_>) -> Result<i64, CommandError> {
+    match slot.text()? {
+        None => Ok(0),
+        Some(TextRef::Int(number)) => Ok(number),
+        // An edited string may be an integer without being stored as one.
+        Some(text) => parse_int(text.bytes(&mut itoa::Buffer::new())).ok_or(CommandError::NotInteger),
+    }
+}
+
+/// The float that the key holds; 0 when there is none.
+fn float(slot: &Slot<'_>) -> Result<Extended, CommandError> {
+    match slot.text()? {
+        None => Ok(Extended::from(0)),
+        Some(TextRef::Int(number)) => Ok(Extended::from(number)),
+        Some(text) => Extended::parse(text.bytes(&mut itoa::Buffer::new())).ok_or(CommandError::NotFloat),
+    }
+}
+
+/// INCRBYFLOAT key increment
+pub(crate) fn incrbyfloat(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
+    ctx.db.edit(args.get(0), |slot| {
+        let value = float(slot)?;
+        let increment = Extended::parse(args.get(1)).ok_or(CommandError::NotFloat)?;
+        let sum = value.add(increment).filter(|sum| !sum.is_infinite());
+        let text = sum.ok_or(CommandError::new("ERR increment would produce NaN or Infinity"))?.to_text();
+        reply.bulk(&text);
+        // As in Redis not even a whole number is stored as an integer here.
+        slot.put(Text::Short(text).into());
+        Ok(())
+    })
+}
+
+/// What INCREX adds, and between which bounds.
+#[derive(Clone, Copy)]
+enum Increment {
+    Int { by: i64, lower: i64, upper: i64 },
+    Float { by: Extended, lower: Option<Extended>, upper: Option<Extended> },
+}
+
+/// INCREX's options, as they were typed.
+#[derive(Default)]
+struct IncrexWords<'a> {
+    by_int: Option<&'a [u8]>,
+    by_float: Option<&'a [u8]>,
+    saturate: bool,
+    lower: Option<&'a [u8]>,
+    upper: Option<&'a [u8]>,
+    deadline: Option<(Unit, &'a [u8])>,
+    persist: bool,
+    only_without_deadline: bool,
+}
+
+impl<'a> IncrexWords<'a> {
+    fn parse(args: Args<'a>) -> Result<Self, CommandError> {
+        let mut words = IncrexWords::default();
+        let mut at = 0;
+        while let Some(word) = args.opt(at) {
+            let is = |name: &[u8]| word.eq_ignore_ascii_case(name);
+            let operand = args.opt(at + 1);
+            let unsaid = words.deadline.is_none() && !words.persist;
+            match operand {
+                _ if is(b"saturate") && !words.saturate => words.saturate = true,
+                _ if is(b"enx") && !words.only_without_deadline => words.only_without_deadline = true,
+                _ if is(b"persist") && unsaid => words.persist = true,
+                Some(operand) => {
+                    at += 1;
+                    let by_unsaid = words.by_int.is_none() && words.by_float.is_none();
+                    match Unit::of_word(word) {
+                        Some(unit) if unsaid => words.deadline = Some((unit, operand)),
+                        None if is(b"byint") && by_unsaid => words.by_int = Some(operand),
+                        None if is(b"byfloat") && by_unsaid => words.by_float = Some(operand),
+                        None if is(b"lbound") && words.lower.is_none() => words.lower = Some(operand),
+                        None if is(b"ubound") && words.upper.is_none() => words.upper = Some(operand),
+                        _ => return Err(CommandError::Syntax),
+                    }
+                }
+                None => return Err(CommandError::Syntax),
+            }
+            at += 1;
+        }
+        if words.only_without_deadline && words.persist {
+            return Err(CommandError::Syntax);
+        }
+        if words.only_without_deadline && words.deadline.is_none() {
+            return Err(CommandError::new("ERR ENX flag requires an expiration"));
+        }
+        Ok(words)
+    }
+
+    fn increment(&self) -> Result<Increment, CommandError> {
+        let crossed = CommandError::new("ERR LBOUND can't be greater than UBOUND");
+        if let Some(by) = self.by_float {
+            let float = |word: &[u8], error| Extended::parse(word).ok_or(CommandError::new(error));
+            let by = float(by, "ERR Increment is not a valid float")?;
+            if by.is_infinite() {
+                return Err(CommandError::new("ERR BYFLOAT increment cannot be Infinity"));
+            }
+            let bound = |word: Option<&[u8]>, error| word.map(|word| float(word, error)).transpose();
+            let lower = bound(self.lower, "ERR LBOUND is not a valid float")?;
+            let upper = bound(self.upper, "ERR UBOUND is not a valid float")?;
+            if let (Some(lower), Some(upper)) = (lower, upper)
+                && lower.compare(upper) == Ordering::Greater
+            {
+                return Err(crossed);
+            }
+            return Ok(Increment::Float { by, lower, upper });
+        }
+        let int = |word: Option<&[u8]>, absent, error| match word {
+            None => Ok(absent),
+            Some(word) => parse_int(word).ok_or(CommandError::new(error)),
+        };
+        let by = int(self.by_int, 1, "ERR Increment is not an integer or out of range")?;
+        let lower = int(self.lower, i64::MIN, "ERR LBOUND is not an integer or out of range")?;
+        let upper = int(self.upper, i64::MAX, "ERR UBOUND is not an integer or out of range")?;
+        if lower > upper { Err(crossed) } else { Ok(Increment::Int { by, lower, upper }) }
+    }
+}
+
+/// INCREX key [BYFLOAT f | BYINT i] [SATURATE] [LBOUND l] [UBOUND u] [EX s | PX ms | EXAT s | PXAT ms | PERSIST] [ENX]
+pub(crate) fn increx(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
+    let words = IncrexWords::parse(args.from(1))?;
+    let increment = words.increment()?;
+    let deadline = match words.deadline {
+        Some((unit, argument)) => Some(unit.positive(argument, ctx.clock, "increx")?),
+        None => None,
+    };
+    let gone = deadline.is_some_and(|deadline| ctx.deletes_at(deadline));
+    ctx.db.edit(args.get(0), |slot| {
+        let stored = match increment {
+            Increment::Int { by, lower, upper } => {
+                let value = integer(slot)?;
+                let (sum, within) = add_within(value, by, lower, upper);
+                reply.array(2);
+                if !within && !words.saturate {
+                    reply.int(value);
+                    reply.int(0);
+                    return Ok(());
+                }
+                reply.int(sum);
+                // A step across the whole range may not fit; it is then cut short.
+                reply.int(sum.saturating_sub(value));
+                Text::Int(sum)
+            }
+            Increment::Float { by, lower, upper } => {
+                let value = float(slot)?;
+                let sum = value.add(by);
+                let bounded = match sum {
+                    Some(sum) if lower.is_some_and(|lower| sum.compare(lower) == Ordering::Less) => lower,
+                    Some(sum) if upper.is_some_and(|upper| sum.compare(upper) == Ordering::Greater) => upper,
+                    other => other,
+                };
+                let text = |number: Option<Extended>| number.map(Extended::to_text).unwrap_or_default();
+                reply.array(2);
+                if bounded != sum && !words.saturate {
+                    answer_float(&text(Some(value)), reply);
+                    answer_float(b"0", reply);
+                    return Ok(());
+                }
+                if bounded.is_none_or(Extended::is_infinite) {
+                    return Err(CommandError::new("ERR increment would produce NaN or Infinity"));
+                }
+                let sum = text(bounded);
+                answer_float(&sum, reply);
+                answer_float(&text(bounded.and_then(|sum| sum.add(value.negated()))), reply);
+                Text::Short(sum)
+            }
+        };
+        let kept = slot.deadline();
+        let until = match deadline {
+            Some(_) if words.only_without_deadline && kept.is_some() => kept,
+            Some(deadline) => Some(deadline),
+            None if words.persist => None,
+            None => kept,
+        };
+        store(slot, stored, until, gone && until == deadline);
+        Ok(())
+    })
+}
+
+fn store(slot: &mut Slot<'_>, text: Text, until: Option<UnixMillis>, gone: bool) {
+    if gone {
+        slot.remove();
+    } else {
+        slot.put_until(text.into(), until);
+    }
+}
+
+fn answer_float(text: &[u8], reply: &mut Reply) {
+    match reply.protocol() {
+        Protocol::Resp2 => reply.bulk(text),
+        Protocol::Resp3 => reply.double_text(text),
+    }
+}
+
+/// The sum, kept within the bounds, and whether it had to be.
+fn add_within(value: i64, by: i64, lower: i64, upper: i64) -> (i64, bool) {
+    let sum = i128::from(value) + i128::from(by);
+    let bounded = sum.clamp(i128::from(lower), i128::from(upper));
+    // Between two 64-bit bounds it has 64 bits.
+    (i64::try_from(bounded).unwrap_or(value), bounded == sum)
+}
