@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use crate::db::Db;
 use crate::functions::Functions;
 use crate::gate::{Closed, Token};
-use crate::keyspace::{Keyspace, Retired, Trash};
+use crate::keyspace::{Keyspace, Resize, Retired, Trash};
 use crate::slot::Slot;
 use crate::store::Inner;
 use crate::time::{DbIndex, UnixMillis};
@@ -175,11 +175,27 @@ impl<'a> DbMut<'a> {
         let answer = change(&mut slot);
         drop(slot);
         self.writer.inner.reclaimer.free(&mut self.trash);
+        if keyspace.wants_resize() {
+            self.resize(keyspace);
+        }
         answer
     }
 
+    #[cold]
+    fn resize(&self, keyspace: &Keyspace) {
+        match keyspace.resize(&self.writer.token) {
+            Resize::Settled => {}
+            Resize::Order(job) => self.writer.inner.reclaimer.run(job),
+            Resize::Finished(successor) => {
+                let database = self.writer.inner.database(self.db.index()).expect("it has a keyspace");
+                let exclusive = self.writer.close_gate();
+                database.replace(&exclusive.closed, Some(successor), &self.writer.keyspaces);
+            }
+        }
+    }
+
     fn create(&self) -> &'a Keyspace {
-        let keyspace = Box::new(Keyspace::new(self.writer.inner.hasher, 0));
+        let keyspace = Box::new(Keyspace::new(self.writer.inner.hasher, 0, self.writer.inner.keys_per_shard));
         let database = self.writer.inner.database(self.db.index()).expect("the database exists");
         database.fill(self.db.access(), keyspace)
     }
