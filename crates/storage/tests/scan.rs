@@ -10,7 +10,7 @@ use storage::{DbIndex, Limits, ScanCursor, Store, StoreConfig, UnixMillis};
 const NOW: UnixMillis = UnixMillis(1000);
 const DB: DbIndex = DbIndex(0);
 
-/// One key to a shard: a database of 4,096 shards grows above 32,768 keys, and one of 32,768 shards shrinks below 512.
+/// One key to a shard: a database of 4,096 shards grows above 32,768 keys, and one of 65,536 shards shrinks below 1,024.
 fn store(seed: u64) -> Store {
     let config = StoreConfig { databases: 2, hash_key: [seed, !seed], limits: Limits::default() };
     Store::with_keys_per_shard(config, 1)
@@ -109,8 +109,16 @@ proptest! {
 fn readers_beside_a_writer_miss_nothing_while_the_database_grows_and_shrinks() {
     let store = store(7);
     set(&store, (0..300).map(|i| format!("stable:{i}")));
+    /// Set when the writer is done, or has failed.
+    struct Ended<'a>(&'a AtomicBool);
+    impl Drop for Ended<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
     let ended = AtomicBool::new(false);
     std::thread::scope(|scope| {
+        let _ended = Ended(&ended);
         for _ in 0..2 {
             scope.spawn(|| {
                 let mut walks = 0;
@@ -131,7 +139,7 @@ fn readers_beside_a_writer_miss_nothing_while_the_database_grows_and_shrinks() {
             for step in 0..45 {
                 set(&store, volatile(step * 1000..(step + 1) * 1000));
             }
-            assert_eq!(store.reader().db(DB, NOW).shards(), 1 << 15);
+            assert_eq!(store.reader().db(DB, NOW).shards(), 1 << 16);
             for step in 0..45 {
                 remove(&store, volatile(step * 1000..(step + 1) * 1000));
             }
@@ -139,7 +147,6 @@ fn readers_beside_a_writer_miss_nothing_while_the_database_grows_and_shrinks() {
         set(&store, (0..40_000).map(|_| "one more".into()));
         remove(&store, ["one more".into()].into_iter());
         assert_eq!(store.reader().db(DB, NOW).shards(), 1 << 12);
-        ended.store(true, Ordering::Relaxed);
     });
     assert_eq!(store.reader().db(DB, NOW).len(), 300);
 }
