@@ -48,6 +48,11 @@ impl<'s> Writer<'s> {
         DbMut { db: Db::new(self.inner, self.token.access(), index, now), writer: self, trash: Vec::new() }
     }
 
+    /// How many databases there are.
+    pub fn databases(&self) -> u32 {
+        u32::try_from(self.inner.databases.len()).expect("made from a u32")
+    }
+
     /// Closes the gate: waits until all batches of reads are out, and lets none in.
     pub fn close_gate(&self) -> Exclusive<'_> {
         Exclusive { closed: self.token.close() }
