@@ -10,6 +10,7 @@ pub mod resolve;
 pub mod keys;
 pub mod dialect;
 pub mod context;
+pub mod convert;
 pub mod error;
 
 #[cfg(test)]
