@@ -53,6 +53,11 @@ impl<'s> Writer<'s> {
         u32::try_from(self.inner.databases.len()).expect("made from a u32")
     }
 
+    /// A database with its expired keys.
+    pub(crate) fn all(&self, index: DbIndex) -> Db<'_> {
+        Db::new(self.inner, self.token.access(), index, UnixMillis::NOTHING_EXPIRED)
+    }
+
     /// Closes the gate: waits until all batches of reads are out, and lets none in.
     pub fn close_gate(&self) -> Exclusive<'_> {
         Exclusive { closed: self.token.close() }
@@ -80,6 +85,10 @@ impl<'s> Writer<'s> {
         self.assert_not_frozen();
         let database = |index| self.inner.database(index).expect("the database exists");
         let exclusive = self.close_gate();
+        let contains = |index, key: &[u8]| self.all(index).contains(key);
+        for index in [first, second] {
+            self.inner.watches.touch_all(index, |key| contains(first, key) || contains(second, key));
+        }
         database(first).swap(&exclusive.closed, database(second));
     }
 
@@ -91,6 +100,7 @@ impl<'s> Writer<'s> {
         self.assert_not_frozen();
         if let Some(database) = self.inner.database(index) {
             let exclusive = self.close_gate();
+            self.inner.watches.touch_all(index, |key| self.all(index).contains(key));
             database.replace(&exclusive.closed, None, &self.keyspaces);
         }
     }
@@ -178,6 +188,10 @@ impl<'a> DbMut<'a> {
         let place = keyspace.write(&self.writer.token, key, hash);
         let mut slot = Slot::new(place, &self.db, &mut self.trash);
         let answer = change(&mut slot);
+        let watches = &self.writer.inner.watches;
+        if slot.has_changed() && watches.any() {
+            watches.touch(self.db.index(), key, slot.exists());
+        }
         drop(slot);
         self.writer.inner.reclaimer.free(&mut self.trash);
         if keyspace.wants_resize() {
