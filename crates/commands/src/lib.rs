@@ -8,6 +8,7 @@ pub mod flags;
 pub mod table;
 pub mod resolve;
 pub mod keys;
+pub mod command_info;
 pub mod dialect;
 pub mod context;
 pub mod convert;
