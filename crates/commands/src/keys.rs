@@ -225,15 +225,11 @@ fn first_key(args: &impl Indexed, flags: KeyFlags, mut visit: impl FnMut(KeyAt))
     Ok(())
 }
 
-/// SET reads its key only when told to compare, and shows it when told to GET.
+/// SET reads its key only when told to GET (or to compare).
 fn set_flags(args: &impl Indexed) -> KeyFlags {
-    let says = |words: &[&[u8]]| {
-        (2..args.count()).any(|index| words.iter().any(|word| args.at(index).eq_ignore_ascii_case(word)))
-    };
-    if says(&[b"get"]) {
+    let gets = (2..args.count()).any(|index| args.at(index).eq_ignore_ascii_case(b"get"));
+    if gets {
         KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::UPDATE)
-    } else if says(&[b"ifeq", b"ifne", b"ifdeq", b"ifdne"]) {
-        KeyFlags::RW.union(KeyFlags::UPDATE)
     } else {
         KeyFlags::OW.union(KeyFlags::UPDATE)
     }
@@ -261,7 +257,7 @@ fn delex_flags(args: &impl Indexed) -> KeyFlags {
     if args.count() == 1 {
         KeyFlags::RM.union(KeyFlags::DELETE)
     } else {
-        KeyFlags::RW.union(KeyFlags::DELETE)
+        KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::DELETE)
     }
 }
 

@@ -168,7 +168,6 @@ pub enum ServerCommand {
     Spublish,
     /// Every command of cluster mode, which is off.
     ClusterDisabled,
-    ClusterHelp,
 }
 
 /// Where some of a command's keys stand. Positions count the name as 0, as in Redis.
@@ -257,30 +256,4 @@ pub enum Group {
     Stream,
     String,
     Transactions,
-}
-
-impl Group {
-    /// COMMAND DOCS' word for it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Group::Array => "array",
-            Group::Bitmap => "bitmap",
-            Group::Cluster => "cluster",
-            Group::Connection => "connection",
-            Group::Generic => "generic",
-            Group::Geo => "geo",
-            Group::Hash => "hash",
-            Group::Hyperloglog => "hyperloglog",
-            Group::List => "list",
-            Group::Pubsub => "pubsub",
-            Group::Scripting => "scripting",
-            Group::Sentinel => "sentinel",
-            Group::Server => "server",
-            Group::Set => "set",
-            Group::SortedSet => "sorted-set",
-            Group::Stream => "stream",
-            Group::String => "string",
-            Group::Transactions => "transactions",
-        }
-    }
 }

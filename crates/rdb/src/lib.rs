@@ -14,8 +14,6 @@ mod opcode;
 mod reader;
 
 pub mod lzf;
-pub mod ziplist;
-pub mod zipmap;
 
 mod error;
 

@@ -3,5 +3,37 @@
 //! Owns every socket, thread and clock of the program, and what is said about them (INFO, CONFIG, CLIENT,
 //! metrics). Never takes a decision that could be made below.
 
+// In reading order.
+mod server;
+mod node;
+
+mod listener;
+mod connection;
+mod batch;
+mod admission;
+mod exclusive;
+mod answer;
+
+mod session;
+mod transaction;
+mod owned;
+mod buffers;
+mod clients;
+
+pub mod config;
+pub mod config_table;
+mod settings;
+
+mod stats;
+mod metrics;
+mod http;
+mod memory;
+mod cron;
+mod shutdown;
 pub mod clock;
+
 pub mod upstream;
+
+pub use node::Ports;
+pub use server::{Server, StartError};
+pub use shutdown::signalled;

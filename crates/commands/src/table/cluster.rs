@@ -75,7 +75,7 @@ pub(super) const ROWS: &[Command] =
             .flags(&[F::LOADING, F::STALE]),
         Command::new("cluster|bumpepoch", 2, Group::Cluster, "3.0.0", Run::Server(S::ClusterDisabled))
             .flags(&[F::ADMIN, F::NO_ASYNC_LOADING, F::STALE]),
-        Command::new("cluster|help", 2, Group::Cluster, "5.0.0", Run::Server(S::ClusterHelp))
+        Command::new("cluster|help", 2, Group::Cluster, "5.0.0", Run::Server(S::ClusterDisabled))
             .flags(&[F::LOADING, F::STALE]),
         Command::new("cluster|setslot", -4, Group::Cluster, "3.0.0", Run::Server(S::ClusterDisabled))
             .flags(&[F::ADMIN, F::NO_ASYNC_LOADING, F::STALE]),

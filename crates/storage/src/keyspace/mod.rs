@@ -17,7 +17,6 @@
 
 mod guarded;
 mod prefetch;
-mod resize;
 mod table;
 mod walk;
 mod word;
@@ -30,9 +29,8 @@ use hashbrown_raw::raw::Bucket;
 use siphasher::sip::SipHasher13;
 
 pub(crate) use guarded::{Guarded, Retired};
-pub(crate) use resize::Resize;
 pub use table::KeyHash;
-pub(crate) use table::{KEYS_PER_SHARD, ReadGuard, Table, WriteGuard};
+pub(crate) use table::{KEYS_PER_SHARD, ReadGuard, Table, WriteGuard, shard_bits_for};
 
 use crate::entry::{self, Content, Entry, EntryView, Hollow};
 use crate::gate::Token;
@@ -40,6 +38,11 @@ use crate::time::UnixMillis;
 use crate::value::{Form, Value};
 use table::Item;
 use word::Word;
+
+/// A database grows to this many times its plan before the number of its shards follows.
+const GROW_ABOVE: usize = 8;
+/// ... and it falls to this share of the plan before it is given fewer.
+const SHRINK_BELOW: usize = 64;
 
 /// The process' hash of keys: keyed, for names come from strangers.
 #[derive(Clone, Copy)]
@@ -72,7 +75,6 @@ pub(crate) struct Keyspace {
     /// How many shards of `current` have been moved to `next`. Moves under the write lock of the shard it passes.
     moved: AtomicUsize,
     pub(crate) counts: Counts,
-    plan: resize::Plan,
 }
 
 /// What is counted as it changes; only the token's holder (or a load, for its own keyspaces) changes it.
@@ -115,6 +117,14 @@ impl Counts {
 
     pub(crate) fn entry_bytes(&self) -> usize {
         self.entry_bytes.load(Ordering::Relaxed)
+    }
+
+    fn copy(&self) -> Counts {
+        Counts {
+            keys: self.keys().into(),
+            deadlines: self.deadlines().into(),
+            entry_bytes: self.entry_bytes().into(),
+        }
     }
 }
 
@@ -204,21 +214,15 @@ impl std::fmt::Debug for Refs<'_> {
 
 impl Keyspace {
     /// An empty keyspace for so many keys.
-    pub(crate) fn new(hasher: KeyHasher, expected: usize, keys_per_shard: usize) -> Keyspace {
-        let shard_bits = table::shard_bits_for(expected, keys_per_shard);
+    pub(crate) fn new(hasher: KeyHasher, expected: usize) -> Keyspace {
+        let shard_bits = shard_bits_for(expected);
         Keyspace {
             hasher,
-            plan: resize::Plan::new(keys_per_shard, shard_bits),
-            current: Arc::new(Table::new(shard_bits, 0)),
+            current: Arc::new(Table::new(shard_bits, expected >> shard_bits)),
             next: OnceLock::new(),
             moved: AtomicUsize::new(0),
             counts: Counts::default(),
         }
-    }
-
-    /// How many shards it has; while that changes, how many it will have.
-    pub(crate) fn shards(&self) -> usize {
-        self.next.get().unwrap_or(&self.current).shards()
     }
 
     /// Which table has the keys of this hash, and in which shard; asked again once the shard is locked.
@@ -305,6 +309,11 @@ impl Keyspace {
         let mut place = Place { keyspace: self, table, shard, guard, bits, key, bucket, entry: None };
         place.look();
         place
+    }
+
+    /// Adds or shares nothing, only hands out the hash.
+    pub(crate) fn hash(&self, key: &[u8]) -> KeyHash {
+        self.hasher.hash(key)
     }
 }
 

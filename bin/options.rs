@@ -1,0 +1,272 @@
+//! The program's options.
+//!
+//! Owns their names, Redis' where Redis has one, and the words of the help. What a value means is
+//! [`nearside::config`]'s; an option's name is the one that CONFIG GET knows.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser;
+use nearside::config::{
+    Config, DATABASES_MAX, DebugAccess, HttpAddress, LogLevel, PORT, Secret, Word, parse_bytes, parse_master,
+};
+use nearside::{MasterAddress, OnDivergence};
+
+/// An in-memory read replica for Redis and Valkey: an exact, live copy of a master, served on its own port.
+#[derive(Debug, Parser)]
+#[command(name = "nearside", version, max_term_width = 100)]
+pub(crate) struct Options {
+    /// The master to follow, HOST:PORT or HOST PORT; without one this is a writable, empty node
+    #[arg(long, value_name = "HOST:PORT", num_args = 1..=2, alias = "slaveof")]
+    replicaof: Vec<String>,
+
+    /// The port clients are served on; 0 takes a free one
+    #[arg(long, default_value_t = PORT)]
+    port: u16,
+
+    /// An address to listen on; may be given several times [default: all]
+    #[arg(long, value_name = "ADDRESS", value_delimiter = ' ')]
+    bind: Vec<String>,
+
+    /// Where the files go
+    #[arg(long, default_value = ".")]
+    dir: PathBuf,
+
+    /// Where /metrics, /healthz and /readyz are served, or off; port 0 takes a free one
+    #[arg(long, value_name = "HOST:PORT|off", default_value = "127.0.0.1:9380", value_parser = http)]
+    http: Http,
+
+    /// How many numbered databases there are
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=i64::from(DATABASES_MAX)))]
+    databases: u32,
+
+    /// The user to name to the master
+    #[arg(long, env = "NEARSIDE_MASTERUSER")]
+    masteruser: Option<String>,
+
+    /// The password to give to the master; better in the environment, where no process list shows it
+    #[arg(long, env = "NEARSIDE_MASTERAUTH", hide_env_values = true)]
+    masterauth: Option<String>,
+
+    /// A file with the password to give to the master
+    #[arg(long, value_name = "PATH", conflicts_with = "masterauth")]
+    masterauth_file: Option<PathBuf>,
+
+    /// The password that clients must give; better in the environment, where no process list shows it
+    #[arg(long, env = "NEARSIDE_REQUIREPASS", hide_env_values = true)]
+    requirepass: Option<String>,
+
+    /// A file with the password that clients must give
+    #[arg(long, value_name = "PATH", conflicts_with = "requirepass")]
+    requirepass_file: Option<PathBuf>,
+
+    /// Whether clients from other machines are refused while there is no password
+    #[arg(long, value_name = "yes|no", default_value = "yes", value_parser = bool::parse)]
+    protected_mode: bool,
+
+    /// The address to name to the master, where it cannot see the real one
+    #[arg(long, value_name = "ADDRESS")]
+    replica_announce_ip: Option<String>,
+
+    /// The port to name to the master, where it is not our own
+    #[arg(long, value_name = "PORT")]
+    replica_announce_port: Option<u16>,
+
+    /// Who may call DEBUG: nobody, clients on this machine, everybody
+    #[arg(long, value_name = "no|local|yes", default_value = "local", value_parser = DebugAccess::parse)]
+    enable_debug_command: DebugAccess,
+
+    /// How much is logged: debug, verbose, notice, warning or nothing
+    #[arg(long, visible_alias = "loglevel", value_name = "LEVEL", default_value = "notice", value_parser = LogLevel::parse)]
+    log_level: LogLevel,
+
+    /// The most clients at once
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
+    maxclients: u32,
+
+    /// Seconds after which an idle client is let go; 0: never
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    timeout: u64,
+
+    /// Seconds between the kernel's probes of a silent client; 0: none
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    tcp_keepalive: u64,
+
+    /// The version of Redis we say we are; clients choose features by it
+    #[arg(long, value_name = "VERSION", default_value = "7.2.4", value_parser = version)]
+    report_version: String,
+
+    /// Whether reads are answered while the link to the master is down
+    #[arg(long, value_name = "yes|no", default_value = "yes", value_parser = bool::parse)]
+    replica_serve_stale_data: bool,
+
+    /// What to do when a command of the stream is unknown, or answers an error: stop, resync or ignore
+    /// [default: an unknown one stops, an error resyncs once]
+    #[arg(long, value_name = "stop|resync|ignore", value_parser = on_divergence, hide_default_value = true)]
+    on_divergence: Option<OnDivergence>,
+
+    /// How much of the stream is held in memory while applying is busy
+    #[arg(long, value_name = "SIZE", default_value = "64mb", value_parser = parse_bytes)]
+    spool_memory: u64,
+
+    /// How much of it then goes to a file under --dir
+    #[arg(long, value_name = "SIZE", default_value = "16gb", value_parser = parse_bytes)]
+    spool_disk: u64,
+
+    /// Seconds of silence after which the link to the master is given up
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+    repl_timeout: u64,
+
+    /// A file that gets the ports, written when serving
+    #[arg(long, value_name = "PATH")]
+    ports_file: Option<PathBuf>,
+}
+
+/// `off`, or where.
+#[derive(Clone, Debug)]
+struct Http(Option<HttpAddress>);
+
+fn http(text: &str) -> Result<Http, String> {
+    if text.eq_ignore_ascii_case("off") {
+        return Ok(Http(None));
+    }
+    HttpAddress::parse(text).map(|address| Http(Some(address)))
+}
+
+fn on_divergence(text: &str) -> Result<OnDivergence, String> {
+    if text.is_empty() {
+        return Err(String::from("one of stop, resync, ignore is wanted"));
+    }
+    OnDivergence::parse(text)
+}
+
+fn version(text: &str) -> Result<String, String> {
+    let is_version = text.split('.').count() == 3
+        && text.split('.').all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()));
+    if is_version { Ok(text.to_owned()) } else { Err(String::from("expected MAJOR.MINOR.PATCH")) }
+}
+
+impl Options {
+    /// What they say, with the passwords read from their files.
+    ///
+    /// # Errors
+    /// The option that cannot be followed, and why.
+    pub(crate) fn into_config(self) -> Result<Config, String> {
+        Ok(Config {
+            replicaof: self.master()?,
+            masteruser: self.masteruser.filter(|user| !user.is_empty()),
+            masterauth: password("--masterauth-file", self.masterauth, self.masterauth_file)?,
+            replica_announce_ip: self.replica_announce_ip,
+            replica_announce_port: self.replica_announce_port,
+            listen: true,
+            port: self.port,
+            bind: self.bind,
+            protected_mode: self.protected_mode,
+            requirepass: password("--requirepass-file", self.requirepass, self.requirepass_file)?,
+            maxclients: self.maxclients,
+            timeout: self.timeout,
+            tcp_keepalive: self.tcp_keepalive,
+            http: self.http.0,
+            dir: self.dir,
+            databases: self.databases,
+            enable_debug_command: self.enable_debug_command,
+            loglevel: self.log_level,
+            report_version: self.report_version,
+            replica_serve_stale_data: self.replica_serve_stale_data,
+            on_divergence: self.on_divergence.unwrap_or_default(),
+            spool_memory: self.spool_memory,
+            spool_disk: self.spool_disk,
+            repl_timeout: Duration::from_secs(self.repl_timeout),
+            ports_file: self.ports_file,
+            ..Config::default()
+        })
+    }
+
+    fn master(&self) -> Result<Option<MasterAddress>, String> {
+        match self.replicaof.join(" ").as_str() {
+            "" => Ok(None),
+            words if words.eq_ignore_ascii_case("no one") => Ok(None),
+            words => parse_master(words).map(Some).map_err(|why| format!("--replicaof '{words}': {why}")),
+        }
+    }
+}
+
+/// A password as it was given, or the first line of its file.
+fn password(option: &str, given: Option<String>, file: Option<PathBuf>) -> Result<Option<Secret>, String> {
+    let Some(path) = file else { return Ok(given.and_then(Secret::new)) };
+    let text =
+        std::fs::read_to_string(&path).map_err(|error| format!("{option} {}: {error}", path.display()))?;
+    Secret::new(text.lines().next().unwrap_or_default())
+        .map(Some)
+        .ok_or_else(|| format!("{option} {}: the file holds no password", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_options_are_consistent() {
+        Options::command().debug_assert();
+    }
+
+    #[test]
+    fn config_get_knows_every_option() {
+        /// Options that are files to read or to write, and clap's own.
+        const APART: &[&str] = &["masterauth-file", "requirepass-file", "ports-file", "help", "version"];
+        for argument in Options::command().get_arguments() {
+            let name = argument.get_long().expect("all options are long");
+            let name = if name == "log-level" { "loglevel" } else { name };
+            assert!(
+                APART.contains(&name) || nearside::config_table::find(name.as_bytes()).is_some(),
+                "CONFIG GET {name}"
+            );
+        }
+    }
+
+    fn config(line: &str) -> Result<Config, String> {
+        let words = std::iter::once("nearside").chain(line.split_ascii_whitespace());
+        Options::try_parse_from(words).map_err(|error| error.to_string())?.into_config()
+    }
+
+    #[test]
+    fn a_master_is_named_in_one_word_or_two() {
+        for line in ["--replicaof 10.0.0.1:7000", "--replicaof 10.0.0.1 7000", "--slaveof 10.0.0.1 7000"] {
+            assert_eq!(config(line).unwrap().replicaof.unwrap().to_string(), "10.0.0.1:7000");
+        }
+        assert_eq!(config("--replicaof no one").unwrap().replicaof, None);
+        assert!(config("--replicaof nowhere").unwrap_err().contains("--replicaof"));
+    }
+
+    #[test]
+    fn a_bad_value_is_an_error_that_names_its_option() {
+        for option in [
+            "--port 70000",
+            "--databases 0",
+            "--http nowhere",
+            "--spool-memory 1tb",
+            "--on-divergence maybe",
+            "--enable-debug-command maybe",
+            "--report-version 7",
+            "--repl-timeout 0",
+            "--maxclients 0",
+            "--log-level loud",
+            "--nothing",
+        ] {
+            let error = config(option).unwrap_err();
+            assert!(error.contains(option.split(' ').next().unwrap()), "{option}: {error}");
+        }
+    }
+
+    #[test]
+    fn sizes_and_words_are_read() {
+        let config =
+            config("--spool-memory 1kb --on-divergence ignore --http off --bind a --bind b").unwrap();
+        assert_eq!(config.spool_memory, 1024);
+        assert_eq!(config.on_divergence, OnDivergence::Ignore);
+        assert_eq!(config.http, None);
+        assert_eq!(config.bind, ["a", "b"]);
+    }
+}

@@ -1,0 +1,1 @@
+//! Keys of any kind: their names, kinds, deadlines, and what moves them about.

@@ -1,0 +1,185 @@
+//! A running replica.
+//!
+//! Owns the runtime that it lives on: whoever embeds it need have none, and may have one.
+
+use std::io;
+use std::time::Duration;
+
+use server::config::Config;
+use server::upstream::{LinkStatus, Readable, SyncProgress, UpstreamHandle};
+use server::{Ports, Server, clock};
+use storage::Store;
+use tokio::runtime::Runtime;
+
+use crate::builder::{BuildError, Builder};
+
+/// Between two looks at a sync that is waited for.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// A running replica; it ends when dropped.
+#[derive(Debug)]
+pub struct Replica {
+    /// There until the end.
+    parts: Option<Parts>,
+    watcher: Watcher,
+    store: Store,
+    ports: Ports,
+}
+
+#[derive(Debug)]
+struct Parts {
+    server: Server,
+    runtime: Runtime,
+}
+
+/// What a replica says of its sync.
+pub type SyncStatus = LinkStatus;
+
+/// A sync that was waited for did not come.
+#[derive(Debug, thiserror::Error)]
+#[error("not in sync with the master after {waited:?}: {state}{}", reason(.status))]
+pub struct NotSynced {
+    /// How long it was waited for.
+    pub waited: Duration,
+    /// The state of the link.
+    pub state: replication::LinkState,
+    /// Everything about the link.
+    pub status: Box<SyncStatus>,
+}
+
+fn reason(status: &SyncStatus) -> String {
+    status.failure.as_ref().map(|failure| format!(", {}", failure.error)).unwrap_or_default()
+}
+
+/// Looks at a replica's sync, from any thread.
+#[derive(Clone, Debug)]
+pub struct Watcher(UpstreamHandle);
+
+impl Watcher {
+    /// Everything about the link, now.
+    pub fn status(&self) -> SyncStatus {
+        self.0.status()
+    }
+    /// The full sync that is under way.
+    pub fn sync(&self) -> Option<SyncProgress> {
+        self.0.status().sync
+    }
+}
+
+impl Replica {
+    /// Says what a replica is to be.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    pub(crate) fn start(config: Config) -> Result<Replica, BuildError> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .thread_name("nearside")
+            .build()
+            .map_err(BuildError::Runtime)?;
+        let server = apart(|| runtime.block_on(Server::start(config)))?;
+        Ok(Replica {
+            watcher: Watcher(server.upstream().clone()),
+            store: server.store().clone(),
+            ports: server.ports(),
+            parts: Some(Parts { server, runtime }),
+        })
+    }
+
+    /// Waits until the master's stream is followed and everything it had sent until then is applied (a node without
+    /// a master is at once). Blocks the thread; in an async program call it where blocking is allowed.
+    ///
+    /// # Errors
+    /// [`NotSynced`] when that has not come within `timeout`; the replica goes on trying.
+    pub fn wait_for_sync(&self, timeout: Duration) -> Result<(), NotSynced> {
+        let began = clock::steady();
+        let mut target = None;
+        loop {
+            let status = self.watcher.status();
+            let is_followed = status.is_up() || status.role == server::upstream::Role::Master;
+            if is_followed && self.watcher.0.readable() == Readable::Fresh {
+                let target = *target.get_or_insert(status.received);
+                if status.position.offset >= target {
+                    return Ok(());
+                }
+            }
+            let waited = clock::steady().saturating_duration_since(began);
+            if waited >= timeout {
+                return Err(NotSynced { waited, state: status.state, status: Box::new(status) });
+            }
+            std::thread::sleep(LOOK.min(timeout - waited));
+        }
+    }
+
+    /// Everything about the link to the master, now.
+    pub fn sync_status(&self) -> SyncStatus {
+        self.watcher.status()
+    }
+
+    /// Looks at the sync from other threads.
+    pub fn watcher(&self) -> Watcher {
+        self.watcher.clone()
+    }
+
+    /// The data set, to read from. (Only a node without a master may be written to.)
+    pub fn storage(&self) -> &Store {
+        &self.store
+    }
+
+    /// The ports that are really listened on.
+    pub fn ports(&self) -> Ports {
+        self.ports
+    }
+
+    /// Runs until SIGTERM, SIGINT, or a client's SHUTDOWN, then ends it.
+    ///
+    /// # Errors
+    /// When the process may not listen for signals.
+    pub fn run(mut self) -> io::Result<()> {
+        let Some(parts) = self.parts.take() else { return Ok(()) };
+        let ended = parts.runtime.block_on(async {
+            tokio::select! {
+                signal = server::signalled() => signal.map(Some),
+                () = parts.server.ended_by_client() => Ok(None),
+            }
+        });
+        if let Ok(Some(signal)) = ended {
+            tracing::info!(signal, "ending");
+        }
+        parts.end();
+        ended.map(|_| ())
+    }
+
+    /// Ends it: no more clients, no more link. Returns when everything has ended.
+    pub fn shutdown(mut self) {
+        if let Some(parts) = self.parts.take() {
+            parts.end();
+        }
+    }
+}
+
+impl Drop for Replica {
+    fn drop(&mut self) {
+        if let Some(parts) = self.parts.take() {
+            parts.end();
+        }
+    }
+}
+
+impl Parts {
+    fn end(self) {
+        let Parts { server, runtime } = self;
+        apart(|| runtime.block_on(server.shutdown()));
+        // A request on the blocking pool may still hold a thread; nobody waits for its answer.
+        runtime.shutdown_background();
+    }
+}
+
+/// Runs it on a thread of its own: the caller's may belong to another runtime, which forbids to block on ours.
+fn apart<R: Send>(run: impl FnOnce() -> R + Send) -> R {
+    std::thread::scope(|scope| match scope.spawn(run).join() {
+        Ok(result) => result,
+        Err(panic) => std::panic::resume_unwind(panic),
+    })
+}

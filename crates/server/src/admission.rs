@@ -1,0 +1,129 @@
+//! Whether a request may run now: rights, role, link, loading; with Redis' words for each refusal.
+//!
+//! Owns the order of the checks, which clients can see. Never runs anything.
+
+use commands::{Command, Flags, Run, ServerCommand as S};
+
+use crate::config::DebugAccess;
+use crate::node::Node;
+use crate::session::Session;
+use crate::upstream::Readable;
+
+const NOAUTH: &str = "NOAUTH Authentication required.";
+const NO_MULTI: &str = "ERR Command not allowed inside a transaction";
+const READONLY: &str = "READONLY You can't write against a read only replica.";
+const MASTERDOWN: &str = "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
+const LOADING: &str = "LOADING Redis is loading the dataset in memory";
+const DEBUG: &str = "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can \
+                     run it from a local connection, otherwise you need to start the server with this option set \
+                     to \"yes\".";
+
+/// What the node allows, looked at once a batch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Situation {
+    readable: Readable,
+    writable: bool,
+    serve_stale_data: bool,
+}
+
+impl Situation {
+    /// As it is now.
+    pub(crate) fn of(node: &Node) -> Self {
+        Situation {
+            readable: node.upstream.readable(),
+            writable: node.upstream.is_writable(),
+            serve_stale_data: node.settings.serve_stale_data(),
+        }
+    }
+
+    /// Whether reads are simply answered.
+    pub(crate) fn is_plain(&self) -> bool {
+        match self.readable {
+            Readable::Fresh => true,
+            Readable::Stale | Readable::Empty => self.serve_stale_data,
+            Readable::Loading => false,
+        }
+    }
+
+    /// Why a balancer should send no reads here, if it should not.
+    pub(crate) fn why_not_ready(&self) -> Option<&'static str> {
+        match self.readable {
+            Readable::Fresh => None,
+            Readable::Stale if self.serve_stale_data => None,
+            Readable::Stale => Some("no link to the master, and stale data are not served\n"),
+            Readable::Empty => Some("no data set yet\n"),
+            Readable::Loading => Some("loading the data set\n"),
+        }
+    }
+}
+
+/// What a command, or all those queued by MULTI together, asks for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Needs {
+    /// It may change data.
+    writes: bool,
+    /// It must not run while a data set is being loaded.
+    not_while_loading: bool,
+    /// It must not run on a data set that may be old.
+    not_while_stale: bool,
+}
+
+impl Needs {
+    fn of(command: &Command, session: &Session) -> Self {
+        let own = |flag| !command.flags.contains(flag);
+        let queued = session.transaction.as_deref().filter(|_| matches!(command.run, Run::Server(S::Exec)));
+        Needs {
+            writes: command.flags.contains(Flags::WRITE)
+                || queued.is_some_and(|queued| queued.has(Flags::WRITE)),
+            not_while_loading: own(Flags::LOADING)
+                || queued.is_some_and(|queued| !queued.all_have(Flags::LOADING)),
+            not_while_stale: own(Flags::STALE) || queued.is_some_and(|queued| !queued.all_have(Flags::STALE)),
+        }
+    }
+}
+
+/// Why this command may not run, if it may not.
+pub(crate) fn refusal(
+    node: &Node,
+    session: &Session,
+    situation: Situation,
+    command: &'static Command,
+) -> Option<&'static str> {
+    if matches!(command.run, Run::Server(S::Debug)) && !may_debug(node, session) {
+        return Some(DEBUG);
+    }
+    if !session.authenticated && !command.flags.contains(Flags::NO_AUTH) {
+        return Some(NOAUTH);
+    }
+    if session.transaction.is_some() && command.flags.contains(Flags::NO_MULTI) {
+        return Some(NO_MULTI);
+    }
+    let needs = Needs::of(command, session);
+    if needs.writes && !situation.writable {
+        return Some(READONLY);
+    }
+    match situation.readable {
+        Readable::Stale | Readable::Empty if needs.not_while_stale && !situation.serve_stale_data => {
+            Some(MASTERDOWN)
+        }
+        Readable::Loading if needs.not_while_loading => Some(LOADING),
+        _ => None,
+    }
+}
+
+/// Whether the request is queued instead of run.
+pub(crate) fn is_queued(session: &Session, command: &'static Command) -> bool {
+    session.transaction.is_some()
+        && !matches!(
+            command.run,
+            Run::Server(S::Exec | S::Discard | S::Multi | S::Watch | S::Quit | S::Reset)
+        )
+}
+
+fn may_debug(node: &Node, session: &Session) -> bool {
+    match node.settings.read().enable_debug_command {
+        DebugAccess::No => false,
+        DebugAccess::Local => session.client().addr.ip().to_canonical().is_loopback(),
+        DebugAccess::Yes => true,
+    }
+}

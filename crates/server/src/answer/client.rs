@@ -1,0 +1,310 @@
+//! CLIENT: what connections say of themselves, and who may end them.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use commands::CommandError;
+use protocol::Reply;
+use protocol::number::parse_int;
+
+use super::{Answered, Call, Then, error, lossy};
+use crate::clients::Client;
+use crate::session::Replies;
+
+/// CLIENT HELP
+pub(super) const HELP: &[(&str, &str)] = &[
+    ("CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:", ""),
+    ("CAPA <capability> [<capability> ...]", "Says what the client can do; nothing here depends on it."),
+    ("GETNAME", "The name of this connection."),
+    ("GETREDIR", "The client that gets this one's invalidations: none, for nothing is tracked."),
+    ("ID", "The number of this connection."),
+    ("INFO", "This connection's line of CLIENT LIST."),
+    ("KILL <ip:port>", "Ends the connection from there."),
+    (
+        "KILL <option> <value> [<option> <value> ...]",
+        "Ends connections by ID, ADDR, LADDR, USER, TYPE, MAXAGE; SKIPME yes|no.",
+    ),
+    ("LIST [TYPE normal|master|replica|pubsub] [ID <id> [<id> ...]]", "The connections, one a line."),
+    ("NO-EVICT ON|OFF", "Keeps this connection when clients have to go."),
+    ("NO-TOUCH ON|OFF", "This connection's reads leave the age of keys alone."),
+    ("REPLY ON|OFF|SKIP", "Whether this connection is answered."),
+    ("SETINFO LIB-NAME|LIB-VER <value>", "Names the client's library."),
+    ("SETNAME <name>", "Names this connection."),
+    ("TRACKINGINFO", "This connection's tracking: off."),
+    ("UNBLOCK <id> [TIMEOUT|ERROR]", "Wakes a connection that waits for a key."),
+];
+
+/// CLIENT ID
+pub(super) fn id(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
+    reply.int(i64::try_from(call.session.client().id).unwrap_or(i64::MAX));
+    Ok(Then::Continue)
+}
+
+/// CLIENT INFO
+pub(super) fn info(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
+    let client = call.session.client();
+    client.ran(call.command);
+    let mut line = client.line(call.now.steady);
+    line.push('\n');
+    reply.verbatim("txt", line.as_bytes());
+    Ok(Then::Continue)
+}
+
+/// CLIENT LIST [TYPE type] [ID id ...]
+pub(super) fn list(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
+    call.session.client().ran(call.command);
+    let chosen = match call.args.as_slice() {
+        [] => call.node.clients.list(),
+        [word, kind] if word.eq_ignore_ascii_case(b"type") => {
+            of_type(ClientType::parse(kind)?, call.node.clients.list())
+        }
+        [word, ids @ ..] if word.eq_ignore_ascii_case(b"id") && !ids.is_empty() => {
+            let mut chosen = Vec::new();
+            for id in ids {
+                let id = parse_int(id)
+                    .and_then(|id| u64::try_from(id).ok())
+                    .ok_or(CommandError::new("ERR Invalid client ID"))?;
+                chosen.extend(call.node.clients.get(id));
+            }
+            chosen
+        }
+        _ => return Err(CommandError::Syntax),
+    };
+    let mut lines = String::new();
+    for client in chosen {
+        lines.push_str(&client.line(call.now.steady));
+        lines.push('\n');
+    }
+    reply.verbatim("txt", lines.as_bytes());
+    Ok(Then::Continue)
+}
+
+/// The kinds of connections that CLIENT LIST and KILL know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ClientType {
+    Normal,
+    /// Kinds of which there are none here.
+    Other,
+}
+
+impl ClientType {
+    fn parse(word: &[u8]) -> Result<Self, CommandError> {
+        match word.to_ascii_lowercase().as_slice() {
+            b"normal" => Ok(ClientType::Normal),
+            b"master" | b"primary" | b"replica" | b"slave" | b"pubsub" => Ok(ClientType::Other),
+            _ => Err(error(format!("ERR Unknown client type '{}'", lossy(word)))),
+        }
+    }
+}
+
+fn of_type(kind: ClientType, clients: Vec<Arc<Client>>) -> Vec<Arc<Client>> {
+    match kind {
+        ClientType::Normal => clients,
+        ClientType::Other => Vec::new(),
+    }
+}
+
+/// CLIENT KILL ip:port | CLIENT KILL <option> <value> ...
+pub(super) fn kill(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
+    let own = call.session.client().id;
+    if let [address] = call.args.as_slice() {
+        let victim = call.node.clients.list().into_iter().find(|client| same(&client.addr, address));
+        let victim = victim.ok_or(CommandError::new("ERR No such client"))?;
+        reply.ok();
+        return Ok(end(own, &[victim]));
+    }
+    let mut victims = call.node.clients.list();
+    let mut skip_me = true;
+    let mut rest = call.args.as_slice();
+    while let [option, after @ ..] = rest {
+        let [value, after @ ..] = after else { return Err(CommandError::Syntax) };
+        match option.to_ascii_lowercase().as_slice() {
+            b"id" => {
+                let id = parse_int(value)
+                    .and_then(|id| u64::try_from(id).ok())
+                    .filter(|id| *id > 0)
+                    .ok_or(CommandError::new("ERR client-id should be greater than 0"))?;
+                victims.retain(|client| client.id == id);
+            }
+            b"addr" => victims.retain(|client| same(&client.addr, value)),
+            b"laddr" => victims.retain(|client| same(&client.laddr, value)),
+            b"type" => victims = of_type(ClientType::parse(value)?, victims),
+            b"user" if *value == b"default" => {}
+            b"user" => return Err(error(format!("ERR No such user '{}'", lossy(value)))),
+            b"maxage" => {
+                let seconds = parse_int(value)
+                    .and_then(|seconds| u64::try_from(seconds).ok())
+                    .filter(|seconds| *seconds > 0)
+                    .ok_or(CommandError::new("ERR maxage is not an integer or out of range"))?;
+                let now = call.now.steady;
+                victims.retain(|client| now.saturating_duration_since(client.since).as_secs() >= seconds);
+            }
+            b"skipme" if value.eq_ignore_ascii_case(b"yes") => skip_me = true,
+            b"skipme" if value.eq_ignore_ascii_case(b"no") => skip_me = false,
+            _ => return Err(CommandError::Syntax),
+        }
+        rest = after;
+    }
+    if skip_me {
+        victims.retain(|client| client.id != own);
+    }
+    reply.len_int(victims.len());
+    Ok(end(own, &victims))
+}
+
+/// Ends these; the caller's own connection ends after its answer.
+fn end(own: u64, victims: &[Arc<Client>]) -> Then {
+    let mut then = Then::Continue;
+    for victim in victims {
+        if victim.id == own {
+            then = Then::Close;
+        } else {
+            victim.end();
+        }
+    }
+    then
+}
+
+fn same(address: &std::net::SocketAddr, text: &[u8]) -> bool {
+    address.to_string().as_bytes() == text
+}
+
+/// What may stand in the line of CLIENT LIST.
+fn is_printable(text: &[u8]) -> bool {
+    text.iter().all(u8::is_ascii_graphic)
+}
+
+/// A connection's name, if it may be one.
+pub(super) fn valid_name(name: &[u8]) -> Result<String, CommandError> {
+    if is_printable(name) {
+        Ok(lossy(name).into_owned())
+    } else {
+        Err(CommandError::new("ERR Client names cannot contain spaces, newlines or special characters."))
+    }
+}
+
+/// CLIENT SETNAME name
+pub(super) fn setname(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
+    let name = valid_name(call.args.get(0))?;
+    call.session.client().rename(|names| names.name = name);
+    reply.ok();
+    Ok(Then::Continue)
+}
+
+/// CLIENT GETNAME
+pub(super) fn getname(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
+    let name = call.session.client().names().name;
+    if name.is_empty() {
+        reply.null();
+    } else {
+        reply.bulk(name.as_bytes());
+    }
+    Ok(Then::Continue)
+}
+
+/// CLIENT SETINFO LIB-NAME | LIB-VER value
+pub(super) fn setinfo(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
+    let option = call.args.get(0);
+    let value = call.args.get(1);
+    let is_name = option.eq_ignore_ascii_case(b"lib-name");
+    if !is_name && !option.eq_ignore_ascii_case(b"lib-ver") {
+        return Err(error(format!("ERR Unrecognized option '{}'", lossy(option))));
+    }
+    if !is_printable(value) {
+        return Err(error(format!(
+            "ERR {} cannot contain spaces, newlines or special characters.",
+            lossy(option)
+        )));
+    }
+    let value = lossy(value).into_owned();
+    call.session.client().rename(|names| {
+        if is_name {
+            names.lib_name = value;
+        } else {
+            names.lib_ver = value;
+        }
+    });
+    reply.ok();
+    Ok(Then::Continue)
+}
+
+/// ON or OFF.
+fn on_off(word: &[u8]) -> Result<bool, CommandError> {
+    if word.eq_ignore_ascii_case(b"on") {
+        Ok(true)
+    } else if word.eq_ignore_ascii_case(b"off") {
+        Ok(false)
+    } else {
+        Err(CommandError::Syntax)
+    }
+}
+
+/// CLIENT NO-EVICT ON | OFF
+pub(super) fn no_evict(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
+    call.session.client().no_evict.store(on_off(call.args.get(0))?, Relaxed);
+    reply.ok();
+    Ok(Then::Continue)
+}
+
+/// CLIENT NO-TOUCH ON | OFF
+pub(super) fn no_touch(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
+    call.session.client().no_touch.store(on_off(call.args.get(0))?, Relaxed);
+    reply.ok();
+    Ok(Then::Continue)
+}
+
+/// CLIENT REPLY ON | OFF | SKIP
+pub(super) fn reply_mode(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
+    let word = call.args.get(0);
+    if word.eq_ignore_ascii_case(b"on") {
+        call.session.replies = Replies::On;
+        reply.ok();
+    } else if word.eq_ignore_ascii_case(b"off") {
+        call.session.replies = Replies::Off;
+    } else if word.eq_ignore_ascii_case(b"skip") {
+        if call.session.replies != Replies::Off {
+            call.session.replies = Replies::SkipTwo;
+        }
+    } else {
+        return Err(CommandError::Syntax);
+    }
+    Ok(Then::Continue)
+}
+
+/// CLIENT CAPA capability ...
+pub(super) fn capa(reply: &mut Reply) -> Answered {
+    reply.ok();
+    Ok(Then::Continue)
+}
+
+/// CLIENT GETREDIR: nothing is tracked.
+pub(super) fn getredir(reply: &mut Reply) -> Answered {
+    reply.int(-1);
+    Ok(Then::Continue)
+}
+
+/// CLIENT TRACKINGINFO: nothing is tracked.
+pub(super) fn trackinginfo(reply: &mut Reply) -> Answered {
+    reply.map(3);
+    reply.bulk(b"flags");
+    reply.set(1);
+    reply.bulk(b"off");
+    reply.bulk(b"redirect");
+    reply.int(-1);
+    reply.bulk(b"prefixes");
+    reply.array(0);
+    Ok(Then::Continue)
+}
+
+/// CLIENT UNBLOCK id [TIMEOUT | ERROR]: no command blocks here, so nobody is woken.
+pub(super) fn unblock(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
+    match call.args.as_slice() {
+        [_] => {}
+        [_, how] if how.eq_ignore_ascii_case(b"timeout") || how.eq_ignore_ascii_case(b"error") => {}
+        [_, _] => return Err(CommandError::new("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")),
+        _ => return Err(CommandError::Syntax),
+    }
+    parse_int(call.args.get(0)).ok_or(CommandError::NotInteger)?;
+    reply.int(0);
+    Ok(Then::Continue)
+}

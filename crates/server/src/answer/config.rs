@@ -1,0 +1,79 @@
+//! CONFIG: the option table, asked and changed by name.
+
+use commands::CommandError;
+use protocol::Reply;
+
+use super::{Answered, Call, Then, error, lossy};
+use crate::config_table;
+
+/// CONFIG HELP
+pub(super) const HELP: &[(&str, &str)] = &[
+    ("CONFIG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:", ""),
+    ("GET <pattern> [<pattern> ...]", "The values whose names fit a pattern."),
+    ("SET <name> <value> [<name> <value> ...]", "Changes values, all or none."),
+    ("RESETSTAT", "Sets the counters of INFO to zero."),
+    ("REWRITE", "Writes the configuration file: there is none."),
+];
+
+/// CONFIG GET pattern ...
+pub(super) fn get(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
+    let rows = config_table::matching(call.args.as_slice());
+    let config = call.node.settings.read();
+    reply.map(rows.len());
+    for (name, row) in rows {
+        reply.bulk(name.as_bytes());
+        reply.bulk((row.get)(&config).as_bytes());
+    }
+    Ok(Then::Continue)
+}
+
+/// CONFIG SET name value ...
+pub(super) fn set(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
+    let words = call.args.as_slice();
+    if !words.len().is_multiple_of(2) {
+        return Err(CommandError::WrongArity(call.command.name));
+    }
+    let pairs: Vec<(&[u8], &[u8])> =
+        words.chunks_exact(2).filter_map(|pair| Some((*pair.first()?, *pair.get(1)?))).collect();
+    let mut rows = Vec::new();
+    for (name, value) in pairs {
+        let row = config_table::find(name).ok_or_else(|| {
+            error(format!("ERR Unknown option or number of arguments for CONFIG SET - '{}'", lossy(name)))
+        })?;
+        let refused = |why: &str| {
+            error(format!("ERR CONFIG SET failed (possibly related to argument '{}') - {why}", lossy(name)))
+        };
+        let change = row.set.ok_or_else(|| refused("can't set immutable config"))?;
+        if rows.iter().any(|(known, _, _, _): &(&str, _, _, _)| *known == row.name) {
+            return Err(refused("duplicate parameter"));
+        }
+        let value = std::str::from_utf8(value).map_err(|_| refused("the value is no text"))?;
+        rows.push((row.name, change, value, lossy(name).into_owned()));
+    }
+    let redirected = rows.iter().any(|(name, ..)| matches!(*name, "masteruser" | "masterauth"));
+    call.node.settings.change(|config| {
+        for (_, change, value, said) in &rows {
+            change(config, value).map_err(|why| {
+                error(format!("ERR CONFIG SET failed (possibly related to argument '{said}') - {why}"))
+            })?;
+        }
+        Ok::<(), CommandError>(())
+    })?;
+    if redirected {
+        call.node.renew_credentials();
+    }
+    reply.ok();
+    Ok(Then::Continue)
+}
+
+/// CONFIG RESETSTAT
+pub(super) fn resetstat(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
+    call.node.stats.reset();
+    reply.ok();
+    Ok(Then::Continue)
+}
+
+/// CONFIG REWRITE
+pub(super) fn rewrite() -> Answered {
+    Err(CommandError::new("ERR The server is running without a config file"))
+}

@@ -1,0 +1,205 @@
+//! AUTH, HELLO, SELECT and the like: who a connection is and what it speaks.
+
+use commands::CommandError;
+use protocol::number::parse_int;
+use protocol::{Protocol, Reply};
+use storage::DbIndex;
+
+use super::{Answered, Call, Then, error, lossy};
+use crate::clock;
+use crate::upstream::Role;
+
+const WRONGPASS: CommandError =
+    CommandError::new("WRONGPASS invalid username-password pair or user is disabled.");
+
+/// AUTH [username] password
+pub(super) fn auth(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
+    let (user, password) = match call.args.as_slice() {
+        [password] => {
+            if !call.node.settings.needs_password() {
+                return Err(CommandError::new(
+                    "ERR AUTH <password> called without any password configured for the default user. Are you \
+                     sure your configuration is correct?",
+                ));
+            }
+            (&b"default"[..], *password)
+        }
+        [user, password] => (*user, *password),
+        _ => return Err(CommandError::Syntax),
+    };
+    authenticate(call, user, password)?;
+    reply.ok();
+    Ok(Then::Continue)
+}
+
+/// Lets the connection in, or says that these are no user's name and password.
+fn authenticate(call: &mut Call<'_>, user: &[u8], password: &[u8]) -> Result<(), CommandError> {
+    let known = user == b"default"
+        && call.node.settings.read().requirepass.as_ref().is_none_or(|secret| secret.matches(password));
+    if !known {
+        return Err(WRONGPASS);
+    }
+    call.session.authenticated = true;
+    Ok(())
+}
+
+/// HELLO [protover [AUTH username password] [SETNAME clientname]]
+pub(super) fn hello(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
+    let protocol = match call.args.opt(0) {
+        None => call.session.protocol(),
+        Some(version) => match parse_int(version) {
+            Some(2) => Protocol::Resp2,
+            Some(3) => Protocol::Resp3,
+            Some(_) => return Err(CommandError::new("NOPROTO unsupported protocol version")),
+            None => {
+                return Err(CommandError::new("ERR Protocol version is not an integer or out of range"));
+            }
+        },
+    };
+    let mut name = None;
+    let mut credentials = None;
+    let mut rest = call.args.from(1).as_slice();
+    while let [option, after @ ..] = rest {
+        rest = match after {
+            [user, password, after @ ..] if option.eq_ignore_ascii_case(b"auth") => {
+                credentials = Some((*user, *password));
+                after
+            }
+            [given, after @ ..] if option.eq_ignore_ascii_case(b"setname") => {
+                name = Some(super::client::valid_name(given)?);
+                after
+            }
+            _ => return Err(error(format!("ERR Syntax error in HELLO option '{}'", lossy(option)))),
+        };
+    }
+    if let Some((user, password)) = credentials {
+        authenticate(call, user, password)?;
+    }
+    if !call.session.authenticated {
+        return Err(CommandError::new(
+            "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH \
+             <user> <pass> option can be used to authenticate the client and select the RESP protocol version at \
+             the same time",
+        ));
+    }
+    if let Some(name) = name {
+        call.session.client().rename(|names| names.name = name);
+    }
+    call.session.speak(protocol);
+    reply.set_protocol(protocol);
+    let version = call.node.settings.read().report_version.clone();
+    let role = match call.node.upstream.role() {
+        Role::Master => "master",
+        Role::Replica(_) => "replica",
+    };
+    reply.map(7);
+    let mut pair = |key: &str, value: &str| {
+        reply.bulk(key.as_bytes());
+        reply.bulk(value.as_bytes());
+    };
+    pair("server", "redis");
+    pair("version", &version);
+    reply.bulk(b"proto");
+    reply.int(if protocol == Protocol::Resp3 { 3 } else { 2 });
+    reply.bulk(b"id");
+    reply.int(i64::try_from(call.session.client().id).unwrap_or(i64::MAX));
+    let mut pair = |key: &str, value: &str| {
+        reply.bulk(key.as_bytes());
+        reply.bulk(value.as_bytes());
+    };
+    pair("mode", "standalone");
+    pair("role", role);
+    reply.bulk(b"modules");
+    reply.array(0);
+    Ok(Then::Continue)
+}
+
+/// PING [message]
+pub(super) fn ping(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
+    match call.args.as_slice() {
+        [] => reply.simple("PONG"),
+        [message] => reply.bulk(message),
+        _ => return Err(CommandError::WrongArity(call.command.name)),
+    }
+    Ok(Then::Continue)
+}
+
+/// ECHO message
+pub(super) fn echo(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
+    reply.bulk(call.args.get(0));
+    Ok(Then::Continue)
+}
+
+/// SELECT index
+pub(super) fn select(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
+    let index = parse_int(call.args.get(0)).ok_or(CommandError::NotInteger)?;
+    let index = u32::try_from(index)
+        .ok()
+        .filter(|index| *index < call.node.databases)
+        .ok_or(CommandError::new("ERR DB index is out of range"))?;
+    call.session.select(DbIndex(index));
+    reply.ok();
+    Ok(Then::Continue)
+}
+
+/// QUIT
+pub(super) fn quit(reply: &mut Reply) -> Answered {
+    reply.ok();
+    Ok(Then::Close)
+}
+
+/// RESET
+pub(super) fn reset(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
+    call.session.reset(!call.node.settings.needs_password());
+    reply.set_protocol(Protocol::Resp2);
+    reply.simple("RESET");
+    Ok(Then::Continue)
+}
+
+/// TIME
+pub(super) fn time(reply: &mut Reply) -> Answered {
+    let micros = clock::unix_micros();
+    reply.array(2);
+    reply.bulk_int(micros / 1_000_000);
+    reply.bulk_int(micros % 1_000_000);
+    Ok(Then::Continue)
+}
+
+/// LASTSAVE: nothing is saved by this node, so the moment of its start, as Redis answers then.
+pub(super) fn lastsave(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
+    reply.int(call.node.started_wall.0 / 1000);
+    Ok(Then::Continue)
+}
+
+/// PUBLISH channel message, SPUBLISH: nobody can be subscribed here, so nobody gets it.
+pub(super) fn publish(reply: &mut Reply) -> Answered {
+    reply.int(0);
+    Ok(Then::Continue)
+}
+
+/// SHUTDOWN [NOSAVE | SAVE] [NOW] [FORCE] [ABORT]
+pub(super) fn shutdown(call: &mut Call<'_>) -> Answered {
+    let mut words = [false; 5];
+    for word in call.args.iter() {
+        let place = ["nosave", "save", "now", "force", "abort"]
+            .iter()
+            .position(|known| word.eq_ignore_ascii_case(known.as_bytes()))
+            .ok_or(CommandError::Syntax)?;
+        if let Some(said) = words.get_mut(place) {
+            *said = true;
+        }
+    }
+    let [nosave, save, now, force, abort] = words;
+    if (nosave && save) || (abort && (nosave || save || now || force)) {
+        return Err(CommandError::Syntax);
+    }
+    if abort {
+        return Err(CommandError::new("ERR No shutdown in progress."));
+    }
+    if save {
+        return Err(CommandError::new("ERR nearside cannot save its data set yet; use SHUTDOWN NOSAVE"));
+    }
+    tracing::info!(client = %call.session.client().addr, "a client asked to shut down");
+    call.node.shutdown.begin();
+    Ok(Then::Close)
+}

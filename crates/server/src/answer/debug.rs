@@ -1,0 +1,48 @@
+//! DEBUG: what tests ask of a server.
+
+use std::time::Duration;
+
+use commands::CommandError;
+use protocol::Reply;
+use protocol::number::parse_float;
+
+use super::{Answered, Call, Then, error, lossy};
+
+/// The longest DEBUG SLEEP: a day.
+const SLEEP_SECONDS_MAX: f64 = 86_400.0;
+
+/// DEBUG <subcommand> ... Runs on a thread that may wait.
+pub(super) fn debug(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
+    let args = call.args.from(1);
+    match (call.args.get(0).to_ascii_lowercase().as_slice(), args.as_slice()) {
+        (b"help", []) => {
+            return super::help(
+                reply,
+                &[
+                    ("DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:", ""),
+                    ("DIGEST", "A hash of all data, as the master followed would give it."),
+                    ("DIGEST-VALUE <key> [<key> ...]", "A hash of each key's value."),
+                    ("OBJECT <key>", "The encoding and size of a key's value."),
+                    ("SLEEP <seconds>", "Stops all reads and writes for so long."),
+                ],
+            );
+        }
+        (b"sleep", [seconds]) => {
+            let seconds = parse_float(seconds)
+                .filter(|seconds| (0.0..=SLEEP_SECONDS_MAX).contains(seconds))
+                .ok_or(CommandError::NotFloat)?;
+            call.exactly(|writer| {
+                let _closed = writer.close_gate();
+                std::thread::sleep(Duration::from_secs_f64(seconds));
+            });
+            reply.ok();
+        }
+        _ => {
+            return Err(error(format!(
+                "ERR unknown subcommand or wrong number of arguments for '{}'. Try DEBUG HELP.",
+                lossy(call.args.get(0))
+            )));
+        }
+    }
+    Ok(Then::Continue)
+}

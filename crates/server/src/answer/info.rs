@@ -1,0 +1,418 @@
+//! INFO: everything about the node, in Redis' sections and names.
+//!
+//! Owns the fields. A field is there when its value is true; what this node does not do it counts as never done.
+
+use std::fmt::{Display, Write};
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use commands::{Source, table};
+use protocol::Reply;
+use replication::LinkState;
+use storage::DbIndex;
+
+use super::{Answered, Call, Now, Then};
+use crate::clock;
+use crate::memory;
+use crate::node::Node;
+use crate::stats::Totals;
+use crate::upstream::{LinkStatus, Readable, Role};
+
+/// A section: its name, whether plain INFO has it, and what writes it.
+struct Section {
+    name: &'static str,
+    title: &'static str,
+    is_default: bool,
+    write: fn(&Facts<'_>, &mut Text),
+}
+
+const SECTIONS: &[Section] = &[
+    Section { name: "server", title: "Server", is_default: true, write: server },
+    Section { name: "clients", title: "Clients", is_default: true, write: clients },
+    Section { name: "memory", title: "Memory", is_default: true, write: memory_fields },
+    Section { name: "persistence", title: "Persistence", is_default: true, write: persistence },
+    Section { name: "stats", title: "Stats", is_default: true, write: stats },
+    Section { name: "replication", title: "Replication", is_default: true, write: replication_fields },
+    Section { name: "cpu", title: "CPU", is_default: true, write: cpu },
+    Section { name: "modules", title: "Modules", is_default: true, write: |_, _| {} },
+    Section { name: "commandstats", title: "Commandstats", is_default: false, write: commandstats },
+    Section { name: "errorstats", title: "Errorstats", is_default: true, write: errorstats },
+    Section { name: "cluster", title: "Cluster", is_default: true, write: cluster },
+    Section { name: "keyspace", title: "Keyspace", is_default: true, write: keyspace },
+];
+
+/// INFO [section ...]
+pub(super) fn info(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
+    let text = text(call.node, call.now, call.source, call.args.as_slice());
+    reply.verbatim("txt", text.as_bytes());
+    Ok(Then::Continue)
+}
+
+/// The text of these sections; of the usual ones when none is named.
+pub(crate) fn text(node: &Node, now: Now, source: Option<Source<'_>>, wanted: &[&[u8]]) -> String {
+    let asked = |name: &str| wanted.iter().any(|word| word.eq_ignore_ascii_case(name.as_bytes()));
+    let all = asked("all") || asked("everything");
+    let usual = wanted.is_empty() || asked("default");
+    let facts = Facts { node, now, source, status: node.upstream.status(), totals: node.stats.totals() };
+    let mut text = Text(String::with_capacity(4096));
+    for section in SECTIONS {
+        if all || (usual && section.is_default) || asked(section.name) {
+            if !text.0.is_empty() {
+                text.0.push_str("\r\n");
+            }
+            // Writing into a String cannot fail.
+            let _ = write!(text.0, "# {}\r\n", section.title);
+            (section.write)(&facts, &mut text);
+        }
+    }
+    text.0
+}
+
+/// What the fields are made of, looked at once.
+struct Facts<'a> {
+    node: &'a Node,
+    now: Now,
+    source: Option<Source<'a>>,
+    status: LinkStatus,
+    totals: Totals,
+}
+
+struct Text(String);
+
+impl Text {
+    fn field(&mut self, name: &str, value: impl Display) {
+        // Writing into a String cannot fail.
+        let _ = write!(self.0, "{name}:{value}\r\n");
+    }
+    /// Fields for what never happens here.
+    fn none(&mut self, names: &[&str]) {
+        for name in names {
+            self.field(name, 0);
+        }
+    }
+    fn bytes(&mut self, name: &str, value: u64) {
+        self.field(name, value);
+        self.field(&format!("{name}_human"), human(value));
+    }
+    fn ratio(&mut self, name: &str, above: u64, below: u64) {
+        self.field(name, format_args!("{:.2}", above as f64 / below.max(1) as f64));
+    }
+}
+
+/// A size as Redis abbreviates it.
+fn human(bytes: u64) -> String {
+    const UNITS: &[(u64, &str)] = &[(1 << 40, "T"), (1 << 30, "G"), (1 << 20, "M"), (1 << 10, "K")];
+    match UNITS.iter().find(|(size, _)| bytes >= *size) {
+        Some((size, unit)) => format!("{:.2}{unit}", bytes as f64 / *size as f64),
+        None => format!("{bytes}B"),
+    }
+}
+
+fn yes(value: bool) -> u8 {
+    u8::from(value)
+}
+
+fn seconds(length: Option<Duration>) -> i64 {
+    length.map_or(-1, |length| i64::try_from(length.as_secs()).unwrap_or(i64::MAX))
+}
+
+fn server(facts: &Facts<'_>, text: &mut Text) {
+    let node = facts.node;
+    let uptime = facts.now.steady.saturating_duration_since(node.started).as_secs();
+    text.field("redis_version", &node.settings.read().report_version);
+    text.field("server_name", "nearside");
+    text.field("nearside_version", env!("CARGO_PKG_VERSION"));
+    text.field("redis_git_sha1", "00000000");
+    text.field("redis_git_dirty", 0);
+    text.field("redis_build_id", 0);
+    text.field("redis_mode", "standalone");
+    text.field("os", operating_system());
+    text.field("arch_bits", usize::BITS);
+    text.field("multiplexing_api", "tokio");
+    text.field("process_id", std::process::id());
+    text.field("run_id", &node.run_id);
+    text.field("tcp_port", node.ports.get().and_then(|ports| ports.resp).unwrap_or_default());
+    text.field("server_time_usec", clock::unix_micros());
+    text.field("uptime_in_seconds", uptime);
+    text.field("uptime_in_days", uptime / 86_400);
+    text.field("hz", 10);
+    text.field("configured_hz", 10);
+    let executable = std::env::current_exe().map(|path| path.display().to_string()).unwrap_or_default();
+    text.field("executable", executable);
+    text.field("config_file", "");
+}
+
+fn operating_system() -> String {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    format!("{} {} {}", capitalized(std::env::consts::OS), release.trim_end(), std::env::consts::ARCH)
+}
+
+fn capitalized(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map(|first| first.to_ascii_uppercase().to_string() + letters.as_str()).unwrap_or_default()
+}
+
+fn clients(facts: &Facts<'_>, text: &mut Text) {
+    let all = facts.node.clients.list();
+    let largest = |size: fn(&crate::clients::Client) -> usize| all.iter().map(|client| size(client)).max();
+    text.field("connected_clients", all.len());
+    text.field("cluster_connections", 0);
+    text.field("maxclients", facts.node.settings.read().maxclients);
+    text.field(
+        "client_recent_max_input_buffer",
+        largest(|client| client.input_bytes.load(Relaxed)).unwrap_or_default(),
+    );
+    text.field(
+        "client_recent_max_output_buffer",
+        largest(|client| client.output_bytes.load(Relaxed)).unwrap_or_default(),
+    );
+    text.none(&["blocked_clients", "tracking_clients", "pubsub_clients"]);
+    text.field("watching_clients", all.iter().filter(|client| client.watched.load(Relaxed) > 0).count());
+    text.field(
+        "total_watched_keys",
+        all.iter().map(|client| u64::from(client.watched.load(Relaxed))).sum::<u64>(),
+    );
+    text.none(&["clients_in_timeout_table"]);
+}
+
+fn memory_fields(facts: &Facts<'_>, text: &mut Text) {
+    let now = memory::look();
+    let peak = facts.node.samples.memory_peak(now.used);
+    let total = memory::total_of_machine();
+    text.bytes("used_memory", now.used);
+    text.bytes("used_memory_rss", now.rss);
+    text.bytes("used_memory_peak", peak);
+    text.field("used_memory_peak_perc", format_args!("{:.2}%", now.used as f64 * 100.0 / peak.max(1) as f64));
+    text.field("used_memory_startup", facts.node.memory_at_start);
+    text.field("used_memory_dataset", now.used.saturating_sub(facts.node.memory_at_start));
+    if now.is_measured {
+        text.field("allocator_allocated", now.used);
+        text.field("allocator_active", now.active);
+        text.field("allocator_resident", now.resident);
+    }
+    text.bytes("total_system_memory", total);
+    text.bytes("maxmemory", 0);
+    text.field("maxmemory_policy", "noeviction");
+    if now.is_measured {
+        text.ratio("allocator_frag_ratio", now.active, now.used);
+        text.field("allocator_frag_bytes", now.active.saturating_sub(now.used));
+        text.ratio("allocator_rss_ratio", now.resident, now.active);
+        text.field("allocator_rss_bytes", now.resident.saturating_sub(now.active));
+        text.ratio("rss_overhead_ratio", now.rss, now.resident);
+        text.field("rss_overhead_bytes", now.rss.saturating_sub(now.resident));
+    }
+    text.ratio("mem_fragmentation_ratio", now.rss, now.used);
+    text.field("mem_fragmentation_bytes", now.rss.saturating_sub(now.used));
+    text.field("mem_replication_backlog", 0);
+    text.field("mem_allocator", memory::allocator());
+    text.none(&["active_defrag_running"]);
+    text.field("nearside_spool_memory", facts.status.spool.memory);
+    text.field("nearside_spool_disk", facts.status.spool.disk);
+}
+
+fn persistence(facts: &Facts<'_>, text: &mut Text) {
+    let readable = facts.node.upstream.readable();
+    let is_loading = readable == Readable::Loading;
+    text.field("loading", yes(is_loading));
+    text.field("async_loading", yes(facts.status.sync.is_some() && !is_loading));
+    text.field("rdb_changes_since_last_save", 0);
+    text.field("rdb_bgsave_in_progress", 0);
+    text.field("rdb_last_save_time", facts.node.started_wall.0 / 1000);
+    text.field("rdb_last_bgsave_status", "ok");
+    text.field("rdb_last_bgsave_time_sec", -1);
+    text.field("rdb_current_bgsave_time_sec", -1);
+    text.none(&["rdb_saves", "aof_enabled", "aof_rewrite_in_progress", "aof_rewrite_scheduled"]);
+    if is_loading && let Some(sync) = facts.status.sync {
+        let total = sync.total.unwrap_or_default();
+        let running = i64::try_from(sync.running.as_secs()).unwrap_or_default();
+        text.field("loading_start_time", facts.now.wall.0 / 1000 - running);
+        text.field("loading_total_bytes", total);
+        text.field("loading_loaded_bytes", sync.loaded);
+        text.field("loading_loaded_perc", format_args!("{:.2}", percent(sync.loaded, total)));
+        text.field("loading_eta_seconds", eta_seconds(sync.loaded, total, sync.running));
+    }
+}
+
+fn percent(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 * 100.0 / whole as f64 }
+}
+
+/// How long the rest takes at the pace so far; 1 when nobody knows, as in Redis.
+fn eta_seconds(done: u64, total: u64, running: Duration) -> u64 {
+    if done == 0 || total <= done {
+        return 1;
+    }
+    (running.as_secs_f64() * (total - done) as f64 / done as f64) as u64
+}
+
+fn stats(facts: &Facts<'_>, text: &mut Text) {
+    let totals = &facts.totals;
+    let counts = &facts.status.counts;
+    let samples = &facts.node.samples;
+    text.field("total_connections_received", totals.connections_received);
+    text.field("total_commands_processed", totals.commands_processed);
+    text.field("instantaneous_ops_per_sec", samples.operations_per_second().round());
+    text.field("total_net_input_bytes", totals.input_bytes);
+    text.field("total_net_output_bytes", totals.output_bytes);
+    text.field("instantaneous_input_kbps", format_args!("{:.2}", samples.input_kib_per_second()));
+    text.field("instantaneous_output_kbps", format_args!("{:.2}", samples.output_kib_per_second()));
+    text.field("rejected_connections", totals.connections_rejected);
+    text.none(&["sync_full", "sync_partial_ok", "sync_partial_err", "expired_keys", "evicted_keys"]);
+    text.field("evicted_clients", 0);
+    text.field("client_output_buffer_limit_disconnections", totals.output_limit_disconnections);
+    text.none(&[
+        "pubsub_channels",
+        "pubsub_patterns",
+        "pubsubshard_channels",
+        "latest_fork_usec",
+        "total_forks",
+    ]);
+    text.field("total_error_replies", totals.error_replies);
+    text.field("total_reads_processed", totals.reads);
+    text.field("total_writes_processed", totals.writes);
+    text.field("nearside_gate_waits", totals.gate_waits);
+    text.field("nearside_token_holds", totals.token_holds);
+    text.field("nearside_token_wait_usec", totals.token_wait_nanos / 1000);
+    text.field("nearside_applied_commands", counts.applied_commands);
+    text.field("nearside_master_connects", counts.connects);
+    text.field("nearside_full_syncs", counts.full_syncs);
+    text.field("nearside_full_syncs_done", counts.full_syncs_done);
+    text.field("nearside_partial_syncs", counts.partial_syncs);
+    text.field("nearside_divergence_resyncs", counts.divergence_resyncs);
+    for (command, count) in &counts.ignored {
+        text.field("nearside_ignored_command", format_args!("name={command},count={count}"));
+    }
+}
+
+fn replication_fields(facts: &Facts<'_>, text: &mut Text) {
+    let status = &facts.status;
+    let offset = status.position.offset;
+    match &status.role {
+        Role::Master => text.field("role", "master"),
+        Role::Replica(master) => {
+            text.field("role", "slave");
+            text.field("master_host", &master.host);
+            text.field("master_port", master.port);
+            text.field("master_link_status", if status.is_up() { "up" } else { "down" });
+            text.field("master_last_io_seconds_ago", seconds(status.last_io));
+            text.field("master_sync_in_progress", yes(is_syncing(status)));
+            text.field("slave_read_repl_offset", status.received);
+            text.field("slave_repl_offset", offset);
+            if let Some(sync) = status.sync {
+                let total = sync.total.unwrap_or_default();
+                text.field("master_sync_total_bytes", total);
+                text.field("master_sync_read_bytes", sync.received);
+                text.field("master_sync_left_bytes", total.saturating_sub(sync.received));
+                text.field("master_sync_perc", format_args!("{:.2}", percent(sync.received, total)));
+                text.field("master_sync_last_io_seconds_ago", seconds(status.last_io));
+                text.field("nearside_sync_loaded_bytes", sync.loaded);
+                text.field("nearside_sync_loaded_keys", sync.keys);
+                text.field("nearside_sync_seconds", sync.running.as_secs());
+            }
+            if !status.is_up() {
+                text.field("master_link_down_since_seconds", seconds(status.down));
+            }
+            text.field("slave_priority", 100);
+            text.field("slave_read_only", 1);
+            text.field("replica_announced", 1);
+        }
+    }
+    text.field("connected_slaves", 0);
+    text.field("master_failover_state", "no-failover");
+    text.field("master_replid", status.position.replid);
+    match &status.previous {
+        Some((replid, until)) => {
+            text.field("master_replid2", replid);
+            text.field("master_repl_offset", offset);
+            text.field("second_repl_offset", until);
+        }
+        None => {
+            text.field("master_replid2", "0".repeat(status.position.replid.as_str().len()));
+            text.field("master_repl_offset", offset);
+            text.field("second_repl_offset", -1);
+        }
+    }
+    text.none(&[
+        "repl_backlog_active",
+        "repl_backlog_size",
+        "repl_backlog_first_byte_offset",
+        "repl_backlog_histlen",
+    ]);
+    text.field("nearside_link_state", status.state);
+    text.field(
+        "nearside_link_error",
+        status.failure.as_ref().map(|failure| failure.error.to_string()).unwrap_or_default(),
+    );
+    text.field("nearside_lag_bytes", status.received.saturating_sub(offset));
+    text.field("nearside_lag_seconds", format_args!("{:.3}", status.lag.unwrap_or_default().as_secs_f64()));
+    text.field("nearside_spool_full", yes(status.spool.full));
+    text.field("nearside_spool_full_count", status.spool.full_count);
+}
+
+fn is_syncing(status: &LinkStatus) -> bool {
+    matches!(status.state, LinkState::WaitingRdb | LinkState::Receiving | LinkState::Loading)
+}
+
+/// Time of the processor, in hundredths of a second as the kernel tells it.
+fn cpu(_: &Facts<'_>, text: &mut Text) {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // The second field is the program's name in brackets, and may hold blanks.
+    let after = stat.rsplit_once(')').map_or("", |(_, after)| after);
+    let ticks = |place: usize| -> f64 {
+        after
+            .split_ascii_whitespace()
+            .nth(place)
+            .and_then(|text| text.parse::<f64>().ok())
+            .unwrap_or_default()
+    };
+    // Fields 14 to 17, of which the first after the bracket is the third.
+    for (name, place) in [
+        ("used_cpu_sys", 12),
+        ("used_cpu_user", 11),
+        ("used_cpu_sys_children", 14),
+        ("used_cpu_user_children", 13),
+    ] {
+        text.field(name, format_args!("{:.6}", ticks(place) / 100.0));
+    }
+}
+
+fn commandstats(facts: &Facts<'_>, text: &mut Text) {
+    for (command, totals) in table::COMMANDS.iter().zip(&facts.totals.commands) {
+        if totals.calls + totals.rejected + totals.failed == 0 {
+            continue;
+        }
+        let micros = totals.nanos / 1000;
+        text.field(
+            &format!("cmdstat_{}", command.name),
+            format_args!(
+                "calls={},usec={micros},usec_per_call={:.2},rejected_calls={},failed_calls={}",
+                totals.calls,
+                totals.nanos as f64 / 1000.0 / totals.calls.max(1) as f64,
+                totals.rejected,
+                totals.failed
+            ),
+        );
+    }
+}
+
+fn errorstats(facts: &Facts<'_>, text: &mut Text) {
+    for (code, count) in &facts.totals.errors {
+        text.field(&format!("errorstat_{code}"), format_args!("count={count}"));
+    }
+}
+
+fn cluster(_: &Facts<'_>, text: &mut Text) {
+    text.field("cluster_enabled", 0);
+}
+
+fn keyspace(facts: &Facts<'_>, text: &mut Text) {
+    for index in (0..facts.node.databases).map(DbIndex) {
+        let Some(db) = facts.source.map(|source| source.db(index, facts.now.wall)) else { return };
+        if !db.is_empty() {
+            text.field(
+                &format!("db{}", index.0),
+                format_args!("keys={},expires={},avg_ttl=0", db.len(), db.deadlines()),
+            );
+        }
+    }
+}

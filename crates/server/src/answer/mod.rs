@@ -1,0 +1,155 @@
+//! What the server answers itself: one exhaustive match over the table's server commands.
+//!
+//! Owns the dispatch; each family's answers stand in its own file. Never waits: a command that must (EXEC,
+//! REPLICAOF, DEBUG) is brought here by [`crate::exclusive`], on a thread that may.
+
+mod client;
+mod command;
+mod config;
+mod connection;
+mod debug;
+mod info;
+mod replication;
+mod transaction;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use commands::ServerCommand as S;
+use commands::{Command, CommandError, Source};
+use protocol::{Args, Reply};
+use storage::{UnixMillis, Writer};
+
+use crate::node::Node;
+use crate::session::Session;
+
+pub(crate) use transaction::exec;
+
+/// The time of a batch, on both clocks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Now {
+    /// For deadlines.
+    pub(crate) wall: UnixMillis,
+    /// For lengths of time.
+    pub(crate) steady: Instant,
+}
+
+impl Now {
+    /// Asks both clocks.
+    pub(crate) fn read() -> Self {
+        Now { wall: crate::clock::unix_millis(), steady: crate::clock::steady() }
+    }
+}
+
+/// One request for the server itself.
+pub(crate) struct Call<'a> {
+    pub(crate) node: &'a Arc<Node>,
+    pub(crate) session: &'a mut Session,
+    pub(crate) command: &'static Command,
+    pub(crate) args: Args<'a>,
+    pub(crate) now: Now,
+    /// By which right it sees data: a batch's, or the token's; none where it takes the token when it has to look.
+    pub(crate) source: Option<Source<'a>>,
+}
+
+impl Call<'_> {
+    /// Looks at data as of one moment, under the token.
+    pub(crate) fn exactly<R>(&self, look: impl FnOnce(&Writer<'_>) -> R) -> R {
+        match self.source {
+            Some(Source::Writer(writer)) => look(writer),
+            Some(Source::Reader(_)) | None => look(&crate::exclusive::hold(self.node)),
+        }
+    }
+}
+
+/// What happens to the connection afterwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Then {
+    /// It goes on.
+    Continue,
+    /// It ends, once its replies are written.
+    Close,
+}
+
+/// An answer, or why there is none.
+pub(crate) type Answered = Result<Then, CommandError>;
+
+/// Answers a request that names one of the server's commands.
+pub(crate) fn run(server: S, call: &mut Call<'_>, reply: &mut Reply) -> Answered {
+    match server {
+        S::Auth => connection::auth(call, reply),
+        S::Hello => connection::hello(call, reply),
+        S::Ping => connection::ping(call, reply),
+        S::Echo => connection::echo(call, reply),
+        S::Select => connection::select(call, reply),
+        S::Quit => connection::quit(reply),
+        S::Reset => connection::reset(call, reply),
+        S::Time => connection::time(reply),
+        S::ClientCapa => client::capa(reply),
+        S::ClientGetname => client::getname(call, reply),
+        S::ClientGetredir => client::getredir(reply),
+        S::ClientHelp => help(reply, client::HELP),
+        S::ClientId => client::id(call, reply),
+        S::ClientInfo => client::info(call, reply),
+        S::ClientKill => client::kill(call, reply),
+        S::ClientList => client::list(call, reply),
+        S::ClientNoEvict => client::no_evict(call, reply),
+        S::ClientNoTouch => client::no_touch(call, reply),
+        S::ClientReply => client::reply_mode(call, reply),
+        S::ClientSetinfo => client::setinfo(call, reply),
+        S::ClientSetname => client::setname(call, reply),
+        S::ClientTrackinginfo => client::trackinginfo(reply),
+        S::ClientUnblock => client::unblock(call, reply),
+        S::Command => command::all(reply),
+        S::CommandCount => command::count(reply),
+        S::CommandDocs => command::docs(call, reply),
+        S::CommandGetkeys => command::getkeys(call, reply),
+        S::CommandGetkeysandflags => command::getkeysandflags(call, reply),
+        S::CommandHelp => help(reply, command::HELP),
+        S::CommandInfo => command::info(call, reply),
+        S::CommandList => command::list(call, reply),
+        S::ConfigGet => config::get(call, reply),
+        S::ConfigHelp => help(reply, config::HELP),
+        S::ConfigResetstat => config::resetstat(call, reply),
+        S::ConfigRewrite => config::rewrite(),
+        S::ConfigSet => config::set(call, reply),
+        S::Info => info::info(call, reply),
+        S::Role => replication::role(call, reply),
+        S::Replicaof => replication::replicaof(call, reply),
+        S::Lastsave => connection::lastsave(call, reply),
+        S::Shutdown => connection::shutdown(call),
+        S::Debug => debug::debug(call, reply),
+        S::ModuleList => {
+            reply.array(0);
+            Ok(Then::Continue)
+        }
+        S::ModuleHelp => help(reply, &[("LIST", "The modules: there are none.")]),
+        S::Multi => transaction::multi(call, reply),
+        S::Exec => transaction::exec_outside(),
+        S::Discard => transaction::discard(call, reply),
+        S::Watch => transaction::watch(call, reply),
+        S::Unwatch => transaction::unwatch(call, reply),
+        S::Publish | S::Spublish => connection::publish(reply),
+        S::ClusterDisabled => Err(CommandError::new("ERR This instance has cluster support disabled")),
+    }
+}
+
+/// An error whose text is made for the occasion.
+pub(crate) fn error(text: String) -> CommandError {
+    CommandError::Other(text.into())
+}
+
+/// Bytes of a client's, for a text that repeats them.
+pub(crate) fn lossy(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
+    String::from_utf8_lossy(bytes)
+}
+
+/// Puts together what HELP answers.
+fn help(reply: &mut Reply, rows: &[(&str, &str)]) -> Answered {
+    reply.array(rows.len() * 2);
+    for (syntax, meaning) in rows {
+        reply.simple(syntax);
+        reply.simple(&format!("    {meaning}"));
+    }
+    Ok(Then::Continue)
+}

@@ -1,0 +1,69 @@
+//! ROLE and REPLICAOF: whom this node follows.
+
+use commands::CommandError;
+use protocol::Reply;
+use protocol::number::parse_int;
+use replication::LinkState;
+
+use super::{Answered, Call, Then};
+use crate::upstream::{MasterAddress, Role};
+
+/// ROLE
+pub(super) fn role(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
+    let status = call.node.upstream.status();
+    let offset = i64::try_from(status.position.offset).unwrap_or(i64::MAX);
+    match status.role {
+        Role::Master => {
+            reply.array(3);
+            reply.bulk(b"master");
+            reply.int(offset);
+            reply.array(0);
+        }
+        Role::Replica(master) => {
+            reply.array(5);
+            reply.bulk(b"slave");
+            reply.bulk(master.host.as_bytes());
+            reply.int(i64::from(master.port));
+            // Redis' five words for the link's states.
+            let state = match status.state {
+                LinkState::Streaming => "connected",
+                LinkState::WaitingRdb | LinkState::Receiving | LinkState::Loading => "sync",
+                LinkState::Connecting | LinkState::Handshake => "connecting",
+                LinkState::WaitingRetry | LinkState::Stopped => "connect",
+            };
+            reply.bulk(state.as_bytes());
+            // As in Redis: the offset of a data set that there is.
+            reply.int(if status.loaded { offset } else { -1 });
+        }
+    }
+    Ok(Then::Continue)
+}
+
+/// REPLICAOF host port | NO ONE. Runs where waiting is allowed: a promotion is over when it is answered.
+pub(super) fn replicaof(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
+    if call.args.is_word(0, "no") && call.args.is_word(1, "one") {
+        if call.node.upstream.role() != Role::Master {
+            tracing::info!(client = %call.session.client().addr, "following nobody from now on, as a client asked");
+            tokio::runtime::Handle::current().block_on(call.node.upstream.promote());
+        }
+        call.node.note_master(None);
+        reply.ok();
+        return Ok(Then::Continue);
+    }
+    let port = parse_int(call.args.get(1))
+        .and_then(|port| u16::try_from(port).ok())
+        .ok_or(CommandError::new("ERR Invalid master port"))?;
+    let host = std::str::from_utf8(call.args.get(0))
+        .map_err(|_| CommandError::new("ERR Invalid master host"))?
+        .to_owned();
+    let master = MasterAddress { host, port };
+    if call.node.upstream.role() == Role::Replica(master.clone()) {
+        reply.simple("OK Already connected to specified master");
+        return Ok(Then::Continue);
+    }
+    tracing::info!(client = %call.session.client().addr, %master, "following another master, as a client asked");
+    call.node.note_master(Some(master.clone()));
+    call.node.upstream.replicaof(master);
+    reply.ok();
+    Ok(Then::Continue)
+}

@@ -1,0 +1,107 @@
+//! MULTI, EXEC, DISCARD, WATCH: several requests at one moment.
+
+use std::sync::Arc;
+
+use commands::{CommandError, Run, ServerCommand as S, Source};
+use protocol::Reply;
+
+use super::{Answered, Call, Now, Then};
+use crate::exclusive;
+use crate::node::Node;
+use crate::session::Session;
+
+/// MULTI
+pub(super) fn multi(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
+    if call.session.transaction.is_some() {
+        return Err(CommandError::new("ERR MULTI calls can not be nested"));
+    }
+    call.session.begin();
+    reply.ok();
+    Ok(Then::Continue)
+}
+
+/// DISCARD
+pub(super) fn discard(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
+    if call.session.end_transaction().is_none() {
+        return Err(CommandError::new("ERR DISCARD without MULTI"));
+    }
+    call.session.unwatch();
+    reply.ok();
+    Ok(Then::Continue)
+}
+
+/// WATCH key ...
+pub(super) fn watch(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
+    if call.session.transaction.is_some() {
+        return Err(CommandError::new("ERR WATCH inside MULTI is not allowed"));
+    }
+    let _ = reply;
+    Err(CommandError::new("ERR nearside cannot watch keys yet"))
+}
+
+/// UNWATCH
+pub(super) fn unwatch(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
+    call.session.unwatch();
+    reply.ok();
+    Ok(Then::Continue)
+}
+
+/// EXEC: everything that was queued, at one moment. Runs on a thread that may wait.
+pub(crate) fn exec(node: &Arc<Node>, session: &mut Session, reply: &mut Reply) -> Answered {
+    let transaction = session.end_transaction().ok_or(CommandError::new("ERR EXEC without MULTI"))?;
+    let watched = session.unwatch();
+    if transaction.is_broken() {
+        return Err(CommandError::new("EXECABORT Transaction discarded because of previous errors."));
+    }
+    let queue = transaction.queue();
+    // A promotion waits for the applier, which waits for the token: it cannot run under it. Who changes the role of
+    // the node in a transaction (Sentinel does) reads no data in it.
+    let changes_role = queue.iter().any(|(command, _)| matches!(command.run, Run::Server(S::Replicaof)));
+    let writer = if changes_role { None } else { Some(exclusive::hold(node)) };
+    let now = Now::read();
+    if watched.is_some_and(|watched| watched.is_touched(now.wall)) {
+        reply.null_array();
+        return Ok(Then::Continue);
+    }
+    let mut then = Then::Continue;
+    reply.array(queue.len());
+    for (command, request) in queue {
+        let words = request.words();
+        let args = protocol::Args::new(words.get(command.name_words()..).unwrap_or_default());
+        let mark = reply.mark();
+        let answered = match (command.run, &writer) {
+            (Run::Server(server), _) => {
+                let mut call =
+                    Call { node, session, command, args, now, source: writer.as_ref().map(Source::Writer) };
+                super::run(server, &mut call, reply)
+            }
+            (_, Some(writer)) => {
+                exclusive::on_data(node, writer, session, command, args, now, reply).map(|()| Then::Continue)
+            }
+            (_, None) => {
+                let writer = exclusive::hold(node);
+                exclusive::on_data(node, &writer, session, command, args, now, reply).map(|()| Then::Continue)
+            }
+        };
+        let failed = match answered {
+            Ok(Then::Continue) => reply.is_error_at(mark),
+            Ok(Then::Close) => {
+                then = Then::Close;
+                false
+            }
+            Err(error) => {
+                reply.rollback(mark);
+                node.stats.error(error.text().as_bytes());
+                error.answer(reply);
+                true
+            }
+        };
+        node.stats.local().ran(command, 1, u64::from(failed), 0);
+    }
+    Ok(then)
+}
+
+/// EXEC where waiting is not allowed: it never comes here, for it ends its batch.
+pub(super) fn exec_outside() -> Answered {
+    Err(CommandError::new("ERR EXEC cannot run here"))
+}

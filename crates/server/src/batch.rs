@@ -1,0 +1,299 @@
+//! One batch: as many of a connection's pipelined requests as fit one stay inside the gate.
+//!
+//! Owns the loop that every request goes through: resolve, admit, queue or run, count. Never waits and never does IO;
+//! what would have to wait ends the batch and is named in [`Next`].
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use commands::{Command, Run, ServerCommand as S, Source};
+use protocol::Reply;
+use protocol::limits::Peer;
+use protocol::request::Words;
+use storage::Reader;
+
+use crate::admission::{self, Situation};
+use crate::answer::{self, Call, Now, Then};
+use crate::buffers::Buffers;
+use crate::clock;
+use crate::exclusive;
+use crate::node::Node;
+use crate::owned::OwnedRequest;
+use crate::session::Session;
+use crate::stats::{Block, add};
+
+/// The most requests of one batch. More would not be faster: the prefetched lines start to leave the cache.
+pub(crate) const REQUESTS_MAX: usize = 64;
+/// The longest stay inside the gate: it bounds how long an exclusive section waits to begin.
+const STAY_MAX: Duration = Duration::from_micros(100);
+/// The most bytes of replies of one batch; then they are written first.
+const REPLY_BYTES_MAX: usize = 256 * 1024;
+/// Requests run between two looks at the clock, where they are of one command.
+const CLOCK_EVERY: u64 = 16;
+
+/// What the connection does next.
+#[derive(Debug)]
+pub(crate) enum Next {
+    /// Everything that has arrived whole was run.
+    Read,
+    /// There is more to run.
+    More,
+    /// The next request must wait until the gate is open.
+    Gate,
+    /// The next request must wait for the writer token, or for something else: on a thread that may.
+    Exclusive(OwnedRequest),
+    /// Write what there is, and end the connection.
+    Close,
+}
+
+/// Runs a batch of what `buffers` hold.
+pub(crate) fn run(node: &Arc<Node>, session: &mut Session, buffers: &mut Buffers) -> Next {
+    let Buffers { input, start, parser, ran, reply } = buffers;
+    let pending = input.get(*start..).unwrap_or_default();
+    let count = if *ran > 0 {
+        // The last batch left some of what was parsed.
+        parser.requests(pending).count()
+    } else {
+        match parser.parse(pending, Peer::Client, REQUESTS_MAX) {
+            Ok(0) => return Next::Read,
+            Ok(count) => count,
+            Err(error) => {
+                tracing::debug!(client = %session.client().addr, %error, "a client broke the protocol");
+                let text = error.to_string();
+                node.stats.error(text.as_bytes());
+                reply.error(&text);
+                return Next::Close;
+            }
+        }
+    };
+    let now = Now::read();
+    session.client().touch(now.steady);
+    let mut batch = Batch {
+        node,
+        now,
+        situation: Situation::of(node),
+        reader: None,
+        timer: Timer::start(node.stats.local(), now.steady),
+    };
+    let mut words = Words::default();
+    let mut next = Next::More;
+    while *ran < count {
+        let Some(request) = parser.request(*ran, pending) else { break };
+        match batch.request(session, request.collect(&mut words), reply) {
+            Step::Done => *ran += 1,
+            Step::Stop(stop) => {
+                if !matches!(stop, Next::Gate) {
+                    *ran += 1;
+                }
+                next = stop;
+                break;
+            }
+        }
+        if reply.len() > REPLY_BYTES_MAX || batch.timer.is_over() {
+            break;
+        }
+    }
+    drop(batch);
+    drop(words);
+    if *ran >= count {
+        *start += parser.consume();
+        *ran = 0;
+    }
+    next
+}
+
+enum Step {
+    Done,
+    Stop(Next),
+}
+
+struct Batch<'a> {
+    node: &'a Arc<Node>,
+    now: Now,
+    situation: Situation,
+    /// Taken by the first request that reads data.
+    reader: Option<Reader<'a>>,
+    timer: Timer<'a>,
+}
+
+impl<'a> Batch<'a> {
+    fn request(&mut self, session: &mut Session, words: &[&[u8]], reply: &mut Reply) -> Step {
+        let (command, args) = match commands::resolve(words) {
+            Ok(found) => found,
+            Err(unresolved) => {
+                let text = unresolved.text(words);
+                self.node.stats.error(&text);
+                if let commands::Unresolved::WrongArity(command) = unresolved {
+                    self.timer.block.rejected(command);
+                }
+                return self.refuse(session, &text, reply);
+            }
+        };
+        let is_plain = session.is_plain() && self.situation.is_plain();
+        if !(is_plain && matches!(command.run, Run::Read(_))) {
+            if let Some(text) = admission::refusal(self.node, session, self.situation, command) {
+                self.timer.block.rejected(command);
+                if exclusive::is_exec(command) {
+                    return self.abort(session, text, reply);
+                }
+                self.node.stats.error(text.as_bytes());
+                return self.refuse(session, text.as_bytes(), reply);
+            }
+            if admission::is_queued(session, command) {
+                session.queue(command, words);
+                return self.answered(session, reply, |reply| reply.simple("QUEUED"));
+            }
+        }
+        if exclusive::is_wanted(command, args) {
+            return Step::Stop(Next::Exclusive(OwnedRequest::copy(words)));
+        }
+        match command.run {
+            Run::Read(handler) => {
+                let (node, now) = (self.node, self.now);
+                let Some(reader) = self.reader() else { return Step::Stop(Next::Gate) };
+                let context = node.read_context(Source::Reader(reader), session, now.wall);
+                let mark = reply.mark();
+                let failed = match handler(&context, args, reply) {
+                    Ok(()) => reply.is_error_at(mark),
+                    Err(error) => {
+                        reply.rollback(mark);
+                        self.node.stats.error(error.text().as_bytes());
+                        error.answer(reply);
+                        true
+                    }
+                };
+                if !session.is_answered() {
+                    reply.rollback(mark);
+                }
+                self.timer.ran(session, command, failed);
+                Step::Done
+            }
+            Run::Server(server) => {
+                let (node, now) = (self.node, self.now);
+                let source = match server {
+                    S::Info | S::Watch => match self.reader() {
+                        Some(reader) => Some(Source::Reader(reader)),
+                        None => return Step::Stop(Next::Gate),
+                    },
+                    _ => None,
+                };
+                let mark = reply.mark();
+                let mut call = Call { node, session, command, args, now, source };
+                let (then, failed) = match answer::run(server, &mut call, reply) {
+                    Ok(then) => (then, false),
+                    Err(error) => {
+                        reply.rollback(mark);
+                        self.node.stats.error(error.text().as_bytes());
+                        error.answer(reply);
+                        (Then::Continue, true)
+                    }
+                };
+                if !session.is_answered() {
+                    reply.rollback(mark);
+                }
+                self.timer.ran(session, command, failed);
+                match then {
+                    Then::Continue => Step::Done,
+                    Then::Close => Step::Stop(Next::Close),
+                }
+            }
+            Run::Write(_) | Run::Container => Step::Stop(Next::Exclusive(OwnedRequest::copy(words))),
+        }
+    }
+
+    /// Enters the gate, unless this batch is inside already; `None` while it is closed.
+    fn reader(&mut self) -> Option<&Reader<'a>> {
+        if self.reader.is_none() {
+            self.reader = self.node.store.try_reader();
+            if self.reader.is_none() {
+                add(&self.timer.block.gate_waits, 1);
+            }
+        }
+        self.reader.as_ref()
+    }
+
+    /// Answers a request that does not run; an open transaction will not run either.
+    fn refuse(&self, session: &mut Session, text: &[u8], reply: &mut Reply) -> Step {
+        if let Some(transaction) = &mut session.transaction {
+            transaction.spoil();
+        }
+        self.answered(session, reply, |reply| reply.error_bytes(text))
+    }
+
+    /// Answers an EXEC that may not run.
+    fn abort(&self, session: &mut Session, text: &str, reply: &mut Reply) -> Step {
+        session.end_transaction();
+        session.unwatch();
+        let text = format!("EXECABORT Transaction discarded because of: {text}");
+        self.node.stats.error(text.as_bytes());
+        self.answered(session, reply, |reply| reply.error(&text))
+    }
+
+    fn answered(&self, session: &mut Session, reply: &mut Reply, answer: impl FnOnce(&mut Reply)) -> Step {
+        let mark = reply.mark();
+        answer(reply);
+        if !session.is_answered() {
+            reply.rollback(mark);
+        }
+        Step::Done
+    }
+}
+
+/// Measures runs of one command, so that a pipeline of GETs asks the clock twice and not 128 times.
+struct Timer<'a> {
+    block: &'a Block,
+    began: Instant,
+    since: Instant,
+    last: Instant,
+    command: Option<&'static Command>,
+    calls: u64,
+    failed: u64,
+}
+
+impl<'a> Timer<'a> {
+    fn start(block: &'a Block, now: Instant) -> Self {
+        Timer { block, began: now, since: now, last: now, command: None, calls: 0, failed: 0 }
+    }
+
+    fn ran(&mut self, session: &Session, command: &'static Command, failed: bool) {
+        let same = self.command.is_some_and(|known| known.id() == command.id());
+        if !same {
+            if self.command.is_some() {
+                self.last = clock::steady();
+                self.close();
+            }
+            self.command = Some(command);
+            session.client().ran(command);
+        }
+        self.calls += 1;
+        self.failed += u64::from(failed);
+        if self.calls.is_multiple_of(CLOCK_EVERY) {
+            self.last = clock::steady();
+        }
+    }
+
+    /// Whether the batch has stayed long enough.
+    fn is_over(&self) -> bool {
+        self.last.saturating_duration_since(self.began) > STAY_MAX
+    }
+
+    /// Counts the run that ends at `last`.
+    fn close(&mut self) {
+        if let Some(command) = self.command.take() {
+            let nanos = self.last.saturating_duration_since(self.since).as_nanos();
+            self.block.ran(command, self.calls, self.failed, u64::try_from(nanos).unwrap_or(u64::MAX));
+        }
+        self.since = self.last;
+        self.calls = 0;
+        self.failed = 0;
+    }
+}
+
+impl Drop for Timer<'_> {
+    fn drop(&mut self) {
+        if self.command.is_some() {
+            self.last = clock::steady();
+            self.close();
+        }
+    }
+}

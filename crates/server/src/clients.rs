@@ -1,0 +1,240 @@
+//! Who is connected: what CLIENT LIST, INFO and CLIENT KILL see of each connection.
+//!
+//! Owns the list, and the part of a connection that others may look at. Never touches a socket: a connection is
+//! ended by ending its task.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::time::Instant;
+
+use commands::Command;
+use parking_lot::Mutex;
+use tokio::task::AbortHandle;
+
+/// One connection, as others see it. About 250 bytes: ten thousand idle ones must not weigh.
+#[derive(Debug)]
+pub(crate) struct Client {
+    /// Never used twice.
+    pub(crate) id: u64,
+    /// The other side.
+    pub(crate) addr: SocketAddr,
+    /// Our side.
+    pub(crate) laddr: SocketAddr,
+    /// The socket's number.
+    pub(crate) fd: i32,
+    /// When it connected.
+    pub(crate) since: Instant,
+    /// Milliseconds from `since` to its last request.
+    pub(crate) active_millis: AtomicU64,
+    /// The database it has selected.
+    pub(crate) db: AtomicU32,
+    /// 2 or 3.
+    pub(crate) protocol: AtomicU32,
+    /// Its last command: the table's index and one; 0: none yet.
+    pub(crate) command: AtomicU32,
+    /// Requests queued since MULTI, and one; 0: no MULTI.
+    pub(crate) queued: AtomicU32,
+    /// Keys watched.
+    pub(crate) watched: AtomicU32,
+    /// Bytes of requests not yet run.
+    pub(crate) input_bytes: AtomicUsize,
+    /// Bytes of replies not yet taken by the kernel.
+    pub(crate) output_bytes: AtomicUsize,
+    /// CLIENT NO-EVICT
+    pub(crate) no_evict: AtomicBool,
+    /// CLIENT NO-TOUCH
+    pub(crate) no_touch: AtomicBool,
+    /// CLIENT SETNAME and SETINFO; most connections have none.
+    names: Mutex<Option<Box<Names>>>,
+    /// Ends its task.
+    abort: Mutex<Option<AbortHandle>>,
+}
+
+/// What a client says of itself.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Names {
+    /// CLIENT SETNAME
+    pub(crate) name: String,
+    /// CLIENT SETINFO LIB-NAME
+    pub(crate) lib_name: String,
+    /// CLIENT SETINFO LIB-VER
+    pub(crate) lib_ver: String,
+}
+
+impl Client {
+    /// What it says of itself.
+    pub(crate) fn names(&self) -> Names {
+        self.names.lock().as_deref().cloned().unwrap_or_default()
+    }
+
+    /// Changes what it says of itself.
+    pub(crate) fn rename(&self, change: impl FnOnce(&mut Names)) {
+        let mut names = self.names.lock();
+        let boxed = names.get_or_insert_default();
+        change(boxed);
+        if boxed.name.is_empty() && boxed.lib_name.is_empty() && boxed.lib_ver.is_empty() {
+            *names = None;
+        }
+    }
+
+    /// Notes that it sent something at `now`.
+    pub(crate) fn touch(&self, now: Instant) {
+        let millis = now.saturating_duration_since(self.since).as_millis();
+        self.active_millis.store(u64::try_from(millis).unwrap_or(u64::MAX), Relaxed);
+    }
+
+    /// Seconds since it last sent something.
+    pub(crate) fn idle_seconds(&self, now: Instant) -> u64 {
+        let age = u64::try_from(now.saturating_duration_since(self.since).as_millis()).unwrap_or(u64::MAX);
+        age.saturating_sub(self.active_millis.load(Relaxed)) / 1000
+    }
+
+    /// The line of CLIENT LIST and CLIENT INFO, without its end.
+    pub(crate) fn line(&self, now: Instant) -> String {
+        let names = self.names();
+        let mut flags = String::new();
+        let queued = self.queued.load(Relaxed);
+        if queued > 0 {
+            flags.push('x');
+        }
+        if self.no_evict.load(Relaxed) {
+            flags.push('e');
+        }
+        if self.no_touch.load(Relaxed) {
+            flags.push('T');
+        }
+        if flags.is_empty() {
+            flags.push('N');
+        }
+        let command = match self.command.load(Relaxed).checked_sub(1) {
+            Some(index) => usize::try_from(index)
+                .ok()
+                .and_then(|index| commands::table::COMMANDS.get(index))
+                .map_or("NULL", |command| command.name),
+            None => "NULL",
+        };
+        let input = self.input_bytes.load(Relaxed);
+        let output = self.output_bytes.load(Relaxed);
+        let mut line = String::with_capacity(320);
+        // Writing into a String cannot fail.
+        let _ = write!(
+            line,
+            "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db={} sub=0 psub=0 ssub=0 \
+             multi={} watch={} qbuf={input} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={output} oll=0 \
+             omem={output} tot-mem={} events=r cmd={command} user=default redir=-1 resp={} lib-name={} lib-ver={}",
+            self.id,
+            self.addr,
+            self.laddr,
+            self.fd,
+            names.name,
+            now.saturating_duration_since(self.since).as_secs(),
+            self.idle_seconds(now),
+            self.db.load(Relaxed),
+            i64::from(queued) - 1,
+            self.watched.load(Relaxed),
+            input + output + size_of::<Client>(),
+            self.protocol.load(Relaxed),
+            names.lib_name,
+            names.lib_ver,
+        );
+        line
+    }
+
+    /// Notes its last command.
+    pub(crate) fn ran(&self, command: &'static Command) {
+        self.command.store(u32::from(command.id()) + 1, Relaxed);
+    }
+
+    /// Ends it: its task is dropped where it waits.
+    pub(crate) fn end(&self) {
+        if let Some(task) = self.abort.lock().as_ref() {
+            task.abort();
+        }
+    }
+
+    /// Says which task serves it.
+    pub(crate) fn served_by(&self, task: AbortHandle) {
+        *self.abort.lock() = Some(task);
+    }
+}
+
+/// All connections of a node.
+#[derive(Debug, Default)]
+pub(crate) struct Clients {
+    all: Mutex<HashMap<u64, Arc<Client>>>,
+    last_id: AtomicU64,
+}
+
+/// A place in the list, given back when the connection ends, however it ends.
+#[derive(Debug)]
+pub(crate) struct Registered {
+    clients: Arc<Clients>,
+    /// The client whose place it is.
+    pub(crate) client: Arc<Client>,
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        self.clients.all.lock().remove(&self.client.id);
+    }
+}
+
+impl Clients {
+    /// Adds a connection.
+    pub(crate) fn register(
+        self: &Arc<Self>,
+        addr: SocketAddr,
+        laddr: SocketAddr,
+        fd: i32,
+        now: Instant,
+    ) -> Registered {
+        let client = Arc::new(Client {
+            id: self.last_id.fetch_add(1, Relaxed) + 1,
+            addr,
+            laddr,
+            fd,
+            since: now,
+            active_millis: AtomicU64::new(0),
+            db: AtomicU32::new(0),
+            protocol: AtomicU32::new(2),
+            command: AtomicU32::new(0),
+            queued: AtomicU32::new(0),
+            watched: AtomicU32::new(0),
+            input_bytes: AtomicUsize::new(0),
+            output_bytes: AtomicUsize::new(0),
+            no_evict: AtomicBool::new(false),
+            no_touch: AtomicBool::new(false),
+            names: Mutex::new(None),
+            abort: Mutex::new(None),
+        });
+        self.all.lock().insert(client.id, Arc::clone(&client));
+        Registered { clients: Arc::clone(self), client }
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.all.lock().len()
+    }
+
+    /// All of them, oldest first.
+    pub(crate) fn list(&self) -> Vec<Arc<Client>> {
+        let mut all: Vec<_> = self.all.lock().values().cloned().collect();
+        all.sort_unstable_by_key(|client| client.id);
+        all
+    }
+
+    /// The one with this id.
+    pub(crate) fn get(&self, id: u64) -> Option<Arc<Client>> {
+        self.all.lock().get(&id).cloned()
+    }
+
+    /// Ends all of them.
+    pub(crate) fn end_all(&self) {
+        for client in self.list() {
+            client.end();
+        }
+    }
+}

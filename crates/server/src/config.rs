@@ -1,0 +1,343 @@
+//! What a node is told: addresses, passwords, bounds, and the words they are written in.
+//!
+//! Owns [`Config`] and the reading of its values from text, as Redis reads them.
+//! Never says which values can be asked for or changed by name: that is [`crate::config_table`].
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use storage::Limits;
+
+use crate::upstream::{MasterAddress, OnDivergence};
+
+/// The port of `--port` when none is named.
+pub const PORT: u16 = 6380;
+/// The most databases one may ask for: each costs a keyspace's fixed part.
+pub const DATABASES_MAX: u32 = 16_384;
+
+/// Everything that a node is started with.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The master to follow; none: a writable node.
+    pub replicaof: Option<MasterAddress>,
+    /// The user to name to the master.
+    pub masteruser: Option<String>,
+    /// The password to give to the master.
+    pub masterauth: Option<Secret>,
+    /// The address to name to the master, where it cannot see the real one.
+    pub replica_announce_ip: Option<String>,
+    /// The port to name to the master, where it is not `port`.
+    pub replica_announce_port: Option<u16>,
+    /// Whether clients are served at all.
+    pub listen: bool,
+    /// Where clients are served; 0 takes a free port.
+    pub port: u16,
+    /// Addresses to listen on.
+    pub bind: Vec<String>,
+    /// Whether clients from elsewhere are refused while there is no password.
+    pub protected_mode: bool,
+    /// The password of the user `default`.
+    pub requirepass: Option<Secret>,
+    /// The most clients at once.
+    pub maxclients: u32,
+    /// Seconds after which an idle client is let go; 0: never.
+    pub timeout: u64,
+    /// Seconds between the kernel's probes of a silent client; 0: none.
+    pub tcp_keepalive: u64,
+    /// The largest reply held for a client that does not read; 0: no bound.
+    pub client_output_bytes_max: u64,
+    /// Where `/metrics` is served; none: nowhere.
+    pub http: Option<HttpAddress>,
+    /// Where files go.
+    pub dir: PathBuf,
+    /// How many numbered databases there are.
+    pub databases: u32,
+    /// Who may call DEBUG.
+    pub enable_debug_command: DebugAccess,
+    /// How much is logged.
+    pub loglevel: LogLevel,
+    /// The version of Redis we say we are; clients choose features by it.
+    pub report_version: String,
+    /// Whether reads are answered while the link to the master is down.
+    pub replica_serve_stale_data: bool,
+    /// What to do when a command of the stream is unknown or answers an error.
+    pub on_divergence: OnDivergence,
+    /// Bytes of the master's stream held in memory while applying is busy.
+    pub spool_memory: u64,
+    /// Bytes of the master's stream held in a file after that.
+    pub spool_disk: u64,
+    /// Silence after which the other side of a link is given up.
+    pub repl_timeout: Duration,
+    /// Where packed values become big ones.
+    pub limits: Limits,
+    /// A file that gets the ports, written when serving.
+    pub ports_file: Option<PathBuf>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            replicaof: None,
+            masteruser: None,
+            masterauth: None,
+            replica_announce_ip: None,
+            replica_announce_port: None,
+            listen: true,
+            port: PORT,
+            bind: Vec::new(),
+            protected_mode: true,
+            requirepass: None,
+            maxclients: 10_000,
+            timeout: 0,
+            tcp_keepalive: 300,
+            client_output_bytes_max: 0,
+            http: HttpAddress::parse("127.0.0.1:9380").ok(),
+            dir: PathBuf::from("."),
+            databases: 16,
+            enable_debug_command: DebugAccess::Local,
+            loglevel: LogLevel::Notice,
+            report_version: String::from("7.2.4"),
+            replica_serve_stale_data: true,
+            on_divergence: OnDivergence::Careful,
+            spool_memory: 64 << 20,
+            spool_disk: 16 << 30,
+            repl_timeout: Duration::from_secs(60),
+            limits: Limits::default(),
+            ports_file: None,
+        }
+    }
+}
+
+impl Config {
+    /// The addresses to listen on: those of `bind`, or all of them.
+    pub fn bind_addresses(&self) -> Vec<String> {
+        if self.bind.is_empty() { vec![String::from("*"), String::from("-::*")] } else { self.bind.clone() }
+    }
+}
+
+/// Reads a master's address: `HOST:PORT`, `[V6]:PORT` or `HOST PORT`.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn parse_master(text: &str) -> Result<MasterAddress, String> {
+    let text = text.trim();
+    let (host, port) = match text.split_once(char::is_whitespace) {
+        Some((host, port)) => (host, port.trim()),
+        None => text.rsplit_once(':').ok_or("expected HOST:PORT")?,
+    };
+    let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    let port: u16 = port.parse().map_err(|_| format!("'{port}' is no port"))?;
+    if host.is_empty() {
+        return Err(String::from("the host is missing"));
+    }
+    if port == 0 {
+        return Err(String::from("port 0 is no master's"));
+    }
+    Ok(MasterAddress { host: host.to_owned(), port })
+}
+
+/// Where HTTP is served: `HOST:PORT`; port 0 takes a free one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpAddress(String);
+
+impl HttpAddress {
+    /// Reads `HOST:PORT`.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let (host, port) = text.rsplit_once(':').ok_or("expected HOST:PORT or off")?;
+        port.parse::<u16>().map_err(|_| format!("'{port}' is no port"))?;
+        if host.is_empty() {
+            return Err(String::from("the host is missing"));
+        }
+        Ok(HttpAddress(text.to_owned()))
+    }
+    /// As it was written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<SocketAddr> for HttpAddress {
+    fn from(address: SocketAddr) -> Self {
+        HttpAddress(address.to_string())
+    }
+}
+
+/// A password. Never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Keeps it; an empty one is none, as in Redis.
+    pub fn new(text: impl Into<String>) -> Option<Secret> {
+        let text = text.into();
+        if text.is_empty() { None } else { Some(Secret(text)) }
+    }
+    /// For the one who must send it or answer CONFIG GET.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+    /// Whether `given` is it; takes as long for a near miss as for a far one.
+    pub fn matches(&self, given: &[u8]) -> bool {
+        let own = self.0.as_bytes();
+        let mut differ = own.len() ^ given.len();
+        for (at, byte) in given.iter().enumerate() {
+            let expected = own.get(at % own.len().max(1)).copied().unwrap_or_default();
+            differ |= usize::from(byte ^ expected);
+        }
+        differ == 0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str("Secret(..)")
+    }
+}
+
+/// Who may call DEBUG.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DebugAccess {
+    /// Nobody.
+    No,
+    /// Who connects from this machine.
+    Local,
+    /// Everybody.
+    Yes,
+}
+
+/// How much is logged, in Redis' words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    /// Everything.
+    Debug,
+    /// Much.
+    Verbose,
+    /// What an operator wants.
+    Notice,
+    /// What is wrong.
+    Warning,
+    /// Nothing.
+    Nothing,
+}
+
+/// A value that is one word of a fixed list.
+pub trait Word: Sized + Copy + PartialEq + 'static {
+    /// Each word, and what it means; the first of equal meanings is the one that is said.
+    const WORDS: &'static [(&'static str, Self)];
+    /// Reads it, in any case.
+    ///
+    /// # Errors
+    /// The list of words.
+    fn parse(text: &str) -> Result<Self, String> {
+        Self::WORDS
+            .iter()
+            .find(|(word, _)| word.eq_ignore_ascii_case(text))
+            .map(|(_, value)| *value)
+            .ok_or_else(|| {
+                let words: Vec<&str> = Self::WORDS.iter().map(|(word, _)| *word).collect();
+                format!("argument(s) must be one of the following: {}", words.join(", "))
+            })
+    }
+    /// Its word.
+    fn word(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, value)| *value == self).map_or("", |(word, _)| word)
+    }
+}
+
+impl Word for DebugAccess {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("no", DebugAccess::No), ("local", DebugAccess::Local), ("yes", DebugAccess::Yes)];
+}
+
+impl Word for LogLevel {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("debug", LogLevel::Debug),
+        ("verbose", LogLevel::Verbose),
+        ("notice", LogLevel::Notice),
+        ("warning", LogLevel::Warning),
+        ("nothing", LogLevel::Nothing),
+        ("info", LogLevel::Notice),
+        ("warn", LogLevel::Warning),
+    ];
+}
+
+impl Word for OnDivergence {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("stop", OnDivergence::Stop),
+        ("resync", OnDivergence::Resync),
+        ("ignore", OnDivergence::Ignore),
+        ("", OnDivergence::Careful),
+    ];
+}
+
+impl Word for bool {
+    const WORDS: &'static [(&'static str, Self)] = &[("yes", true), ("no", false)];
+}
+
+/// Reads a size as Redis does: `64mb` and `64m` differ (a power of two, a power of ten), case does not.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn parse_bytes(text: &str) -> Result<u64, String> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at_checked(digits).unwrap_or((text, ""));
+    let scale: u64 = match unit.to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" => 1_000,
+        "kb" => 1 << 10,
+        "m" => 1_000_000,
+        "mb" => 1 << 20,
+        "g" => 1_000_000_000,
+        "gb" => 1 << 30,
+        _ => return Err(String::from("argument must be a memory value")),
+    };
+    number
+        .parse::<u64>()
+        .ok()
+        .and_then(|number| number.checked_mul(scale))
+        .ok_or_else(|| String::from("argument must be a memory value"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_master_is_named_with_a_colon_or_a_space() {
+        let master = |host: &str, port| Ok(MasterAddress { host: host.to_owned(), port });
+        assert_eq!(parse_master("127.0.0.1:6379"), master("127.0.0.1", 6379));
+        assert_eq!(parse_master("db.example 7000"), master("db.example", 7000));
+        assert_eq!(parse_master("[::1]:6379"), master("::1", 6379));
+        assert_eq!(parse_master("::1 6379"), master("::1", 6379));
+        for bad in ["", "host", "host:", ":6379", "host:0", "host:70000", "host:x"] {
+            assert!(parse_master(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn sizes_read_as_redis_reads_them() {
+        assert_eq!(parse_bytes("64mb"), Ok(64 << 20));
+        assert_eq!(parse_bytes("1K"), Ok(1000));
+        assert_eq!(parse_bytes("16GB"), Ok(16 << 30));
+        assert_eq!(parse_bytes("12"), Ok(12));
+        for bad in ["", "mb", "-1", "1.5gb", "1tb", "99999999999999999999", "20000000000gb"] {
+            assert!(parse_bytes(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_secret_matches_only_itself_and_is_never_printed() {
+        let secret = Secret::new("abc").unwrap();
+        assert!(secret.matches(b"abc"));
+        for wrong in [&b"abd"[..], b"ab", b"abcabc", b"", b"abcd"] {
+            assert!(!secret.matches(wrong));
+        }
+        assert!(!format!("{secret:?}").contains("abc"));
+        assert_eq!(Secret::new(""), None);
+    }
+}

@@ -1,0 +1,235 @@
+//! The option table: every value that CONFIG knows by name.
+//!
+//! Owns the names, Redis' where Redis has one, and which of the values can change while running. CONFIG GET, CONFIG
+//! SET and the program's options follow from these rows. Never applies a value: see [`crate::settings`].
+
+use storage::glob;
+
+use crate::config::{Config, Secret, Word, parse_bytes};
+
+/// One value that has a name.
+pub struct Row {
+    /// Its name.
+    pub name: &'static str,
+    /// The name it had before.
+    pub alias: Option<&'static str>,
+    /// Its value, as text.
+    pub get: fn(&Config) -> String,
+    /// How it changes while running; the error says what is wrong with the text.
+    pub set: Option<Set>,
+}
+
+/// Changes a value from its text.
+pub type Set = fn(&mut Config, &str) -> Result<(), String>;
+
+/// A value that is fixed at the start.
+const fn fixed(name: &'static str, get: fn(&Config) -> String) -> Row {
+    Row { name, alias: None, get, set: None }
+}
+
+/// A value that can change.
+const fn free(name: &'static str, get: fn(&Config) -> String, set: Set) -> Row {
+    Row { name, alias: None, get, set: Some(set) }
+}
+
+impl Row {
+    /// Also known by this older name.
+    const fn was(mut self, alias: &'static str) -> Self {
+        self.alias = Some(alias);
+        self
+    }
+}
+
+/// Every row.
+pub static ROWS: &[Row] = &[
+    // ---- where and who ----
+    fixed("bind", |c| c.bind_addresses().join(" ")),
+    fixed("port", |c| c.port.to_string()),
+    fixed("dir", |c| absolute(&c.dir)),
+    fixed("http", |c| c.http.as_ref().map_or_else(|| String::from("off"), |http| http.as_str().to_owned())),
+    fixed("databases", |c| c.databases.to_string()),
+    free(
+        "protected-mode",
+        |c| yes_no(c.protected_mode),
+        |c, text| assign(&mut c.protected_mode, boolean(text)?),
+    ),
+    free("requirepass", |c| secret(&c.requirepass), |c, text| assign(&mut c.requirepass, Secret::new(text))),
+    free(
+        "maxclients",
+        |c| c.maxclients.to_string(),
+        |c, text| assign(&mut c.maxclients, number(text, 1, u64::from(u32::MAX))?),
+    ),
+    free(
+        "timeout",
+        |c| c.timeout.to_string(),
+        |c, text| assign(&mut c.timeout, number(text, 0, SECONDS_MAX)?),
+    ),
+    free(
+        "tcp-keepalive",
+        |c| c.tcp_keepalive.to_string(),
+        |c, text| assign(&mut c.tcp_keepalive, number(text, 0, SECONDS_MAX)?),
+    ),
+    free("client-output-buffer-limit", client_output_limit, set_client_output_limit),
+    fixed("enable-debug-command", |c| c.enable_debug_command.word().to_owned()),
+    free("loglevel", |c| c.loglevel.word().to_owned(), |c, text| assign(&mut c.loglevel, Word::parse(text)?)),
+    fixed("report-version", |c| c.report_version.clone()),
+    // ---- the master ----
+    fixed("replicaof", replicaof).was("slaveof"),
+    free(
+        "masteruser",
+        |c| c.masteruser.clone().unwrap_or_default(),
+        |c, text| assign(&mut c.masteruser, some_text(text)),
+    ),
+    free("masterauth", |c| secret(&c.masterauth), |c, text| assign(&mut c.masterauth, Secret::new(text))),
+    fixed("replica-announce-ip", |c| c.replica_announce_ip.clone().unwrap_or_default())
+        .was("slave-announce-ip"),
+    fixed("replica-announce-port", |c| c.replica_announce_port.unwrap_or_default().to_string())
+        .was("slave-announce-port"),
+    free(
+        "replica-serve-stale-data",
+        |c| yes_no(c.replica_serve_stale_data),
+        |c, text| assign(&mut c.replica_serve_stale_data, boolean(text)?),
+    )
+    .was("slave-serve-stale-data"),
+    fixed("replica-read-only", |_| yes_no(true)).was("slave-read-only"),
+    fixed("repl-timeout", |c| c.repl_timeout.as_secs().to_string()),
+    fixed("spool-memory", |c| c.spool_memory.to_string()),
+    fixed("spool-disk", |c| c.spool_disk.to_string()),
+    fixed("on-divergence", |c| c.on_divergence.word().to_owned()),
+    // ---- the encodings' bounds ----
+    fixed("hash-max-listpack-entries", |c| c.limits.hash_max_listpack_entries.to_string())
+        .was("hash-max-ziplist-entries"),
+    fixed("hash-max-listpack-value", |c| c.limits.hash_max_listpack_value.to_string())
+        .was("hash-max-ziplist-value"),
+    fixed("set-max-intset-entries", |c| c.limits.set_max_intset_entries.to_string()),
+    fixed("set-max-listpack-entries", |c| c.limits.set_max_listpack_entries.to_string()),
+    fixed("set-max-listpack-value", |c| c.limits.set_max_listpack_value.to_string()),
+    fixed("zset-max-listpack-entries", |c| c.limits.zset_max_listpack_entries.to_string())
+        .was("zset-max-ziplist-entries"),
+    fixed("zset-max-listpack-value", |c| c.limits.zset_max_listpack_value.to_string())
+        .was("zset-max-ziplist-value"),
+    fixed("list-max-listpack-size", |c| c.limits.list_max_listpack_size.to_string())
+        .was("list-max-ziplist-size"),
+    fixed("stream-node-max-bytes", |c| c.limits.stream_node_max_bytes.to_string()),
+    fixed("stream-node-max-entries", |c| c.limits.stream_node_max_entries.to_string()),
+    fixed("hll-sparse-max-bytes", |c| c.limits.hll_sparse_max_bytes.to_string()),
+    // ---- what clients ask for, and what is so here ----
+    fixed("appendonly", |_| yes_no(false)),
+    fixed("save", |_| String::new()),
+    fixed("maxmemory", |_| String::from("0")),
+    fixed("maxmemory-policy", |_| String::from("noeviction")),
+    fixed("cluster-enabled", |_| yes_no(false)),
+    fixed("notify-keyspace-events", |_| String::new()),
+    fixed("proto-max-bulk-len", |_| protocol::limits::BULK_BYTES_MAX.to_string()),
+];
+
+/// Ten years and more; what Redis' own bound on seconds amounts to.
+const SECONDS_MAX: u64 = i32::MAX as u64;
+
+/// The row of this name, in any case.
+pub fn find(name: &[u8]) -> Option<&'static Row> {
+    ROWS.iter().find(|row| {
+        name.eq_ignore_ascii_case(row.name.as_bytes())
+            || row.alias.is_some_and(|alias| name.eq_ignore_ascii_case(alias.as_bytes()))
+    })
+}
+
+/// Each name that one of these patterns fits, with its row. A name is given once.
+pub fn matching(patterns: &[&[u8]]) -> Vec<(&'static str, &'static Row)> {
+    let fits =
+        |name: &str| patterns.iter().any(|pattern| glob::matches_ignoring_case(pattern, name.as_bytes()));
+    ROWS.iter()
+        .flat_map(|row| [Some(row.name), row.alias].into_iter().flatten().map(move |name| (name, row)))
+        .filter(|(name, _)| fits(name))
+        .collect()
+}
+
+fn assign<T>(to: &mut T, value: T) -> Result<(), String> {
+    *to = value;
+    Ok(())
+}
+
+fn yes_no(value: bool) -> String {
+    value.word().to_owned()
+}
+
+fn boolean(text: &str) -> Result<bool, String> {
+    Word::parse(text).map_err(|_| String::from("argument must be 'yes' or 'no'"))
+}
+
+fn number<T: TryFrom<u64>>(text: &str, least: u64, most: u64) -> Result<T, String> {
+    let value: u64 = text.parse().map_err(|_| String::from("argument couldn't be parsed into an integer"))?;
+    let outside = || format!("argument must be between {least} and {most} inclusive");
+    if value < least || value > most {
+        return Err(outside());
+    }
+    T::try_from(value).map_err(|_| outside())
+}
+
+fn some_text(text: &str) -> Option<String> {
+    if text.is_empty() { None } else { Some(text.to_owned()) }
+}
+
+fn secret(value: &Option<Secret>) -> String {
+    value.as_ref().map(|secret| secret.reveal().to_owned()).unwrap_or_default()
+}
+
+fn absolute(dir: &std::path::Path) -> String {
+    std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned()).display().to_string()
+}
+
+fn replicaof(config: &Config) -> String {
+    config.replicaof.as_ref().map(|master| format!("{} {}", master.host, master.port)).unwrap_or_default()
+}
+
+/// Redis has three classes of clients here; the only one that exists so far is the ordinary one.
+fn client_output_limit(config: &Config) -> String {
+    format!("normal {} 0 0", config.client_output_bytes_max)
+}
+
+fn set_client_output_limit(config: &mut Config, text: &str) -> Result<(), String> {
+    let words: Vec<&str> = text.split_ascii_whitespace().collect();
+    let classes = words.chunks(4);
+    if words.is_empty() || !words.len().is_multiple_of(4) {
+        return Err(String::from("Wrong number of arguments in buffer limit configuration."));
+    }
+    for class in classes {
+        match class {
+            ["normal", hard, "0", "0"] => config.client_output_bytes_max = parse_bytes(hard)?,
+            ["normal", ..] => return Err(String::from("only the hard limit can be set")),
+            _ => return Err(String::from("Invalid client class specified in buffer limit configuration.")),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_distinct_and_found_in_any_case() {
+        let all = matching(&[b"*"]);
+        let mut names: Vec<&str> = all.iter().map(|(name, _)| *name).collect();
+        names.sort_unstable();
+        let count = names.len();
+        names.dedup();
+        assert_eq!(names.len(), count);
+        assert_eq!(find(b"MaxClients").unwrap().name, "maxclients");
+        assert_eq!(find(b"slave-serve-stale-data").unwrap().name, "replica-serve-stale-data");
+    }
+
+    #[test]
+    fn a_wrong_value_is_told_in_redis_words() {
+        let mut config = Config::default();
+        let mut set = |name: &str, text| (find(name.as_bytes()).unwrap().set.unwrap())(&mut config, text);
+        assert_eq!(set("timeout", "x").unwrap_err(), "argument couldn't be parsed into an integer");
+        assert_eq!(
+            set("maxclients", "0").unwrap_err(),
+            "argument must be between 1 and 4294967295 inclusive"
+        );
+        assert_eq!(set("protected-mode", "maybe").unwrap_err(), "argument must be 'yes' or 'no'");
+        assert_eq!(set("client-output-buffer-limit", "normal 1mb 0 0"), Ok(()));
+        assert_eq!(config.client_output_bytes_max, 1 << 20);
+    }
+}

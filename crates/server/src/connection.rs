@@ -1,0 +1,129 @@
+//! The task of one connection: read, run batches, write, wait.
+//!
+//! Owns the socket, and decides only what to wait for. Never looks into a request.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::Poll;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::answer::Then;
+use crate::batch::{self, Next};
+use crate::buffers::{self, Buffers, READ_BYTES};
+use crate::exclusive;
+use crate::node::Node;
+use crate::session::Session;
+use crate::stats::add;
+
+/// Serves a connection until it ends.
+pub(crate) async fn serve(node: Arc<Node>, mut stream: TcpStream, mut session: Session) {
+    let client = Arc::clone(session.client());
+    let mut held: Option<Box<Buffers>> = None;
+    loop {
+        let mut buffers = match read(&node, &mut stream, &session, held.take()).await {
+            Ok(Some(buffers)) => buffers,
+            // It left, or it is gone: both are ends that a server lives with.
+            Ok(None) | Err(_) => return,
+        };
+        loop {
+            let next = batch::run(&node, &mut session, &mut buffers);
+            if !buffers.reply.is_empty() && write(&node, &mut stream, &client, &mut buffers).await.is_err() {
+                return;
+            }
+            match next {
+                Next::Read => break,
+                // After the others who are ready.
+                Next::More => tokio::task::yield_now().await,
+                Next::Gate => node.store.gate_opened().await,
+                Next::Exclusive(request) => {
+                    let Some(answered) = exclusive::run(&node, session, request).await else { return };
+                    session = answered.session;
+                    buffers.reply.set_protocol(session.protocol());
+                    buffers.reply.append(answered.reply);
+                    let written = write(&node, &mut stream, &client, &mut buffers).await;
+                    if written.is_err() || answered.then == Then::Close {
+                        // Nothing more will be said.
+                        let _ = stream.shutdown().await;
+                        return;
+                    }
+                }
+                Next::Close => {
+                    // Nothing more will be said.
+                    let _ = stream.shutdown().await;
+                    return;
+                }
+            }
+        }
+        client.input_bytes.store(buffers.pending().len(), Relaxed);
+        held = if buffers.is_empty() {
+            buffers::give_back(buffers);
+            None
+        } else {
+            Some(buffers)
+        };
+    }
+}
+
+/// Waits for bytes, and reads some. Room is lent when they are there, not while waiting for them. `None` at the end.
+async fn read(
+    node: &Node,
+    stream: &mut TcpStream,
+    session: &Session,
+    mut held: Option<Box<Buffers>>,
+) -> io::Result<Option<Box<Buffers>>> {
+    poll_fn(|context| {
+        let mut buffers = held.take().unwrap_or_else(|| buffers::lend(session.protocol()));
+        buffers.make_room();
+        // Made anew at each poll: it holds nothing between two.
+        let read = pin!(stream.read_buf(&mut buffers.input)).poll(context);
+        match read {
+            Poll::Pending => {
+                if buffers.is_empty() {
+                    buffers::give_back(buffers);
+                } else {
+                    held = Some(buffers);
+                }
+                Poll::Pending
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Ready(Ok(0)) => Poll::Ready(Ok(None)),
+            Poll::Ready(Ok(count)) => {
+                let block = node.stats.local();
+                add(&block.reads, 1);
+                add(&block.input_bytes, u64::try_from(count).unwrap_or_default());
+                Poll::Ready(Ok(Some(buffers)))
+            }
+        }
+    })
+    .await
+}
+
+/// Writes all replies. Until they are gone nothing more is run for this client, which bounds what waits for it.
+async fn write(
+    node: &Node,
+    stream: &mut TcpStream,
+    client: &crate::clients::Client,
+    buffers: &mut Buffers,
+) -> io::Result<()> {
+    let waiting = buffers.reply.len();
+    let bytes = u64::try_from(waiting).unwrap_or(u64::MAX);
+    if bytes > node.settings.client_output_bytes_max() {
+        tracing::warn!(client = %client.addr, bytes, "a client's output is over its limit; it is let go");
+        add(&node.stats.local().output_limit_disconnections, 1);
+        return Err(io::ErrorKind::OutOfMemory.into());
+    }
+    if waiting > READ_BYTES {
+        client.output_bytes.store(waiting, Relaxed);
+    }
+    stream.write_all_buf(&mut buffers.reply).await?;
+    client.output_bytes.store(0, Relaxed);
+    let block = node.stats.local();
+    add(&block.writes, 1);
+    add(&block.output_bytes, bytes);
+    Ok(())
+}

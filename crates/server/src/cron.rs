@@ -1,0 +1,107 @@
+//! What happens once in a while: rates, peaks, the store's clock, idle clients.
+//!
+//! Owns the samples that INFO's `instantaneous_*` fields are made of. Never anything that a request waits for.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use tokio::time::MissedTickBehavior;
+
+use crate::clock;
+use crate::memory;
+use crate::node::Node;
+
+/// How often.
+const PERIOD: Duration = Duration::from_millis(100);
+/// Rounds between two looks at the clients.
+const ROUNDS_PER_SECOND: u64 = 10;
+
+/// Rates and peaks.
+#[derive(Debug, Default)]
+pub(crate) struct Samples {
+    operations: Rate,
+    input: Rate,
+    output: Rate,
+    /// The most memory that was in use at a look.
+    memory_peak: AtomicU64,
+}
+
+/// Something counted, as a rate: an average over about 1.6 seconds, so that a look between two bursts is no zero.
+#[derive(Debug, Default)]
+struct Rate {
+    last: AtomicU64,
+    /// Events a second, times 1000.
+    average: AtomicU64,
+}
+
+impl Rate {
+    fn sample(&self, total: u64, elapsed: Duration) {
+        let new = total.saturating_sub(self.last.swap(total, Relaxed));
+        let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX).max(1);
+        let rate = new.saturating_mul(1_000_000) / millis;
+        let average = self.average.load(Relaxed);
+        self.average.store(average - average / 16 + rate / 16, Relaxed);
+    }
+    fn per_second(&self) -> f64 {
+        self.average.load(Relaxed) as f64 / 1000.0
+    }
+}
+
+impl Samples {
+    /// Commands a second.
+    pub(crate) fn operations_per_second(&self) -> f64 {
+        self.operations.per_second()
+    }
+    /// KiB a second from clients.
+    pub(crate) fn input_kib_per_second(&self) -> f64 {
+        self.input.per_second() / 1024.0
+    }
+    /// KiB a second to clients.
+    pub(crate) fn output_kib_per_second(&self) -> f64 {
+        self.output.per_second() / 1024.0
+    }
+    /// The most memory seen in use, `now` included.
+    pub(crate) fn memory_peak(&self, now: u64) -> u64 {
+        self.memory_peak.fetch_max(now, Relaxed).max(now)
+    }
+}
+
+/// Runs until dropped.
+pub(crate) async fn run(node: Arc<Node>) {
+    let mut ticks = tokio::time::interval(PERIOD);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut last = clock::steady();
+    let mut round = 0u64;
+    loop {
+        ticks.tick().await;
+        let now = clock::steady();
+        let elapsed = now.saturating_duration_since(last);
+        last = now;
+        let samples = &node.samples;
+        samples.operations.sample(node.stats.total(|block| &block.commands_processed), elapsed);
+        samples.input.sample(node.stats.total(|block| &block.input_bytes), elapsed);
+        samples.output.sample(node.stats.total(|block| &block.output_bytes), elapsed);
+        if round.is_multiple_of(ROUNDS_PER_SECOND) {
+            node.store.tick(clock::unix_millis());
+            samples.memory_peak(memory::look().used);
+            let_idle_go(&node);
+        }
+        round += 1;
+    }
+}
+
+/// Ends the clients that have been silent for longer than `timeout`.
+fn let_idle_go(node: &Node) {
+    let timeout = node.settings.read().timeout;
+    if timeout == 0 {
+        return;
+    }
+    let now = clock::steady();
+    for client in node.clients.list() {
+        if client.idle_seconds(now) > timeout {
+            tracing::debug!(client = %client.addr, "an idle client is let go");
+            client.end();
+        }
+    }
+}

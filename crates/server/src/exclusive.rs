@@ -1,0 +1,146 @@
+//! Requests that must wait for something: the writer token, a promotion, a sleep.
+//!
+//! Owns the way over: such a request ends its batch, moves with its session to a thread of the blocking pool, and
+//! comes back answered. Never runs inside a batch, and never on a worker.
+
+use std::sync::Arc;
+
+use commands::{Command, CommandError, Flags, Run, ServerCommand as S, Source, WriteContext};
+use protocol::{Args, Reply};
+use storage::Writer;
+
+use crate::answer::{self, Call, Now, Then};
+use crate::clock;
+use crate::node::Node;
+use crate::owned::OwnedRequest;
+use crate::session::Session;
+use crate::stats::add;
+
+/// Whether this is EXEC.
+pub(crate) fn is_exec(command: &Command) -> bool {
+    matches!(command.run, Run::Server(S::Exec))
+}
+
+/// Reads that look at everything there is.
+const LONG: &[&str] = &["keys", "sort_ro"];
+
+/// Whether the request must wait, or looks at so much data that no exclusive section should have to wait for it.
+pub(crate) fn is_wanted(command: &Command, args: Args<'_>) -> bool {
+    match command.run {
+        Run::Read(_) => !command.flags.contains(Flags::FAST) && LONG.contains(&command.name),
+        Run::Write(_) => true,
+        Run::Server(S::Exec | S::Replicaof) => true,
+        Run::Server(S::Debug) => !args.is_empty(),
+        Run::Server(_) | Run::Container => false,
+    }
+}
+
+/// A request answered on another thread.
+pub(crate) struct Answered {
+    pub(crate) session: Session,
+    pub(crate) reply: Reply,
+    pub(crate) then: Then,
+}
+
+/// Answers a request where waiting is allowed. `None` when it could not: then the connection has lost its session.
+pub(crate) async fn run(node: &Arc<Node>, session: Session, request: OwnedRequest) -> Option<Answered> {
+    let node = Arc::clone(node);
+    let answered = tokio::task::spawn_blocking(move || run_here(&node, session, &request)).await;
+    answered
+        .inspect_err(|error| {
+            if error.is_panic() {
+                tracing::error!("a request failed inside; its connection is closed");
+            }
+        })
+        .ok()
+}
+
+/// Answers it on this thread, which may wait.
+fn run_here(node: &Arc<Node>, mut session: Session, request: &OwnedRequest) -> Answered {
+    let words = request.words();
+    let mut reply = Reply::new(session.protocol());
+    let then = match commands::resolve(&words) {
+        Ok((command, args)) => run_command(node, &mut session, command, args, &mut reply),
+        Err(unresolved) => {
+            unresolved.answer(&words, &mut reply);
+            Then::Continue
+        }
+    };
+    if !session.is_answered() {
+        reply = Reply::new(session.protocol());
+    }
+    Answered { session, reply, then }
+}
+
+fn run_command(
+    node: &Arc<Node>,
+    session: &mut Session,
+    command: &'static Command,
+    args: Args<'_>,
+    reply: &mut Reply,
+) -> Then {
+    let began = clock::steady();
+    session.client().ran(command);
+    let mark = reply.mark();
+    let answered = match command.run {
+        Run::Server(S::Exec) => answer::exec(node, session, reply),
+        Run::Server(server) => {
+            let mut call = Call { node, session, command, args, now: Now::read(), source: None };
+            answer::run(server, &mut call, reply)
+        }
+        Run::Read(_) | Run::Write(_) | Run::Container => {
+            let writer = hold(node);
+            on_data(node, &writer, session, command, args, Now::read(), reply).map(|()| Then::Continue)
+        }
+    };
+    let nanos =
+        u64::try_from(clock::steady().saturating_duration_since(began).as_nanos()).unwrap_or(u64::MAX);
+    let (then, failed) = match answered {
+        Ok(then) => (then, reply.is_error_at(mark)),
+        Err(error) => {
+            reply.rollback(mark);
+            node.stats.error(error.text().as_bytes());
+            error.answer(reply);
+            (Then::Continue, true)
+        }
+    };
+    node.stats.local().ran(command, 1, u64::from(failed), nanos);
+    then
+}
+
+/// Takes the writer token, and counts what it took.
+pub(crate) fn hold(node: &Node) -> Writer<'_> {
+    let asked = clock::steady();
+    let writer = node.store.writer();
+    let waited = clock::steady().saturating_duration_since(asked);
+    let block = node.stats.local();
+    add(&block.token_holds, 1);
+    add(&block.token_wait_nanos, u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX));
+    writer
+}
+
+/// Runs a command on data for the token's holder.
+pub(crate) fn on_data(
+    node: &Node,
+    writer: &Writer<'_>,
+    session: &Session,
+    command: &'static Command,
+    args: Args<'_>,
+    now: Now,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    match command.run {
+        Run::Read(handler) => {
+            handler(&node.read_context(Source::Writer(writer), session, now.wall), args, reply)
+        }
+        Run::Write(handler) => {
+            // Asked again under the token: a REPLICAOF may have come between.
+            if !node.upstream.is_writable() {
+                return Err(CommandError::new("READONLY You can't write against a read only replica."));
+            }
+            let mut context = WriteContext::serving(writer, session.db(), now.wall, node.dialect());
+            handler(&mut context, args, reply)
+        }
+        Run::Server(_) | Run::Container => Ok(()),
+    }
+}

@@ -1,0 +1,105 @@
+//! What all parts of a running node share.
+//!
+//! Owns nothing but the parts themselves: store, link, settings, clients, counters. Never runs anything.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use commands::{Dialect, ReadContext, Source};
+use storage::{Store, UnixMillis};
+
+use crate::clients::Clients;
+use crate::config::{Config, Secret};
+use crate::cron::Samples;
+use crate::session::Session;
+use crate::settings::Settings;
+use crate::shutdown::Shutdown;
+use crate::stats::Stats;
+use crate::upstream::{MasterAddress, UpstreamHandle};
+
+/// A running node.
+#[derive(Debug)]
+pub(crate) struct Node {
+    /// The data set.
+    pub(crate) store: Store,
+    /// The link to the master.
+    pub(crate) upstream: UpstreamHandle,
+    /// The values in force.
+    pub(crate) settings: Settings,
+    /// Who is connected.
+    pub(crate) clients: Arc<Clients>,
+    /// What was served.
+    pub(crate) stats: Stats,
+    /// Rates, and peaks.
+    pub(crate) samples: Samples,
+    /// The end.
+    pub(crate) shutdown: Shutdown,
+    /// How many databases there are.
+    pub(crate) databases: u32,
+    /// A name for this run of the program, by chance.
+    pub(crate) run_id: String,
+    /// When it started.
+    pub(crate) started: Instant,
+    /// When it started, on the wall.
+    pub(crate) started_wall: UnixMillis,
+    /// Bytes in use before any data came.
+    pub(crate) memory_at_start: u64,
+    /// Where it is served.
+    pub(crate) ports: OnceLock<Ports>,
+}
+
+/// The ports that are really listened on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ports {
+    /// Clients'.
+    pub resp: Option<u16>,
+    /// HTTP's.
+    pub http: Option<u16>,
+}
+
+impl Node {
+    /// What a reading handler is given.
+    pub(crate) fn read_context<'a>(
+        &self,
+        source: Source<'a>,
+        session: &Session,
+        now: UnixMillis,
+    ) -> ReadContext<'a> {
+        let mut context = ReadContext::new(source, session.db(), now, self.dialect());
+        if session.client().no_touch.load(Relaxed) {
+            context.db = context.db.untouching();
+        }
+        context
+    }
+
+    /// What we do as, where servers differ.
+    pub(crate) fn dialect(&self) -> Dialect {
+        Dialect::NEWEST
+    }
+
+    /// Gives the link what CONFIG SET made of user and password.
+    pub(crate) fn renew_credentials(&self) {
+        let (user, password) = credentials(&self.settings.read());
+        self.upstream.set_credentials(user, password);
+    }
+
+    /// Notes whom REPLICAOF named, for CONFIG GET.
+    pub(crate) fn note_master(&self, master: Option<MasterAddress>) {
+        let noted = self.settings.change(|config| {
+            config.replicaof = master;
+            Ok::<(), std::convert::Infallible>(())
+        });
+        match noted {
+            Ok(()) => {}
+            Err(never) => match never {},
+        }
+    }
+}
+
+/// User and password for the master.
+pub(crate) fn credentials(config: &Config) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
+    let user = config.masteruser.as_ref().map(|user| user.as_bytes().to_vec());
+    let password = config.masterauth.as_ref().map(|secret: &Secret| secret.reveal().as_bytes().to_vec());
+    (user, password)
+}

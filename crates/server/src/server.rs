@@ -1,0 +1,199 @@
+//! A node from its start to its end.
+//!
+//! Owns the order of both: what must stand before clients are let in, and what must be over before the program is.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use storage::{Store, StoreConfig};
+use tokio::task::JoinSet;
+
+use crate::clients::Clients;
+use crate::config::Config;
+use crate::cron::{self, Samples};
+use crate::node::{Node, Ports, credentials};
+use crate::settings::Settings;
+use crate::shutdown::Shutdown;
+use crate::stats::Stats;
+use crate::upstream::{LinkStatus, Upstream, UpstreamConfig, UpstreamHandle};
+use crate::{clock, http, listener, memory};
+
+/// Why a node could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address that clients or HTTP were to be served on.
+    #[error("cannot listen on {address}: {error}")]
+    Listen {
+        /// As it was given.
+        address: String,
+        /// The system's reason.
+        error: io::Error,
+    },
+    /// The directory for files.
+    #[error("cannot use the directory {dir}: {error}")]
+    Directory {
+        /// As it was given.
+        dir: PathBuf,
+        /// The system's reason.
+        error: io::Error,
+    },
+    /// The file that was to get the ports.
+    #[error("cannot write the ports to {path}: {error}")]
+    PortsFile {
+        /// As it was given.
+        path: PathBuf,
+        /// The system's reason.
+        error: io::Error,
+    },
+    /// A thread could not be had.
+    #[error("cannot start a thread: {0}")]
+    Thread(io::Error),
+    /// No random numbers.
+    #[error("the system gives no random numbers: {0}")]
+    Random(getrandom::Error),
+}
+
+/// A running node. Lives on the tokio runtime that it was started on.
+#[derive(Debug)]
+pub struct Server {
+    node: Arc<Node>,
+    tasks: JoinSet<()>,
+}
+
+impl Server {
+    /// Starts a node: opens its sockets, begins to follow its master, and serves.
+    ///
+    /// # Errors
+    /// [`StartError`]; then nothing runs.
+    pub async fn start(config: Config) -> Result<Server, StartError> {
+        let started_wall = clock::unix_millis();
+        check_directory(&config)?;
+        let addresses = config.bind_addresses();
+        let (listeners, port) = if config.listen {
+            listener::open(&addresses, config.port)
+                .await
+                .map_err(|(address, error)| StartError::Listen { address, error })?
+        } else {
+            (Vec::new(), 0)
+        };
+        let http = match &config.http {
+            Some(address) => Some(http::open(address).await?),
+            None => None,
+        };
+        let ports = Ports { resp: config.listen.then_some(port), http: http.as_ref().map(|(_, port)| *port) };
+
+        let mut hash_key = [0; 2];
+        for half in &mut hash_key {
+            *half = getrandom::u64().map_err(StartError::Random)?;
+        }
+        let store =
+            Store::new(StoreConfig { databases: config.databases, hash_key, limits: config.limits.clone() });
+        store.tick(started_wall);
+        let upstream = Upstream::start(upstream_config(&config, port), config.replicaof.clone())
+            .map_err(StartError::Thread)?;
+        let ports_file = config.ports_file.clone();
+        let databases = config.databases;
+        let node = Arc::new(Node {
+            store,
+            upstream,
+            settings: Settings::new(Config { port, ..config }),
+            clients: Arc::new(Clients::default()),
+            stats: Stats::new(),
+            samples: Samples::default(),
+            shutdown: Shutdown::new(),
+            databases,
+            run_id: run_id().map_err(StartError::Random)?,
+            started: clock::steady(),
+            started_wall,
+            memory_at_start: memory::look().used,
+            ports: OnceLock::from(ports),
+        });
+        let mut tasks = JoinSet::new();
+        for listener in listeners {
+            tasks.spawn(listener::accept(Arc::clone(&node), listener));
+        }
+        if let Some((listener, _)) = http {
+            tasks.spawn(http::serve(Arc::clone(&node), listener));
+        }
+        tasks.spawn(cron::run(Arc::clone(&node)));
+        if let Some(path) = ports_file {
+            write_ports(&path, ports).map_err(|error| StartError::PortsFile { path, error })?;
+        }
+        Ok(Server { node, tasks })
+    }
+
+    /// The ports that are really listened on.
+    pub fn ports(&self) -> Ports {
+        self.node.ports.get().copied().unwrap_or_default()
+    }
+
+    /// The data set.
+    pub fn store(&self) -> &Store {
+        &self.node.store
+    }
+
+    /// The link to the master.
+    pub fn upstream(&self) -> &UpstreamHandle {
+        &self.node.upstream
+    }
+
+    /// Everything about the link, now.
+    pub fn status(&self) -> LinkStatus {
+        self.node.upstream.status()
+    }
+
+    /// Returns when a client has asked for the end (SHUTDOWN).
+    pub async fn ended_by_client(&self) {
+        self.node.shutdown.wait().await;
+    }
+
+    /// Ends the node: no more clients, no more link. Returns when everything has ended.
+    pub async fn shutdown(mut self) {
+        self.tasks.shutdown().await;
+        self.node.clients.end_all();
+        self.node.upstream.shutdown().await;
+    }
+}
+
+fn check_directory(config: &Config) -> Result<(), StartError> {
+    let dir = &config.dir;
+    let is_directory = std::fs::metadata(dir)
+        .and_then(|found| if found.is_dir() { Ok(()) } else { Err(io::ErrorKind::NotADirectory.into()) });
+    is_directory.map_err(|error| StartError::Directory { dir: dir.clone(), error })
+}
+
+fn upstream_config(config: &Config, port: u16) -> UpstreamConfig {
+    let (user, password) = credentials(config);
+    UpstreamConfig {
+        user,
+        password,
+        announce_port: config.replica_announce_port.unwrap_or(port),
+        announce_ip: config.replica_announce_ip.clone(),
+        timeout: config.repl_timeout,
+        dir: config.dir.clone(),
+        spool_memory_max: config.spool_memory,
+        spool_disk_max: config.spool_disk,
+        on_divergence: config.on_divergence,
+    }
+}
+
+/// Forty hexadecimal digits by chance.
+fn run_id() -> Result<String, getrandom::Error> {
+    let mut bits = [0; 20];
+    getrandom::fill(&mut bits)?;
+    Ok(bits.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Writes the ports so that whoever waits for the file never sees half of it.
+fn write_ports(path: &std::path::Path, ports: Ports) -> io::Result<()> {
+    let mut text = String::new();
+    for (name, port) in [("port", ports.resp), ("http", ports.http)] {
+        let value = port.map_or_else(|| String::from("off"), |port| port.to_string());
+        text.push_str(&format!("{name}={value}\n"));
+    }
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    std::fs::write(&beside, text)?;
+    std::fs::rename(&beside, path)
+}

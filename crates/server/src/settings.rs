@@ -1,0 +1,76 @@
+//! The values in force: what a node was started with, and what CONFIG SET made of it.
+//!
+//! Owns the one copy of [`Config`], and the few of its values that every batch looks at as plain loads. Never knows
+//! the names of values: see [`crate::config_table`].
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+
+use parking_lot::{RwLock, RwLockReadGuard};
+
+use crate::config::Config;
+
+/// The configuration of a running node.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    config: RwLock<Config>,
+    serve_stale_data: AtomicBool,
+    needs_password: AtomicBool,
+    client_output_bytes_max: AtomicU64,
+}
+
+impl Settings {
+    pub(crate) fn new(config: Config) -> Self {
+        let settings = Settings {
+            serve_stale_data: AtomicBool::new(true),
+            needs_password: AtomicBool::new(false),
+            client_output_bytes_max: AtomicU64::new(0),
+            config: RwLock::new(config),
+        };
+        settings.refresh();
+        settings
+    }
+
+    /// All values, for a moment: not across an `await`.
+    pub(crate) fn read(&self) -> RwLockReadGuard<'_, Config> {
+        self.config.read()
+    }
+
+    /// Changes values, all or none.
+    ///
+    /// # Errors
+    /// What `change` says; then nothing has changed.
+    pub(crate) fn change<E>(&self, change: impl FnOnce(&mut Config) -> Result<(), E>) -> Result<(), E> {
+        let mut config = self.config.write();
+        let mut changed = config.clone();
+        change(&mut changed)?;
+        *config = changed;
+        drop(config);
+        self.refresh();
+        Ok(())
+    }
+
+    /// `replica-serve-stale-data`
+    pub(crate) fn serve_stale_data(&self) -> bool {
+        self.serve_stale_data.load(Relaxed)
+    }
+
+    /// Whether a connection begins without rights.
+    pub(crate) fn needs_password(&self) -> bool {
+        self.needs_password.load(Relaxed)
+    }
+
+    /// The most output held for a client that does not read.
+    pub(crate) fn client_output_bytes_max(&self) -> u64 {
+        match self.client_output_bytes_max.load(Relaxed) {
+            0 => u64::MAX,
+            most => most,
+        }
+    }
+
+    fn refresh(&self) {
+        let config = self.config.read();
+        self.serve_stale_data.store(config.replica_serve_stale_data, Relaxed);
+        self.needs_password.store(config.requirepass.is_some(), Relaxed);
+        self.client_output_bytes_max.store(config.client_output_bytes_max, Relaxed);
+    }
+}

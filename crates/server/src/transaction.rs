@@ -1,0 +1,86 @@
+//! What a connection has queued since MULTI, and what it watches.
+//!
+//! Owns both lists. Never runs a command: see [`crate::answer`].
+
+use commands::{Command, Flags};
+
+use storage::UnixMillis;
+
+use crate::owned::OwnedRequest;
+
+/// What MULTI opened.
+#[derive(Debug)]
+pub(crate) struct Transaction {
+    queue: Vec<(&'static Command, OwnedRequest)>,
+    bytes: usize,
+    /// A request was refused since: EXEC will do nothing.
+    broken: bool,
+    /// Flags that some queued command has.
+    any: Flags,
+    /// Flags that some queued command lacks.
+    lacked: Flags,
+}
+
+impl Default for Transaction {
+    fn default() -> Self {
+        Transaction {
+            queue: Vec::new(),
+            bytes: 0,
+            broken: false,
+            any: Flags::empty(),
+            lacked: Flags::empty(),
+        }
+    }
+}
+
+impl Transaction {
+    /// Queues a request.
+    pub(crate) fn push(&mut self, command: &'static Command, words: &[&[u8]]) {
+        // What cannot run any more need not be kept.
+        if !self.broken {
+            let request = OwnedRequest::copy(words);
+            self.bytes += request.bytes();
+            self.queue.push((command, request));
+            self.any |= command.flags;
+            self.lacked |= !command.flags;
+        }
+    }
+
+    /// Notes that a request was refused.
+    pub(crate) fn spoil(&mut self) {
+        self.broken = true;
+        self.queue.clear();
+        self.bytes = 0;
+    }
+
+    /// Whether a request was refused.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    /// What was queued, in order.
+    pub(crate) fn queue(&self) -> &[(&'static Command, OwnedRequest)] {
+        &self.queue
+    }
+
+    /// Whether some queued command has this flag.
+    pub(crate) fn has(&self, flag: Flags) -> bool {
+        self.any.contains(flag)
+    }
+
+    /// Whether every queued command has this flag.
+    pub(crate) fn all_have(&self, flag: Flags) -> bool {
+        !self.lacked.intersects(flag)
+    }
+}
+
+/// What WATCH watches.
+#[derive(Debug)]
+pub(crate) struct Watched;
+
+impl Watched {
+    /// Whether something of it has changed since, as of `now`.
+    pub(crate) fn is_touched(&self, _now: UnixMillis) -> bool {
+        false
+    }
+}
