@@ -9,6 +9,7 @@
 pub mod array;
 pub mod counted_tree;
 pub mod directory;
+pub mod geo;
 pub mod hash;
 pub mod hasher;
 pub mod list;
