@@ -26,6 +26,7 @@ mod geo;
 mod hash;
 mod hyperloglog;
 mod list;
+mod range;
 mod set;
 mod sorted_set;
 mod stream;

@@ -9,6 +9,7 @@
 mod packed;
 
 use std::iter::{Skip, Take};
+use std::ops::Range;
 
 use super::counted_tree;
 pub use super::counted_tree::BigSortedSet;
@@ -164,6 +165,14 @@ impl SortedSet {
         old
     }
 
+    /// Leaves the packed form when so many elements, the longest of so many bytes, are about to come in, whether or not
+    /// they are new: Redis 7.2 and later do so before they look.
+    pub fn prepare(&mut self, count: usize, longest: usize, limits: &Limits) {
+        if count > limits.zset_max_listpack_entries || longest > limits.zset_max_listpack_value {
+            self.become_big();
+        }
+    }
+
     /// Gives a member this score. Returns the one that it had.
     pub fn insert(&mut self, member: &[u8], score: Score, limits: &Limits) -> Option<Score> {
         self.apply(member, limits, |_| Some(score))
@@ -295,14 +304,47 @@ impl<'a> SortedSetRef<'a> {
         }
     }
 
-    /// How many elements from the start on have a member that satisfies `before`. The answer has a meaning only
-    /// where all scores are equal, as for Redis.
-    pub fn partition_by_member(self, before: impl Fn(&[u8]) -> bool) -> usize {
+    /// The ranks of the members that are not below one bound and not above another, without the first `offset` of
+    /// them. Redis gives this a meaning only where all scores are equal; where they are not, a packed set is walked as
+    /// Redis walks it: from the end that the answer begins at, over the offset without looking.
+    pub fn ranks_by_member(
+        self,
+        reverse: bool,
+        offset: usize,
+        reaches_min: impl Fn(&[u8]) -> bool,
+        within_max: impl Fn(&[u8]) -> bool,
+    ) -> Range<usize> {
         match self {
-            SortedSetRef::Packed(packed) => packed::pairs(packed)
-                .take_while(|element| before(element.member.as_bytes(&mut itoa::Buffer::new())))
-                .count(),
-            SortedSetRef::Big(big) => big.partition_point(|member, _| before(member)),
+            SortedSetRef::Packed(packed) => {
+                let reaches =
+                    |element: &Element<'_>| reaches_min(element.member.as_bytes(&mut itoa::Buffer::new()));
+                let within =
+                    |element: &Element<'_>| within_max(element.member.as_bytes(&mut itoa::Buffer::new()));
+                let pairs = packed::pairs(packed);
+                let may_hold = pairs.clone().next().is_some_and(|first| within(&first))
+                    && pairs.clone().next_back().is_some_and(|last| reaches(&last));
+                if !may_hold {
+                    0..0
+                } else if reverse {
+                    let beyond = pairs.clone().rev().take_while(|element| !within(element)).count();
+                    let end = pairs.len().saturating_sub(beyond.saturating_add(offset));
+                    let found = pairs.take(end).rev().take_while(reaches).count();
+                    end - found..end
+                } else {
+                    let before = pairs.clone().take_while(|element| !reaches(element)).count();
+                    let start = before.saturating_add(offset).min(pairs.len());
+                    start..start + pairs.skip(start).take_while(within).count()
+                }
+            }
+            SortedSetRef::Big(big) => {
+                let start = big.partition_point(|member, _| !reaches_min(member));
+                let end = big.partition_point(|member, _| within_max(member)).max(start);
+                if reverse {
+                    start..end.saturating_sub(offset).max(start)
+                } else {
+                    start.saturating_add(offset).min(end)..end
+                }
+            }
         }
     }
 

@@ -1,1 +1,0 @@
-//! Sorted sets.

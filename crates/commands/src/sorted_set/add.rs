@@ -1,0 +1,197 @@
+//! ZADD and ZINCRBY.
+
+use protocol::number::parse_float;
+use protocol::{Args, Reply};
+use storage::Slot;
+use storage::score::Score;
+use storage::value::SortedSet;
+
+use crate::{CommandError, ReplyDouble, WriteContext};
+
+/// How elements are added: the words before the first score, read and found to fit together.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Addition {
+    /// Only elements that are there.
+    pub(crate) existing_only: bool,
+    /// Only elements that are not there.
+    pub(crate) new_only: bool,
+    /// An element that is there only gets a higher score.
+    pub(crate) greater_only: bool,
+    /// An element that is there only gets a lower score.
+    pub(crate) less_only: bool,
+    /// Answers with the number of changed elements too.
+    pub(crate) counts_changes: bool,
+    /// The score is added to the one that is there.
+    pub(crate) increments: bool,
+}
+
+const NOT_A_NUMBER: CommandError = CommandError::new("ERR resulting score is not a number (NaN)");
+
+/// ZADD key [NX | XX] [GT | LT] [CH] [INCR] score member [score member ...]
+pub(crate) fn zadd(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    add(ctx, args, Addition::default(), reply)
+}
+
+/// ZINCRBY key increment member
+pub(crate) fn zincrby(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    add(ctx, args, Addition { increments: true, ..Addition::default() }, reply)
+}
+
+fn add(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    mut addition: Addition,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    let mut first = 1;
+    while let Some(word) = args.opt(first) {
+        let flag = match word.to_ascii_lowercase().as_slice() {
+            b"nx" => &mut addition.new_only,
+            b"xx" => &mut addition.existing_only,
+            b"gt" => &mut addition.greater_only,
+            b"lt" => &mut addition.less_only,
+            b"ch" => &mut addition.counts_changes,
+            b"incr" => &mut addition.increments,
+            _ => break,
+        };
+        *flag = true;
+        first += 1;
+    }
+    let pairs = args.from(first).as_slice();
+    if pairs.is_empty() || pairs.len() % 2 != 0 {
+        return Err(CommandError::Syntax);
+    }
+    addition.check(pairs.len() / 2)?;
+    let mut elements = Vec::with_capacity(pairs.len() / 2);
+    for pair in pairs.chunks_exact(2) {
+        let [score, member] = pair else { continue };
+        let score = parse_float(score).and_then(Score::new).ok_or(CommandError::NotFloat)?;
+        elements.push((*member, score));
+    }
+    addition.run(ctx, args.get(0), &elements, reply)
+}
+
+impl Addition {
+    /// # Errors
+    /// Words that exclude each other.
+    fn check(self, elements: usize) -> Result<(), CommandError> {
+        if self.new_only && self.existing_only {
+            return Err(CommandError::new("ERR XX and NX options at the same time are not compatible"));
+        }
+        let one_way = self.greater_only || self.less_only;
+        if (one_way && self.new_only) || (self.greater_only && self.less_only) {
+            return Err(CommandError::new(
+                "ERR GT, LT, and/or NX options at the same time are not compatible",
+            ));
+        }
+        if self.increments && elements > 1 {
+            return Err(CommandError::new("ERR INCR option supports a single increment-element pair"));
+        }
+        Ok(())
+    }
+
+    /// Adds the elements in turn, and answers.
+    ///
+    /// # Errors
+    /// A key of another kind, or an increment that leads to no number; nothing is changed then.
+    pub(crate) fn run(
+        self,
+        ctx: &mut WriteContext<'_>,
+        key: &[u8],
+        elements: &[(&[u8], Score)],
+        reply: &mut Reply,
+    ) -> Result<(), CommandError> {
+        let (limits, dialect) = (ctx.limits, ctx.dialect);
+        let mut tally = Tally::default();
+        // Before they come in, Valkey looks at how many they are and at the longest; Redis, from 7.2 on, at how many, and
+        // for a new set at the length of the first. A set that turns big early keeps its `-0`.
+        let sees_count = dialect.is_valkey() || dialect.is_redis_from(7, 2);
+        let count = if sees_count { elements.len() } else { 0 };
+        let mut lengths = elements.iter().map(|(member, _)| member.len());
+        let (longest, longest_in_new) = match dialect.is_valkey() {
+            true => lengths.max().map_or((0, 0), |length| (length, length)),
+            false => (0, lengths.next().unwrap_or(0)),
+        };
+        ctx.db.edit(key, |slot| {
+            if !slot.exists() {
+                if !self.existing_only {
+                    let mut set = SortedSet::for_elements(count, longest_in_new, limits);
+                    for (member, score) in elements {
+                        set.apply(member, limits, |old| tally.note(self.decide(old, *score).ok()?, old));
+                    }
+                    slot.put(set.into());
+                }
+                return Ok(());
+            }
+            self.check_sum(slot, elements)?;
+            slot.edit(|set: &mut SortedSet| {
+                set.prepare(count, longest, limits);
+                for (member, score) in elements {
+                    set.apply(member, limits, |old| tally.note(self.decide(old, *score).ok()?, old));
+                }
+            })?;
+            if tally.added + tally.updated == 0 {
+                slot.unchanged();
+            }
+            Ok::<(), CommandError>(())
+        })?;
+        match (self.increments, tally.last) {
+            (true, Some(score)) => reply.double_in(dialect, score.get()),
+            (true, None) => reply.null(),
+            (false, _) => reply.len_int(tally.added + if self.counts_changes { tally.updated } else { 0 }),
+        }
+        Ok(())
+    }
+
+    /// Whether the only thing that can go wrong does: an increment from one infinity to the other.
+    fn check_sum(self, slot: &Slot<'_>, elements: &[(&[u8], Score)]) -> Result<(), CommandError> {
+        let Some(set) = slot.sorted_set()? else { return Ok(()) };
+        match elements {
+            [(member, score)] if self.increments => self.decide(set.score(member), *score).map(|_| ()),
+            _ => Ok(()),
+        }
+    }
+
+    /// The score that an element gets; `None` when it is passed over.
+    fn decide(self, old: Option<Score>, score: Score) -> Result<Option<Score>, CommandError> {
+        let Some(old) = old else { return Ok((!self.existing_only).then_some(score)) };
+        if self.new_only {
+            return Ok(None);
+        }
+        let new = match self.increments {
+            true => Score::new(old.get() + score.get()).ok_or(NOT_A_NUMBER)?,
+            false => score,
+        };
+        let is_refused = (self.less_only && new >= old) || (self.greater_only && new <= old);
+        Ok((!is_refused).then_some(new))
+    }
+}
+
+/// What an addition did.
+#[derive(Default)]
+struct Tally {
+    added: usize,
+    updated: usize,
+    /// The score of the last element that was not passed over.
+    last: Option<Score>,
+}
+
+impl Tally {
+    fn note(&mut self, new: Option<Score>, old: Option<Score>) -> Option<Score> {
+        let new = new?;
+        self.last = Some(new);
+        match old {
+            None => self.added += 1,
+            Some(old) => self.updated += usize::from(old != new),
+        }
+        Some(new)
+    }
+}

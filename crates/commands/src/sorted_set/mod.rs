@@ -1,0 +1,81 @@
+//! Sorted sets.
+//!
+//! Owns what every command of the family means; one file a group: [`add`], [`read`], [`ranges`], [`remove`],
+//! [`combine`]. The grammar of bounds is in [`crate::range`]. Never holds an element: sets are read and edited where
+//! they are stored.
+
+mod add;
+mod combine;
+mod random;
+mod ranges;
+mod read;
+mod remove;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use add::{Addition, zadd, zincrby};
+pub(crate) use combine::{zdiff, zdiffstore, zinter, zintercard, zinterstore, zunion, zunionstore};
+pub(crate) use random::zrandmember;
+pub(crate) use ranges::{
+    zrange, zrangebylex, zrangebyscore, zrangestore, zrevrange, zrevrangebylex, zrevrangebyscore,
+};
+pub(crate) use read::{zcard, zcount, zlexcount, zmscore, zrank, zrevrank, zscan, zscore};
+pub(crate) use remove::{zmpop, zpopmax, zpopmin, zrem, zremrangebylex, zremrangebyrank, zremrangebyscore};
+
+use protocol::{Protocol, Reply};
+use storage::packed::Item;
+use storage::score::Score;
+use storage::value::sorted_set::{Element, SortedSet};
+
+use crate::{Dialect, ReplyDouble, WriteContext};
+
+/// A list of elements in a reply: with scores, RESP2 has them one after the other and RESP3 in pairs.
+struct Listing<'r> {
+    reply: &'r mut Reply,
+    dialect: Dialect,
+    with_scores: bool,
+}
+
+impl<'r> Listing<'r> {
+    /// Begins a list of so many elements.
+    fn begin(reply: &'r mut Reply, dialect: Dialect, with_scores: bool, count: usize) -> Self {
+        let is_flat = with_scores && reply.protocol() == Protocol::Resp2;
+        reply.array(if is_flat { count.saturating_mul(2) } else { count });
+        Listing { reply, dialect, with_scores }
+    }
+
+    fn element(&mut self, member: Item<'_>, score: Score) {
+        if self.with_scores && self.reply.protocol() == Protocol::Resp3 {
+            self.reply.array(2);
+        }
+        item(self.reply, member);
+        if self.with_scores {
+            self.reply.double_in(self.dialect, score.get());
+        }
+    }
+
+    fn elements<'a>(&mut self, elements: impl Iterator<Item = Element<'a>>) {
+        elements.for_each(|element| self.element(element.member, element.score));
+    }
+}
+
+/// A member in a reply.
+fn item(reply: &mut Reply, item: Item<'_>) {
+    match item {
+        Item::Int(number) => reply.bulk_int(number),
+        Item::Str(bytes) => reply.bulk(bytes),
+    }
+}
+
+/// Stores the result of a *STORE, or takes the key away when there is none, and answers with the number of elements.
+pub(crate) fn store(ctx: &mut WriteContext<'_>, key: &[u8], result: SortedSet, reply: &mut Reply) {
+    reply.len_int(result.len());
+    if result.is_empty() {
+        ctx.db.remove(key);
+    } else {
+        ctx.db.edit(key, |slot| {
+            slot.put(result.into());
+            slot.set_deadline(None);
+        });
+    }
+}

@@ -1,0 +1,204 @@
+//! Elements taken out: by name, by range, and from either end.
+
+use std::ops::Range;
+
+use protocol::number::parse_int;
+use protocol::{Args, Protocol, Reply};
+use storage::value::sorted_set::{SortedSet, SortedSetRef};
+
+use super::item;
+use crate::range::{IndexRange, LexRange, ScoreRange};
+use crate::{CommandError, ReplyDouble, WriteContext};
+
+/// ZREM key member [member ...]
+pub(crate) fn zrem(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    let removed = ctx.db.edit(args.get(0), |slot| {
+        let removed = slot.edit(|set: &mut SortedSet| {
+            args.from(1).iter().filter(|member| set.remove(member).is_some()).count()
+        })?;
+        if removed == Some(0) {
+            slot.unchanged();
+        }
+        Ok::<_, CommandError>(removed)
+    })?;
+    reply.len_int(removed.unwrap_or(0));
+    Ok(())
+}
+
+fn remove_ranks(
+    ctx: &mut WriteContext<'_>,
+    key: &[u8],
+    reply: &mut Reply,
+    ranks: impl FnOnce(SortedSetRef<'_>) -> Range<usize>,
+) -> Result<(), CommandError> {
+    let removed = ctx.db.edit(key, |slot| {
+        let ranks = slot.sorted_set()?.map(ranks).unwrap_or_default();
+        if ranks.is_empty() {
+            return Ok(0);
+        }
+        slot.edit(|set: &mut SortedSet| set.remove_range(ranks.start, ranks.end))
+            .map(Option::unwrap_or_default)
+            .map_err(CommandError::from)
+    })?;
+    reply.len_int(removed);
+    Ok(())
+}
+
+/// ZREMRANGEBYRANK key start stop
+pub(crate) fn zremrangebyrank(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    let range = IndexRange::parse(args.get(1), args.get(2))?;
+    remove_ranks(ctx, args.get(0), reply, |set| range.places(set.len()))
+}
+
+/// ZREMRANGEBYSCORE key min max
+pub(crate) fn zremrangebyscore(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    let range = ScoreRange::parse(args.get(1), args.get(2))?;
+    remove_ranks(ctx, args.get(0), reply, |set| range.ranks(set))
+}
+
+/// ZREMRANGEBYLEX key min max
+pub(crate) fn zremrangebylex(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    let range = LexRange::parse(args.get(1), args.get(2))?;
+    remove_ranks(ctx, args.get(0), reply, |set| range.ranks(set, false, 0))
+}
+
+/// Which end elements are taken from.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    Lowest,
+    Highest,
+}
+
+/// ZPOPMIN key [count]
+pub(crate) fn zpopmin(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    pop_one_key(ctx, args, reply, End::Lowest)
+}
+
+/// ZPOPMAX key [count]
+pub(crate) fn zpopmax(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    pop_one_key(ctx, args, reply, End::Highest)
+}
+
+fn pop_one_key(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    reply: &mut Reply,
+    end: End,
+) -> Result<(), CommandError> {
+    let count = match args.len() {
+        1 => None,
+        2 => {
+            let count = parse_int(args.get(1)).and_then(|count| usize::try_from(count).ok());
+            Some(count.ok_or(CommandError::NotPositive)?)
+        }
+        _ => return Err(CommandError::Syntax),
+    };
+    let is_nested = count.is_some() && reply.protocol() == Protocol::Resp3;
+    let key = args.get(0);
+    let len = ctx.db.get(key).map(|entry| entry.sorted_set().map(SortedSetRef::len)).transpose()?;
+    let count = count.unwrap_or(1).min(len.unwrap_or(0));
+    reply.array(if is_nested { count } else { count * 2 });
+    pop(ctx, key, count, end, is_nested, reply)
+}
+
+/// ZMPOP numkeys key [key ...] MIN | MAX [COUNT count]
+pub(crate) fn zmpop(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    let positive = |text: &[u8], error| {
+        let number =
+            parse_int(text).filter(|number| *number > 0).and_then(|number| usize::try_from(number).ok());
+        number.ok_or(CommandError::new(error))
+    };
+    let keys = positive(args.get(0), "ERR numkeys should be greater than 0")?;
+    let where_at = keys.checked_add(1).filter(|at| *at < args.len()).ok_or(CommandError::Syntax)?;
+    let end = if args.is_word(where_at, "min") {
+        End::Lowest
+    } else if args.is_word(where_at, "max") {
+        End::Highest
+    } else {
+        return Err(CommandError::Syntax);
+    };
+    let count = match args.from(where_at + 1).as_slice() {
+        [] => 1,
+        [word, count] if word.eq_ignore_ascii_case(b"count") => {
+            positive(count, "ERR count should be greater than 0")?
+        }
+        _ => return Err(CommandError::Syntax),
+    };
+    for key in args.from(1).iter().take(keys) {
+        let len = ctx.db.get(key).map(|entry| entry.sorted_set().map(SortedSetRef::len)).transpose()?;
+        if let Some(len) = len {
+            let count = count.min(len);
+            reply.array(2);
+            reply.bulk(key);
+            reply.array(count);
+            return pop(ctx, key, count, end, true, reply);
+        }
+    }
+    reply.null_array();
+    Ok(())
+}
+
+/// Takes so many elements, which are there, from an end, and lists them.
+fn pop(
+    ctx: &mut WriteContext<'_>,
+    key: &[u8],
+    count: usize,
+    end: End,
+    is_nested: bool,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    if count == 0 {
+        return Ok(());
+    }
+    let dialect = ctx.dialect;
+    ctx.db.edit(key, |slot| {
+        let Some(set) = slot.sorted_set()? else { return Ok(()) };
+        let mut list = |element: storage::value::sorted_set::Element<'_>| {
+            if is_nested {
+                reply.array(2);
+            }
+            item(reply, element.member);
+            reply.double_in(dialect, element.score.get());
+        };
+        let len = set.len();
+        let ranks = match end {
+            End::Lowest => 0..count,
+            End::Highest => len - count..len,
+        };
+        let elements = set.range(ranks.start, ranks.end);
+        match end {
+            End::Lowest => elements.for_each(&mut list),
+            End::Highest => elements.rev().for_each(&mut list),
+        }
+        slot.edit(|set: &mut SortedSet| set.remove_range(ranks.start, ranks.end))?;
+        Ok(())
+    })
+}
