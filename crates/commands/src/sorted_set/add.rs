@@ -66,7 +66,7 @@ fn add(
         first += 1;
     }
     let pairs = args.from(first).as_slice();
-    if pairs.is_empty() || pairs.len() % 2 != 0 {
+    if pairs.is_empty() || !pairs.len().is_multiple_of(2) {
         return Err(CommandError::Syntax);
     }
     addition.check(pairs.len() / 2)?;

@@ -13,7 +13,7 @@ mod remove;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use add::{Addition, zadd, zincrby};
+pub(crate) use add::{zadd, zincrby};
 pub(crate) use combine::{zdiff, zdiffstore, zinter, zintercard, zinterstore, zunion, zunionstore};
 pub(crate) use random::zrandmember;
 pub(crate) use ranges::{
