@@ -394,6 +394,21 @@ def psync(name, master, *options):
             file.write(transfer(PORT))
 
 
+def encodings(name, reader):
+    """Which form a server of today, with its default limits, gives each value of a dump."""
+    with tempfile.TemporaryDirectory() as directory:
+        shutil.copy(os.path.join(HERE, name + ".rdb"), os.path.join(directory, "dump.rdb"))
+        with Server(reader, "--dir", directory) as server, open(os.path.join(HERE, name + ".encodings"), "w") as file:
+            c = server.client
+            c("DEBUG", "SET-ACTIVE-EXPIRE", 0)
+            while b"loading:0" not in c.must("INFO", "persistence"):
+                time.sleep(0.05)
+            for db in range(16):
+                c.must("SELECT", db)
+                for key in sorted(c.must("KEYS", "*")):
+                    file.write(f"db {db} {text(key)} {c.must('OBJECT', 'ENCODING', key).decode()}\n")
+
+
 DUMPS = {
     "redis-2.8": lambda n: every_type(n, "redis-2.8"),
     "redis-3.2": lambda n: every_type(n, "redis-3.2"),
@@ -427,3 +442,5 @@ if __name__ == "__main__":
     for wanted in sys.argv[1:] or DUMPS:
         print(wanted, flush=True)
         DUMPS[wanted](wanted)
+        if os.path.exists(os.path.join(HERE, wanted + ".txt")) and "modules" not in wanted and "keymeta" not in wanted:
+            encodings(wanted, "valkey-9.1" if wanted.startswith("valkey-9") else "redis-8.10")

@@ -225,11 +225,15 @@ fn first_key(args: &impl Indexed, flags: KeyFlags, mut visit: impl FnMut(KeyAt))
     Ok(())
 }
 
-/// SET reads its key only when told to GET (or to compare).
+/// SET reads its key only when told to compare, and shows it when told to GET.
 fn set_flags(args: &impl Indexed) -> KeyFlags {
-    let gets = (2..args.count()).any(|index| args.at(index).eq_ignore_ascii_case(b"get"));
-    if gets {
+    let says = |words: &[&[u8]]| {
+        (2..args.count()).any(|index| words.iter().any(|word| args.at(index).eq_ignore_ascii_case(word)))
+    };
+    if says(&[b"get"]) {
         KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::UPDATE)
+    } else if says(&[b"ifeq", b"ifne", b"ifdeq", b"ifdne"]) {
+        KeyFlags::RW.union(KeyFlags::UPDATE)
     } else {
         KeyFlags::OW.union(KeyFlags::UPDATE)
     }
@@ -257,7 +261,7 @@ fn delex_flags(args: &impl Indexed) -> KeyFlags {
     if args.count() == 1 {
         KeyFlags::RM.union(KeyFlags::DELETE)
     } else {
-        KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::DELETE)
+        KeyFlags::RW.union(KeyFlags::DELETE)
     }
 }
 

@@ -8,8 +8,10 @@ pub mod flags;
 pub mod table;
 pub mod resolve;
 pub mod keys;
+pub mod command_info;
 pub mod dialect;
 pub mod context;
+pub mod convert;
 pub mod error;
 
 #[cfg(test)]
@@ -25,8 +27,11 @@ mod generic;
 mod geo;
 mod hash;
 mod hyperloglog;
+mod item;
 mod list;
 mod range;
+mod long_double;
+mod scan_options;
 mod set;
 mod sorted_set;
 mod stream;

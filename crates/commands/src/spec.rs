@@ -257,3 +257,29 @@ pub enum Group {
     String,
     Transactions,
 }
+
+impl Group {
+    /// COMMAND DOCS' word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Group::Array => "array",
+            Group::Bitmap => "bitmap",
+            Group::Cluster => "cluster",
+            Group::Connection => "connection",
+            Group::Generic => "generic",
+            Group::Geo => "geo",
+            Group::Hash => "hash",
+            Group::Hyperloglog => "hyperloglog",
+            Group::List => "list",
+            Group::Pubsub => "pubsub",
+            Group::Scripting => "scripting",
+            Group::Sentinel => "sentinel",
+            Group::Server => "server",
+            Group::Set => "set",
+            Group::SortedSet => "sorted-set",
+            Group::Stream => "stream",
+            Group::String => "string",
+            Group::Transactions => "transactions",
+        }
+    }
+}

@@ -43,19 +43,27 @@ impl Session {
     /// Runs a command typed as a line (quotes and escapes as redis-cli has them); the answer's wire form, line ends
     /// shown as `|`.
     pub(crate) fn run(&self, line: &str) -> String {
+        self.run_in(self.protocol, line)
+    }
+
+    fn run_in(&self, protocol: Protocol, line: &str) -> String {
         let mut buffer = line.as_bytes().to_vec();
         buffer.extend_from_slice(b"\r\n");
         let mut parser = Parser::default();
         assert_eq!(parser.parse(&buffer, Peer::Client, 1), Ok(1), "{line}");
         let request = parser.request(0, &buffer).unwrap();
         let mut room = Words::default();
-        let answer = self.run_words(request.collect(&mut room));
+        let answer = self.answer(protocol, request.collect(&mut room));
         String::from_utf8_lossy(&answer).replace("\r\n", "|")
     }
 
     /// The same for words as they are.
     pub(crate) fn run_words(&self, words: &[&[u8]]) -> Vec<u8> {
-        let mut reply = Reply::new(self.protocol);
+        self.answer(self.protocol, words)
+    }
+
+    fn answer(&self, protocol: Protocol, words: &[&[u8]]) -> Vec<u8> {
+        let mut reply = Reply::new(protocol);
         match resolve(words) {
             Err(unresolved) => unresolved.answer(words, &mut reply),
             Ok((command, args)) => {
@@ -94,14 +102,20 @@ impl Session {
         reply.to_vec()
     }
 
-    /// Runs lines of a transcript: `> command` and, below it, `< answer` as [`Session::run`] shows it.
+    /// Runs lines of a transcript: `> command` and, below it, `< answer` as [`Session::run`] shows it; `@ resp3` and
+    /// `@ resp2` choose the protocol.
     #[track_caller]
     pub(crate) fn transcript(&self, text: &str) {
+        let mut protocol = self.protocol;
         let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
         while let Some(line) = lines.next() {
+            if let Some(name) = line.strip_prefix("@ ") {
+                protocol = if name == "resp3" { Protocol::Resp3 } else { Protocol::Resp2 };
+                continue;
+            }
             let command = line.strip_prefix("> ").unwrap_or_else(|| panic!("a command expected: {line}"));
             let expected = lines.next().and_then(|line| line.strip_prefix("< ")).unwrap_or_default();
-            assert_eq!(self.run(command), expected, "> {command}");
+            assert_eq!(self.run_in(protocol, command), expected, "> {command}");
         }
     }
 }

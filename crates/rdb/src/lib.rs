@@ -14,6 +14,8 @@ mod opcode;
 mod reader;
 
 pub mod lzf;
+pub mod ziplist;
+pub mod zipmap;
 
 mod error;
 

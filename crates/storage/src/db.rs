@@ -120,6 +120,11 @@ impl<'a> Db<'a> {
         self.keyspace().map_or(0, |keyspace| keyspace.counts.deadlines())
     }
 
+    /// How many shards the database has, for those who look after it; 0 when it has never had a key.
+    pub fn shards(&self) -> usize {
+        self.keyspace().map_or(0, Keyspace::shards)
+    }
+
     /// A key by chance, that has not expired; `None` when there is none, or when only a long search would find one.
     pub fn random_key(&self) -> Option<Vec<u8>> {
         let keyspace = self.keyspace()?;

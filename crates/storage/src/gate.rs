@@ -341,6 +341,12 @@ impl Gate {
         Some(Token { gate: self, closings: Cell::new(0), thread: PhantomData })
     }
 
+    /// How many wait for the token.
+    pub(crate) fn waiting_for_token(&self) -> usize {
+        let turns = lock(&self.turns);
+        turns.applier.len() + turns.others.len()
+    }
+
     /// Hands the token to the next who waits.
     fn pass_on(&self) {
         let mut turns = lock(&self.turns);

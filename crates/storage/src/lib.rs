@@ -13,6 +13,8 @@ mod watch;
 mod functions;
 
 mod gate;
+#[cfg(test)]
+mod gate_model;
 mod primitives;
 mod threads;
 
@@ -36,4 +38,5 @@ pub use slot::Slot;
 pub use store::{GateOpened, Hashed, Reader, Store, StoreConfig};
 pub use time::{DbIndex, UnixMillis};
 pub use value::{Kind, Limits, Value, ValueKind, ValueRef, WrongKind};
+pub use watch::Watch;
 pub use writer::{DbMut, Exclusive, Writer};

@@ -12,7 +12,7 @@ use crate::db::Db;
 use crate::entry::AccessClock;
 use crate::functions::Functions;
 use crate::gate::{Asker, Gate, Inside};
-use crate::keyspace::{Guarded, KeyHash, KeyHasher, Keyspace};
+use crate::keyspace::{Guarded, KEYS_PER_SHARD, KeyHash, KeyHasher, Keyspace};
 use crate::reclaim::Reclaimer;
 use crate::threads;
 use crate::time::{DbIndex, UnixMillis};
@@ -67,6 +67,7 @@ pub(crate) struct Inner {
     /// A load is comparing with the data: no writes.
     pub(crate) frozen: AtomicBool,
     random: AtomicU64,
+    pub(crate) keys_per_shard: usize,
 }
 
 impl Inner {
@@ -91,6 +92,16 @@ impl Inner {
 impl Store {
     /// An empty store.
     pub fn new(config: StoreConfig) -> Store {
+        Store::with_keys_per_shard(config, KEYS_PER_SHARD)
+    }
+
+    /// The same, with another plan for the size of a database's shards than the usual 400 keys: for tests, which
+    /// would rather not need millions of keys to see a database grow.
+    ///
+    /// # Panics
+    /// When `keys_per_shard` is 0.
+    pub fn with_keys_per_shard(config: StoreConfig, keys_per_shard: usize) -> Store {
+        assert_ne!(keys_per_shard, 0, "a shard is planned for a key at least");
         let gate = Arc::new(Gate::new());
         let [first, second] = config.hash_key;
         Store {
@@ -105,6 +116,7 @@ impl Store {
                 frozen: AtomicBool::new(false),
                 random: AtomicU64::new(first ^ second.rotate_left(32)),
                 gate,
+                keys_per_shard,
             }),
         }
     }

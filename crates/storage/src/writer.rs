@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use crate::db::Db;
 use crate::functions::Functions;
 use crate::gate::{Closed, Token};
-use crate::keyspace::{Keyspace, Retired, Trash};
+use crate::keyspace::{Keyspace, Resize, Retired, Trash};
 use crate::slot::Slot;
 use crate::store::Inner;
 use crate::time::{DbIndex, UnixMillis};
@@ -48,6 +48,16 @@ impl<'s> Writer<'s> {
         DbMut { db: Db::new(self.inner, self.token.access(), index, now), writer: self, trash: Vec::new() }
     }
 
+    /// How many databases there are.
+    pub fn databases(&self) -> u32 {
+        u32::try_from(self.inner.databases.len()).expect("made from a u32")
+    }
+
+    /// A database with its expired keys.
+    pub(crate) fn all(&self, index: DbIndex) -> Db<'_> {
+        Db::new(self.inner, self.token.access(), index, UnixMillis::NOTHING_EXPIRED)
+    }
+
     /// Closes the gate: waits until all batches of reads are out, and lets none in.
     pub fn close_gate(&self) -> Exclusive<'_> {
         Exclusive { closed: self.token.close() }
@@ -75,6 +85,10 @@ impl<'s> Writer<'s> {
         self.assert_not_frozen();
         let database = |index| self.inner.database(index).expect("the database exists");
         let exclusive = self.close_gate();
+        let contains = |index, key: &[u8]| self.all(index).contains(key);
+        for index in [first, second] {
+            self.inner.watches.touch_all(index, |key| contains(first, key) || contains(second, key));
+        }
         database(first).swap(&exclusive.closed, database(second));
     }
 
@@ -86,6 +100,7 @@ impl<'s> Writer<'s> {
         self.assert_not_frozen();
         if let Some(database) = self.inner.database(index) {
             let exclusive = self.close_gate();
+            self.inner.watches.touch_all(index, |key| self.all(index).contains(key));
             database.replace(&exclusive.closed, None, &self.keyspaces);
         }
     }
@@ -173,13 +188,33 @@ impl<'a> DbMut<'a> {
         let place = keyspace.write(&self.writer.token, key, hash);
         let mut slot = Slot::new(place, &self.db, &mut self.trash);
         let answer = change(&mut slot);
+        let watches = &self.writer.inner.watches;
+        if slot.has_changed() && watches.any() {
+            watches.touch(self.db.index(), key, slot.exists());
+        }
         drop(slot);
         self.writer.inner.reclaimer.free(&mut self.trash);
+        if keyspace.wants_resize() {
+            self.resize(keyspace);
+        }
         answer
     }
 
+    #[cold]
+    fn resize(&self, keyspace: &Keyspace) {
+        match keyspace.resize(&self.writer.token) {
+            Resize::Settled => {}
+            Resize::Order(job) => self.writer.inner.reclaimer.run(job),
+            Resize::Finished(successor) => {
+                let database = self.writer.inner.database(self.db.index()).expect("it has a keyspace");
+                let exclusive = self.writer.close_gate();
+                database.replace(&exclusive.closed, Some(successor), &self.writer.keyspaces);
+            }
+        }
+    }
+
     fn create(&self) -> &'a Keyspace {
-        let keyspace = Box::new(Keyspace::new(self.writer.inner.hasher, 0));
+        let keyspace = Box::new(Keyspace::new(self.writer.inner.hasher, 0, self.writer.inner.keys_per_shard));
         let database = self.writer.inner.database(self.db.index()).expect("the database exists");
         database.fill(self.db.access(), keyspace)
     }

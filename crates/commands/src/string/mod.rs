@@ -22,7 +22,7 @@ use storage::{Slot, UnixMillis};
 use crate::context::{ReadContext, WriteContext};
 use crate::error::CommandError;
 use crate::expiry::Unit;
-use options::{Condition, Deadline, Options};
+use options::{Deadline, Options};
 
 type Done = Result<(), CommandError>;
 

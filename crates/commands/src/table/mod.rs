@@ -21,6 +21,10 @@ mod connection;
 mod server;
 mod cluster;
 
+mod tips;
+
+pub(crate) use tips::tips;
+
 use crate::spec::{Command, Group, Run};
 
 /// The families; a row's place among all of them is its [`Command::id`].

@@ -17,6 +17,7 @@
 
 mod guarded;
 mod prefetch;
+mod resize;
 mod table;
 mod walk;
 mod word;
@@ -29,8 +30,9 @@ use hashbrown_raw::raw::Bucket;
 use siphasher::sip::SipHasher13;
 
 pub(crate) use guarded::{Guarded, Retired};
+pub(crate) use resize::Resize;
 pub use table::KeyHash;
-pub(crate) use table::{KEYS_PER_SHARD, ReadGuard, Table, WriteGuard, shard_bits_for};
+pub(crate) use table::{KEYS_PER_SHARD, ReadGuard, Table, WriteGuard};
 
 use crate::entry::{self, Content, Entry, EntryView, Hollow};
 use crate::gate::Token;
@@ -38,11 +40,6 @@ use crate::time::UnixMillis;
 use crate::value::{Form, Value};
 use table::Item;
 use word::Word;
-
-/// A database grows to this many times its plan before the number of its shards follows.
-const GROW_ABOVE: usize = 8;
-/// ... and it falls to this share of the plan before it is given fewer.
-const SHRINK_BELOW: usize = 64;
 
 /// The process' hash of keys: keyed, for names come from strangers.
 #[derive(Clone, Copy)]
@@ -75,6 +72,7 @@ pub(crate) struct Keyspace {
     /// How many shards of `current` have been moved to `next`. Moves under the write lock of the shard it passes.
     moved: AtomicUsize,
     pub(crate) counts: Counts,
+    plan: resize::Plan,
 }
 
 /// What is counted as it changes; only the token's holder (or a load, for its own keyspaces) changes it.
@@ -117,14 +115,6 @@ impl Counts {
 
     pub(crate) fn entry_bytes(&self) -> usize {
         self.entry_bytes.load(Ordering::Relaxed)
-    }
-
-    fn copy(&self) -> Counts {
-        Counts {
-            keys: self.keys().into(),
-            deadlines: self.deadlines().into(),
-            entry_bytes: self.entry_bytes().into(),
-        }
     }
 }
 
@@ -214,15 +204,21 @@ impl std::fmt::Debug for Refs<'_> {
 
 impl Keyspace {
     /// An empty keyspace for so many keys.
-    pub(crate) fn new(hasher: KeyHasher, expected: usize) -> Keyspace {
-        let shard_bits = shard_bits_for(expected);
+    pub(crate) fn new(hasher: KeyHasher, expected: usize, keys_per_shard: usize) -> Keyspace {
+        let shard_bits = table::shard_bits_for(expected, keys_per_shard);
         Keyspace {
             hasher,
-            current: Arc::new(Table::new(shard_bits, expected >> shard_bits)),
+            plan: resize::Plan::new(keys_per_shard, shard_bits),
+            current: Arc::new(Table::new(shard_bits, 0)),
             next: OnceLock::new(),
             moved: AtomicUsize::new(0),
             counts: Counts::default(),
         }
+    }
+
+    /// How many shards it has; while that changes, how many it will have.
+    pub(crate) fn shards(&self) -> usize {
+        self.next.get().unwrap_or(&self.current).shards()
     }
 
     /// Which table has the keys of this hash, and in which shard; asked again once the shard is locked.
@@ -309,11 +305,6 @@ impl Keyspace {
         let mut place = Place { keyspace: self, table, shard, guard, bits, key, bucket, entry: None };
         place.look();
         place
-    }
-
-    /// Adds or shares nothing, only hands out the hash.
-    pub(crate) fn hash(&self, key: &[u8]) -> KeyHash {
-        self.hasher.hash(key)
     }
 }
 

@@ -83,8 +83,8 @@ impl std::fmt::Debug for Table {
 }
 
 /// How many shards, as a power of two, for so many keys.
-pub(crate) fn shard_bits_for(keys: usize) -> u32 {
-    (keys / KEYS_PER_SHARD).max(1).next_power_of_two().ilog2().clamp(SHARD_BITS_MIN, SHARD_BITS_MAX)
+pub(crate) fn shard_bits_for(keys: usize, keys_per_shard: usize) -> u32 {
+    (keys / keys_per_shard).max(1).next_power_of_two().ilog2().clamp(SHARD_BITS_MIN, SHARD_BITS_MAX)
 }
 
 impl Table {
@@ -223,6 +223,11 @@ pub(super) fn find_candidate(shard: &Shard, bits: u16) -> Option<&Word> {
 /// Adds a word whose key the shard does not have.
 pub(super) fn add(shard: &mut Shard, word: Word) -> Bucket<Item> {
     shard.insert(spread(word.bits()), (word, SharedValue::new(())), spread_item)
+}
+
+/// Makes room for more words.
+pub(super) fn reserve(shard: &mut Shard, more: usize) {
+    shard.reserve(more, spread_item);
 }
 
 /// Takes a word out, and gives room back when there is much too much.

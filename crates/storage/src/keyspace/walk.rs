@@ -111,7 +111,7 @@ impl Keyspace {
         let mut tries = 0;
         loop {
             let hash = KeyHash(random() >> 7);
-            let (table, guard) = self.read(hash);
+            let (_, guard) = self.read(hash);
             let word = if tries < RANDOM_SHARDS_MAX {
                 tries += 1;
                 table::any_word(&guard, &mut random)

@@ -170,6 +170,20 @@ typed! {
 }
 
 impl ValueRef<'_> {
+    /// An owned copy.
+    pub fn to_value(self) -> Value {
+        match self {
+            ValueRef::String(text) => Value::String(text.to_text()),
+            ValueRef::List(list) => Value::List(list.to_list()),
+            ValueRef::Set(set) => Value::Set(set.to_set()),
+            ValueRef::SortedSet(set) => Value::SortedSet(set.to_sorted_set()),
+            ValueRef::Hash(hash) => Value::Hash(hash.to_hash()),
+            ValueRef::Stream(stream) => Value::Stream(Box::new(stream.clone())),
+            ValueRef::Array(array) => Value::Array(Box::new(array.clone())),
+            ValueRef::Module(module) => Value::Module(Box::new(module.clone())),
+        }
+    }
+
     /// TYPE's answer.
     pub fn kind(&self) -> Kind {
         match self {

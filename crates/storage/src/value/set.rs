@@ -6,6 +6,10 @@
 //!
 //! Owns which form a set has, and its members. Never compares two sets for a client: that is the commands'.
 
+mod distinct;
+
+pub use distinct::Distinct;
+
 use super::directory::{Directory, Members};
 use super::hasher;
 use super::member::Member;
@@ -206,20 +210,17 @@ impl Set {
         Some(member)
     }
 
-    /// A listpack of nothing but integers becomes an intset, if it may.
+    /// A set of nothing but integers becomes an intset, if it may: what SINTERSTORE does with its result.
     pub fn fold_ints(&mut self, limits: &Limits) {
-        if let Set::Packed(pack) = self {
-            let view = pack.view();
-            if pack.len() <= limits.set_max_intset_entries.min(INTS_MAX)
-                && view.iter().all(|item| item.as_int().is_some())
-            {
-                let mut ints = Intset::new();
-                view.iter().filter_map(Item::as_int).for_each(|value| {
-                    ints.insert(value);
-                });
-                *self = Set::Ints(ints);
-            }
+        if self.len() > limits.set_max_intset_entries.min(INTS_MAX) {
+            return;
         }
+        let mut ints = Intset::new();
+        for member in self.view().iter() {
+            let Some(value) = member.as_int() else { return };
+            ints.insert(value);
+        }
+        *self = Set::Ints(ints);
     }
 
     /// Leaves a small form when it has more members than that may have.

@@ -1,7 +1,7 @@
 //! A small hash's listpack: pairs of field and value, or triples with a deadline.
 //!
-//! Owns the order of triples: those with a deadline first, the soonest first (so that a listpack of Redis stays
-//! what it is), then those without, whose third element is 0.
+//! Owns the order of triples: those with a deadline first, the soonest first, the newest first among equals (so
+//! that a listpack of Redis stays what it is), then those without, whose third element is 0.
 
 use crate::UnixMillis;
 use crate::packed::{Item, Listpack, ListpackRef, Position};
@@ -118,7 +118,7 @@ pub(super) fn set_deadline(pack: &mut Listpack, name: &[u8], deadline: Option<Un
 
 /// Gives the triple at `at` another deadline, and the place that belongs to it.
 fn move_triple(pack: &mut Listpack, at: Position, old: Option<UnixMillis>, new: Option<UnixMillis>) {
-    if old == new {
+    if old.is_none() && new.is_none() {
         return;
     }
     let field = triple_at(pack.view(), at);
@@ -134,7 +134,7 @@ fn add_triple(pack: &mut Listpack, name: &[u8], value: &[u8], deadline: Option<U
         let mut at = view.first();
         while let Some(name_at) = at {
             let deadline_at = view.next(view.next(name_at)?)?;
-            if deadline_of(view.get_at(deadline_at)).is_none_or(|other| other > deadline) {
+            if deadline_of(view.get_at(deadline_at)).is_none_or(|other| other >= deadline) {
                 return Some(name_at);
             }
             at = view.next(deadline_at);

@@ -423,6 +423,11 @@ impl ListBuilder {
         list.pack_if(|bytes, count| Fill::of(limits).holds(bytes, count));
         list
     }
+
+    /// The list in nodes, however small: so Redis loads the ziplist of a server before 3.2.
+    pub fn finish_in_nodes(self) -> List {
+        if self.is_empty() { List::default() } else { List::Big(self.0) }
+    }
 }
 
 impl From<List> for Value {

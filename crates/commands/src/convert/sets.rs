@@ -1,0 +1,88 @@
+//! Sets and sorted sets whose elements come one by one. The same member twice is corrupt, as in Redis.
+
+use std::collections::HashSet;
+
+use rdb::Str;
+use storage::score::Score;
+use storage::value::sorted_set::SortedSet;
+use storage::value::{Limits, Set};
+
+use super::{ConvertError, ELEMENTS_RESERVED_MAX, Value, corrupt};
+
+const TWICE: ConvertError = corrupt("the same member twice");
+
+/// So many elements to make room for.
+fn room(count: u64) -> usize {
+    // Below 2^20 it fits any usize.
+    count.min(ELEMENTS_RESERVED_MAX) as usize
+}
+
+/// A set that comes in pieces.
+#[derive(Debug)]
+pub(super) struct SetBuilder(Set);
+
+impl SetBuilder {
+    /// One that will have so many members: a small form is tried when it may hold them.
+    pub(super) fn new(count: u64, limits: &Limits) -> Self {
+        let small_max = limits.set_max_intset_entries.max(limits.set_max_listpack_entries);
+        SetBuilder(if count > small_max as u64 { Set::with_capacity(room(count)) } else { Set::ints() })
+    }
+
+    pub(super) fn add(&mut self, member: Str<'_>, limits: &Limits) -> Result<(), ConvertError> {
+        if self.0.add(member.bytes(&mut [0; 20]), limits) { Ok(()) } else { Err(TWICE) }
+    }
+
+    pub(super) fn finish(self) -> Option<Value> {
+        (!self.0.is_empty()).then(|| self.0.into())
+    }
+}
+
+/// A sorted set that comes in pieces.
+#[derive(Debug)]
+pub(super) enum SortedSetBuilder {
+    /// It may turn out to be small: that is known at the end.
+    Few(Vec<(Vec<u8>, Score)>),
+    Many(SortedSet),
+}
+
+impl SortedSetBuilder {
+    /// One that will have so many members.
+    pub(super) fn new(count: u64, limits: &Limits) -> Self {
+        if count > limits.zset_max_listpack_entries as u64 {
+            // With no room for a single element in the packed form it is big at once.
+            let none = Limits { zset_max_listpack_entries: 0, ..limits.clone() };
+            SortedSetBuilder::Many(SortedSet::for_elements(room(count), 0, &none))
+        } else {
+            SortedSetBuilder::Few(Vec::with_capacity(room(count)))
+        }
+    }
+
+    pub(super) fn add(&mut self, member: Str<'_>, score: f64, limits: &Limits) -> Result<(), ConvertError> {
+        let score = Score::new(score).ok_or(corrupt("a score that is no number"))?;
+        let mut buffer = [0; 20];
+        let member = member.bytes(&mut buffer);
+        match self {
+            SortedSetBuilder::Few(elements) => elements.push((member.to_vec(), score)),
+            SortedSetBuilder::Many(set) => {
+                if set.insert(member, score, limits).is_some() {
+                    return Err(TWICE);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn finish(self, limits: &Limits) -> Result<Option<Value>, ConvertError> {
+        let set = match self {
+            SortedSetBuilder::Many(set) => set,
+            SortedSetBuilder::Few(elements) => {
+                let mut names = HashSet::with_capacity(elements.len());
+                if !elements.iter().all(|(name, _)| names.insert(name.as_slice())) {
+                    return Err(TWICE);
+                }
+                SortedSet::from_elements(elements, limits)
+            }
+        };
+        Ok((!set.is_empty()).then(|| set.into()))
+    }
+}

@@ -1,1 +1,0 @@
-//! Keys of any kind: their names, kinds, deadlines, and what moves them about.

@@ -1,0 +1,115 @@
+//! Keys under another name or in another database, with their deadlines.
+//!
+//! Owns what happens to what stood there before. Never looks at the value on its way.
+
+use protocol::number::parse_int;
+use protocol::{Args, Reply};
+use storage::DbIndex;
+
+use super::Done;
+use crate::context::WriteContext;
+use crate::error::CommandError;
+
+/// RENAME key newkey
+pub(crate) fn rename(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
+    let (from, to) = (args.get(0), args.get(1));
+    if !ctx.db.contains(from) {
+        return Err(CommandError::NoSuchKey);
+    }
+    if from != to {
+        carry(ctx, from, to);
+    }
+    reply.ok();
+    Ok(())
+}
+
+/// RENAMENX key newkey
+pub(crate) fn renamenx(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
+    let (from, to) = (args.get(0), args.get(1));
+    if !ctx.db.contains(from) {
+        return Err(CommandError::NoSuchKey);
+    }
+    let free = from != to && !ctx.db.contains(to);
+    if free {
+        carry(ctx, from, to);
+    }
+    reply.int(i64::from(free));
+    Ok(())
+}
+
+/// Takes the value from one key to another; nobody sees it in between.
+fn carry(ctx: &mut WriteContext<'_>, from: &[u8], to: &[u8]) {
+    let _exclusive = ctx.writer.close_gate();
+    let taken = ctx.db.edit(from, |slot| {
+        let deadline = slot.deadline();
+        slot.take().map(|value| (value, deadline))
+    });
+    if let Some((value, deadline)) = taken {
+        ctx.db.edit(to, |slot| slot.put_until(value, deadline));
+    }
+}
+
+/// A database's number given as an argument.
+fn database(ctx: &WriteContext<'_>, argument: &[u8]) -> Result<DbIndex, CommandError> {
+    let number = parse_int(argument).ok_or(CommandError::NotInteger)?;
+    let number = u32::try_from(number).ok().filter(|number| *number < ctx.writer.databases());
+    number.map(DbIndex).ok_or(CommandError::DbIndexOutOfRange)
+}
+
+const SAME_OBJECT: CommandError = CommandError::new("ERR source and destination objects are the same");
+
+/// MOVE key db
+pub(crate) fn move_(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
+    let key = args.get(0);
+    let to = database(ctx, args.get(1))?;
+    if to == ctx.index {
+        return Err(SAME_OBJECT);
+    }
+    let mut target = ctx.writer.db(to, ctx.now);
+    let moves = ctx.db.contains(key) && !target.contains(key);
+    if moves {
+        let _exclusive = ctx.writer.close_gate();
+        let taken = ctx.db.edit(key, |slot| {
+            let deadline = slot.deadline();
+            slot.take().map(|value| (value, deadline))
+        });
+        if let Some((value, deadline)) = taken {
+            target.edit(key, |slot| slot.put_until(value, deadline));
+        }
+    }
+    reply.int(i64::from(moves));
+    Ok(())
+}
+
+/// COPY source destination [DB destination-db] [REPLACE]
+pub(crate) fn copy(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
+    let (from, to) = (args.get(0), args.get(1));
+    let (mut into, mut replace, mut at) = (ctx.index, false, 2);
+    while at < args.len() {
+        if args.is_word(at, "replace") {
+            replace = true;
+        } else if args.is_word(at, "db") && at + 1 < args.len() {
+            at += 1;
+            into = database(ctx, args.get(at))?;
+        } else {
+            return Err(CommandError::Syntax);
+        }
+        at += 1;
+    }
+    if into == ctx.index && from == to {
+        return Err(SAME_OBJECT);
+    }
+    let copied = ctx.db.get(from).map(|found| (found.value().to_value(), found.deadline()));
+    let mut target = ctx.writer.db(into, ctx.now);
+    let done = copied.is_some_and(|(value, deadline)| {
+        target.edit(to, |slot| {
+            let free = replace || !slot.exists();
+            if free {
+                slot.put_until(value, deadline);
+            }
+            free
+        })
+    });
+    reply.int(i64::from(done));
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! What a server can tell of a key beside its value: OBJECT, and MEMORY USAGE.
+//!
+//! Owns the answers. Never counts as an access to the key.
+
+use protocol::number::parse_int;
+use protocol::{Args, Reply};
+use storage::ValueRef;
+use storage::value::TextRef;
+
+use super::Done;
+use crate::context::ReadContext;
+use crate::error::CommandError;
+
+/// Integers from 0 to below this are one shared object in Redis, whose count of references says so.
+const SHARED_INTEGERS: i64 = 10_000;
+
+/// OBJECT ENCODING key
+pub(crate) fn object_encoding(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
+    let found = ctx.db.peek(args.get(0));
+    reply.bulk_or_null(found.as_ref().map(|found| found.encoding().as_bytes()));
+    Ok(())
+}
+
+/// OBJECT REFCOUNT key
+pub(crate) fn object_refcount(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
+    match ctx.db.peek(args.get(0)) {
+        None => reply.null(),
+        Some(found) => reply.int(match found.value() {
+            ValueRef::String(TextRef::Int(0..SHARED_INTEGERS)) => i64::from(i32::MAX),
+            _ => 1,
+        }),
+    }
+    Ok(())
+}
+
+/// OBJECT IDLETIME key
+pub(crate) fn object_idletime(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
+    match ctx.db.peek(args.get(0)) {
+        None => reply.null(),
+        Some(found) => reply.int(i64::try_from(found.idle_seconds(ctx.now)).unwrap_or(i64::MAX)),
+    }
+    Ok(())
+}
+
+/// OBJECT FREQ key: refused, for no policy here counts how often a key is used
+pub(crate) fn object_freq(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
+    if ctx.db.peek(args.get(0)).is_some() {
+        return Err(CommandError::new(
+            "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when \
+             switching between policies at runtime LRU and LFU data will take some time to adjust.",
+        ));
+    }
+    reply.null();
+    Ok(())
+}
+
+/// MEMORY USAGE key [SAMPLES count]: every element is counted, however many samples are asked for
+pub(crate) fn memory_usage(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
+    let mut at = 1;
+    while at < args.len() {
+        if !args.is_word(at, "samples") || at + 1 >= args.len() {
+            return Err(CommandError::Syntax);
+        }
+        if parse_int(args.get(at + 1)).ok_or(CommandError::NotInteger)? < 0 {
+            return Err(CommandError::Syntax);
+        }
+        at += 2;
+    }
+    match ctx.db.peek(args.get(0)) {
+        None => reply.null(),
+        Some(found) => reply.len_int(found.memory_usage()),
+    }
+    Ok(())
+}

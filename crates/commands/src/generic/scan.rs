@@ -1,0 +1,68 @@
+//! Walks over all keys: in one go, or step by step.
+//!
+//! Owns the options. Never keeps anything between two steps: the cursor says it all.
+
+use protocol::number::{parse_int, parse_uint};
+use protocol::{Args, Reply};
+use storage::{ScanCursor, glob};
+
+use super::Done;
+use crate::context::ReadContext;
+use crate::error::CommandError;
+
+/// About how many keys a step visits when it is not told.
+const COUNT_DEFAULT: usize = 10;
+
+/// KEYS pattern
+pub(crate) fn keys(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
+    let pattern = args.get(0);
+    let every = pattern == b"*";
+    let mark = reply.defer();
+    let mut count = 0;
+    ctx.db.for_each(|key, _| {
+        if every || glob::matches(pattern, key) {
+            count += 1;
+            reply.bulk(key);
+        }
+    });
+    reply.array_at(mark, count);
+    Ok(())
+}
+
+/// SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]
+pub(crate) fn scan(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
+    let cursor = parse_uint(args.get(0)).ok_or(CommandError::new("ERR invalid cursor"))?;
+    let (mut count, mut pattern, mut kind) = (COUNT_DEFAULT, None, None);
+    for option in args.from(1).as_slice().chunks(2) {
+        let [word, value] = option else { return Err(CommandError::Syntax) };
+        let is = |name: &[u8]| word.eq_ignore_ascii_case(name);
+        if is(b"count") {
+            let wanted = parse_int(value).ok_or(CommandError::NotInteger)?;
+            if wanted < 1 {
+                return Err(CommandError::Syntax);
+            }
+            count = usize::try_from(wanted).unwrap_or(usize::MAX);
+        } else if is(b"match") {
+            pattern = (*value != b"*").then_some(*value);
+        } else if is(b"type") {
+            kind = Some(*value);
+        } else {
+            return Err(CommandError::Syntax);
+        }
+    }
+    let mut found = Reply::new(reply.protocol());
+    let mut visited = 0;
+    let next = ctx.db.scan(ScanCursor(cursor), count, |key, entry| {
+        let wanted = kind.is_none_or(|kind| entry.kind().name().as_bytes().eq_ignore_ascii_case(kind))
+            && pattern.is_none_or(|pattern| glob::matches(pattern, key));
+        if wanted {
+            visited += 1;
+            found.bulk(key);
+        }
+    });
+    reply.array(2);
+    reply.bulk(itoa::Buffer::new().format(next.0).as_bytes());
+    reply.array(visited);
+    reply.append(found);
+    Ok(())
+}

@@ -1,0 +1,283 @@
+//! HGETDEL, HGETEX and HSETEX: fields with a grammar of options around them.
+
+use protocol::{Args, Reply};
+use storage::UnixMillis;
+use storage::value::Hash;
+use storage::value::hash::FieldDeadline;
+
+use super::deadline_form;
+use super::deadlines::{
+    Unit, check_is_hash, is_past, parse_field_count, parse_fields, take_fields, unknown_argument,
+};
+use crate::item::ReplyItem;
+use crate::{CommandError, WriteContext};
+
+/// HGETDEL key FIELDS numfields field [field ...]
+pub(crate) fn hgetdel(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    check_is_hash(ctx, args.get(0))?;
+    let fields = parse_fields(args.from(1))?;
+    let now = ctx.now;
+    reply.array(fields.len());
+    get_and_edit(ctx, args.get(0), fields, reply, |hash, name| {
+        // One that is hidden is left to whoever takes away what expired.
+        hash.view().contains(name, now) && hash.remove(name).is_some()
+    })
+}
+
+/// What HGETEX does to the deadlines, and HSETEX.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Expiry {
+    /// EX, PX, EXAT, PXAT
+    At(UnixMillis),
+    /// PERSIST of HGETEX
+    Persist,
+    /// KEEPTTL of HSETEX
+    Keep,
+}
+
+/// Whether HSETEX sets anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Condition {
+    /// FNX: no field is there.
+    NoField,
+    /// FXX: all fields are there.
+    AllFields,
+    /// NX (Valkey): the key is not there.
+    NoKey,
+    /// XX (Valkey): the key is there.
+    Key,
+}
+
+/// HGETEX key [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | PERSIST]
+/// FIELDS numfields field [field ...]
+pub(crate) fn hgetex(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    check_is_hash(ctx, args.get(0))?;
+    let Options { expiry, fields, .. } = Options::parse(ctx, args.from(1), &HGETEX)?;
+    let form = deadline_form(ctx.dialect);
+    reply.array(fields.len());
+    let Some(expiry) = expiry else {
+        let read = ctx.as_read();
+        let entry = read.db.get(args.get(0));
+        let hash = entry.as_ref().map(|entry| entry.hash()).transpose()?;
+        for name in fields.iter() {
+            reply.item_or_null(hash.and_then(|hash| hash.get(name, read.now)));
+        }
+        return Ok(());
+    };
+    let deadline = match expiry {
+        Expiry::At(deadline) => Some(deadline),
+        Expiry::Persist | Expiry::Keep => None,
+    };
+    let past = deadline.is_some_and(|deadline| is_past(deadline, ctx));
+    let now = ctx.now;
+    get_and_edit(ctx, args.get(0), fields, reply, |hash, name| {
+        let Some(field) = hash.view().field(name, now) else { return false };
+        if past {
+            hash.remove(name).is_some()
+        } else {
+            field.deadline.or(deadline).is_some() && hash.set_deadline(name, deadline, form).is_some()
+        }
+    })
+}
+
+/// Answers with the value of each field as it is when its turn comes, then edits it; `edit` says whether it changed
+/// anything.
+fn get_and_edit(
+    ctx: &mut WriteContext<'_>,
+    key: &[u8],
+    fields: Args<'_>,
+    reply: &mut Reply,
+    mut edit: impl FnMut(&mut Hash, &[u8]) -> bool,
+) -> Result<(), CommandError> {
+    let now = ctx.now;
+    ctx.db.edit(key, |slot| {
+        let mut changed = false;
+        let edited = slot.edit::<Hash, _>(|hash| {
+            for name in fields.iter() {
+                reply.item_or_null(hash.view().get(name, now));
+                changed |= edit(hash, name);
+            }
+        })?;
+        if edited.is_none() {
+            fields.iter().for_each(|_| reply.null());
+        } else if !changed {
+            slot.unchanged();
+        }
+        Ok(())
+    })
+}
+
+/// HSETEX key [FNX | FXX] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds |
+/// KEEPTTL] FIELDS numfields field value [field value ...]
+pub(crate) fn hsetex(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    let Options { condition, expiry, fields: pairs } = Options::parse(ctx, args.from(1), &HSETEX)?;
+    let pairs = pairs.as_slice().as_chunks::<2>().0;
+    let (limits, now, form) = (ctx.limits, ctx.now, deadline_form(ctx.dialect));
+    let (deadline, past) = match expiry {
+        Some(Expiry::At(deadline)) => (FieldDeadline::At(deadline), is_past(deadline, ctx)),
+        Some(Expiry::Keep) => (FieldDeadline::Kept, false),
+        Some(Expiry::Persist) | None => (FieldDeadline::Cleared, false),
+    };
+    let longest = pairs.iter().flatten().map(|word| word.len()).max().unwrap_or(0);
+    let set = ctx.db.edit(args.get(0), |slot| {
+        let hash = slot.hash()?;
+        let is_there = |name: &[u8]| hash.is_some_and(|hash| hash.contains(name, now));
+        let allowed = match condition {
+            None => true,
+            Some(Condition::NoField) => !pairs.iter().any(|[name, _]| is_there(name)),
+            Some(Condition::AllFields) => pairs.iter().all(|[name, _]| is_there(name)),
+            Some(Condition::NoKey) => hash.is_none(),
+            Some(Condition::Key) => hash.is_some(),
+        };
+        if !allowed {
+            return Ok(false);
+        }
+        if past {
+            // The fields would be set and be gone in the same moment.
+            slot.edit::<Hash, _>(|hash| {
+                for [name, _] in pairs {
+                    hash.remove(name);
+                }
+            })?;
+            return Ok(true);
+        }
+        slot.edit_or_new::<Hash, _>(|hash| {
+            hash.prepare(pairs.len(), longest, limits);
+            for [name, value] in pairs {
+                // What is hidden is not there: there is no deadline of it to keep.
+                let hidden = hash.view().find(name).is_some_and(|field| !field.is_visible(now));
+                let deadline =
+                    if hidden && deadline == FieldDeadline::Kept { FieldDeadline::Cleared } else { deadline };
+                hash.set(name, value, deadline, limits, form);
+            }
+        })?;
+        Ok::<_, CommandError>(true)
+    })?;
+    reply.int(set.into());
+    Ok(())
+}
+
+/// What stands between the key and the fields, in any order.
+struct Options<'a> {
+    condition: Option<Condition>,
+    expiry: Option<Expiry>,
+    fields: Args<'a>,
+}
+
+/// What a command's grammar has of it.
+struct Grammar {
+    command: &'static str,
+    /// The word that sets no deadline, and what it does.
+    bare: (&'static str, Expiry),
+    /// FNX and FXX are words of it.
+    conditions: bool,
+    /// Words to each field: 2 with a value.
+    words: usize,
+    two_expiries: CommandError,
+}
+
+static HGETEX: Grammar = Grammar {
+    command: "hgetex",
+    bare: ("persist", Expiry::Persist),
+    conditions: false,
+    words: 1,
+    two_expiries: CommandError::new(
+        "ERR Only one of EX, PX, EXAT, PXAT or PERSIST arguments can be specified",
+    ),
+};
+
+static HSETEX: Grammar = Grammar {
+    command: "hsetex",
+    bare: ("keepttl", Expiry::Keep),
+    conditions: true,
+    words: 2,
+    two_expiries: CommandError::new(
+        "ERR Only one of EX, PX, EXAT, PXAT or KEEPTTL arguments can be specified",
+    ),
+};
+
+impl<'a> Options<'a> {
+    fn parse(ctx: &WriteContext<'_>, args: Args<'a>, grammar: &Grammar) -> Result<Self, CommandError> {
+        let mut condition = None;
+        let mut expiry = None;
+        let mut fields = None;
+        let mut at = 0;
+        while at < args.len() {
+            let word = args.get(at);
+            if args.is_word(at, "fields") {
+                if fields.is_some() {
+                    return Err(CommandError::new("ERR FIELDS keyword specified multiple times"));
+                }
+                let count = args.opt(at + 1).ok_or(CommandError::WrongArity(grammar.command))?;
+                let count =
+                    parse_field_count(count).ok_or(CommandError::new("ERR invalid number of fields"))?;
+                let words = count.saturating_mul(grammar.words);
+                fields = Some(take_fields(args.from(at + 2), words)?);
+                at += 2 + words;
+            } else if let Some(unit) = unit_of(word) {
+                if expiry.is_some() {
+                    return Err(grammar.two_expiries.clone());
+                }
+                let moment = args.opt(at + 1).ok_or(CommandError::new("ERR missing expire time"))?;
+                expiry = Some(Expiry::At(unit.parse(moment, ctx, grammar.command)?));
+                at += 2;
+            } else if args.is_word(at, grammar.bare.0) {
+                if expiry.replace(grammar.bare.1).is_some() {
+                    return Err(grammar.two_expiries.clone());
+                }
+                at += 1;
+            } else if let Some(new) = condition_of(word, ctx).filter(|_| grammar.conditions) {
+                if condition.replace(new).is_some() {
+                    return Err(CommandError::new("ERR Only one of FXX or FNX arguments can be specified"));
+                }
+                at += 1;
+            } else {
+                return Err(unknown_argument(word));
+            }
+        }
+        let fields = fields.ok_or(CommandError::WrongArity(grammar.command))?;
+        Ok(Options { condition, expiry, fields })
+    }
+}
+
+fn unit_of(word: &[u8]) -> Option<Unit> {
+    let is = |other: &[u8]| word.eq_ignore_ascii_case(other);
+    if is(b"ex") {
+        Some(Unit::SECONDS_FROM_NOW)
+    } else if is(b"px") {
+        Some(Unit::MILLIS_FROM_NOW)
+    } else if is(b"exat") {
+        Some(Unit::SECONDS)
+    } else if is(b"pxat") {
+        Some(Unit::MILLIS)
+    } else {
+        None
+    }
+}
+
+fn condition_of(word: &[u8], ctx: &WriteContext<'_>) -> Option<Condition> {
+    let is = |other: &[u8]| word.eq_ignore_ascii_case(other);
+    if is(b"fnx") {
+        Some(Condition::NoField)
+    } else if is(b"fxx") {
+        Some(Condition::AllFields)
+    } else if is(b"nx") && ctx.dialect.is_valkey() {
+        Some(Condition::NoKey)
+    } else if is(b"xx") && ctx.dialect.is_valkey() {
+        Some(Condition::Key)
+    } else {
+        None
+    }
+}

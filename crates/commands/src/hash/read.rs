@@ -1,0 +1,204 @@
+//! Reads of hashes.
+
+use protocol::number::parse_int;
+use protocol::{Args, Protocol, Reply};
+use storage::value::hash::{Field, HashRef};
+
+use crate::item::ReplyItem;
+use crate::scan_options::{ScanOptions, parse_cursor};
+use crate::{CommandError, ReadContext};
+
+/// HGET key field
+pub(crate) fn hget(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> Result<(), CommandError> {
+    let Some(entry) = ctx.db.get(args.get(0)) else {
+        reply.null();
+        return Ok(());
+    };
+    reply.item_or_null(entry.hash()?.get(args.get(1), ctx.now));
+    Ok(())
+}
+
+/// HMGET key field [field ...]
+pub(crate) fn hmget(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> Result<(), CommandError> {
+    let entry = ctx.db.get(args.get(0));
+    let hash = entry.as_ref().map(|entry| entry.hash()).transpose()?;
+    let fields = args.from(1);
+    reply.array(fields.len());
+    for field in fields.iter() {
+        reply.item_or_null(hash.and_then(|hash| hash.get(field, ctx.now)));
+    }
+    Ok(())
+}
+
+/// HLEN key
+pub(crate) fn hlen(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> Result<(), CommandError> {
+    let entry = ctx.db.get(args.get(0));
+    reply.len_int(entry.as_ref().map(|entry| entry.hash()).transpose()?.map_or(0, HashRef::len));
+    Ok(())
+}
+
+/// HEXISTS key field
+pub(crate) fn hexists(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> Result<(), CommandError> {
+    let entry = ctx.db.get(args.get(0));
+    let hash = entry.as_ref().map(|entry| entry.hash()).transpose()?;
+    reply.int(hash.is_some_and(|hash| hash.contains(args.get(1), ctx.now)).into());
+    Ok(())
+}
+
+/// HSTRLEN key field
+pub(crate) fn hstrlen(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> Result<(), CommandError> {
+    let entry = ctx.db.get(args.get(0));
+    let hash = entry.as_ref().map(|entry| entry.hash()).transpose()?;
+    let value = hash.and_then(|hash| hash.get(args.get(1), ctx.now));
+    reply.len_int(value.map_or(0, |value| value.len()));
+    Ok(())
+}
+
+/// HGETALL key
+pub(crate) fn hgetall(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> Result<(), CommandError> {
+    let Some(entry) = ctx.db.get(args.get(0)) else {
+        reply.map(0);
+        return Ok(());
+    };
+    let hash = entry.hash()?;
+    reply.map(hash.visible_len(ctx.now));
+    for field in hash.iter(ctx.now) {
+        reply.item(field.name);
+        reply.item(field.value);
+    }
+    Ok(())
+}
+
+/// HKEYS key
+pub(crate) fn hkeys(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> Result<(), CommandError> {
+    halves(ctx, args, reply, |field, reply| reply.item(field.name))
+}
+
+/// HVALS key
+pub(crate) fn hvals(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> Result<(), CommandError> {
+    halves(ctx, args, reply, |field, reply| reply.item(field.value))
+}
+
+/// One half of each field.
+fn halves(
+    ctx: &ReadContext<'_>,
+    args: Args<'_>,
+    reply: &mut Reply,
+    half: fn(Field<'_>, &mut Reply),
+) -> Result<(), CommandError> {
+    let Some(entry) = ctx.db.get(args.get(0)) else {
+        reply.array(0);
+        return Ok(());
+    };
+    let hash = entry.hash()?;
+    reply.array(hash.visible_len(ctx.now));
+    hash.iter(ctx.now).for_each(|field| half(field, reply));
+    Ok(())
+}
+
+/// HSCAN key cursor [MATCH pattern] [COUNT count] [NOVALUES]
+pub(crate) fn hscan(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> Result<(), CommandError> {
+    let cursor = parse_cursor(args.get(1))?;
+    let Some(entry) = ctx.db.get(args.get(0)) else {
+        // Not even the options are looked at then.
+        reply.array(2);
+        reply.bulk(b"0");
+        reply.array(0);
+        return Ok(());
+    };
+    let hash = entry.hash()?;
+    let options = ScanOptions::parse(args.from(2), true)?;
+    let mut found = Vec::new();
+    let mut room = itoa::Buffer::new();
+    let next = hash.scan(cursor, options.count, ctx.now, |field| {
+        if options.wants(field.name.as_bytes(&mut room)) {
+            found.push(field);
+        }
+    });
+    reply.array(2);
+    reply.bulk(itoa::Buffer::new().format(next).as_bytes());
+    reply.array(if options.names_only { found.len() } else { found.len() * 2 });
+    for field in found {
+        reply.item(field.name);
+        if !options.names_only {
+            reply.item(field.value);
+        }
+    }
+    Ok(())
+}
+
+/// HRANDFIELD key [count [WITHVALUES]]
+pub(crate) fn hrandfield(
+    ctx: &ReadContext<'_>,
+    args: Args<'_>,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    let count = match args.opt(1) {
+        None => None,
+        Some(count) => Some(parse_count(count)?),
+    };
+    let with_values = match args.len() {
+        0..=2 => false,
+        3 if args.is_word(2, "withvalues") => true,
+        _ => return Err(CommandError::Syntax),
+    };
+    if with_values && count.is_some_and(|count| count.unsigned_abs() >= 1 << 62) {
+        return Err(CommandError::new("ERR value is out of range"));
+    }
+    let entry = ctx.db.get(args.get(0));
+    let hash = entry.as_ref().map(|entry| entry.hash()).transpose()?;
+    let Some(count) = count else {
+        reply.item_or_null(hash.and_then(|hash| hash.random(ctx.now)).map(|field| field.name));
+        return Ok(());
+    };
+    let Some(hash) = hash else {
+        reply.array(0);
+        return Ok(());
+    };
+    // RESP3 has each pair as an array of its own.
+    let nested = with_values && reply.protocol() == Protocol::Resp3;
+    let answer = |field: Field<'_>, reply: &mut Reply| {
+        if nested {
+            reply.array(2);
+        }
+        reply.item(field.name);
+        if with_values {
+            reply.item(field.value);
+        }
+    };
+    let header = |fields: usize, reply: &mut Reply| {
+        reply.array(if with_values && !nested { fields * 2 } else { fields });
+    };
+    match usize::try_from(count) {
+        Ok(count) => {
+            let fields = hash.sample(count, ctx.now);
+            header(fields.len(), reply);
+            fields.into_iter().for_each(|field| answer(field, reply));
+        }
+        // A negative count asks for so many throws, each of which may give any field.
+        Err(_) => {
+            let throws = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
+            let Some(first) = hash.random(ctx.now) else {
+                reply.array(0);
+                return Ok(());
+            };
+            header(throws, reply);
+            answer(first, reply);
+            for _ in 1..throws {
+                answer(hash.random(ctx.now).unwrap_or(first), reply);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The count of HRANDFIELD and SRANDMEMBER.
+pub(crate) fn parse_count(text: &[u8]) -> Result<i64, CommandError> {
+    match parse_int(text) {
+        None => Err(CommandError::NotInteger),
+        Some(i64::MIN) => Err(CommandError::new(
+            "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
+        )),
+        Some(count) => Ok(count),
+    }
+}

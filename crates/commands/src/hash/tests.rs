@@ -1,0 +1,308 @@
+//! Answers of a real server, byte for byte, and what replicas and promoted nodes do with deadlines.
+
+use protocol::Protocol;
+use storage::{Limits, UnixMillis};
+
+use crate::testing::Session;
+use crate::{Dialect, Role};
+
+/// Plays a file of commands and answers (its first line says how it is written) in both protocols.
+pub(crate) fn replay(text: &str) {
+    for protocol in [Protocol::Resp2, Protocol::Resp3] {
+        let mut session = Session::new();
+        session.protocol = protocol;
+        let mut history = Vec::new();
+        let mut lines = text.lines().peekable();
+        while let Some(line) = lines.next() {
+            if line.starts_with("# ---") {
+                session = Session { protocol, ..Session::new() };
+            }
+            let Some(command) = line.strip_prefix("> ") else { continue };
+            let resp2 = lines.next().and_then(|line| line.strip_prefix("< ")).expect("an answer");
+            let resp3 = lines.next_if(|line| line.starts_with("= ")).map_or(resp2, |line| &line[2..]);
+            let expected = if protocol == Protocol::Resp3 { resp3 } else { resp2 };
+            history.push(command);
+            let recent = history.get(history.len().saturating_sub(8)..).unwrap_or_default();
+            assert_eq!(answer(&mut session, command), expected, "{protocol:?}, after {recent:#?}");
+        }
+    }
+}
+
+/// Answers a command; those of other families that a transcript needs are done here.
+fn answer(session: &mut Session, command: &str) -> String {
+    let words: Vec<&str> = command.split(' ').collect();
+    match words.as_slice() {
+        ["CONFIG", "SET", pairs @ ..] => {
+            let writer = session.store.writer();
+            let mut limits: Limits = writer.limits().clone();
+            for pair in pairs.chunks(2) {
+                let value = pair[1].parse().unwrap();
+                match pair[0] {
+                    "set-max-intset-entries" => limits.set_max_intset_entries = value,
+                    "set-max-listpack-entries" => limits.set_max_listpack_entries = value,
+                    "set-max-listpack-value" => limits.set_max_listpack_value = value,
+                    "hash-max-listpack-entries" => limits.hash_max_listpack_entries = value,
+                    "hash-max-listpack-value" => limits.hash_max_listpack_value = value,
+                    other => panic!("{other}"),
+                }
+            }
+            writer.set_limits(limits);
+            "+OK|".into()
+        }
+        ["SET", key, value] => {
+            let writer = session.store.writer();
+            writer
+                .db(session.index, session.now)
+                .edit(key.as_bytes(), |slot| slot.put_text(value.as_bytes()));
+            "+OK|".into()
+        }
+        ["EXISTS", key] => {
+            let reader = session.store.reader();
+            format!(":{}|", u8::from(reader.db(session.index, session.now).contains(key.as_bytes())))
+        }
+        ["OBJECT", "ENCODING", key] => encoding(session, key)
+            .map_or("$-1|".into(), |encoding| format!("${}|{encoding}|", encoding.len())),
+        ["DEL", keys @ ..] => {
+            let writer = session.store.writer();
+            let mut db = writer.db(session.index, session.now);
+            format!(":{}|", keys.iter().filter(|key| db.remove(key.as_bytes())).count())
+        }
+        _ => session.run(command),
+    }
+}
+
+fn encoding(session: &Session, key: &str) -> Option<&'static str> {
+    let reader = session.store.reader();
+    let db = reader.db(session.index, UnixMillis::NOTHING_EXPIRED);
+    db.peek(key.as_bytes()).map(|entry| entry.encoding())
+}
+
+#[test]
+fn answers_are_those_of_redis() {
+    replay(include_str!("replies.txt"));
+}
+
+/// For differential runs by hand: NEARSIDE_REPLIES names a file in the same form.
+#[test]
+#[ignore = "needs a file of answers"]
+fn answers_of_a_file() {
+    let path = std::env::var("NEARSIDE_REPLIES").expect("NEARSIDE_REPLIES");
+    replay(&std::fs::read_to_string(path).expect("a file"));
+}
+
+#[test]
+fn a_field_past_its_deadline_is_hidden_and_stays() {
+    let mut session = Session::new();
+    session.run("HSET h a 1 b 2 c 3");
+    session.run("HPEXPIRE h 1000 FIELDS 2 a b");
+    session.now = UnixMillis(session.now.0 + 1000);
+    assert_eq!(session.run("HGET h a"), "$1|1|", "it lasts to its last millisecond");
+    session.now = UnixMillis(session.now.0 + 1);
+    session.transcript(
+        "
+        # Read off replicas of redis-8.10 and valkey-9.1, but for HRANDFIELD, where Redis gives what it hides elsewhere.
+        > HLEN h
+        < :3|
+        > HGETALL h
+        < *2|$1|c|$1|3|
+        > HKEYS h
+        < *1|$1|c|
+        > HVALS h
+        < *1|$1|3|
+        > HEXISTS h a
+        < :0|
+        > HGET h a
+        < $-1|
+        > HMGET h a c nope
+        < *3|$-1|$1|3|$-1|
+        > HTTL h FIELDS 3 a c nope
+        < *3|:-2|:-1|:-2|
+        > HPEXPIRETIME h FIELDS 3 a c nope
+        < *3|:-2|:-1|:-2|
+        > HSTRLEN h a
+        < :0|
+        > HRANDFIELD h
+        < $1|c|
+        > HRANDFIELD h 5
+        < *1|$1|c|
+        > HSCAN h 0
+        < *2|$1|0|*2|$1|c|$1|3|
+        ",
+    );
+    session.run("HDEL h c");
+    session.transcript(
+        "
+        > HLEN h
+        < :2|
+        > HGETALL h
+        < *0|
+        > HRANDFIELD h
+        < $-1|
+        > HRANDFIELD h -3
+        < *0|
+        > HSCAN h 0
+        < *2|$1|0|*0|
+        ",
+    );
+}
+
+#[test]
+fn what_is_hidden_is_not_there_for_writes_on_a_master() {
+    let fresh = || {
+        let mut session = Session::new();
+        session.run("HSET h a 5 b 2");
+        session.run("HPEXPIRE h 1 FIELDS 1 a");
+        session.now = UnixMillis(session.now.0 + 10);
+        session
+    };
+    // As valkey-9.1 answers.
+    for (command, answer, then) in [
+        ("HDEL h a", ":0|", "*1|:-2|"),
+        ("HSETNX h a 9", ":1|", "*1|:-1|"),
+        ("HSET h a 9", ":1|", "*1|:-1|"),
+        ("HINCRBY h a 1", ":1|", "*1|:-1|"),
+        ("HINCRBYFLOAT h a 1", "$1|1|", "*1|:-1|"),
+        ("HEXPIRE h 100 FIELDS 1 a", "*1|:-2|", "*1|:-2|"),
+        ("HPERSIST h FIELDS 1 a", "*1|:-2|", "*1|:-2|"),
+        ("HGETDEL h FIELDS 1 a", "*1|$-1|", "*1|:-2|"),
+        ("HGETEX h EX 10 FIELDS 1 a", "*1|$-1|", "*1|:-2|"),
+        ("HSETEX h FIELDS 1 a 1", ":1|", "*1|:-1|"),
+        ("HSETEX h FXX FIELDS 1 a 1", ":0|", "*1|:-2|"),
+        ("HSETEX h FNX FIELDS 1 a 1", ":1|", "*1|:-1|"),
+        ("HSETEX h KEEPTTL FIELDS 1 a 1", ":1|", "*1|:-1|"),
+    ] {
+        let session = fresh();
+        assert_eq!(session.run(command), answer, "{command}");
+        assert_eq!(session.run("HTTL h FIELDS 1 a"), then, "{command}");
+    }
+}
+
+#[test]
+fn a_replica_obeys_deadlines_that_have_passed() {
+    let mut session = Session::replica();
+    session.transcript(
+        "
+        > HSET h a 1 b 2
+        < :2|
+        > HPEXPIREAT h 1 FIELDS 1 a
+        < *1|:1|
+        > HSETEX h PXAT 2 FIELDS 1 c 3
+        < :1|
+        > HGETEX h PXAT 3 FIELDS 1 b
+        < *1|$1|2|
+        > HPEXPIRETIME h FIELDS 3 a b c
+        < *3|:1|:3|:2|
+        > HINCRBY h a 4
+        < :5|
+        > HPEXPIRETIME h FIELDS 1 a
+        < *1|:1|
+        ",
+    );
+    session.role = Role::Master;
+    session.transcript(
+        "
+        > HGETALL h
+        < *0|
+        > HLEN h
+        < :3|
+        ",
+    );
+}
+
+#[test]
+fn valkeys_own_ways() {
+    let mut session = Session::new();
+    session.dialect = Dialect::valkey(9, 1);
+    session.transcript(
+        "
+        > HSETEX h XX FIELDS 1 a 1
+        < :0|
+        > HSETEX h NX PXAT 33333333333444 FIELDS 1 a 1
+        < :1|
+        > HSETEX h NX FIELDS 1 a 1
+        < :0|
+        > HSETEX h XX KEEPTTL FIELDS 1 a 2
+        < :1|
+        > HPEXPIRETIME h FIELDS 1 a
+        < *1|:33333333333444|
+        > HEXPIRETIME h FIELDS 1 a
+        < *1|:33333333333|
+        > HPEXPIREAT h 281474976710656 FIELDS 1 a
+        < *1|:1|
+        > HEXPIRE h -1 FIELDS 1 a
+        < -ERR invalid expire time in 'hexpire' command|
+        > HGETDEL h FIELDS 1 a
+        < *1|$1|2|
+        > HLEN h
+        < :0|
+        ",
+    );
+    session.run("HSET h a 1");
+    session.run("HPEXPIREAT h 33333333333444 FIELDS 1 a");
+    assert_eq!(encoding(&session, "h"), Some("hashtable"));
+    session.run("HPERSIST h FIELDS 1 a");
+    assert_eq!(encoding(&session, "h"), Some("hashtable"));
+}
+
+#[test]
+fn triples_stand_in_the_order_of_redis() {
+    let session = Session::new();
+    session.run("HSET x a 1 b 2 c 3 d 4");
+    let steps = [
+        // Each from redis-8.10.
+        ("HPEXPIREAT x 33333333333444 FIELDS 3 a b c", "c b a d"),
+        ("HPEXPIREAT x 33333333333444 FIELDS 1 a", "a c b d"),
+        ("HPEXPIREAT x 33333333333444 FIELDS 1 c", "c a b d"),
+        ("HPEXPIREAT x 33333333333445 FIELDS 1 b", "c a b d"),
+        ("HPEXPIREAT x 33333333333443 FIELDS 1 b", "b c a d"),
+        ("HPERSIST x FIELDS 1 b", "c a d b"),
+        ("HSET x c 9", "a d b c"),
+        ("HSET x d 9", "a d b c"),
+        ("HSET x e 9", "a d b c e"),
+        ("HSETEX x PXAT 33333333333444 FIELDS 2 f 1 a 2", "a f d b c e"),
+        ("HSETEX x KEEPTTL FIELDS 2 f 1 a 2", "a f d b c e"),
+        ("HINCRBY x a 2", "a f d b c e"),
+        ("HGETEX x PXAT 33333333333444 FIELDS 1 d", "d a f b c e"),
+        ("HGETEX x PXAT 33333333333444 FIELDS 1 f", "f d a b c e"),
+    ];
+    for (command, order) in steps {
+        session.run(command);
+        let keys = session.run("HKEYS x");
+        let keys: Vec<&str> = keys.split('|').skip(2).step_by(2).filter(|name| !name.is_empty()).collect();
+        assert_eq!(keys.join(" "), order, "{command}");
+    }
+}
+
+#[test]
+fn a_big_hash_answers_the_same() {
+    let session = Session::new();
+    let pairs: Vec<String> = (0..2000).map(|number| format!("f{number} v{number}")).collect();
+    assert_eq!(session.run(&format!("HSET h {}", pairs.join(" "))), ":2000|");
+    assert_eq!(encoding(&session, "h"), Some("hashtable"));
+    assert_eq!(session.run("HGET h f1234"), "$5|v1234|");
+    assert_eq!(session.run("HINCRBY h n 5"), ":5|");
+    session.run("HPEXPIREAT h 33333333333444 FIELDS 2 f1 n");
+    assert_eq!(session.run("HINCRBY h n 5"), ":10|");
+    assert_eq!(session.run("HTTL h FIELDS 1 n").len(), "*1|:31633333334|".len());
+    let (mut cursor, mut seen, mut calls) = (String::from("0"), std::collections::HashSet::new(), 0);
+    loop {
+        let answer = session.run(&format!("HSCAN h {cursor} COUNT 100 NOVALUES MATCH f*"));
+        let parts: Vec<&str> = answer.split('|').collect();
+        cursor = parts[2].to_string();
+        seen.extend(parts[4..].iter().skip(1).step_by(2).map(|name| name.to_string()));
+        calls += 1;
+        if cursor == "0" {
+            break;
+        }
+    }
+    assert!(seen.len() == 2000 && (20..=21).contains(&calls), "{} in {calls}", seen.len());
+    for count in ["3", "-3", "1999", "5000"] {
+        let answer = session.run(&format!("HRANDFIELD h {count} WITHVALUES"));
+        let wanted = count.parse::<i64>().unwrap().unsigned_abs().min(2001);
+        assert!(answer.starts_with(&format!("*{}|", wanted * 2)), "{count}");
+    }
+    assert_eq!(session.run(&format!("HDEL h {}", pairs.join(" "))), ":2000|");
+    assert_eq!(session.run("HGETALL h"), "*2|$1|n|$2|10|");
+    assert_eq!(session.run("HDEL h n"), ":1|");
+    assert_eq!(encoding(&session, "h"), None);
+}

@@ -1,0 +1,168 @@
+//! HSET and its kin, HDEL, and counters.
+
+use protocol::number::parse_int;
+use protocol::{Args, Reply};
+use storage::value::Hash;
+use storage::value::hash::FieldDeadline;
+
+use super::deadline_form;
+use crate::long_double::LongDouble;
+use crate::{CommandError, WriteContext};
+
+/// HSET key field value [field value ...]
+pub(crate) fn hset(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    let added = set_pairs(ctx, args, "hset")?;
+    reply.len_int(added);
+    Ok(())
+}
+
+/// HMSET key field value [field value ...]
+pub(crate) fn hmset(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    set_pairs(ctx, args, "hmset")?;
+    reply.ok();
+    Ok(())
+}
+
+/// Sets the pairs that follow the key; how many fields are new.
+fn set_pairs(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    command: &'static str,
+) -> Result<usize, CommandError> {
+    let pairs = args.from(1);
+    if !pairs.len().is_multiple_of(2) {
+        return Err(CommandError::WrongArity(command));
+    }
+    let (limits, now, form) = (ctx.limits, ctx.now, deadline_form(ctx.dialect));
+    let longest = pairs.iter().map(<[u8]>::len).max().unwrap_or(0);
+    let added = ctx.db.edit(args.get(0), |slot| {
+        slot.edit_or_new::<Hash, _>(|hash| {
+            hash.prepare(pairs.len() / 2, longest, limits);
+            pairs
+                .as_slice()
+                .as_chunks::<2>()
+                .0
+                .iter()
+                .filter(|[name, value]| {
+                    let before = hash.set(name, value, FieldDeadline::Cleared, limits, form);
+                    !before.is_some_and(|before| before.was_visible(now))
+                })
+                .count()
+        })
+    })?;
+    Ok(added)
+}
+
+/// HSETNX key field value
+pub(crate) fn hsetnx(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    let (name, value) = (args.get(1), args.get(2));
+    let (limits, now, form) = (ctx.limits, ctx.now, deadline_form(ctx.dialect));
+    let set = ctx.db.edit(args.get(0), |slot| {
+        if slot.hash()?.is_some_and(|hash| hash.contains(name, now)) {
+            return Ok(false);
+        }
+        slot.edit_or_new::<Hash, _>(|hash| {
+            hash.prepare(1, name.len().max(value.len()), limits);
+            hash.set(name, value, FieldDeadline::Cleared, limits, form);
+        })?;
+        Ok::<_, CommandError>(true)
+    })?;
+    reply.int(set.into());
+    Ok(())
+}
+
+/// HDEL key field [field ...]
+pub(crate) fn hdel(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    let now = ctx.now;
+    let removed = ctx.db.edit(args.get(0), |slot| {
+        let touched =
+            slot.hash()?.is_some_and(|hash| args.from(1).iter().any(|name| hash.find(name).is_some()));
+        if !touched {
+            return Ok::<_, CommandError>(0);
+        }
+        let removed = slot.edit::<Hash, _>(|hash| {
+            let gone = args.from(1).iter().filter_map(|name| hash.remove(name));
+            gone.filter(|before| before.was_visible(now)).count()
+        })?;
+        Ok(removed.unwrap_or(0))
+    })?;
+    reply.len_int(removed);
+    Ok(())
+}
+
+/// HINCRBY key field increment
+pub(crate) fn hincrby(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    let increment = parse_int(args.get(2)).ok_or(CommandError::NotInteger)?;
+    let sum = change_value(ctx, args, |value| {
+        let old = match value {
+            Some(value) => parse_int(value).ok_or(CommandError::new("ERR hash value is not an integer"))?,
+            None => 0,
+        };
+        let sum = old.checked_add(increment).ok_or(CommandError::Overflow)?;
+        Ok((sum, itoa::Buffer::new().format(sum).as_bytes().to_vec()))
+    })?;
+    reply.int(sum);
+    Ok(())
+}
+
+/// HINCRBYFLOAT key field increment
+pub(crate) fn hincrbyfloat(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    let increment = LongDouble::parse(args.get(2)).ok_or(CommandError::NotFloat)?;
+    let text = change_value(ctx, args, |value| {
+        let old = match value {
+            Some(value) => {
+                LongDouble::parse(value).ok_or(CommandError::new("ERR hash value is not a float"))?
+            }
+            None => LongDouble::ZERO,
+        };
+        let sum = (old + increment).filter_finite();
+        let sum = sum.ok_or(CommandError::new("ERR value is NaN or Infinity"))?;
+        let text = sum.to_text();
+        Ok((text.clone(), text))
+    })?;
+    reply.bulk(&text);
+    Ok(())
+}
+
+/// Puts another value in the place of a field's, whose deadline stays; what `change` answers besides.
+fn change_value<R>(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    change: impl FnOnce(Option<&[u8]>) -> Result<(R, Vec<u8>), CommandError>,
+) -> Result<R, CommandError> {
+    let name = args.get(1);
+    let (limits, now, form) = (ctx.limits, ctx.now, deadline_form(ctx.dialect));
+    ctx.db.edit(args.get(0), |slot| {
+        let mut room = itoa::Buffer::new();
+        let old = slot.hash()?.and_then(|hash| hash.get(name, now));
+        // A field that is hidden is not there: what is put in its place has no deadline.
+        let deadline = if old.is_some() { FieldDeadline::Kept } else { FieldDeadline::Cleared };
+        let (answer, new) = change(old.map(|value| value.as_bytes(&mut room)))?;
+        slot.edit_or_new::<Hash, _>(|hash| hash.set(name, &new, deadline, limits, form))?;
+        Ok(answer)
+    })
+}

@@ -1,0 +1,61 @@
+//! Answers and forms of a real server, byte for byte.
+
+use crate::hash::replay;
+use crate::testing::Session;
+
+#[test]
+fn answers_and_forms_are_those_of_redis() {
+    replay(include_str!("replies.txt"));
+}
+
+#[test]
+fn a_big_set_answers_the_same() {
+    let session = Session::new();
+    let members: Vec<String> = (0..3000).map(|number| format!("m{number}")).collect();
+    assert_eq!(session.run(&format!("SADD s {}", members.join(" "))), ":3000|");
+    assert_eq!(session.run("SISMEMBER s m2999"), ":1|");
+    assert_eq!(session.run("SADD t 1 2 3 m7 m8"), ":5|");
+    assert_eq!(session.run("SINTERCARD 2 s t"), ":2|");
+    assert_eq!(session.run("SUNIONCARD 2 s t"), ":3003|");
+    assert_eq!(session.run("SDIFFCARD 2 s t LIMIT 0"), ":2998|");
+    assert_eq!(session.run("SDIFFSTORE d s t"), ":2998|");
+    assert_eq!(session.run("SUNIONSTORE s s t"), ":3003|");
+    let (mut cursor, mut seen) = (String::from("0"), std::collections::HashSet::new());
+    loop {
+        let answer = session.run(&format!("SSCAN s {cursor} COUNT 50"));
+        let parts: Vec<&str> = answer.split('|').collect();
+        cursor = parts[2].to_string();
+        seen.extend(parts[4..].iter().skip(1).step_by(2).map(|name| name.to_string()));
+        if cursor == "0" {
+            break;
+        }
+    }
+    assert_eq!(seen.len(), 3003);
+    let random = session.run("SRANDMEMBER s");
+    assert!(seen.contains(random.split('|').nth(1).unwrap()));
+    assert!(session.run("SRANDMEMBER s -5000").starts_with("*5000|"));
+    assert!(session.run("SRANDMEMBER s 5000").starts_with("*3003|"));
+    assert!(session.run("SPOP s 3000").starts_with("*3000|"));
+    assert_eq!(session.run("SCARD s"), ":3|");
+    assert!(session.run("SPOP s 9").starts_with("*3|"));
+    assert_eq!(session.run("SCARD s"), ":0|");
+}
+
+#[test]
+fn a_stored_result_has_no_deadline() {
+    let session = Session::new();
+    session.run("SADD s a b");
+    session.run("SADD d x");
+    let deadline = |session: &Session| {
+        let reader = session.store.reader();
+        reader.db(session.index, session.now).peek(b"d").and_then(|entry| entry.deadline())
+    };
+    {
+        let writer = session.store.writer();
+        let at = storage::UnixMillis(session.now.0 + 1000);
+        writer.db(session.index, session.now).edit(b"d", |slot| slot.set_deadline(Some(at)));
+    }
+    assert!(deadline(&session).is_some());
+    session.run("SUNIONSTORE d s");
+    assert_eq!(deadline(&session), None);
+}

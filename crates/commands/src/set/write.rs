@@ -1,0 +1,130 @@
+//! Members in and out.
+
+use protocol::number::parse_int;
+use protocol::{Args, Reply};
+use storage::packed::Item;
+use storage::value::Set;
+
+use crate::item::ReplyItem;
+use crate::{CommandError, WriteContext};
+
+/// SADD key member [member ...]
+pub(crate) fn sadd(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    let members = args.from(1);
+    let limits = ctx.limits;
+    let added = ctx.db.edit(args.get(0), |slot| {
+        let added = slot.edit_or_new::<Set, _>(|set| {
+            if set.is_empty() {
+                *set = Set::for_members(members.get(0), members.len(), limits);
+            } else {
+                set.prepare(members.len(), limits);
+            }
+            members.iter().filter(|member| set.add(member, limits)).count()
+        })?;
+        if added == 0 {
+            slot.unchanged();
+        }
+        Ok::<_, CommandError>(added)
+    })?;
+    reply.len_int(added);
+    Ok(())
+}
+
+/// SREM key member [member ...]
+pub(crate) fn srem(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    let removed = ctx.db.edit(args.get(0), |slot| {
+        let touched = slot.set()?.is_some_and(|set| args.from(1).iter().any(|member| set.contains(member)));
+        if !touched {
+            return Ok::<_, CommandError>(0);
+        }
+        let removed =
+            slot.edit::<Set, _>(|set| args.from(1).iter().filter(|member| set.remove(member)).count())?;
+        Ok(removed.unwrap_or(0))
+    })?;
+    reply.len_int(removed);
+    Ok(())
+}
+
+/// SMOVE source destination member
+pub(crate) fn smove(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    let (source, destination, member) = (args.get(0), args.get(1), args.get(2));
+    let is_member = {
+        let Some(entry) = ctx.db.get(source) else {
+            reply.int(0);
+            return Ok(());
+        };
+        entry.set()?.contains(member)
+    };
+    if let Some(entry) = ctx.db.get(destination) {
+        entry.set()?;
+    }
+    if !is_member || source == destination {
+        reply.int(is_member.into());
+        return Ok(());
+    }
+    let limits = ctx.limits;
+    // Nobody may see the member in neither set, nor in both.
+    let _closed = ctx.writer.close_gate();
+    ctx.db.edit(source, |slot| slot.edit::<Set, _>(|set| set.remove(member)))?;
+    ctx.db.edit(destination, |slot| {
+        slot.edit_or_new::<Set, _>(|set| {
+            if set.is_empty() {
+                *set = Set::for_members(member, 1, limits);
+            }
+            set.add(member, limits)
+        })
+    })?;
+    reply.int(1);
+    Ok(())
+}
+
+/// SPOP key [count]
+pub(crate) fn spop(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    let count = match args.len() {
+        1 => None,
+        2 => Some(
+            parse_int(args.get(1))
+                .and_then(|count| usize::try_from(count).ok())
+                .ok_or(CommandError::NotPositive)?,
+        ),
+        _ => return Err(CommandError::Syntax),
+    };
+    let popped = ctx.db.edit(args.get(0), |slot| {
+        let Some(set) = slot.set()? else { return Ok::<_, CommandError>(Vec::new()) };
+        let popped: Vec<Vec<u8>> = set.sample(count.unwrap_or(1)).into_iter().map(Item::to_vec).collect();
+        if popped.len() == set.len() {
+            slot.remove();
+        } else if !popped.is_empty() {
+            slot.edit::<Set, _>(|set| {
+                popped.iter().for_each(|member| {
+                    set.remove(member);
+                })
+            })?;
+        }
+        Ok(popped)
+    })?;
+    match count {
+        None => reply.item_or_null(popped.first().map(|member| Item::Str(member))),
+        Some(_) => {
+            reply.set(popped.len());
+            popped.iter().for_each(|member| reply.bulk(member));
+        }
+    }
+    Ok(())
+}

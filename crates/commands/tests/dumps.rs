@@ -1,0 +1,245 @@
+//! The dumps of real servers (`tests/dumps`), loaded value by value: content is what their server said, and the
+//! form is the one that a server of today gives them.
+#![allow(missing_docs, clippy::expect_used, clippy::indexing_slicing, clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+use commands::convert::{self, Rules, ValueBuilder};
+use rdb::{Decoder, Flavour, Item, Step};
+use storage::value::stream::{Stream, StreamId};
+use storage::{DbIndex, Limits, Store, StoreConfig, UnixMillis, Value};
+
+fn folder() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/dumps"))
+}
+
+fn described() -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(folder())
+        .expect("the dumps stand there")
+        .filter_map(|entry| Some(entry.ok()?.file_name().to_str()?.strip_suffix(".txt")?.to_owned()))
+        .collect();
+    names.sort();
+    assert!(names.len() >= 15, "the dumps stand there");
+    names
+}
+
+fn text(bytes: &[u8]) -> String {
+    let plain = |b: u8| (0x20..0x7f).contains(&b) && b != b'"' && b != b'\\';
+    let inner: String = bytes
+        .iter()
+        .map(|b| if plain(*b) { char::from(*b).to_string() } else { format!("\\x{b:02x}") })
+        .collect();
+    format!("\"{inner}\"")
+}
+
+fn stream_lines(stream: &Stream) -> Vec<String> {
+    let mut lines = vec![
+        format!("last {}", stream.last_id()),
+        format!(
+            "added {} deleted {} first {}",
+            stream.entries_added(),
+            stream.max_deleted_id(),
+            stream.first_id()
+        ),
+    ];
+    for entry in stream.range(StreamId::MIN, StreamId::MAX) {
+        let fields: Vec<String> =
+            entry.fields.flat_map(|(name, value)| [text(&name.to_vec()), text(&value.to_vec())]).collect();
+        lines.push(format!("entry {} {}", entry.id, fields.join(" ")));
+    }
+    for (name, group) in stream.groups() {
+        let read = group.entries_read.map_or("(nil)".into(), |read| read.to_string());
+        lines.push(format!("group {} last {} read {read}", text(name), group.last_id));
+        for (id, pending) in group.pending_range(StreamId::MIN..=StreamId::MAX) {
+            let owner = pending.consumer.and_then(|owner| group.consumer(owner));
+            let owner = text(owner.map_or(b"", |owner| owner.name()));
+            lines.push(format!("  pending {id} {owner} {} {}", pending.delivered_ms, pending.deliveries));
+        }
+        for consumer in group.consumers() {
+            let active = consumer.active_ms.unwrap_or(-1);
+            lines.push(format!(
+                "  consumer {} seen {} active {active} pending {}",
+                text(consumer.name()),
+                consumer.seen_ms,
+                consumer.pending_len()
+            ));
+        }
+    }
+    let memory = stream.idempotency().cloned().unwrap_or_default();
+    let messages: usize = memory.producers().map(|(_, ids)| ids.len()).sum();
+    lines.push(format!(
+        "idmp duration {} max {} producers {} messages {messages} added {} duplicates {}",
+        memory.duration_s(),
+        memory.ids_max(),
+        memory.producers().len(),
+        memory.added,
+        memory.duplicates
+    ));
+    lines
+}
+
+/// A value as the texts have it.
+fn lines(value: &Value) -> Vec<String> {
+    match value {
+        Value::String(string) => vec![text(&string.view().to_vec())],
+        Value::List(list) => list.view().iter().map(|element| text(&element.to_vec())).collect(),
+        Value::Set(set) => {
+            let mut members: Vec<Vec<u8>> = set.view().iter().map(|member| member.to_vec()).collect();
+            members.sort();
+            members.iter().map(|member| text(member)).collect()
+        }
+        Value::SortedSet(set) => set
+            .view()
+            .iter()
+            .map(|element| {
+                format!("{} {:016x}", text(&element.member.to_vec()), element.score.get().to_bits())
+            })
+            .collect(),
+        Value::Hash(hash) => {
+            let mut fields: Vec<_> = hash
+                .view()
+                .all()
+                .map(|field| (field.name.to_vec(), field.value.to_vec(), field.deadline))
+                .collect();
+            fields.sort();
+            let until =
+                |deadline: Option<UnixMillis>| deadline.map_or(String::new(), |d| format!(" until {}", d.0));
+            fields
+                .iter()
+                .map(|(name, value, at)| format!("{} {}{}", text(name), text(value), until(*at)))
+                .collect()
+        }
+        Value::Stream(stream) => stream_lines(stream),
+        Value::Array(_) => Vec::new(),
+        Value::Module(_) => vec!["opaque".into()],
+    }
+}
+
+/// Every value of a dump, by database and key.
+fn load(file: &[u8]) -> BTreeMap<(u32, Vec<u8>), Value> {
+    let limits = Limits::default();
+    let (mut decoder, mut at, mut db, mut found) = (Decoder::new(), 0, 0, BTreeMap::new());
+    let mut rules = Rules::new(&limits, Flavour::Redis);
+    let mut open: Option<(Vec<u8>, ValueBuilder)> = None;
+    let mut put = |db, name: &[u8], value: Option<Value>| {
+        let before = found.insert((db, name.to_vec()), value.expect("no collection is empty"));
+        assert!(before.is_none());
+    };
+    while let Step::Item { item, used } = decoder.next(&file[at..]).expect("it is whole") {
+        at += used;
+        match (&mut open, item) {
+            (_, Item::Header { flavour, .. }) => rules = Rules::new(&limits, flavour),
+            (_, Item::SelectDb(index)) => db = index,
+            (_, Item::Whole { key, value }) => {
+                put(db, key.name, convert::whole(value, rules).expect("it is sound"));
+            }
+            (_, Item::Open { key, run }) => {
+                open = ValueBuilder::open(run, rules).ok().map(|builder| (key.name.to_vec(), builder));
+            }
+            (Some(_), Item::Close) => {
+                let (name, builder) = open.take().expect("one is open");
+                put(db, &name, builder.finish(rules).expect("it is whole"));
+            }
+            (Some((_, builder)), item) => builder.add(&item, rules).expect("it is sound"),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// Whether a line is as the text has it, where a `?` stands for what the server could not be asked.
+fn agrees(own: &str, theirs: &str) -> bool {
+    let (mut own, mut theirs) = (own.split(' '), theirs.split(' '));
+    loop {
+        match (own.next(), theirs.next()) {
+            (None, None) => return true,
+            (Some(_), Some("?")) => {}
+            (Some(own), Some(theirs)) if own == theirs => {}
+            _ => return false,
+        }
+    }
+}
+
+#[test]
+fn values_are_what_their_server_said() {
+    for name in described() {
+        let file = fs::read(folder().join(format!("{name}.rdb"))).expect("a dump");
+        let told = fs::read_to_string(folder().join(format!("{name}.txt"))).expect("its text");
+        let mut expected: BTreeMap<String, (String, Vec<&str>)> = BTreeMap::new();
+        let mut last = String::new();
+        for line in told.lines() {
+            if line.starts_with("db ") {
+                let (key, rest) = line.rsplit_once("\" ").expect("a key in quotes");
+                last = format!("{key}\"");
+                expected
+                    .insert(last.clone(), (rest.split(' ').next().expect("a type").to_owned(), Vec::new()));
+            } else if let (Some(line), Some((_, lines))) =
+                (line.strip_prefix("    "), expected.get_mut(&last))
+            {
+                lines.push(line);
+            }
+        }
+        let values = load(&file);
+        expected.retain(|_, (kind, _)| kind != "array");
+        assert_eq!(values.keys().filter(|(_, key)| key != b"d:past").count(), expected.len(), "{name}");
+        for ((db, key), value) in &values {
+            let Some((kind, theirs)) = expected.get(&format!("db {db} {}", text(key))) else { continue };
+            if kind == "array" {
+                continue;
+            }
+            let mut own = lines(value);
+            if kind == "stream" {
+                // Older servers tell less.
+                let has = |start: &str| theirs.iter().any(|line| line.trim_start().starts_with(start));
+                own.retain(|line| has(line.trim_start().split(' ').next().expect("a word")));
+                if !theirs.iter().any(|line| line.contains(" read ")) {
+                    own.iter_mut().filter(|line| line.starts_with("group ")).for_each(|line| {
+                        line.truncate(line.rfind(" read ").expect("it was written"));
+                    });
+                }
+                if !theirs.iter().any(|line| line.contains(" active ")) {
+                    own.iter_mut().filter(|line| line.starts_with("  consumer ")).for_each(|line| {
+                        let (start, end) =
+                            (line.find(" active ").expect("it"), line.find(" pending ").expect("it"));
+                        line.replace_range(start..end, "");
+                    });
+                }
+            }
+            assert_eq!(own.len(), theirs.len(), "{name} {}: {own:#?} {theirs:#?}", text(key));
+            for (own, theirs) in own.iter().zip(theirs) {
+                assert!(agrees(own, theirs), "{name} {}\n own {own}\n not {theirs}", text(key));
+            }
+        }
+    }
+}
+
+#[test]
+fn forms_are_those_of_a_server_of_today() {
+    for name in described() {
+        let Ok(told) = fs::read_to_string(folder().join(format!("{name}.encodings"))) else { continue };
+        let file = fs::read(folder().join(format!("{name}.rdb"))).expect("a dump");
+        let expected: BTreeMap<&str, &str> =
+            told.lines().map(|line| line.rsplit_once(' ').expect("a key and a form")).collect();
+        let store = Store::new(StoreConfig { databases: 16, hash_key: [1, 2], limits: Limits::default() });
+        let mut wrong = Vec::new();
+        for ((db, key), value) in load(&file) {
+            let Some(theirs) = expected.get(format!("db {db} {}", text(&key)).as_str()) else { continue };
+            let now = UnixMillis::NOTHING_EXPIRED;
+            store.writer().db(DbIndex(db), now).edit(&key, |slot| slot.put(value));
+            let reader = store.reader();
+            let db = reader.db(DbIndex(db), now);
+            let own = db.get(&key).expect("it was just put").encoding();
+            // Hash templates are ordinary hashes here.
+            let theirs =
+                theirs.replace("template-listpack", "listpack").replace("template-array", "listpack");
+            // From where on a string is raw depends on its key's length since Redis 8.2 and Valkey 8.1.
+            let short = |form: &str| form == "embstr" || form == "raw";
+            if own != theirs && !(short(own) && short(&theirs)) {
+                wrong.push(format!("{} is {own}, not {theirs}", text(&key)));
+            }
+        }
+        assert_eq!(wrong, Vec::<String>::new(), "{name}");
+    }
+}

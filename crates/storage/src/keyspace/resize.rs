@@ -1,0 +1,186 @@
+//! Changing the number of shards: a second table beside the first, and a mark that moves shard by shard.
+//!
+//! The token's holder does it, a step at a time between his edits. The second table is made by the background
+//! thread (its shards alone may be many megabytes); the first goes back there, empty, when all is moved.
+//!
+//! Owns when to resize and the order of locks while moving. Never frees an entry.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use super::table::{self, KeyHash, WriteGuard, shard_bits_for};
+use super::{Counts, Keyspace, Table, prefetch};
+use crate::gate::Token;
+
+/// A database grows to this many times its plan before the number of its shards follows.
+const GROW_ABOVE: usize = 8;
+/// ... and it falls below this share of its plan before it is given fewer.
+const SHRINK_BELOW: usize = 64;
+/// How many entries ahead are asked for while their keys are hashed again.
+const AHEAD: usize = 16;
+
+/// What a keyspace knows of its own size.
+#[derive(Debug)]
+pub(super) struct Plan {
+    keys_per_shard: usize,
+    /// Above so many keys it grows.
+    above: usize,
+    /// Below so many it shrinks.
+    below: usize,
+    edits: AtomicUsize,
+    /// The second table, ordered from the background thread.
+    ordered: OnceLock<Arc<OnceLock<Arc<Table>>>>,
+}
+
+impl Plan {
+    pub(super) fn new(keys_per_shard: usize, shard_bits: u32) -> Plan {
+        let plan = keys_per_shard.saturating_mul(1 << shard_bits);
+        let is_smallest = shard_bits == shard_bits_for(0, keys_per_shard);
+        Plan {
+            keys_per_shard,
+            above: plan.saturating_mul(GROW_ABOVE),
+            below: if is_smallest { 0 } else { plan / SHRINK_BELOW },
+            edits: AtomicUsize::new(0),
+            ordered: OnceLock::new(),
+        }
+    }
+}
+
+/// What is to be done about a keyspace's size after an edit.
+pub(crate) enum Resize {
+    /// Nothing, or a step was done.
+    Settled,
+    /// A table is to be made in the background: run this there.
+    Order(Box<dyn FnOnce() + Send>),
+    /// All is moved: the keyspace is to be replaced by its successor.
+    Finished(Box<Keyspace>),
+}
+
+impl Keyspace {
+    /// Whether [`Keyspace::resize`] has something to do; to be asked after each edit.
+    #[inline]
+    pub(crate) fn wants_resize(&self) -> bool {
+        let keys = self.counts.keys();
+        if self.next.get().is_none() && (self.plan.below..=self.plan.above).contains(&keys) {
+            return false;
+        }
+        let edits = self.plan.edits.load(Ordering::Relaxed) + 1;
+        self.plan.edits.store(edits, Ordering::Relaxed);
+        // A move takes a few hundred microseconds, as much as some hundred edits. With one at each so many edits as
+        // a shard is planned for keys, a database that grows is through after an eighth as many edits as it has keys.
+        edits % self.plan.keys_per_shard == 0
+    }
+
+    /// One step of growing or shrinking. The token is held, and no shard's lock.
+    pub(crate) fn resize(&self, token: &Token<'_>) -> Resize {
+        let Some(next) = self.next.get() else {
+            return self.begin_resize();
+        };
+        let shards = self.current.shards();
+        let mark = self.moved.load(Ordering::Relaxed);
+        // Empty shards are passed over: whoever looks into one meanwhile finds nothing, and rightly so.
+        let shard = self.current.next_occupied(mark).unwrap_or(shards);
+        if shard < shards {
+            self.move_shard(token, next, shard);
+        }
+        self.moved.store((shard + 1).min(shards), Ordering::Release);
+        if shard + 1 < shards {
+            return Resize::Settled;
+        }
+        Resize::Finished(Box::new(Keyspace {
+            hasher: self.hasher,
+            current: Arc::clone(next),
+            next: OnceLock::new(),
+            moved: AtomicUsize::new(0),
+            counts: self.counts.copy(),
+            plan: Plan::new(self.plan.keys_per_shard, next.shard_bits()),
+        }))
+    }
+
+    fn begin_resize(&self) -> Resize {
+        if let Some(ordered) = self.plan.ordered.get() {
+            if let Some(table) = ordered.get() {
+                self.next.get_or_init(|| Arc::clone(table));
+            }
+            return Resize::Settled;
+        }
+        let shard_bits = shard_bits_for(self.counts.keys(), self.plan.keys_per_shard);
+        if shard_bits == self.current.shard_bits() {
+            // As many as there can be.
+            return Resize::Settled;
+        }
+        let ordered = Arc::clone(self.plan.ordered.get_or_init(Arc::default));
+        Resize::Order(Box::new(move || {
+            ordered.get_or_init(|| Arc::new(Table::new(shard_bits, 0)));
+        }))
+    }
+
+    /// Moves the entries of one shard to the second table, and the mark past it.
+    fn move_shard(&self, token: &Token<'_>, next: &Table, shard: usize) {
+        let targets = targets(&self.current, next, shard);
+        // The second table's shards first: readers of several keys take locks in the order of the hash's line, in
+        // which the second table's stand before. Nothing may be locked while the gate is closed, for a reader inside
+        // may be waiting for it: so if one lock is not to be had at once, all are let go, and the gate closed first.
+        let try_all = || -> Option<(Vec<WriteGuard<'_>>, WriteGuard<'_>)> {
+            let into = targets.clone().map(|target| next.lock(target).try_write()).collect::<Option<_>>()?;
+            Some((into, self.current.lock(shard).try_write()?))
+        };
+        let closed;
+        let (mut into, mut from) = match try_all() {
+            Some(guards) => guards,
+            None => {
+                closed = token.close();
+                let _closed = &closed;
+                (
+                    targets.clone().map(|target| next.lock(target).write()).collect(),
+                    self.current.lock(shard).write(),
+                )
+            }
+        };
+        let taken: Vec<_> = std::mem::take(&mut *from).into_iter().map(|(word, _)| word).collect();
+        self.current.note_occupied(shard, false);
+        let share = taken.len() / into.len();
+        for target in &mut into {
+            table::reserve(target, share);
+        }
+        for word in taken.iter().take(AHEAD) {
+            prefetch::line(word.raw().as_ptr());
+        }
+        let addresses: Vec<_> = taken.iter().map(super::Word::raw).collect();
+        for (index, word) in taken.into_iter().enumerate() {
+            if let Some(ahead) = addresses.get(index + AHEAD) {
+                prefetch::line(ahead.as_ptr());
+            }
+            // SAFETY: the word is out of its table, but the entry is ours all the while.
+            let hash: KeyHash = self.hasher.hash(unsafe { word.view() }.key());
+            let target = next.shard_of(hash);
+            let guard =
+                into.get_mut(target - targets.start).expect("both tables order shards by the same bits");
+            table::add(guard, word.moved(next.bits_of(hash)));
+            next.note_occupied(target, true);
+        }
+        // Under the lock: whoever waited for this shard looks at the mark again, and goes to the second table.
+        self.moved.store(shard + 1, Ordering::Release);
+    }
+}
+
+/// The shards of `next` that have the keys of this shard of `current`.
+fn targets(current: &Table, next: &Table, shard: usize) -> std::ops::Range<usize> {
+    if next.shard_bits() >= current.shard_bits() {
+        let more = next.shard_bits() - current.shard_bits();
+        shard << more..(shard + 1) << more
+    } else {
+        let target = shard >> (current.shard_bits() - next.shard_bits());
+        target..target + 1
+    }
+}
+
+impl Counts {
+    pub(super) fn copy(&self) -> Counts {
+        Counts {
+            keys: self.keys().into(),
+            deadlines: self.deadlines().into(),
+            entry_bytes: self.entry_bytes().into(),
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! SCAN's promise, under churn, growth and shrinking: what stays is seen exactly once.
+#![allow(missing_docs)]
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use proptest::prelude::*;
+use storage::{DbIndex, Limits, ScanCursor, Store, StoreConfig, UnixMillis};
+
+const NOW: UnixMillis = UnixMillis(1000);
+const DB: DbIndex = DbIndex(0);
+
+/// One key to a shard: a database of 4,096 shards grows above 32,768 keys, and one of 65,536 shards shrinks below 1,024.
+fn store(seed: u64) -> Store {
+    let config = StoreConfig { databases: 2, hash_key: [seed, !seed], limits: Limits::default() };
+    Store::with_keys_per_shard(config, 1)
+}
+
+fn set(store: &Store, keys: impl Iterator<Item = String>) {
+    let writer = store.writer();
+    let mut db = writer.db(DB, NOW);
+    for key in keys {
+        db.edit(key.as_bytes(), |slot| slot.put_text(b"v"));
+    }
+}
+
+fn remove(store: &Store, keys: impl Iterator<Item = String>) {
+    let writer = store.writer();
+    let mut db = writer.db(DB, NOW);
+    for key in keys {
+        assert!(db.remove(key.as_bytes()), "{key}");
+    }
+}
+
+/// One whole SCAN, with `between` run between its calls.
+fn walk(
+    store: &Store,
+    mut count: impl FnMut() -> usize,
+    mut between: impl FnMut(),
+) -> HashMap<String, usize> {
+    let mut seen: HashMap<String, usize> = HashMap::new();
+    let mut cursor = ScanCursor::START;
+    loop {
+        let count = count();
+        let mut given = 0;
+        cursor = store.reader().db(DB, NOW).scan(cursor, count, |key, _| {
+            *seen.entry(String::from_utf8(key.to_vec()).unwrap()).or_default() += 1;
+            given += 1;
+        });
+        assert!(given <= count + 8, "{given} of {count}");
+        if cursor == ScanCursor::START {
+            return seen;
+        }
+        between();
+    }
+}
+
+fn volatile(range: std::ops::Range<usize>) -> impl Iterator<Item = String> {
+    range.map(|i| format!("volatile:{i}"))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn what_stays_is_seen_exactly_once(seed in any::<u64>(), step in 1usize..2000, stable in 1usize..400, grows in any::<bool>()) {
+        let store = store(seed);
+        let stays = || (0..stable).map(|i| format!("stable:{i}"));
+        set(&store, stays());
+        let total = 45_000;
+        if !grows {
+            set(&store, volatile(0..total));
+            store.settle();
+        }
+        let (mut done, mut state) = (0, seed);
+        let mut dice = |below: usize| {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (state >> 33) as usize % below
+        };
+        for _ in 0..3 {
+            let seen = walk(&store, || 1 + dice(30), || {
+                let next = (done + step).min(total);
+                if grows {
+                    set(&store, volatile(done..next));
+                } else {
+                    remove(&store, volatile(done..next));
+                }
+                done = next;
+            });
+            for key in stays() {
+                prop_assert_eq!(seen.get(&key), Some(&1), "{}", key);
+            }
+            prop_assert!(seen.values().all(|times| *times == 1));
+        }
+        let finds = |key: &str| store.reader().db(DB, NOW).contains(key.as_bytes());
+        prop_assert!(stays().all(|key| finds(&key)));
+        prop_assert_eq!(volatile(0..done).filter(|key| finds(key)).count(), if grows { done } else { 0 });
+        let reader = store.reader();
+        let db = reader.db(DB, NOW);
+        prop_assert_eq!(db.len(), stable + if grows { done } else { total - done });
+        let names: Vec<String> = stays().collect();
+        let keys: Vec<&[u8]> = names.iter().map(|key| key.as_bytes()).collect();
+        let found = db.get_many(&keys);
+        prop_assert!(found.iter().zip(&keys).all(|(entry, key)| entry.unwrap().key() == *key));
+    }
+}
+
+#[test]
+fn readers_beside_a_writer_miss_nothing_while_the_database_grows_and_shrinks() {
+    let store = store(7);
+    set(&store, (0..300).map(|i| format!("stable:{i}")));
+    /// Set when the writer is done, or has failed.
+    struct Ended<'a>(&'a AtomicBool);
+    impl Drop for Ended<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+    let ended = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let _ended = Ended(&ended);
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let mut walks = 0;
+                while !ended.load(Ordering::Relaxed) || walks == 0 {
+                    let seen = walk(&store, || 50, || ());
+                    assert!((0..300).all(|i| seen.get(&format!("stable:{i}")) == Some(&1)));
+                    let reader = store.reader();
+                    let db = reader.db(DB, NOW);
+                    for i in 0..300 {
+                        assert!(db.contains(format!("stable:{i}").as_bytes()));
+                    }
+                    assert!(db.random_key().is_some());
+                    walks += 1;
+                }
+            });
+        }
+        for _ in 0..2 {
+            for step in 0..45 {
+                set(&store, volatile(step * 1000..(step + 1) * 1000));
+            }
+            assert_eq!(store.reader().db(DB, NOW).shards(), 1 << 16);
+            for step in 0..45 {
+                remove(&store, volatile(step * 1000..(step + 1) * 1000));
+            }
+        }
+        set(&store, (0..40_000).map(|_| "one more".into()));
+        remove(&store, ["one more".into()].into_iter());
+        assert_eq!(store.reader().db(DB, NOW).shards(), 1 << 12);
+    });
+    assert_eq!(store.reader().db(DB, NOW).len(), 300);
+}
+
+#[test]
+fn any_number_is_a_cursor() {
+    let store = store(3);
+    set(&store, (0..100).map(|i| format!("{i}")));
+    let reader = store.reader();
+    let db = reader.db(DB, NOW);
+    for cursor in [1, 77, (1 << 28) - 1, 1 << 28, u64::MAX] {
+        let mut rest = ScanCursor(cursor);
+        let mut turns = 0;
+        loop {
+            rest = db.scan(rest, 10, |_, _| ());
+            turns += 1;
+            if rest == ScanCursor::START {
+                break;
+            }
+        }
+        assert!(turns <= 12);
+    }
+}
+
+#[test]
+fn a_cursor_means_the_same_in_another_store_with_the_same_hash_key() {
+    let (small, large) = (store(9), store(9));
+    set(&small, (0..1000).map(|i| format!("{i}")));
+    set(&large, (0..1000).map(|i| format!("{i}")).chain(volatile(0..40_000)));
+    let mut first = Vec::new();
+    let cursor = small.reader().db(DB, NOW).scan(ScanCursor::START, 500, |key, _| first.push(key.to_vec()));
+    let mut cursor = cursor;
+    while cursor != ScanCursor::START {
+        cursor = large.reader().db(DB, NOW).scan(cursor, 500, |key, _| {
+            if !key.starts_with(b"volatile") {
+                first.push(key.to_vec());
+            }
+        });
+    }
+    first.sort();
+    first.dedup();
+    assert_eq!(first.len(), 1000);
+}
