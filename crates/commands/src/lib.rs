@@ -32,6 +32,7 @@ mod list;
 mod range;
 mod long_double;
 mod scan_options;
+mod restore;
 mod set;
 mod sorted_set;
 mod stream;

@@ -143,6 +143,18 @@ impl<'s> Slot<'s> {
         }
     }
 
+    /// Stores a value as a new key has it, used so much before, with this deadline or none; what was there goes.
+    pub fn put_used(&mut self, value: Value, deadline: Option<UnixMillis>, usage: Usage) {
+        if let Some(entry) = self.place.remove() {
+            self.trash.push(Trash::Entry(entry));
+        }
+        let (form, payload) = value.into_parts();
+        let mut room = Vec::new();
+        let content = Content::of(payload, &mut room);
+        self.changed = true;
+        self.place.set(Entry::new(self.place.key(), form, content, deadline, usage, self.clock));
+    }
+
     fn put_content(&mut self, form: Form, content: Content<'_>, deadline: Option<UnixMillis>) {
         self.changed = true;
         if self.place.entry().is_some() {

@@ -1,6 +1,6 @@
 //! Keys of any kind: their names, kinds, deadlines, and what moves them about.
 
-use crate::generic;
+use crate::{generic, restore};
 use crate::spec::{Begin, Categories as C, Command, Find, Flags as F, Group, KeyFlags as K, KeySpec, Run};
 
 pub(super) const ROWS: &[Command] = &[
@@ -127,4 +127,12 @@ pub(super) const ROWS: &[Command] = &[
     Command::new("memory|usage", -3, Group::Server, "4.0.0", Run::Read(generic::memory_usage))
         .flags(&[F::READONLY])
         .keys(&[KeySpec::at(2, &[K::RO])]),
+    Command::new("restore", -4, Group::Generic, "2.6.0", Run::Write(restore::restore))
+        .flags(&[F::DENYOOM, F::WRITE])
+        .categories(&[C::DANGEROUS, C::KEYSPACE])
+        .keys(&[KeySpec::at(1, &[K::OW, K::UPDATE])]),
+    Command::new("restore-asking", -4, Group::Server, "3.0.0", Run::Write(restore::restore))
+        .flags(&[F::ASKING, F::DENYOOM, F::WRITE])
+        .categories(&[C::DANGEROUS, C::KEYSPACE])
+        .keys(&[KeySpec::at(1, &[K::OW, K::UPDATE])]),
 ];
