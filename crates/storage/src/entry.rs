@@ -30,6 +30,7 @@ use std::slice;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::time::UnixMillis;
+use crate::value::text::{INLINE_BYTES_MAX, canonical_int};
 use crate::value::{Array, stored};
 use crate::value::{
     Big, BigRef, Form, HashRef, Kind, ListRef, ModuleValue, Payload, PayloadRef, SetRef, SortedSetRef,
@@ -314,6 +315,19 @@ impl<'a> Content<'a> {
         }
     }
 
+    /// Lends a string as SET stores it; `room` for an integer.
+    pub(crate) fn of_text(bytes: &'a [u8], room: &'a mut [u8; 8]) -> (Form, Content<'a>) {
+        if let Some(number) = canonical_int(bytes) {
+            let used;
+            (*room, used) = int_to_bytes(number);
+            (Form::TextInt, Content::Inline(room.get(..used).unwrap_or_default()))
+        } else if bytes.len() > INLINE_BYTES_MAX {
+            (Form::TextLong, Content::Big(Big::Text(Box::new(bytes::Bytes::copy_from_slice(bytes)))))
+        } else {
+            (Form::TextShort, Content::Inline(bytes))
+        }
+    }
+
     fn inline_len(&self) -> Option<usize> {
         match self {
             Content::Inline(bytes) => Some(bytes.len()),
@@ -360,6 +374,18 @@ impl Entry {
         let (form, payload) = value.into_parts();
         let mut room = Vec::new();
         Entry::new(key, form, Content::of(payload, &mut room), deadline, usage, clock)
+    }
+
+    pub(crate) fn from_text(
+        key: &[u8],
+        text: &[u8],
+        deadline: Option<UnixMillis>,
+        usage: Usage,
+        clock: AccessClock,
+    ) -> Entry {
+        let mut room = [0; 8];
+        let (form, content) = Content::of_text(text, &mut room);
+        Entry::new(key, form, content, deadline, usage, clock)
     }
 
     fn with_access(
@@ -629,6 +655,22 @@ impl EntryView {
     /// `OBJECT ENCODING`'s answer.
     pub fn encoding(&self) -> &'static str {
         self.value().encoding()
+    }
+
+    /// Whether both have the same value and deadline; how they were used does not count.
+    pub(crate) fn is_same_as(&self, other: &EntryView) -> bool {
+        if self.deadline() != other.deadline() {
+            return false;
+        }
+        if let (PayloadRef::Inline(mine), PayloadRef::Inline(others)) = (self.payload(), other.payload())
+            && self.form() == other.form()
+            && mine == others
+        {
+            return true;
+        }
+        let (mine, others) = (self.value(), other.value());
+        // What a client is told of the encoding is what the newer one would have.
+        mine.encoding() == others.encoding() && mine.same(others)
     }
 
     fn access(&self) -> &AtomicU32 {

@@ -11,6 +11,7 @@ mod slot;
 mod scan;
 mod watch;
 mod functions;
+mod load;
 
 mod gate;
 #[cfg(test)]
@@ -33,6 +34,7 @@ pub use db::Db;
 pub use entry::{EntryView, Usage};
 pub use functions::{Functions, Library};
 pub use keyspace::{KeyHash, Ref, Refs};
+pub use load::{KeyMeta, LoadBusy, LoadError, Loading};
 pub use scan::ScanCursor;
 pub use slot::Slot;
 pub use store::{GateOpened, Hashed, Reader, Store, StoreConfig};

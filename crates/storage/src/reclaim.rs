@@ -2,8 +2,9 @@
 //!
 //! Owns the thread and the queue. Never decides what is garbage.
 
-use std::sync::OnceLock;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 
 use crate::keyspace::Trash;
@@ -13,47 +14,48 @@ const QUEUE_MAX: usize = 1024;
 /// A value of more elements goes to the thread: freeing it would take longer than some 20 µs.
 const INLINE_ELEMENTS_MAX: usize = 256;
 
-/// Work for the thread, which is dropped (that is: done) there.
+/// Work for the thread.
 type Job = Box<dyn FnOnce() + Send>;
 
 /// See the module. The thread starts with the first job, and ends after the last when this is dropped.
 #[derive(Default)]
 pub(crate) struct Reclaimer {
-    queue: OnceLock<Option<SyncSender<Job>>>,
+    queue: OnceLock<Option<Sender<Job>>>,
+    waiting: Arc<AtomicUsize>,
 }
 
 impl std::fmt::Debug for Reclaimer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Reclaimer")
+        f.debug_struct("Reclaimer").field("waiting", &self.waiting).finish_non_exhaustive()
     }
 }
 
-fn work(jobs: Receiver<Job>) {
+fn work(jobs: Receiver<Job>, waiting: Arc<AtomicUsize>) {
     for job in jobs {
         job();
+        waiting.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 impl Reclaimer {
-    fn queue(&self) -> Option<&SyncSender<Job>> {
+    fn queue(&self) -> Option<&Sender<Job>> {
         self.queue
             .get_or_init(|| {
-                let (sender, jobs) = sync_channel(QUEUE_MAX);
-                let thread = thread::Builder::new().name("nearside-free".into()).spawn(move || work(jobs));
+                let (sender, jobs) = channel();
+                let waiting = Arc::clone(&self.waiting);
+                let thread = thread::Builder::new().name("nearside-free".into());
                 // Without a thread everything is freed where it is dropped.
-                thread.is_ok().then_some(sender)
+                thread.spawn(move || work(jobs, waiting)).is_ok().then_some(sender)
             })
             .as_ref()
     }
 
-    /// Has `job` done by the thread; does it here when the queue is full.
-    pub(crate) fn run(&self, job: impl FnOnce() + Send + 'static) {
+    /// Has `job` done by the thread, however much waits there; for what must not be done here, or is rare.
+    pub(crate) fn run_later(&self, job: impl FnOnce() + Send + 'static) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
         let job: Job = Box::new(job);
         let left = match self.queue() {
-            Some(queue) => match queue.try_send(job) {
-                Ok(()) => None,
-                Err(TrySendError::Full(job) | TrySendError::Disconnected(job)) => Some(job),
-            },
+            Some(queue) => queue.send(job).err().map(|unsent| unsent.0),
             None => Some(job),
         };
         if let Some(job) = left {
@@ -61,11 +63,12 @@ impl Reclaimer {
         }
     }
 
-    /// Frees what an edit left over: at once when that is quick.
+    /// Frees what an edit left over: at once when that is quick, or when too much waits for the thread.
+    #[inline]
     pub(crate) fn free(&self, trash: &mut Vec<Trash>) {
         for trash in trash.drain(..) {
-            if trash.elements() > INLINE_ELEMENTS_MAX {
-                self.run(move || drop(trash));
+            if trash.elements() > INLINE_ELEMENTS_MAX && self.waiting.load(Ordering::Relaxed) < QUEUE_MAX {
+                self.run_later(move || drop(trash));
             }
         }
     }
@@ -77,6 +80,7 @@ impl Reclaimer {
             let reached = move || {
                 let _nobody_waits_any_more = sender.send(());
             };
+            self.waiting.fetch_add(1, Ordering::Relaxed);
             if queue.send(Box::new(reached)).is_ok() {
                 let _thread_is_gone = done.recv();
             }

@@ -7,10 +7,9 @@ use crate::db::Db;
 use crate::entry::{AccessClock, Content, Entry, EntryView, Usage};
 use crate::keyspace::{Fate, Place, Trash};
 use crate::time::UnixMillis;
-use crate::value::text::{INLINE_BYTES_MAX, canonical_int};
 use crate::value::{
-    Array, Big, Form, HashRef, Kind, ListRef, SetRef, SortedSetRef, Stream, TextRef, Value, ValueKind,
-    ValueRef, WrongKind, int_to_bytes,
+    Array, Form, HashRef, Kind, ListRef, SetRef, SortedSetRef, Stream, TextRef, Value, ValueKind, ValueRef,
+    WrongKind,
 };
 
 /// See the module; lent to the closure of [`crate::DbMut::edit`].
@@ -132,15 +131,9 @@ impl<'s> Slot<'s> {
 
     /// Stores a string with this deadline, or with none.
     pub fn put_text_until(&mut self, bytes: &[u8], deadline: Option<UnixMillis>) {
-        if let Some(number) = canonical_int(bytes) {
-            let (bytes, used) = int_to_bytes(number);
-            self.put_content(Form::TextInt, Content::Inline(bytes.get(..used).unwrap_or(&bytes)), deadline);
-        } else if bytes.len() > INLINE_BYTES_MAX {
-            let big = Big::Text(Box::new(bytes::Bytes::copy_from_slice(bytes)));
-            self.put_content(Form::TextLong, Content::Big(big), deadline);
-        } else {
-            self.put_content(Form::TextShort, Content::Inline(bytes), deadline);
-        }
+        let mut room = [0; 8];
+        let (form, content) = Content::of_text(bytes, &mut room);
+        self.put_content(form, content, deadline);
     }
 
     /// Stores a value as a new key has it, used so much before, with this deadline or none; what was there goes.

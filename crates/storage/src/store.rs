@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use crate::db::Db;
 use crate::entry::AccessClock;
 use crate::functions::Functions;
-use crate::gate::{Asker, Gate, Inside};
+use crate::gate::{Access, Asker, Gate, Inside};
 use crate::keyspace::{Guarded, KEYS_PER_SHARD, KeyHash, KeyHasher, Keyspace};
 use crate::reclaim::Reclaimer;
 use crate::threads;
@@ -66,6 +66,8 @@ pub(crate) struct Inner {
     clock: AtomicU32,
     /// A load is comparing with the data: no writes.
     pub(crate) frozen: AtomicBool,
+    /// A load is under way, or its rests are being cleared up.
+    pub(crate) loading: AtomicBool,
     random: AtomicU64,
     pub(crate) keys_per_shard: usize,
 }
@@ -114,6 +116,7 @@ impl Store {
                 reclaimer: Reclaimer::default(),
                 clock: AtomicU32::new(0),
                 frozen: AtomicBool::new(false),
+                loading: AtomicBool::new(false),
                 random: AtomicU64::new(first ^ second.rotate_left(32)),
                 gate,
                 keys_per_shard,
@@ -218,6 +221,10 @@ impl Reader<'_> {
     #[inline]
     pub fn db(&self, index: DbIndex, now: UnixMillis) -> Db<'_> {
         Db::new(self.inner, self.inside.access(), index, now)
+    }
+
+    pub(crate) fn access(&self) -> Access<'_> {
+        self.inside.access()
     }
 
     /// The function libraries.

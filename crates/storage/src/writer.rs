@@ -2,13 +2,16 @@
 //!
 //! Owns the order of an edit: lock the shard, change, unlock, and only then free. Never waits for anything but locks.
 
+use std::cell::RefCell;
 use std::ops::Deref;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::db::Db;
 use crate::functions::Functions;
-use crate::gate::{Closed, Token};
+use crate::gate::{Access, Closed, Token};
 use crate::keyspace::{Keyspace, Resize, Retired, Trash};
+use crate::load::LoadOver;
 use crate::slot::Slot;
 use crate::store::Inner;
 use crate::time::{DbIndex, UnixMillis};
@@ -21,6 +24,8 @@ pub struct Writer<'s> {
     keyspaces: Retired<Keyspace>,
     functions: Retired<Functions>,
     limits: Retired<Limits>,
+    /// The load whose old databases are among the retired: over when they are gone.
+    load: RefCell<Option<Arc<LoadOver>>>,
     // Last, so that it is passed on when the rest is done.
     token: Token<'s>,
 }
@@ -39,6 +44,7 @@ impl<'s> Writer<'s> {
             keyspaces: Retired::default(),
             functions: Retired::default(),
             limits: Retired::default(),
+            load: RefCell::default(),
             token,
         }
     }
@@ -56,6 +62,31 @@ impl<'s> Writer<'s> {
     /// A database with its expired keys.
     pub(crate) fn all(&self, index: DbIndex) -> Db<'_> {
         Db::new(self.inner, self.token.access(), index, UnixMillis::NOTHING_EXPIRED)
+    }
+
+    pub(crate) fn access(&self) -> Access<'_> {
+        self.token.access()
+    }
+
+    /// Puts a load's database in the place of the old one, which keeps its hands off what it shares.
+    pub(crate) fn supersede(
+        &self,
+        exclusive: &Exclusive<'_>,
+        index: DbIndex,
+        new: Option<Box<Keyspace>>,
+        load: &Arc<LoadOver>,
+    ) {
+        let Some(database) = self.inner.database(index) else { return };
+        let old = self.all(index);
+        if let Some(old) = old.keyspace() {
+            old.respect_marks(true);
+        }
+        self.inner.watches.touch_all(index, |key| {
+            old.contains(key)
+                || new.as_ref().is_some_and(|new| new.find(key, self.inner.hasher.hash(key)).is_some())
+        });
+        database.replace(&exclusive.closed, new, &self.keyspaces);
+        *self.load.borrow_mut() = Some(Arc::clone(load));
     }
 
     /// Closes the gate: waits until all batches of reads are out, and lets none in.
@@ -142,8 +173,13 @@ impl<'s> Writer<'s> {
 impl Drop for Writer<'_> {
     fn drop(&mut self) {
         // Everything that was borrowed from this writer is given back by now.
+        let load = self.load.take();
         for keyspace in self.keyspaces.take() {
-            self.inner.reclaimer.run(move || drop(keyspace));
+            let load = load.clone();
+            self.inner.reclaimer.run_later(move || {
+                drop(keyspace);
+                drop(load);
+            });
         }
         drop(self.functions.take());
         drop(self.limits.take());
@@ -204,7 +240,7 @@ impl<'a> DbMut<'a> {
     fn resize(&self, keyspace: &Keyspace) {
         match keyspace.resize(&self.writer.token) {
             Resize::Settled => {}
-            Resize::Order(job) => self.writer.inner.reclaimer.run(job),
+            Resize::Order(job) => self.writer.inner.reclaimer.run_later(job),
             Resize::Finished(successor) => {
                 let database = self.writer.inner.database(self.db.index()).expect("it has a keyspace");
                 let exclusive = self.writer.close_gate();

@@ -16,6 +16,7 @@
 #![allow(unsafe_code)]
 
 mod guarded;
+mod load;
 mod prefetch;
 mod resize;
 mod table;

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::table::{self, KeyHash, WriteGuard, shard_bits_for};
-use super::{Counts, Keyspace, Table, prefetch};
+use super::{Counts, Keyspace, Table, Word, prefetch};
 use crate::gate::Token;
 
 /// A database grows to this many times its plan before the number of its shards follows.
@@ -43,6 +43,16 @@ impl Plan {
             edits: AtomicUsize::new(0),
             ordered: OnceLock::new(),
         }
+    }
+}
+
+impl Plan {
+    pub(super) fn keys_per_shard(&self) -> usize {
+        self.keys_per_shard
+    }
+
+    pub(super) fn above(&self) -> usize {
+        self.above
     }
 }
 
@@ -137,30 +147,56 @@ impl Keyspace {
                 )
             }
         };
-        let taken: Vec<_> = std::mem::take(&mut *from).into_iter().map(|(word, _)| word).collect();
+        self.move_locked(&mut from, &mut into, (next, targets.start), Word::moved);
         self.current.note_occupied(shard, false);
+        // Under the lock: whoever waited for this shard looks at the mark again, and goes to the second table.
+        self.moved.store(shard + 1, Ordering::Release);
+    }
+}
+
+impl Keyspace {
+    /// Moves the entries of one shard between tables that nobody else sees.
+    pub(super) fn move_words(
+        &self,
+        current: &Table,
+        next: &Table,
+        shard: usize,
+        word: fn(Word, u16) -> Word,
+    ) {
+        let targets = targets(current, next, shard);
+        let mut into: Vec<_> = targets.clone().map(|target| next.lock(target).write()).collect();
+        self.move_locked(&mut current.lock(shard).write(), &mut into, (next, targets.start), word);
+        current.note_occupied(shard, false);
+    }
+
+    /// Moves all words of a shard `into` the shards of `next` that begin with `first`.
+    fn move_locked(
+        &self,
+        from: &mut WriteGuard<'_>,
+        into: &mut [WriteGuard<'_>],
+        (next, first): (&Table, usize),
+        moved: fn(Word, u16) -> Word,
+    ) {
+        let taken: Vec<_> = std::mem::take(&mut **from).into_iter().map(|(word, _)| word).collect();
         let share = taken.len() / into.len();
-        for target in &mut into {
+        for target in &mut *into {
             table::reserve(target, share);
         }
-        for word in taken.iter().take(AHEAD) {
-            prefetch::line(word.raw().as_ptr());
+        let addresses: Vec<_> = taken.iter().map(Word::raw).collect();
+        for address in addresses.iter().take(AHEAD) {
+            prefetch::line(address.as_ptr());
         }
-        let addresses: Vec<_> = taken.iter().map(super::Word::raw).collect();
         for (index, word) in taken.into_iter().enumerate() {
             if let Some(ahead) = addresses.get(index + AHEAD) {
                 prefetch::line(ahead.as_ptr());
             }
-            // SAFETY: the word is out of its table, but the entry is ours all the while.
+            // SAFETY: the word is out of its table, but the entry stays as it is: all locks of both are held.
             let hash: KeyHash = self.hasher.hash(unsafe { word.view() }.key());
             let target = next.shard_of(hash);
-            let guard =
-                into.get_mut(target - targets.start).expect("both tables order shards by the same bits");
-            table::add(guard, word.moved(next.bits_of(hash)));
+            let guard = into.get_mut(target - first).expect("both tables order shards by the same bits");
+            table::add(guard, moved(word, next.bits_of(hash)));
             next.note_occupied(target, true);
         }
-        // Under the lock: whoever waited for this shard looks at the mark again, and goes to the second table.
-        self.moved.store(shard + 1, Ordering::Release);
     }
 }
 

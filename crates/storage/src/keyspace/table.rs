@@ -11,13 +11,13 @@
 //! Owns the shards and which of them are occupied. Never knows why a key is looked for.
 
 use std::hash::BuildHasher;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use dashmap::{DashMap, RwLock, RwLockReadGuard, RwLockWriteGuard, SharedValue};
 use hashbrown_raw::raw::{Bucket, RawTable};
 
 use super::word::Word;
-use crate::entry::{Entry, EntryView};
+use crate::entry::Entry;
 
 pub(super) type Item = (Word, SharedValue<()>);
 pub(crate) type Shard = RawTable<Item>;
@@ -74,6 +74,8 @@ pub(crate) struct Table {
     occupied: Box<[AtomicU64]>,
     /// Entries whose words are marked *shared* are another table's: they are not freed with this one.
     pub(super) respects_marks: AtomicBool,
+    /// From this shard on there may be marks.
+    pub(super) cleared: AtomicUsize,
 }
 
 impl std::fmt::Debug for Table {
@@ -100,6 +102,7 @@ impl Table {
             shard_bits,
             occupied: (0..shards.div_ceil(64)).map(|_| AtomicU64::new(0)).collect(),
             respects_marks: AtomicBool::new(false),
+            cleared: AtomicUsize::new(shards),
         }
     }
 
@@ -263,15 +266,6 @@ pub(super) fn any_word(shard: &Shard, mut random: impl FnMut() -> u64) -> Option
         }
     }
     words(shard).next()
-}
-
-/// Calls `visit` with every entry of a locked shard.
-pub(super) fn for_each(shard: &Shard, mut visit: impl FnMut(&Word, &EntryView)) {
-    for word in words(shard) {
-        // SAFETY: the caller has the shard, so its lock is held; the view is lent for the call.
-        let view = unsafe { word.view() };
-        visit(word, &view);
-    }
 }
 
 /// Where a look-up of these bits starts: in the control bytes, and in the slots. For prefetching.

@@ -111,6 +111,14 @@ impl Word {
         Word(AtomicPtr::new(Word::tag(self.raw(), bits, self.has_deadline())))
     }
 
+    /// The same with its mark.
+    pub(super) fn moved_marked(self, bits: u16) -> Word {
+        let is_shared = self.is_shared();
+        let word = self.moved(bits);
+        word.mark_shared(is_shared);
+        word
+    }
+
     /// Puts another entry in the place of this one, which is the caller's to free now. The word's mark is dropped.
     ///
     /// Needs the shard's write lock.

@@ -1,0 +1,118 @@
+//! What a load does to keyspaces: fills a new one beside the old, taking over the old one's entries where they are
+//! the same, and clears the marks afterwards.
+//!
+//! Owns the *shared* marks. While a load is under way the old keyspace takes no write (the store sees to it), so an
+//! entry that both have stays as it is.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::table::{self, KeyHash};
+use super::word::Word;
+use super::{KeyHasher, Keyspace, Table};
+use crate::entry::Entry;
+
+/// How many shards have their marks cleared at a time.
+const SHARDS_PER_STEP: usize = 64;
+
+impl Keyspace {
+    /// An empty keyspace for a load. Until it is [adopted](Keyspace::adopt) the entries it shares are the old one's.
+    pub(crate) fn for_load(hasher: KeyHasher, expected: usize, keys_per_shard: usize) -> Keyspace {
+        let keyspace = Keyspace::new(hasher, expected, keys_per_shard);
+        keyspace.respect_marks(true);
+        keyspace
+    }
+
+    /// Adds an entry, or the old keyspace's entry in its place when both are the same; says whether it was.
+    ///
+    /// # Errors
+    /// The entry, when its key is there already.
+    pub(crate) fn add_loaded(
+        &mut self,
+        old: Option<&Keyspace>,
+        hash: KeyHash,
+        entry: Entry,
+    ) -> Result<bool, Entry> {
+        let shard = self.current.shard_of(hash);
+        let bits = self.current.bits_of(hash);
+        let mut guard = self.current.lock(shard).write();
+        if table::find(&guard, bits, entry.view().key()).is_some() {
+            return Err(entry);
+        }
+        let shared = old.and_then(|old| old.share_same(hash, bits, &entry));
+        let is_shared = shared.is_some();
+        let word = shared.unwrap_or_else(|| Word::new(entry, bits));
+        // SAFETY: nobody else sees a new entry, and nobody changes a shared one while a load is under way.
+        self.counts.came(&unsafe { word.view() });
+        table::add(&mut guard, word);
+        if guard.len() == 1 {
+            self.current.note_occupied(shard, true);
+        }
+        drop(guard);
+        if self.counts.keys() > self.plan.above() {
+            self.grow_at_once();
+        }
+        Ok(is_shared)
+    }
+
+    /// A marked word for the entry of the same key, when that is the same altogether; marks it here too.
+    fn share_same(&self, hash: KeyHash, bits: u16, entry: &Entry) -> Option<Word> {
+        let (table, guard) = self.read(hash);
+        let word = table::find(&guard, table.bits_of(hash), entry.view().key())?;
+        // SAFETY: the guard is held.
+        let is_same = unsafe { word.view() }.is_same_as(entry.view());
+        is_same.then(|| word.share(bits))
+    }
+
+    /// Gives a keyspace that nobody else sees the shards it needs; marks go along.
+    fn grow_at_once(&mut self) {
+        let shard_bits = table::shard_bits_for(self.counts.keys(), self.plan.keys_per_shard());
+        let next = Table::new(shard_bits, 0);
+        next.respects_marks.store(self.current.respects_marks.load(Ordering::Relaxed), Ordering::Relaxed);
+        let mut from = 0;
+        while let Some(shard) = self.current.next_occupied(from) {
+            self.move_words(&self.current, &next, shard, Word::moved_marked);
+            from = shard + 1;
+        }
+        self.current = Arc::new(next);
+        self.plan = super::resize::Plan::new(self.plan.keys_per_shard(), shard_bits);
+    }
+
+    fn tables(&self) -> impl Iterator<Item = &Arc<Table>> {
+        std::iter::once(&self.current).chain(self.next.get())
+    }
+
+    /// Whether entries with a mark are another keyspace's, and not freed with this one.
+    pub(crate) fn respect_marks(&self, respect: bool) {
+        for table in self.tables() {
+            table.respects_marks.store(respect, Ordering::Relaxed);
+        }
+    }
+
+    /// Notes that there may be marks from now on.
+    pub(crate) fn expect_marks(&self) {
+        for table in self.tables() {
+            table.cleared.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Clears the marks of some more shards; `false` when there is none left. Not while a load is under way.
+    pub(crate) fn clear_marks(&self) -> bool {
+        let Some(table) = self.tables().find(|table| table.cleared.load(Ordering::Relaxed) < table.shards())
+        else {
+            return false;
+        };
+        let mut from = table.cleared.load(Ordering::Relaxed);
+        for _ in 0..SHARDS_PER_STEP {
+            let Some(shard) = table.next_occupied(from) else {
+                from = table.shards();
+                break;
+            };
+            let guard = table.lock(shard).read();
+            table::words(&guard).filter(|word| word.is_shared()).for_each(|word| word.mark_shared(false));
+            from = shard + 1;
+        }
+        table.cleared.store(from, Ordering::Relaxed);
+        true
+    }
+}
