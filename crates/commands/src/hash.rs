@@ -28,5 +28,3 @@ fn deadline_form(dialect: Dialect) -> DeadlineForm {
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-pub(crate) use tests::replay;

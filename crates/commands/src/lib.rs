@@ -30,7 +30,6 @@ mod hyperloglog;
 mod item;
 mod list;
 mod range;
-mod long_double;
 mod scan_options;
 mod restore;
 mod set;

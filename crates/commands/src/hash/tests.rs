@@ -1,75 +1,9 @@
 //! Answers of a real server, byte for byte, and what replicas and promoted nodes do with deadlines.
 
-use protocol::Protocol;
 use storage::{Limits, UnixMillis};
 
 use crate::testing::Session;
 use crate::{Dialect, Role};
-
-/// Plays a file of commands and answers (its first line says how it is written) in both protocols.
-pub(crate) fn replay(text: &str) {
-    for protocol in [Protocol::Resp2, Protocol::Resp3] {
-        let mut session = Session::new();
-        session.protocol = protocol;
-        let mut history = Vec::new();
-        let mut lines = text.lines().peekable();
-        while let Some(line) = lines.next() {
-            if line.starts_with("# ---") {
-                session = Session { protocol, ..Session::new() };
-            }
-            let Some(command) = line.strip_prefix("> ") else { continue };
-            let resp2 = lines.next().and_then(|line| line.strip_prefix("< ")).expect("an answer");
-            let resp3 = lines.next_if(|line| line.starts_with("= ")).map_or(resp2, |line| &line[2..]);
-            let expected = if protocol == Protocol::Resp3 { resp3 } else { resp2 };
-            history.push(command);
-            let recent = history.get(history.len().saturating_sub(8)..).unwrap_or_default();
-            assert_eq!(answer(&mut session, command), expected, "{protocol:?}, after {recent:#?}");
-        }
-    }
-}
-
-/// Answers a command; those of other families that a transcript needs are done here.
-fn answer(session: &mut Session, command: &str) -> String {
-    let words: Vec<&str> = command.split(' ').collect();
-    match words.as_slice() {
-        ["CONFIG", "SET", pairs @ ..] => {
-            let writer = session.store.writer();
-            let mut limits: Limits = writer.limits().clone();
-            for pair in pairs.chunks(2) {
-                let value = pair[1].parse().unwrap();
-                match pair[0] {
-                    "set-max-intset-entries" => limits.set_max_intset_entries = value,
-                    "set-max-listpack-entries" => limits.set_max_listpack_entries = value,
-                    "set-max-listpack-value" => limits.set_max_listpack_value = value,
-                    "hash-max-listpack-entries" => limits.hash_max_listpack_entries = value,
-                    "hash-max-listpack-value" => limits.hash_max_listpack_value = value,
-                    other => panic!("{other}"),
-                }
-            }
-            writer.set_limits(limits);
-            "+OK|".into()
-        }
-        ["SET", key, value] => {
-            let writer = session.store.writer();
-            writer
-                .db(session.index, session.now)
-                .edit(key.as_bytes(), |slot| slot.put_text(value.as_bytes()));
-            "+OK|".into()
-        }
-        ["EXISTS", key] => {
-            let reader = session.store.reader();
-            format!(":{}|", u8::from(reader.db(session.index, session.now).contains(key.as_bytes())))
-        }
-        ["OBJECT", "ENCODING", key] => encoding(session, key)
-            .map_or("$-1|".into(), |encoding| format!("${}|{encoding}|", encoding.len())),
-        ["DEL", keys @ ..] => {
-            let writer = session.store.writer();
-            let mut db = writer.db(session.index, session.now);
-            format!(":{}|", keys.iter().filter(|key| db.remove(key.as_bytes())).count())
-        }
-        _ => session.run(command),
-    }
-}
 
 fn encoding(session: &Session, key: &str) -> Option<&'static str> {
     let reader = session.store.reader();
@@ -78,16 +12,27 @@ fn encoding(session: &Session, key: &str) -> Option<&'static str> {
 }
 
 #[test]
-fn answers_are_those_of_redis() {
-    replay(include_str!("replies.txt"));
+fn transcripts_of_a_real_server() {
+    Session::new().transcript(include_str!("../../tests/transcripts/hash.txt"));
+    Session::new().transcript(include_str!("../../tests/transcripts/hash-arguments.txt"));
+    Session::new().transcript(include_str!("../../tests/transcripts/hash-arguments2.txt"));
+    Session::new().transcript(include_str!("../../tests/transcripts/hash-set-resp3.txt"));
 }
 
-/// For differential runs by hand: NEARSIDE_REPLIES names a file in the same form.
+/// For differential runs by hand: NEARSIDE_TRANSCRIPT names a file.
 #[test]
-#[ignore = "needs a file of answers"]
-fn answers_of_a_file() {
-    let path = std::env::var("NEARSIDE_REPLIES").expect("NEARSIDE_REPLIES");
-    replay(&std::fs::read_to_string(path).expect("a file"));
+#[ignore = "needs a transcript"]
+fn transcript_of_a_file() {
+    let path = std::env::var("NEARSIDE_TRANSCRIPT").expect("NEARSIDE_TRANSCRIPT");
+    let tight = Limits {
+        set_max_intset_entries: 4,
+        set_max_listpack_entries: 6,
+        set_max_listpack_value: 8,
+        hash_max_listpack_entries: 5,
+        hash_max_listpack_value: 8,
+        ..Limits::default()
+    };
+    Session::with_limits(tight).transcript(&std::fs::read_to_string(path).expect("a file"));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use storage::value::Hash;
 use storage::value::hash::FieldDeadline;
 
 use super::deadline_form;
-use crate::long_double::LongDouble;
+use crate::extended::Extended;
 use crate::{CommandError, WriteContext};
 
 /// HSET key field value [field value ...]
@@ -131,17 +131,12 @@ pub(crate) fn hincrbyfloat(
     args: Args<'_>,
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
-    let increment = LongDouble::parse(args.get(2)).ok_or(CommandError::NotFloat)?;
+    let increment = Extended::parse(args.get(2)).ok_or(CommandError::NotFloat)?;
     let text = change_value(ctx, args, |value| {
-        let old = match value {
-            Some(value) => {
-                LongDouble::parse(value).ok_or(CommandError::new("ERR hash value is not a float"))?
-            }
-            None => LongDouble::ZERO,
-        };
-        let sum = (old + increment).filter_finite();
-        let sum = sum.ok_or(CommandError::new("ERR value is NaN or Infinity"))?;
-        let text = sum.to_text();
+        let old = Extended::parse(value.unwrap_or(b"0"));
+        let old = old.ok_or(CommandError::new("ERR hash value is not a float"))?;
+        let sum = old.add(increment).filter(|sum| !sum.is_infinite());
+        let text = sum.ok_or(CommandError::new("ERR value is NaN or Infinity"))?.to_text();
         Ok((text.clone(), text))
     })?;
     reply.bulk(&text);

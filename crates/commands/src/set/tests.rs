@@ -1,11 +1,19 @@
 //! Answers and forms of a real server, byte for byte.
 
-use crate::hash::replay;
+use storage::Limits;
+
 use crate::testing::Session;
 
 #[test]
-fn answers_and_forms_are_those_of_redis() {
-    replay(include_str!("replies.txt"));
+fn transcripts_of_a_real_server() {
+    Session::new().transcript(include_str!("../../tests/transcripts/set.txt"));
+    let tight = Limits {
+        set_max_intset_entries: 4,
+        set_max_listpack_entries: 6,
+        set_max_listpack_value: 8,
+        ..Limits::default()
+    };
+    Session::with_limits(tight).transcript(include_str!("../../tests/transcripts/set-forms.txt"));
 }
 
 #[test]
