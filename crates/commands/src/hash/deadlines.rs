@@ -155,6 +155,7 @@ fn expire(
     let (condition, fields) = parse_conditional_fields(args.from(2))?;
     let (now, form, past) = (ctx.now, deadline_form(ctx.dialect), is_past(deadline, ctx));
     edit_fields(ctx, args.get(0), fields, reply, |hash, name| {
+        hash.prepare_deadlines(form);
         let Some(old) = hash.view().field(name, now).map(|field| field.deadline) else { return NO_FIELD };
         if condition.is_some_and(|condition| !condition.allows(old, deadline)) {
             return NOT_SET;

@@ -79,6 +79,7 @@ pub(crate) fn hgetex(
     let past = deadline.is_some_and(|deadline| is_past(deadline, ctx));
     let now = ctx.now;
     get_and_edit(ctx, args.get(0), fields, reply, |hash, name| {
+        hash.prepare_deadlines(form);
         let Some(field) = hash.view().field(name, now) else { return false };
         if past {
             hash.remove(name).is_some()
@@ -147,6 +148,8 @@ pub(crate) fn hsetex(
         if past {
             // The fields would be set and be gone in the same moment.
             slot.edit::<Hash, _>(|hash| {
+                hash.prepare(pairs.len(), longest, limits);
+                hash.prepare_deadlines(form);
                 for [name, _] in pairs {
                     hash.remove(name);
                 }

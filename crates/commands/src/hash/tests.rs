@@ -19,20 +19,38 @@ fn transcripts_of_a_real_server() {
     Session::new().transcript(include_str!("../../tests/transcripts/hash-set-resp3.txt"));
 }
 
-/// For differential runs by hand: NEARSIDE_TRANSCRIPT names a file.
-#[test]
-#[ignore = "needs a transcript"]
-fn transcript_of_a_file() {
-    let path = std::env::var("NEARSIDE_TRANSCRIPT").expect("NEARSIDE_TRANSCRIPT");
-    let tight = Limits {
-        set_max_intset_entries: 4,
+/// The limits with which commands by chance were recorded.
+fn tight() -> Limits {
+    Limits {
+        set_max_intset_entries: 8,
         set_max_listpack_entries: 6,
         set_max_listpack_value: 8,
         hash_max_listpack_entries: 5,
         hash_max_listpack_value: 8,
         ..Limits::default()
-    };
-    Session::with_limits(tight).transcript(&std::fs::read_to_string(path).expect("a file"));
+    }
+}
+
+#[test]
+fn forms_are_those_of_a_real_server_whatever_is_done() {
+    let text = include_str!("../../tests/transcripts/hash-set-random.txt");
+    Session::with_limits(tight()).transcript(text);
+}
+
+/// For differential runs by hand: NEARSIDE_TRANSCRIPT names a file.
+#[test]
+#[ignore = "needs a transcript"]
+fn transcript_of_a_file() {
+    let path = std::env::var("NEARSIDE_TRANSCRIPT").expect("NEARSIDE_TRANSCRIPT");
+    let session = Session::with_limits(tight());
+    let text = std::fs::read_to_string(path).expect("a file");
+    let lines: Vec<&str> = text.lines().filter(|line| line.starts_with(['>', '<'])).collect();
+    for (at, pair) in lines.chunks(2).enumerate() {
+        let key = pair[0].split(' ').find(|word| word.starts_with(['k', 'h'])).unwrap_or_default();
+        let before = lines[..at * 2].chunks(2).filter(|pair| pair[0].contains(&format!(" {key}")));
+        let recent: Vec<_> = before.rev().take(14).collect();
+        assert_eq!(session.run(&pair[0][2..]), pair[1][2..], "{} after {recent:#?}", pair[0]);
+    }
 }
 
 #[test]

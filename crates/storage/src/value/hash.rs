@@ -237,13 +237,21 @@ impl Hash {
         }
     }
 
+    /// Takes the form in which fields may have deadlines, though none gets one: on Redis any HPEXPIRE of a small hash
+    /// does that, whether or not it finds a field; Valkey waits for a deadline.
+    pub fn prepare_deadlines(&mut self, form: DeadlineForm) {
+        if let (Hash::Packed(pairs), DeadlineForm::Packed) = (&*self, form) {
+            *self = Hash::PackedTtl(packed::triples_of(pairs.view()));
+        }
+    }
+
     /// Takes the form in which a field may have this deadline.
     fn prepare_deadline(&mut self, deadline: UnixMillis, form: DeadlineForm) {
         // A triple has no other way to say "none" than 0; no server sets such a deadline, but bytes might.
         if form == DeadlineForm::Big || deadline.0 <= 0 {
             self.make_big(0);
-        } else if let Hash::Packed(pairs) = self {
-            *self = Hash::PackedTtl(packed::triples_of(pairs.view()));
+        } else {
+            self.prepare_deadlines(form);
         }
     }
 
