@@ -50,11 +50,14 @@ pub(crate) enum Next {
 pub(crate) fn run(node: &Arc<Node>, session: &mut Session, buffers: &mut Buffers) -> Next {
     let Buffers { input, start, parser, ran, reply } = buffers;
     let pending = input.get(*start..).unwrap_or_default();
+    // A stranger's next request may be the one that says who it is, and how much it may send then.
+    let (peer, most) =
+        if session.authenticated { (Peer::Client, REQUESTS_MAX) } else { (Peer::Unauthenticated, 1) };
     let count = if *ran > 0 {
         // The last batch left some of what was parsed.
         parser.requests(pending).count()
     } else {
-        match parser.parse(pending, Peer::Client, REQUESTS_MAX) {
+        match parser.parse(pending, peer, most) {
             Ok(0) => return Next::Read,
             Ok(count) => count,
             Err(error) => {

@@ -239,7 +239,12 @@ pub trait Word: Sized + Copy + PartialEq + 'static {
             .find(|(word, _)| word.eq_ignore_ascii_case(text))
             .map(|(_, value)| *value)
             .ok_or_else(|| {
-                let words: Vec<&str> = Self::WORDS.iter().map(|(word, _)| *word).collect();
+                // A second word of the same meaning is for convenience, and not told.
+                let words: Vec<&str> = Self::WORDS
+                    .iter()
+                    .filter(|(word, value)| !word.is_empty() && value.word() == *word)
+                    .map(|(word, _)| *word)
+                    .collect();
                 format!("argument(s) must be one of the following: {}", words.join(", "))
             })
     }

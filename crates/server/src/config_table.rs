@@ -97,22 +97,66 @@ pub static ROWS: &[Row] = &[
     fixed("spool-disk", |c| c.spool_disk.to_string()),
     fixed("on-divergence", |c| c.on_divergence.word().to_owned()),
     // ---- the encodings' bounds ----
-    fixed("hash-max-listpack-entries", |c| c.limits.hash_max_listpack_entries.to_string())
-        .was("hash-max-ziplist-entries"),
-    fixed("hash-max-listpack-value", |c| c.limits.hash_max_listpack_value.to_string())
-        .was("hash-max-ziplist-value"),
-    fixed("set-max-intset-entries", |c| c.limits.set_max_intset_entries.to_string()),
-    fixed("set-max-listpack-entries", |c| c.limits.set_max_listpack_entries.to_string()),
-    fixed("set-max-listpack-value", |c| c.limits.set_max_listpack_value.to_string()),
-    fixed("zset-max-listpack-entries", |c| c.limits.zset_max_listpack_entries.to_string())
-        .was("zset-max-ziplist-entries"),
-    fixed("zset-max-listpack-value", |c| c.limits.zset_max_listpack_value.to_string())
-        .was("zset-max-ziplist-value"),
-    fixed("list-max-listpack-size", |c| c.limits.list_max_listpack_size.to_string())
-        .was("list-max-ziplist-size"),
-    fixed("stream-node-max-bytes", |c| c.limits.stream_node_max_bytes.to_string()),
-    fixed("stream-node-max-entries", |c| c.limits.stream_node_max_entries.to_string()),
-    fixed("hll-sparse-max-bytes", |c| c.limits.hll_sparse_max_bytes.to_string()),
+    free(
+        "hash-max-listpack-entries",
+        |c| c.limits.hash_max_listpack_entries.to_string(),
+        |c, text| assign(&mut c.limits.hash_max_listpack_entries, count(text)?),
+    )
+    .was("hash-max-ziplist-entries"),
+    free(
+        "hash-max-listpack-value",
+        |c| c.limits.hash_max_listpack_value.to_string(),
+        |c, text| assign(&mut c.limits.hash_max_listpack_value, size(text)?),
+    )
+    .was("hash-max-ziplist-value"),
+    free(
+        "set-max-intset-entries",
+        |c| c.limits.set_max_intset_entries.to_string(),
+        |c, text| assign(&mut c.limits.set_max_intset_entries, count(text)?),
+    ),
+    free(
+        "set-max-listpack-entries",
+        |c| c.limits.set_max_listpack_entries.to_string(),
+        |c, text| assign(&mut c.limits.set_max_listpack_entries, count(text)?),
+    ),
+    free(
+        "set-max-listpack-value",
+        |c| c.limits.set_max_listpack_value.to_string(),
+        |c, text| assign(&mut c.limits.set_max_listpack_value, size(text)?),
+    ),
+    free(
+        "zset-max-listpack-entries",
+        |c| c.limits.zset_max_listpack_entries.to_string(),
+        |c, text| assign(&mut c.limits.zset_max_listpack_entries, count(text)?),
+    )
+    .was("zset-max-ziplist-entries"),
+    free(
+        "zset-max-listpack-value",
+        |c| c.limits.zset_max_listpack_value.to_string(),
+        |c, text| assign(&mut c.limits.zset_max_listpack_value, size(text)?),
+    )
+    .was("zset-max-ziplist-value"),
+    free(
+        "stream-node-max-bytes",
+        |c| c.limits.stream_node_max_bytes.to_string(),
+        |c, text| assign(&mut c.limits.stream_node_max_bytes, size(text)?),
+    ),
+    free(
+        "stream-node-max-entries",
+        |c| c.limits.stream_node_max_entries.to_string(),
+        |c, text| assign(&mut c.limits.stream_node_max_entries, count(text)?),
+    ),
+    free(
+        "hll-sparse-max-bytes",
+        |c| c.limits.hll_sparse_max_bytes.to_string(),
+        |c, text| assign(&mut c.limits.hll_sparse_max_bytes, size(text)?),
+    ),
+    free(
+        "list-max-listpack-size",
+        |c| c.limits.list_max_listpack_size.to_string(),
+        |c, text| assign(&mut c.limits.list_max_listpack_size, list_size(text)?),
+    )
+    .was("list-max-ziplist-size"),
     // ---- what clients ask for, and what is so here ----
     fixed("appendonly", |_| yes_no(false)),
     fixed("save", |_| String::new()),
@@ -158,12 +202,34 @@ fn boolean(text: &str) -> Result<bool, String> {
 }
 
 fn number<T: TryFrom<u64>>(text: &str, least: u64, most: u64) -> Result<T, String> {
-    let value: u64 = text.parse().map_err(|_| String::from("argument couldn't be parsed into an integer"))?;
+    let value: i128 =
+        text.parse().map_err(|_| String::from("argument couldn't be parsed into an integer"))?;
     let outside = || format!("argument must be between {least} and {most} inclusive");
-    if value < least || value > most {
-        return Err(outside());
-    }
+    let value =
+        u64::try_from(value).ok().filter(|value| (least..=most).contains(value)).ok_or_else(outside)?;
     T::try_from(value).map_err(|_| outside())
+}
+
+/// A number of elements.
+fn count(text: &str) -> Result<usize, String> {
+    number(text, 0, u64::from(u32::MAX))
+}
+
+/// A number of bytes.
+fn size(text: &str) -> Result<usize, String> {
+    usize::try_from(parse_bytes(text)?).map_err(|_| String::from("argument must be a memory value"))
+}
+
+/// Negative for a class of bytes, positive for a count.
+fn list_size(text: &str) -> Result<i32, String> {
+    text.parse().map_err(|_| String::from("argument couldn't be parsed into an integer"))
+}
+
+/// Whether this is one of the encodings' bounds, which the data set itself keeps.
+pub fn is_limit(name: &str) -> bool {
+    ["hash-max-", "set-max-", "zset-max-", "list-max-", "stream-node-max-", "hll-"]
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
 }
 
 fn some_text(text: &str) -> Option<String> {

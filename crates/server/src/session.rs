@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use commands::Command;
 use protocol::Protocol;
-use storage::DbIndex;
+use storage::{DbIndex, Reader, Store, UnixMillis};
 
 use crate::clients::{Client, Registered};
 use crate::transaction::{Transaction, Watched};
@@ -111,6 +111,15 @@ impl Session {
     pub(crate) fn end_transaction(&mut self) -> Option<Box<Transaction>> {
         self.client().queued.store(0, Relaxed);
         self.transaction.take()
+    }
+
+    /// WATCH of one key.
+    pub(crate) fn watch(&mut self, reader: &Reader<'_>, store: &Store, key: &[u8], now: UnixMillis) {
+        let db = self.db;
+        let watched = self.watched.get_or_insert_default();
+        watched.add(reader, store, db, key, now);
+        let count = u32::try_from(watched.len()).unwrap_or(u32::MAX);
+        self.client().watched.store(count, Relaxed);
     }
 
     /// UNWATCH

@@ -4,7 +4,7 @@
 
 use commands::{Command, Flags};
 
-use storage::UnixMillis;
+use storage::{DbIndex, Reader, Store, UnixMillis, Watch};
 
 use crate::owned::OwnedRequest;
 
@@ -75,12 +75,31 @@ impl Transaction {
 }
 
 /// What WATCH watches.
-#[derive(Debug)]
-pub(crate) struct Watched;
+#[derive(Debug, Default)]
+pub(crate) struct Watched(Vec<Watch>);
 
 impl Watched {
-    /// Whether something of it has changed since, as of `now`.
-    pub(crate) fn is_touched(&self, _now: UnixMillis) -> bool {
-        false
+    /// Watches one more key, unless it is watched already.
+    pub(crate) fn add(
+        &mut self,
+        reader: &Reader<'_>,
+        store: &Store,
+        db: DbIndex,
+        key: &[u8],
+        now: UnixMillis,
+    ) {
+        if !self.0.iter().any(|watch| watch.key() == (db, key)) {
+            self.0.push(reader.watch(store, db, key, now));
+        }
+    }
+
+    /// How many keys are watched.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether something has happened to one of them since, as of `now`.
+    pub(crate) fn is_touched(&self, reader: &Reader<'_>, now: UnixMillis) -> bool {
+        self.0.iter().any(|watch| watch.is_touched(reader, now))
     }
 }

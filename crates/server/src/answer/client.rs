@@ -133,9 +133,11 @@ pub(super) fn kill(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
             b"user" => return Err(error(format!("ERR No such user '{}'", lossy(value)))),
             b"maxage" => {
                 let seconds = parse_int(value)
-                    .and_then(|seconds| u64::try_from(seconds).ok())
-                    .filter(|seconds| *seconds > 0)
                     .ok_or(CommandError::new("ERR maxage is not an integer or out of range"))?;
+                let seconds = u64::try_from(seconds)
+                    .ok()
+                    .filter(|seconds| *seconds > 0)
+                    .ok_or(CommandError::new("ERR maxage should be greater than 0"))?;
                 let now = call.now.steady;
                 victims.retain(|client| now.saturating_duration_since(client.since).as_secs() >= seconds);
             }

@@ -31,7 +31,7 @@ pub(super) fn get(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
 pub(super) fn set(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     let words = call.args.as_slice();
     if !words.len().is_multiple_of(2) {
-        return Err(CommandError::WrongArity(call.command.name));
+        return Err(CommandError::Syntax);
     }
     let pairs: Vec<(&[u8], &[u8])> =
         words.chunks_exact(2).filter_map(|pair| Some((*pair.first()?, *pair.get(1)?))).collect();
@@ -59,6 +59,10 @@ pub(super) fn set(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
         }
         Ok::<(), CommandError>(())
     })?;
+    if rows.iter().any(|(name, ..)| config_table::is_limit(name)) {
+        let limits = call.node.settings.read().limits.clone();
+        call.exactly(|writer| writer.set_limits(limits));
+    }
     if redirected {
         call.node.renew_credentials();
     }

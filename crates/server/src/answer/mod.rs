@@ -4,7 +4,6 @@
 //! REPLICAOF, DEBUG) is brought here by [`crate::exclusive`], on a thread that may.
 
 mod client;
-mod command;
 mod config;
 mod connection;
 mod debug;
@@ -16,7 +15,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use commands::ServerCommand as S;
-use commands::{Command, CommandError, Source};
+use commands::{Command, CommandError, Source, command_info};
 use protocol::{Args, Reply};
 use storage::{UnixMillis, Writer};
 
@@ -100,14 +99,14 @@ pub(crate) fn run(server: S, call: &mut Call<'_>, reply: &mut Reply) -> Answered
         S::ClientSetname => client::setname(call, reply),
         S::ClientTrackinginfo => client::trackinginfo(reply),
         S::ClientUnblock => client::unblock(call, reply),
-        S::Command => command::all(reply),
-        S::CommandCount => command::count(reply),
-        S::CommandDocs => command::docs(call, reply),
-        S::CommandGetkeys => command::getkeys(call, reply),
-        S::CommandGetkeysandflags => command::getkeysandflags(call, reply),
-        S::CommandHelp => help(reply, command::HELP),
-        S::CommandInfo => command::info(call, reply),
-        S::CommandList => command::list(call, reply),
+        S::Command => done(command_info::all(reply)),
+        S::CommandCount => done(command_info::count(reply)),
+        S::CommandDocs => done(command_info::docs(call.args, reply)),
+        S::CommandGetkeys => command_info::getkeys(call.args, reply).map(done)?,
+        S::CommandGetkeysandflags => command_info::getkeysandflags(call.args, reply).map(done)?,
+        S::CommandHelp => help(reply, COMMAND_HELP),
+        S::CommandInfo => done(command_info::info(call.args, reply)),
+        S::CommandList => command_info::list(call.args, reply).map(done)?,
         S::ConfigGet => config::get(call, reply),
         S::ConfigHelp => help(reply, config::HELP),
         S::ConfigResetstat => config::resetstat(call, reply),
@@ -132,6 +131,23 @@ pub(crate) fn run(server: S, call: &mut Call<'_>, reply: &mut Reply) -> Answered
         S::Publish | S::Spublish => connection::publish(reply),
         S::ClusterDisabled => Err(CommandError::new("ERR This instance has cluster support disabled")),
     }
+}
+
+/// COMMAND HELP
+const COMMAND_HELP: &[(&str, &str)] = &[
+    ("COMMAND <subcommand> [<arg> [value] [opt] ...]. Subcommands are:", ""),
+    ("(no subcommand)", "Every command, with its arity, flags and keys."),
+    ("COUNT", "How many commands there are."),
+    ("DOCS [<command-name> ...]", "Group and first version of commands."),
+    ("GETKEYS <full-command>", "The keys of a request."),
+    ("GETKEYSANDFLAGS <full-command>", "The keys of a request, and what is done to them."),
+    ("INFO [<command-name> ...]", "Arity, flags and keys of commands."),
+    ("LIST [FILTERBY (MODULE <name>|ACLCAT <category>|PATTERN <pattern>)]", "The names of commands."),
+];
+
+/// It is answered, and the connection goes on.
+fn done((): ()) -> Answered {
+    Ok(Then::Continue)
 }
 
 /// An error whose text is made for the occasion.
