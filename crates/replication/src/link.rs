@@ -338,14 +338,13 @@ impl Link {
         let quiet = now.saturating_duration_since(self.spoke) >= SIGN_OF_LIFE;
         match &self.state {
             State::Stopped => {}
-            State::Waiting { until } => {
-                // What was received is applied first: the next connection asks for what follows it.
-                if *until <= now && view.drained {
-                    self.heard = now;
-                    self.state = State::Connecting;
-                    actions.push(Action::Connect);
-                }
+            // What was received is applied first: the next connection asks for what follows it.
+            State::Waiting { until } if *until <= now && view.drained => {
+                self.heard = now;
+                self.state = State::Connecting;
+                actions.push(Action::Connect);
             }
+            State::Waiting { .. } => {}
             _ if silent => {
                 let seconds = self.config.timeout.as_secs();
                 let error =

@@ -1,4 +1,5 @@
 //! The link against a scripted master, byte by byte: whatever arrives in one piece means the same in many.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test's helpers
 
 use std::time::{Duration, Instant};
 

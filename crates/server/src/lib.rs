@@ -32,6 +32,7 @@ mod cron;
 mod shutdown;
 pub mod clock;
 
+mod spool;
 pub mod upstream;
 
 pub use node::Ports;
