@@ -115,6 +115,11 @@ impl Parser {
         ))
     }
 
+    /// Where a whole request lies in the input; empty requests may lie between two.
+    pub fn place(&self, index: usize) -> Option<std::ops::Range<usize>> {
+        self.whole.get(index).map(|whole| whole.start..whole.end)
+    }
+
     /// The whole requests, of the same `input`.
     pub fn requests<'a>(&'a self, input: &'a [u8]) -> impl Iterator<Item = Request<'a>> {
         (0..self.whole.len()).filter_map(move |index| self.request(index, input))

@@ -109,6 +109,8 @@ codes! {
     SpoolFailed = "spool_failed",
     /// The new data set does not fit beside the old one.
     MemoryLimit = "memory_limit",
+    /// A fault of our own; the log has more.
+    Internal = "internal",
 }
 
 impl fmt::Display for ErrorCode {

@@ -18,14 +18,20 @@
 //! Owns the replication protocol, the load, and the applying of the stream.
 //! Never does IO, never asks what time it is, never starts a thread: `server::upstream` does.
 
-mod backoff;
-pub mod error;
-pub mod handshake;
 pub mod link;
-pub mod position;
+pub mod handshake;
 mod transfer;
+mod backoff;
+pub mod apply;
+mod plan;
+mod journal;
+pub mod divergence;
+pub mod position;
+pub mod error;
 
+pub use apply::{Applied, Applier, Pace, Stopped};
+pub use divergence::{Divergence, DivergenceKind, OnDivergence, Policy};
 pub use error::{ErrorCode, LinkError};
 pub use handshake::Introduction;
 pub use link::{Action, Link, LinkConfig, LinkState, Remedy, Spooled, View};
-pub use position::{Position, ReplId};
+pub use position::{Position, PositionCell, ReplId};

@@ -227,6 +227,20 @@ impl Link {
         }
     }
 
+    /// The same, saying something else of ourselves at the next connection.
+    pub fn introduced_as(mut self, introduction: Introduction) -> Self {
+        self.config.introduction = introduction;
+        self
+    }
+
+    /// The same, connecting at the next [`Link::tick`] if it waited for a better moment, or had stopped.
+    pub fn hurried(mut self, now: Instant) -> Self {
+        if matches!(self.state, State::Waiting { .. } | State::Stopped) {
+            self.state = State::Waiting { until: now };
+        }
+        self
+    }
+
     /// Where it stands.
     pub fn state(&self) -> LinkState {
         match self.state {

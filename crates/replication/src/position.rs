@@ -3,6 +3,8 @@
 //! Owns the text form of a replid. Never moves anything: see [`crate::link`] and the applier.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use storage::DbIndex;
 
@@ -61,6 +63,83 @@ pub struct Position {
     pub offset: u64,
     /// The database that the next command goes to, for a stream that goes on does not select it again.
     pub db: DbIndex,
+}
+
+/// The position of the data set that is served. Moved inside a hold of the writer token, together with the data;
+/// who holds the token reads one that belongs to the data exactly, everybody else one that is a moment old.
+#[derive(Debug)]
+pub struct PositionCell {
+    history: Mutex<History>,
+    offset: AtomicU64,
+    db: AtomicU32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct History {
+    replid: ReplId,
+    /// Whether a master gave it that name, so that a master can be asked to go on from it.
+    known: bool,
+}
+
+impl PositionCell {
+    /// At the beginning of a history of our own.
+    pub fn new(replid: ReplId) -> Self {
+        PositionCell {
+            history: Mutex::new(History { replid, known: false }),
+            offset: AtomicU64::new(0),
+            db: AtomicU32::new(0),
+        }
+    }
+
+    /// Where the data set stands.
+    pub fn get(&self) -> Position {
+        let replid = self.history().replid;
+        self.with(replid)
+    }
+
+    /// The same, if it is a place in a master's history.
+    pub fn known(&self) -> Option<Position> {
+        let history = *self.history();
+        history.known.then(|| self.with(history.replid))
+    }
+
+    /// The offset alone.
+    pub fn offset(&self) -> u64 {
+        self.offset.load(Ordering::Acquire)
+    }
+
+    /// Another data set stands here now: a master's snapshot.
+    pub fn set(&self, position: Position) {
+        let mut history = self.history();
+        *history = History { replid: position.replid, known: true };
+        self.moved(position.offset, position.db);
+    }
+
+    /// The same data set, in a history that has another name from here on.
+    pub fn renamed(&self, replid: ReplId) {
+        self.history().replid = replid;
+    }
+
+    /// The same data set, from here on in a history of our own that no master knows.
+    pub fn left(&self, replid: ReplId) {
+        *self.history() = History { replid, known: false };
+    }
+
+    /// The data set moved on to here.
+    pub fn moved(&self, offset: u64, db: DbIndex) {
+        self.db.store(db.0, Ordering::Release);
+        self.offset.store(offset, Ordering::Release);
+    }
+
+    fn with(&self, replid: ReplId) -> Position {
+        let offset = self.offset.load(Ordering::Acquire);
+        Position { replid, offset, db: DbIndex(self.db.load(Ordering::Acquire)) }
+    }
+
+    fn history(&self) -> MutexGuard<'_, History> {
+        // Two plain words: there is nothing half-done in them.
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
-//! The driver of the link to the master: its socket, its spool, its applier.
+//! The link to the master, running: its socket, its spool, its applier.
 //!
 //! ```text
-//!   master ══► socket task ──► spool ──► applier thread ──► store
-//!                  ▲  link (a value)          │
-//!                  └──────── applied offset ◄─┘
+//!   master ══► driver thread ──► spool ──► applier thread ──► store
+//!                  ▲  link (a value)            │
+//!                  └──── applied, loaded ◄──────┘
 //! ```
 //!
 //! Two threads. The first runs the socket and the link on a small runtime of its own, so that writing the spool's
@@ -11,34 +11,29 @@
 //!
 //! Owns IO and time for [`replication`]. Decides nothing: the link says what to do.
 
+mod applier;
+mod connect;
+mod driver;
+mod shared;
 mod status;
 
-pub use status::{
-    LinkCounts, LinkFailure, LinkStatus, MasterAddress, Readable, Role, SpoolStatus, SyncProgress,
-};
+pub use status::{LinkCounts, LinkFailure, LinkStatus, MasterAddress, Readable, Role, SpoolStatus, SyncProgress};
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-use replication::{LinkState, Position, ReplId};
-use storage::DbIndex;
+use commands::Dialect;
+use replication::OnDivergence;
+use storage::Store;
+use tokio::sync::{mpsc, oneshot};
 
-/// What `--on-divergence` says: what to do when the stream has a command that cannot be followed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnDivergence {
-    /// Nothing said. An unknown command stops the link; an error resyncs once, and stops when one comes again
-    /// within the hour.
-    #[default]
-    Careful,
-    /// `stop`: the link ends before the unit and stays so until REPLICAOF or a restart.
-    Stop,
-    /// `resync`: a full sync, each time.
-    Resync,
-    /// `ignore`: the command is passed over and counted.
-    Ignore,
-}
+use crate::spool::{SpoolLimits, spool};
+use applier::Applying;
+use driver::{Control, Driver};
+use shared::Shared;
 
 /// How the link to the master is made.
 #[derive(Clone, Debug)]
@@ -83,53 +78,68 @@ impl Default for UpstreamConfig {
 #[derive(Clone, Debug)]
 pub struct UpstreamHandle {
     shared: Arc<Shared>,
-}
-
-#[derive(Debug)]
-struct Shared {
-    status: Mutex<LinkStatus>,
+    controls: mpsc::UnboundedSender<Control>,
 }
 
 impl UpstreamHandle {
     /// Everything about the link, now. Copies names: for INFO and a scrape, not for each request.
     pub fn status(&self) -> LinkStatus {
-        self.shared.status.lock().clone()
+        self.shared.status()
     }
 
-    /// Master, or replica of whom. Two loads and, for a replica, one lock.
+    /// Master, or replica of whom.
     pub fn role(&self) -> Role {
-        self.shared.status.lock().role.clone()
+        self.shared.facts.lock().role.clone()
     }
 
-    /// Whether clients' writes are taken. Who holds the writer token may trust the answer until it lets go.
+    /// Whether clients' writes are taken. One load. Who holds the writer token may trust a yes until it lets go.
     pub fn is_writable(&self) -> bool {
-        self.shared.status.lock().role == Role::Master
+        self.shared.writable.load(Ordering::Acquire)
     }
 
-    /// Whether reads may be served. One load.
+    /// Whether reads may be served. A few loads.
     pub fn readable(&self) -> Readable {
-        Readable::Fresh
+        self.shared.readable()
     }
 
-    /// Follows this master from now on: REPLICAOF host port. What is here stays readable, and the new master is
-    /// asked to go on from our position before it sends everything. Returns at once.
+    /// What we do as, where servers differ: as the master whose data set was loaded last.
+    pub fn dialect(&self) -> Dialect {
+        *self.shared.dialect.lock()
+    }
+
+    /// Follows this master from now on: REPLICAOF host port. Writes are refused at once. What is here stays readable,
+    /// and the new master is asked to go on from our position before it sends everything. For the master that is
+    /// followed already it only ends a wait: a link that stopped, or sleeps between two tries, connects now.
     pub fn replicaof(&self, master: MasterAddress) {
-        self.shared.status.lock().role = Role::Replica(master);
+        let epoch = self.shared.demoted(&master);
+        self.tell(Control::Follow { master, epoch });
     }
 
     /// Follows nobody from now on: REPLICAOF NO ONE. Done when clients' writes are taken; what the old master had
-    /// sent until now is applied first, a load that is not finished is dropped.
+    /// sent until now is applied first (for a second at most), a load that is not finished is dropped.
     pub async fn promote(&self) {
-        self.shared.status.lock().role = Role::Master;
+        let epoch = self.shared.next_epoch();
+        let (done, promoted) = oneshot::channel();
+        self.tell(Control::Promote { epoch, done });
+        let _ended_meanwhile = promoted.await;
     }
 
     /// Other credentials (CONFIG SET masteruser, masterauth), for the next connection.
     pub fn set_credentials(&self, user: Option<Vec<u8>>, password: Option<Vec<u8>>) {
-        let _ = (user, password);
+        self.tell(Control::Credentials { user, password });
     }
 
     /// Ends the link and both threads; returns when they have ended. Data stay as they are.
-    pub async fn shutdown(&self) {}
+    pub async fn shutdown(&self) {
+        let (done, ended) = oneshot::channel();
+        self.tell(Control::Shutdown { done });
+        let _ended_already = ended.await;
+    }
+
+    fn tell(&self, control: Control) {
+        // Nobody listens only after the end.
+        let _ended = self.controls.send(control);
+    }
 }
 
 /// Starts links.
@@ -137,29 +147,41 @@ impl UpstreamHandle {
 pub struct Upstream;
 
 impl Upstream {
-    /// Starts the two threads, and follows `master` if there is one. (The store becomes its second argument as
-    /// soon as there is one.)
+    /// Starts the two threads, and follows `master` if there is one; without one, clients may write.
     ///
     /// # Errors
-    /// When a thread cannot be started.
-    pub fn start(config: UpstreamConfig, master: Option<MasterAddress>) -> std::io::Result<UpstreamHandle> {
-        let _ = config;
-        let role = master.map_or(Role::Master, Role::Replica);
-        let status = LinkStatus {
-            role,
-            state: LinkState::Stopped,
-            failure: None,
-            position: Position { replid: ReplId::from_random([0; 20]), offset: 0, db: DbIndex(0) },
-            previous: None,
-            received: 0,
-            sync: None,
-            loaded: false,
-            last_io: None,
-            down: None,
-            lag: None,
-            spool: SpoolStatus::default(),
-            counts: LinkCounts::default(),
-        };
-        Ok(UpstreamHandle { shared: Arc::new(Shared { status: Mutex::new(status) }) })
+    /// When a thread or its runtime cannot be started.
+    pub fn start(
+        config: UpstreamConfig,
+        store: Store,
+        master: Option<MasterAddress>,
+    ) -> std::io::Result<UpstreamHandle> {
+        let (input, output, gauge) = spool(SpoolLimits {
+            dir: config.dir.clone(),
+            memory_max: config.spool_memory_max,
+            disk_max: config.spool_disk_max,
+        });
+        let shared = Arc::new(Shared::new(gauge.clone(), master.clone()));
+        let (controls, orders) = mpsc::unbounded_channel();
+        let (events, reports) = mpsc::unbounded_channel();
+        let applying = Applying::new(store, Arc::clone(&shared), config.on_divergence, events);
+        let applier =
+            thread::Builder::new().name("nearside-apply".into()).spawn(move || applying.run(output))?;
+        let driver = Driver::new(config, Arc::clone(&shared), input, gauge, orders, reports);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+        thread::Builder::new().name("nearside-link".into()).spawn(move || {
+            let done = runtime.block_on(driver.run());
+            if applier.join().is_err() {
+                tracing::error!("the applier of the master's stream ended by a panic");
+            }
+            if let Some(done) = done {
+                let _nobody_waits = done.send(());
+            }
+        })?;
+        let handle = UpstreamHandle { shared, controls };
+        if let Some(master) = master {
+            handle.replicaof(master);
+        }
+        Ok(handle)
     }
 }

@@ -1,0 +1,467 @@
+//! Applying the stream: requests → units → the store, with the position moving along.
+//!
+//! A unit (a command, or everything from MULTI to EXEC) is gathered whole before the token is taken, and the position
+//! moves inside the same hold as its data. A single write to a single key goes on while readers come and go; a unit
+//! over several keys closes the gate, and one closing serves those that stand ready behind it.
+//!
+//! Owns the bytes of requests that are not whole yet, and the offset. Every byte counts, whatever it means.
+//! Never does IO, never waits but through its [`Pace`], never decides what follows a divergence.
+
+use std::time::{Duration, Instant};
+
+use commands::keys::ArgsOf;
+use commands::{Command, Dialect, WriteContext, table};
+use protocol::limits::Peer;
+use protocol::parse::Parser;
+use protocol::{Args, Protocol, Reply, Words};
+use storage::{DbIndex, Hashed, Store, UnixMillis, Writer};
+
+use crate::divergence::{Divergence, DivergenceKind};
+use crate::error::{ErrorCode, LinkError};
+use crate::journal::Journal;
+use crate::plan::{Plan, Planner, Step, What};
+use crate::position::{Position, PositionCell};
+
+/// Requests that are understood, prefetched and applied together.
+const BATCH_REQUESTS: usize = 64;
+/// How long one closing of the gate may last.
+const CLOSED_MAX: Duration = Duration::from_micros(200);
+/// So far ahead a unit that closes the gate keeps it closed for those between.
+const CLOSED_AHEAD: usize = 8;
+/// The most bytes one unit may have: several of the longest values. What is longer is no unit but a stream out of
+/// step, and must not take all memory.
+const UNIT_BYTES_MAX: usize = 8 << 30;
+/// Room for requests that are not whole is given back when it was more than this.
+const CARRY_BYTES_KEPT: usize = 1 << 20;
+
+/// The driver's clock, for the bounds on how long readers are kept out.
+pub trait Pace {
+    /// The moment.
+    fn now(&self) -> Instant;
+    /// Lets this much time pass. The token is not held.
+    fn pause(&self, time: Duration);
+}
+
+/// What came of a piece of the stream.
+#[derive(Debug, Default)]
+pub struct Applied {
+    /// Commands that were run.
+    pub commands: u64,
+    /// The master asked for an ACK, and what came before the question is applied.
+    pub ack_wanted: bool,
+    /// Commands that were passed over, because they are to be ignored.
+    pub passed_over: Vec<Divergence>,
+}
+
+/// Why the stream cannot be followed further. The position stands before the unit in question.
+#[derive(Debug)]
+pub enum Stopped {
+    /// We and the master differ.
+    Diverged(Divergence),
+    /// The bytes are no requests, so that nothing after them can be found.
+    OutOfStep(LinkError),
+}
+
+/// Applies a stream to a store.
+#[derive(Debug)]
+pub struct Applier {
+    store: Store,
+    planner: Planner,
+    parser: Parser,
+    /// Requests that are not whole, or belong to a unit that is not.
+    carry: Vec<u8>,
+    /// The offset of the first byte of `carry`, or of the next piece.
+    base: u64,
+    db: DbIndex,
+    dialect: Dialect,
+    ignores: bool,
+    counts: Box<[u64]>,
+    gate: GateTimes,
+    /// How many requests at the front are known to be a MULTI without its EXEC.
+    gathered: usize,
+}
+
+/// When the gate was closed last, and for how long.
+#[derive(Debug, Default)]
+struct GateTimes {
+    opened: Option<Instant>,
+    closed_for: Duration,
+}
+
+impl Applier {
+    /// One that follows nothing yet; `ignores` passes over what cannot be followed.
+    pub fn new(store: Store, ignores: bool) -> Self {
+        Applier {
+            planner: Planner::new(store.clone()),
+            store,
+            parser: Parser::default(),
+            carry: Vec::new(),
+            base: 0,
+            db: DbIndex(0),
+            dialect: Dialect::default(),
+            ignores,
+            counts: vec![0; table::COUNT].into(),
+            gate: GateTimes::default(),
+            gathered: 0,
+        }
+    }
+
+    /// A stream begins, or goes on, here.
+    pub fn begin(&mut self, at: Position, dialect: Dialect) {
+        self.parser = Parser::default();
+        self.carry = Vec::new();
+        self.gathered = 0;
+        self.base = at.offset;
+        self.db = at.db;
+        self.dialect = dialect;
+    }
+
+    /// How often each command was applied, by [`Command::id`].
+    pub fn counts(&self) -> &[u64] {
+        &self.counts
+    }
+
+    /// Applies what is whole of the stream's next bytes, received at `received`, and moves `position` along.
+    ///
+    /// # Errors
+    /// [`Stopped`]: nothing of the unit in question, and nothing after it, was applied. Then it must begin anew.
+    pub fn feed(
+        &mut self,
+        input: &[u8],
+        received: UnixMillis,
+        position: &PositionCell,
+        pace: &impl Pace,
+    ) -> Result<Applied, Stopped> {
+        let mut applied = Applied::default();
+        if self.carry.is_empty() {
+            let used = self.apply(input, received, position, pace, &mut applied)?;
+            self.carry.extend_from_slice(input.get(used..).unwrap_or_default());
+            return Ok(applied);
+        }
+        let mut carry = std::mem::take(&mut self.carry);
+        if carry.len().saturating_add(input.len()) > UNIT_BYTES_MAX {
+            let text = format!("a unit of more than {UNIT_BYTES_MAX} bytes at offset {}", self.base);
+            return Err(Stopped::OutOfStep(LinkError::new(ErrorCode::BadStream, text)));
+        }
+        carry.extend_from_slice(input);
+        let used = self.apply(&carry, received, position, pace, &mut applied)?;
+        carry.drain(..used);
+        if carry.capacity() > CARRY_BYTES_KEPT && carry.len() < CARRY_BYTES_KEPT {
+            carry.shrink_to(CARRY_BYTES_KEPT);
+        }
+        self.carry = carry;
+        Ok(applied)
+    }
+
+    /// Applies whole units off the front of `input`; gives how many bytes they were.
+    fn apply(
+        &mut self,
+        input: &[u8],
+        received: UnixMillis,
+        position: &PositionCell,
+        pace: &impl Pace,
+        applied: &mut Applied,
+    ) -> Result<usize, Stopped> {
+        let mut front = 0;
+        let mut most = BATCH_REQUESTS;
+        loop {
+            let rest = input.get(front..).unwrap_or_default();
+            let whole = self.parser.parse(rest, Peer::Master, most).map_err(|error| {
+                let text = format!("{error}, at offset {}", self.base);
+                Stopped::OutOfStep(LinkError::new(ErrorCode::BadStream, text))
+            })?;
+            if whole == 0 {
+                // Empty requests may have been passed over; they count too.
+                let passed = self.parser.consume();
+                self.count(passed, position);
+                return Ok(front + passed);
+            }
+            if self.is_gathering(rest, whole) {
+                if whole < most {
+                    return Ok(front);
+                }
+                most = whole.saturating_mul(2);
+                continue;
+            }
+            let ends = (0..whole).filter_map(|index| {
+                Some((self.parser.request(index, rest)?, self.parser.place(index)?.end))
+            });
+            let plan = self.planner.plan(ends, self.db);
+            let steps = plan.open.unwrap_or(plan.steps.len());
+            most = BATCH_REQUESTS;
+            let mut run = Run {
+                store: &self.store,
+                plan: &plan,
+                steps: plan.steps.get(..steps).unwrap_or_default(),
+                base: self.base,
+                db: self.db,
+                received,
+                dialect: self.dialect,
+                ignores: self.ignores,
+                position,
+                pace,
+                counts: &mut self.counts,
+                gate: &mut self.gate,
+                applied,
+            };
+            run.all()?;
+            self.db = run.db;
+            let used = if plan.open.is_some() {
+                // The unit that is not whole is read again from its front, once.
+                let end = plan.steps.get(steps - 1).map_or(0, |step| step.end);
+                self.parser = Parser::default();
+                end
+            } else {
+                self.parser.consume()
+            };
+            front += used;
+            self.count(used, position);
+        }
+    }
+
+    /// Whether the requests at the front are a MULTI whose EXEC is not among them. None is looked at twice.
+    fn is_gathering(&mut self, input: &[u8], whole: usize) -> bool {
+        let is = |index: usize, name: &[u8]| {
+            self.parser.request(index, input).is_some_and(|request| request.name().eq_ignore_ascii_case(name))
+        };
+        if !is(0, b"multi") || (self.gathered.max(1)..whole).any(|index| is(index, b"exec")) {
+            self.gathered = 0;
+            return false;
+        }
+        self.gathered = whole;
+        true
+    }
+
+    fn count(&mut self, bytes: usize, position: &PositionCell) {
+        if bytes > 0 {
+            self.base = self.base.saturating_add(bytes as u64);
+            position.moved(self.base, self.db);
+        }
+    }
+}
+
+/// One batch on its way into the store.
+struct Run<'r, P> {
+    store: &'r Store,
+    plan: &'r Plan<'r>,
+    steps: &'r [Step<'r>],
+    /// The offset of the front of the input.
+    base: u64,
+    db: DbIndex,
+    received: UnixMillis,
+    dialect: Dialect,
+    ignores: bool,
+    position: &'r PositionCell,
+    pace: &'r P,
+    counts: &'r mut [u64],
+    gate: &'r mut GateTimes,
+    applied: &'r mut Applied,
+}
+
+/// Why a hold of the token ended before the batch did.
+enum Held {
+    All,
+    /// The gate must stay open for a while before the step at this place.
+    Pause(Duration),
+}
+
+impl<P: Pace> Run<'_, P> {
+    fn all(&mut self) -> Result<(), Stopped> {
+        let mut at = 0;
+        loop {
+            match self.hold(&mut at)? {
+                Held::All => return Ok(()),
+                Held::Pause(time) => self.pace.pause(time),
+            }
+        }
+    }
+
+    /// Runs units from the step `at` on in one hold of the token.
+    fn hold(&mut self, at: &mut usize) -> Result<Held, Stopped> {
+        let writer = self.store.applier();
+        if *at == 0 {
+            self.prefetch(&writer);
+        }
+        let steps = self.steps;
+        let mut words = Words::default();
+        let mut reply = Reply::new(Protocol::Resp2);
+        let mut closed = None;
+        while let Some(step) = steps.get(*at) {
+            let length = match step.what {
+                What::Multi => {
+                    let rest = steps.get(*at..).unwrap_or_default();
+                    rest.iter().position(|step| matches!(step.what, What::Exec)).map_or(rest.len(), |exec| exec + 1)
+                }
+                _ => 1,
+            };
+            let unit = steps.get(*at..*at + length).unwrap_or_default();
+            if closes(unit) {
+                if closed.is_none() {
+                    if let Some(time) = self.gate.must_stay_open(self.pace.now(), writer.has_waiting_readers()) {
+                        return Ok(Held::Pause(time));
+                    }
+                    closed = Some((writer.close_gate(), self.pace.now()));
+                }
+            } else if closed.is_some() && !self.closes_soon(*at) {
+                self.open(&mut closed);
+            }
+            self.unit(&writer, unit, &mut words, &mut reply)?;
+            *at += length;
+            if let Some((_, since)) = &closed
+                && self.pace.now().saturating_duration_since(*since) >= CLOSED_MAX
+            {
+                self.open(&mut closed);
+            }
+        }
+        self.open(&mut closed);
+        Ok(Held::All)
+    }
+
+    fn open<G>(&mut self, closed: &mut Option<(G, Instant)>) {
+        if let Some((guard, since)) = closed.take() {
+            drop(guard);
+            let now = self.pace.now();
+            *self.gate = GateTimes { opened: Some(now), closed_for: now.saturating_duration_since(since) };
+        }
+    }
+
+    fn closes_soon(&self, at: usize) -> bool {
+        let ahead = self.steps.get(at..).unwrap_or_default();
+        ahead.iter().take(CLOSED_AHEAD).any(|step| closes(std::slice::from_ref(step)))
+    }
+
+    fn prefetch(&self, writer: &Writer<'_>) {
+        // Steps for one database stand side by side, and so do their keys.
+        let mut steps = self.steps.iter().filter_map(|step| Some((step.db, step.key?))).peekable();
+        while let Some((db, first)) = steps.next() {
+            let mut last = first;
+            while let Some((_, key)) = steps.next_if(|(next, _)| *next == db) {
+                last = key;
+            }
+            if let Some(hashed) = self.plan.hashed.get(first..=last) {
+                writer.db(db, UnixMillis::NOTHING_EXPIRED).prefetch(hashed);
+            }
+        }
+    }
+
+    /// Applies one unit, and moves the position over it.
+    fn unit<'w>(
+        &mut self,
+        writer: &Writer<'_>,
+        unit: &'w [Step<'w>],
+        words: &mut Words<'w>,
+        reply: &mut Reply,
+    ) -> Result<(), Stopped> {
+        if !self.ignores {
+            self.check(unit)?;
+        }
+        let mut journal = Journal::of(unit);
+        for (index, step) in unit.iter().enumerate() {
+            let failed = match step.what {
+                What::Passed | What::Multi | What::Exec => None,
+                What::AckWanted => {
+                    self.applied.ack_wanted = true;
+                    None
+                }
+                What::Select(db) => {
+                    self.db = db;
+                    None
+                }
+                What::Data(command, handler) => {
+                    let all = step.request.collect(words);
+                    let args = Args::new(all.get(command.name_words()..).unwrap_or_default());
+                    if !self.ignores {
+                        journal.before(writer, index, command, args, step.db);
+                    }
+                    let mut context = WriteContext::applying(writer, step.db, self.received, self.dialect);
+                    let hashed: &[Hashed<'_>] =
+                        step.key.and_then(|key| self.plan.hashed.get(key..=key)).unwrap_or_default();
+                    context.db = context.db.hashed(hashed);
+                    let start = reply.mark();
+                    let done = handler(&mut context, args, reply);
+                    reply.rollback(start);
+                    self.applied.commands += 1;
+                    if let Some(count) = self.counts.get_mut(usize::from(command.id())) {
+                        *count += 1;
+                    }
+                    done.err().map(|error| error.text().into_owned())
+                }
+                What::Unknown => Some(String::new()),
+                What::Wrong(wrong) => Some(wrong.text()),
+            };
+            let Some(answer) = failed else { continue };
+            let divergence = self.divergence(step, answer);
+            // A database that does not exist here cannot be passed over: what follows would go to another.
+            let selects = matches!(step.what, What::Wrong(crate::plan::Wrong::Database));
+            if self.ignores && !selects {
+                self.applied.passed_over.push(divergence);
+            } else {
+                journal.undo(writer);
+                return Err(Stopped::Diverged(divergence));
+            }
+        }
+        if let Some(last) = unit.last() {
+            self.position.moved(self.base.saturating_add(last.end as u64), self.db);
+        }
+        Ok(())
+    }
+
+    /// Finds what can be found wrong with a unit without running any of it.
+    fn check(&self, unit: &[Step<'_>]) -> Result<(), Stopped> {
+        for step in unit {
+            let answer = match step.what {
+                What::Unknown => String::new(),
+                What::Wrong(wrong) => wrong.text(),
+                _ => continue,
+            };
+            return Err(Stopped::Diverged(self.divergence(step, answer)));
+        }
+        Ok(())
+    }
+
+    fn divergence(&self, step: &Step<'_>, answer: String) -> Divergence {
+        let request = step.request;
+        let command: Option<&Command> = match step.what {
+            What::Data(command, _) => Some(command),
+            _ => None,
+        };
+        let mut key = None;
+        if let Some(command) = command {
+            let _as_far_as_it_goes = command.visit_keys(&ArgsOf::new(request, command), |found| {
+                key.get_or_insert_with(|| request.word(found.index + command.name_words()).to_vec());
+            });
+        } else if request.len() > 1 {
+            key = Some(request.word(1).to_vec());
+        }
+        let name = command.map_or_else(
+            || request.name().escape_ascii().to_string().to_ascii_lowercase(),
+            |command| command.name.to_owned(),
+        );
+        Divergence {
+            kind: if matches!(step.what, What::Unknown) { DivergenceKind::Unknown } else { DivergenceKind::Failed },
+            command: name,
+            key,
+            offset: self.position.offset(),
+            answer,
+        }
+    }
+}
+
+/// Whether readers must not see this unit happen.
+fn closes(unit: &[Step<'_>]) -> bool {
+    let mut data = unit.iter().filter(|step| matches!(step.what, What::Data(..)));
+    match (data.next(), data.next()) {
+        (None, _) => false,
+        (Some(only), None) => !only.one_key,
+        (Some(_), Some(_)) => true,
+    }
+}
+
+impl GateTimes {
+    /// How much longer the gate must stay open: as long as it was closed, if somebody waits for it.
+    fn must_stay_open(&self, now: Instant, readers_wait: bool) -> Option<Duration> {
+        let open_for = now.saturating_duration_since(self.opened?);
+        let missing = self.closed_for.min(CLOSED_MAX).checked_sub(open_for)?;
+        (readers_wait && !missing.is_zero()).then_some(missing)
+    }
+}

@@ -1,0 +1,262 @@
+//! The applier's thread: takes from the spool, loads snapshots, applies the stream.
+//!
+//! Owns what is under way: a load, or a stream at a position, or nothing. After a failure it passes over everything
+//! until the next connection's data begin. It alone moves the position and takes a role. Never touches the socket.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use replication::load::{Load, Loaded};
+use replication::{
+    Applier, DivergenceKind, ErrorCode, LinkError, OnDivergence, Pace, Policy, Position, Remedy, ReplId, Stopped,
+};
+use storage::{Store, UnixMillis};
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::Role;
+use super::driver::Event;
+use super::shared::{Shared, random_replid};
+use crate::clock;
+use crate::spool::{Item, Kind, SpoolOut};
+
+/// Passing over commands is logged at most this often.
+const PASSED_OVER_LOGGED: Duration = Duration::from_secs(1);
+
+/// What stands between the bytes in the spool.
+#[derive(Debug)]
+pub(super) enum Mark {
+    /// A snapshot follows, of this size where it is known, which brings the data set to `target`.
+    SnapshotBegin { target: Position, size: Option<u64> },
+    /// It is whole.
+    SnapshotEnd,
+    /// A stream follows that goes on from the position, under this name if it has changed.
+    Continue(Option<ReplId>),
+    /// The connection is gone.
+    Cut,
+    /// Another role: what came before is over.
+    Role { epoch: u64, role: Role },
+}
+
+/// What is under way.
+enum Work {
+    /// Nothing: what comes is passed over.
+    Nothing,
+    /// A snapshot is being loaded.
+    Loading { target: Position, load: Box<Load>, connected: bool },
+    /// The stream is being followed.
+    Streaming,
+}
+
+/// See the module.
+pub(super) struct Applying {
+    store: Store,
+    shared: Arc<Shared>,
+    applier: Applier,
+    policy: Policy,
+    events: UnboundedSender<Event>,
+    epoch: u64,
+    work: Work,
+    logged: Option<Instant>,
+    /// Nobody listens any more.
+    over: bool,
+}
+
+/// The server's clock, for the applier's bounds.
+struct Steady;
+
+impl Pace for Steady {
+    fn now(&self) -> Instant {
+        clock::steady()
+    }
+    fn pause(&self, time: Duration) {
+        std::thread::sleep(time);
+    }
+}
+
+impl Applying {
+    pub(super) fn new(
+        store: Store,
+        shared: Arc<Shared>,
+        on_divergence: OnDivergence,
+        events: UnboundedSender<Event>,
+    ) -> Self {
+        let policy = Policy::new(on_divergence);
+        let applier = Applier::new(store.clone(), policy.ignores());
+        Applying {
+            store,
+            shared,
+            applier,
+            policy,
+            events,
+            epoch: 0,
+            work: Work::Nothing,
+            logged: None,
+            over: false,
+        }
+    }
+
+    /// Runs until the spool is closed and empty.
+    pub(super) fn run(mut self, mut spool: SpoolOut<Mark>) {
+        while !self.over {
+            match spool.take() {
+                Ok(Some(Item::Mark(mark))) => self.mark(mark),
+                Ok(Some(Item::Bytes { kind: Kind::Snapshot, bytes, .. })) => self.load(&bytes),
+                Ok(Some(Item::Bytes { kind: Kind::Stream, bytes, received })) => self.apply(&bytes, received),
+                Ok(None) => return,
+                Err(error) => {
+                    self.failed(LinkError::new(ErrorCode::SpoolFailed, error.to_string()), Remedy::Retry);
+                }
+            }
+        }
+    }
+
+    fn mark(&mut self, mark: Mark) {
+        match mark {
+            Mark::SnapshotBegin { target, size } => match Load::begin(&self.store, size) {
+                Ok(load) => self.work = Work::Loading { target, load: Box::new(load), connected: true },
+                Err(error) => self.failed(error, Remedy::Retry),
+            },
+            Mark::SnapshotEnd => self.swap_in(),
+            Mark::Continue(replid) => self.go_on(replid),
+            Mark::Cut => match &mut self.work {
+                Work::Loading { .. } => self.drop_load(),
+                Work::Streaming => self.work = Work::Nothing,
+                Work::Nothing => {}
+            },
+            Mark::Role { epoch, role } => self.take_role(epoch, role),
+        }
+    }
+
+    fn load(&mut self, bytes: &Bytes) {
+        let Work::Loading { load, .. } = &mut self.work else { return };
+        let fed = load.feed(bytes);
+        let progress = load.progress();
+        self.shared.snapshot_loaded.store(progress.bytes, Ordering::Relaxed);
+        self.shared.snapshot_keys.store(progress.keys, Ordering::Relaxed);
+        if let Err(error) = fed {
+            self.failed(error, Remedy::Retry);
+        }
+    }
+
+    /// The snapshot is whole: its data set takes the place of the old one, and the position becomes its own.
+    fn swap_in(&mut self) {
+        let Work::Loading { target, load, .. } = std::mem::replace(&mut self.work, Work::Nothing) else { return };
+        let shared = &self.shared;
+        let swapped = load.finish(|loaded: &Loaded| {
+            shared.position.set(Position { db: loaded.db, ..target });
+            *shared.dialect.lock() = loaded.dialect;
+            let mut facts = shared.facts.lock();
+            facts.previous = None;
+            drop(facts);
+            shared.emptied.store(false, Ordering::Release);
+            shared.loaded.store(true, Ordering::Release);
+        });
+        match swapped {
+            Ok(loaded) => {
+                let position = self.shared.position.get();
+                self.shared.sync_ends(true);
+                tracing::info!(
+                    keys = loaded.keys, replid = %position.replid, offset = position.offset,
+                    "full sync: the new data set is in",
+                );
+                self.applier.begin(position, loaded.dialect);
+                self.work = Work::Streaming;
+                self.tell(Event::Loaded { epoch: self.epoch, applied: position.offset });
+            }
+            Err(error) => self.failed(error, Remedy::Retry),
+        }
+    }
+
+    fn go_on(&mut self, replid: Option<ReplId>) {
+        let position = self.shared.position.get();
+        if let Some(replid) = replid.filter(|replid| *replid != position.replid) {
+            // Under the token, as every move of the position.
+            let _writer = self.store.applier();
+            self.shared.position.renamed(replid);
+            self.shared.facts.lock().previous = Some((position.replid, position.offset + 1));
+            tracing::info!(%replid, "the history has another name from here on");
+        }
+        self.applier.begin(self.shared.position.get(), *self.shared.dialect.lock());
+        self.work = Work::Streaming;
+    }
+
+    fn apply(&mut self, bytes: &Bytes, received: UnixMillis) {
+        if !matches!(self.work, Work::Streaming) {
+            return;
+        }
+        match self.applier.feed(bytes, received, &self.shared.position, &Steady) {
+            Ok(applied) => {
+                self.shared.applied_commands.fetch_add(applied.commands, Ordering::Relaxed);
+                if applied.ack_wanted {
+                    self.tell(Event::AckWanted { epoch: self.epoch, applied: self.shared.position.offset() });
+                }
+                self.passed_over(applied.passed_over);
+            }
+            Err(Stopped::OutOfStep(error)) => self.failed(error, Remedy::FullSync),
+            Err(Stopped::Diverged(divergence)) => {
+                let remedy = self.policy.remedy(&divergence, clock::steady());
+                if remedy == Remedy::FullSync {
+                    self.shared.facts.lock().counts.divergence_resyncs += 1;
+                }
+                self.failed(LinkError::from(&divergence), remedy);
+            }
+        }
+    }
+
+    fn passed_over(&mut self, divergences: Vec<replication::Divergence>) {
+        let Some(last) = divergences.last() else { return };
+        let now = clock::steady();
+        if self.logged.is_none_or(|logged| now.saturating_duration_since(logged) >= PASSED_OVER_LOGGED) {
+            self.logged = Some(now);
+            let unknown = last.kind == DivergenceKind::Unknown;
+            tracing::warn!(unknown, "passed over: {last}");
+        }
+        let mut facts = self.shared.facts.lock();
+        for divergence in divergences {
+            *facts.ignored.entry(divergence.command).or_insert(0) += 1;
+        }
+    }
+
+    fn take_role(&mut self, epoch: u64, role: Role) {
+        self.drop_load();
+        self.work = Work::Nothing;
+        self.epoch = epoch;
+        if role == Role::Master && self.shared.is_latest(epoch) {
+            // Under the token: who asked before it was released was refused, who asks after may write.
+            let _writer = self.store.applier();
+            let position = self.shared.position.get();
+            let mut facts = self.shared.facts.lock();
+            facts.role = Role::Master;
+            facts.failure = None;
+            facts.previous = Some((position.replid, position.offset + 1));
+            drop(facts);
+            self.shared.position.left(random_replid());
+            self.shared.emptied.store(false, Ordering::Release);
+            self.shared.loaded.store(true, Ordering::Release);
+            self.shared.writable.store(true, Ordering::Release);
+            tracing::info!("a master from now on");
+        }
+        self.tell(Event::RoleTaken { epoch });
+    }
+
+    /// Ends what is under way; the link decides what follows.
+    fn failed(&mut self, error: LinkError, remedy: Remedy) {
+        self.drop_load();
+        self.work = Work::Nothing;
+        self.tell(Event::Failed { epoch: self.epoch, error, remedy });
+    }
+
+    fn drop_load(&mut self) {
+        if matches!(self.work, Work::Loading { .. }) {
+            // The half-built data set is dropped here; what was readable before is as it was.
+            self.work = Work::Nothing;
+        }
+        self.shared.sync_ends(false);
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.over |= self.events.send(event).is_err();
+    }
+}

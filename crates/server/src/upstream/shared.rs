@@ -1,0 +1,252 @@
+//! What the two threads of the link, and everybody who asks about it, have in common.
+//!
+//! Owns the facts behind [`LinkStatus`]. Counters that move with each read or unit are atomics; the rest lies behind
+//! one lock that nobody holds for long. Never decides anything.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use commands::Dialect;
+use parking_lot::Mutex;
+use replication::{ErrorCode, LinkError, LinkState, PositionCell, ReplId};
+use storage::UnixMillis;
+
+use super::applier::Mark;
+use super::status::{
+    LinkCounts, LinkFailure, LinkStatus, MasterAddress, Readable, Role, SpoolStatus, SyncProgress,
+};
+use crate::clock;
+use crate::spool::SpoolGauge;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Shared {
+    /// Where the data set stands; moved by the applier inside its hold of the token.
+    pub(super) position: PositionCell,
+    /// Place in [`LinkState::ALL`].
+    state: AtomicU8,
+    /// Whether clients' writes are taken. Set under the token, cleared at once.
+    pub(super) writable: AtomicBool,
+    /// Whether there is a whole data set.
+    pub(super) loaded: AtomicBool,
+    /// Whether reads must wait for the data set that is being loaded, the old one being gone.
+    pub(super) emptied: AtomicBool,
+    /// Counts changes of role; who changes it later than others wins.
+    epoch: AtomicU64,
+    /// The offset received.
+    pub(super) received: AtomicU64,
+    /// When the master was heard last: milliseconds since `start`, plus one; 0: not connected.
+    heard: AtomicU64,
+    start: Instant,
+    /// Bytes of the snapshot received, decoded; keys so far.
+    pub(super) snapshot_received: AtomicU64,
+    pub(super) snapshot_loaded: AtomicU64,
+    pub(super) snapshot_keys: AtomicU64,
+    /// Commands of the stream applied.
+    pub(super) applied_commands: AtomicU64,
+    /// What we do as.
+    pub(super) dialect: Mutex<Dialect>,
+    pub(super) facts: Mutex<Facts>,
+    gauge: SpoolGauge<Mark>,
+}
+
+/// What changes rarely.
+#[derive(Debug)]
+pub(super) struct Facts {
+    pub(super) role: Role,
+    pub(super) failure: Option<LinkFailure>,
+    /// The history before the present one, and up to where it is shared.
+    pub(super) previous: Option<(ReplId, u64)>,
+    /// The sync under way: when it was announced, and its length.
+    pub(super) sync: Option<(Instant, Option<u64>)>,
+    /// Since when the stream is not followed.
+    pub(super) down: Option<Instant>,
+    pub(super) spool_full: bool,
+    pub(super) spool_full_count: u64,
+    pub(super) counts: LinkCounts,
+    pub(super) failures: BTreeMap<&'static str, (ErrorCode, u64)>,
+    pub(super) ignored: BTreeMap<String, u64>,
+}
+
+impl Shared {
+    pub(super) fn new(gauge: SpoolGauge<Mark>, master: Option<MasterAddress>) -> Self {
+        let now = clock::steady();
+        let is_master = master.is_none();
+        Shared {
+            position: PositionCell::new(random_replid()),
+            state: AtomicU8::new(place(LinkState::Stopped)),
+            writable: AtomicBool::new(is_master),
+            loaded: AtomicBool::new(is_master),
+            emptied: AtomicBool::new(false),
+            epoch: AtomicU64::new(0),
+            received: AtomicU64::new(0),
+            heard: AtomicU64::new(0),
+            start: now,
+            snapshot_received: AtomicU64::new(0),
+            snapshot_loaded: AtomicU64::new(0),
+            snapshot_keys: AtomicU64::new(0),
+            applied_commands: AtomicU64::new(0),
+            dialect: Mutex::new(Dialect::NEWEST),
+            facts: Mutex::new(Facts {
+                role: master.map_or(Role::Master, Role::Replica),
+                failure: None,
+                previous: None,
+                sync: None,
+                down: Some(now),
+                spool_full: false,
+                spool_full_count: 0,
+                counts: LinkCounts::default(),
+                failures: BTreeMap::new(),
+                ignored: BTreeMap::new(),
+            }),
+            gauge,
+        }
+    }
+
+    /// Another role begins; the answer outdates all before it.
+    pub(super) fn next_epoch(&self) -> u64 {
+        self.epoch.fetch_add(1, Ordering::AcqRel) + 1
+    }
+
+    /// Whether no other change of role has begun since.
+    pub(super) fn is_latest(&self, epoch: u64) -> bool {
+        self.epoch.load(Ordering::Acquire) == epoch
+    }
+
+    /// A replica from now on; gives the epoch.
+    pub(super) fn demoted(&self, master: &MasterAddress) -> u64 {
+        let mut facts = self.facts.lock();
+        facts.role = Role::Replica(master.clone());
+        let epoch = self.next_epoch();
+        self.writable.store(false, Ordering::Release);
+        epoch
+    }
+
+    pub(super) fn link_state(&self) -> LinkState {
+        let place = usize::from(self.state.load(Ordering::Acquire));
+        LinkState::ALL.get(place).copied().unwrap_or(LinkState::Stopped)
+    }
+
+    /// Notes where the link stands.
+    pub(super) fn link_is(&self, state: LinkState, heard: Option<Instant>) {
+        let heard = heard.map_or(0, |heard| millis(heard.saturating_duration_since(self.start)) + 1);
+        self.heard.store(heard, Ordering::Relaxed);
+        let before = self.state.swap(place(state), Ordering::AcqRel);
+        if before == place(state) {
+            return;
+        }
+        let mut facts = self.facts.lock();
+        if state == LinkState::Streaming {
+            facts.down = None;
+            facts.failure = None;
+        } else if facts.down.is_none() {
+            facts.down = Some(clock::steady());
+        }
+    }
+
+    /// A full sync is announced.
+    pub(super) fn sync_begins(&self, size: Option<u64>) {
+        for counter in [&self.snapshot_received, &self.snapshot_loaded, &self.snapshot_keys] {
+            counter.store(0, Ordering::Relaxed);
+        }
+        let mut facts = self.facts.lock();
+        facts.sync = Some((clock::steady(), size));
+        facts.counts.full_syncs += 1;
+    }
+
+    /// The full sync is over.
+    pub(super) fn sync_ends(&self, done: bool) {
+        let mut facts = self.facts.lock();
+        facts.sync = None;
+        if done {
+            facts.counts.full_syncs_done += 1;
+        }
+    }
+
+    /// Notes why the link ended.
+    pub(super) fn failed(&self, error: &LinkError) {
+        let mut facts = self.facts.lock();
+        facts.failures.entry(error.code.name()).or_insert((error.code, 0)).1 += 1;
+        facts.failure = Some(LinkFailure { error: error.clone(), at: clock::unix_millis() });
+    }
+
+    pub(super) fn readable(&self) -> Readable {
+        let streaming = self.link_state() == LinkState::Streaming;
+        if self.emptied.load(Ordering::Acquire) || !self.loaded.load(Ordering::Acquire) {
+            Readable::Loading
+        } else if streaming || self.writable.load(Ordering::Acquire) {
+            Readable::Fresh
+        } else {
+            Readable::Stale
+        }
+    }
+
+    pub(super) fn status(&self) -> LinkStatus {
+        let holding = self.gauge.holding();
+        let now = clock::steady();
+        let wall = clock::unix_millis();
+        let state = self.link_state();
+        let position = self.position.get();
+        let facts = self.facts.lock();
+        let heard = self.heard.load(Ordering::Relaxed).checked_sub(1).map(Duration::from_millis);
+        let age = |oldest: UnixMillis| Duration::from_millis(wall.0.saturating_sub(oldest.0).try_into().unwrap_or(0));
+        let mut counts = facts.counts.clone();
+        counts.applied_commands = self.applied_commands.load(Ordering::Relaxed);
+        counts.failures = facts.failures.values().copied().collect();
+        counts.ignored = facts.ignored.iter().map(|(name, count)| (name.clone(), *count)).collect();
+        LinkStatus {
+            role: facts.role.clone(),
+            state,
+            failure: facts.failure.clone(),
+            position,
+            previous: facts.previous,
+            received: self.received.load(Ordering::Relaxed).max(position.offset),
+            sync: facts.sync.map(|(since, total)| SyncProgress {
+                total,
+                received: self.snapshot_received.load(Ordering::Relaxed),
+                loaded: self.snapshot_loaded.load(Ordering::Relaxed),
+                keys: self.snapshot_keys.load(Ordering::Relaxed),
+                running: now.saturating_duration_since(since),
+            }),
+            loaded: self.loaded.load(Ordering::Acquire),
+            last_io: heard.map(|heard| now.saturating_duration_since(self.start).saturating_sub(heard)),
+            down: match facts.role {
+                Role::Master => None,
+                Role::Replica(_) => facts.down.map(|since| now.saturating_duration_since(since)),
+            },
+            lag: holding.oldest.map(age),
+            spool: SpoolStatus {
+                memory: holding.memory,
+                disk: holding.disk,
+                full: facts.spool_full,
+                full_count: facts.spool_full_count,
+            },
+            counts,
+        }
+    }
+}
+
+fn place(state: LinkState) -> u8 {
+    let place = LinkState::ALL.iter().position(|known| *known == state);
+    place.and_then(|place| u8::try_from(place).ok()).unwrap_or(u8::MAX)
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX - 1)
+}
+
+/// A name for a new history, by chance.
+pub(super) fn random_replid() -> ReplId {
+    let mut bits = [0; 20];
+    for part in bits.chunks_mut(8) {
+        part.copy_from_slice(random().to_ne_bytes().get(..part.len()).unwrap_or_default());
+    }
+    ReplId::from_random(bits)
+}
+
+/// A number by chance: the standard library keys its hash maps from the system's generator.
+pub(super) fn random() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    std::hash::RandomState::new().build_hasher().finish()
+}
