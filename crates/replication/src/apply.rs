@@ -183,9 +183,8 @@ impl Applier {
                 most = whole.saturating_mul(2);
                 continue;
             }
-            let ends = (0..whole).filter_map(|index| {
-                Some((self.parser.request(index, rest)?, self.parser.place(index)?.end))
-            });
+            let ends = (0..whole)
+                .filter_map(|index| Some((self.parser.request(index, rest)?, self.parser.place(index)?.end)));
             let plan = self.planner.plan(ends, self.db);
             let steps = plan.open.unwrap_or(plan.steps.len());
             most = BATCH_REQUESTS;
@@ -290,14 +289,18 @@ impl<P: Pace> Run<'_, P> {
             let length = match step.what {
                 What::Multi => {
                     let rest = steps.get(*at..).unwrap_or_default();
-                    rest.iter().position(|step| matches!(step.what, What::Exec)).map_or(rest.len(), |exec| exec + 1)
+                    rest.iter()
+                        .position(|step| matches!(step.what, What::Exec))
+                        .map_or(rest.len(), |exec| exec + 1)
                 }
                 _ => 1,
             };
             let unit = steps.get(*at..*at + length).unwrap_or_default();
             if closes(unit) {
                 if closed.is_none() {
-                    if let Some(time) = self.gate.must_stay_open(self.pace.now(), writer.has_waiting_readers()) {
+                    if let Some(time) =
+                        self.gate.must_stay_open(self.pace.now(), writer.has_waiting_readers())
+                    {
                         return Ok(Held::Pause(time));
                     }
                     closed = Some((writer.close_gate(), self.pace.now()));
@@ -438,7 +441,11 @@ impl<P: Pace> Run<'_, P> {
             |command| command.name.to_owned(),
         );
         Divergence {
-            kind: if matches!(step.what, What::Unknown) { DivergenceKind::Unknown } else { DivergenceKind::Failed },
+            kind: if matches!(step.what, What::Unknown) {
+                DivergenceKind::Unknown
+            } else {
+                DivergenceKind::Failed
+            },
             command: name,
             key,
             offset: self.position.offset(),

@@ -102,9 +102,8 @@ impl Policy {
     pub fn remedy(&mut self, divergence: &Divergence, now: Instant) -> Remedy {
         match (self.on_divergence, divergence.kind) {
             // What could be passed over does not come here when all of it is to be.
-            (OnDivergence::Stop | OnDivergence::Ignore, _) | (OnDivergence::Careful, DivergenceKind::Unknown) => {
-                Remedy::Stop
-            }
+            (OnDivergence::Stop | OnDivergence::Ignore, _)
+            | (OnDivergence::Careful, DivergenceKind::Unknown) => Remedy::Stop,
             (OnDivergence::Resync, _) => Remedy::FullSync,
             (OnDivergence::Careful, DivergenceKind::Failed) => {
                 let before = self.last_error.replace(now);

@@ -42,6 +42,9 @@ pub(crate) struct Handshake {
     asked: VecDeque<Question>,
     /// Where to go on from; `None` asks for everything.
     resume: Option<Position>,
+    /// The master has sent signs of life instead of its answer to PSYNC: it waits for other replicas before it makes
+    /// the snapshot that all of them get.
+    put_off: bool,
 }
 
 /// What an answer leads to.
@@ -62,12 +65,18 @@ impl Handshake {
     pub(crate) fn begin(resume: Option<Position>) -> (Self, Vec<u8>) {
         let mut first = Vec::new();
         request(&mut first, &[b"PING"]);
-        (Handshake { asked: VecDeque::from([Question::Ping]), resume }, first)
+        (Handshake { asked: VecDeque::from([Question::Ping]), resume, put_off: false }, first)
+    }
+
+    /// Whether the master will send a snapshot, as far as can be told before it says so.
+    pub(crate) fn is_put_off(&self) -> bool {
+        self.put_off
     }
 
     /// Takes one line of the master, without its line end. Empty lines are the master's sign of life.
     pub(crate) fn answer(&mut self, line: &[u8], us: &Introduction) -> Result<Answered, LinkError> {
         if line.is_empty() {
+            self.put_off = self.asked.front() == Some(&Question::Psync);
             return Ok(Answered::Waiting);
         }
         let Some(question) = self.asked.pop_front() else {

@@ -22,6 +22,7 @@ pub mod link;
 pub mod handshake;
 mod transfer;
 mod backoff;
+pub mod load;
 pub mod apply;
 mod plan;
 mod journal;

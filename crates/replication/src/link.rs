@@ -243,9 +243,10 @@ impl Link {
 
     /// Where it stands.
     pub fn state(&self) -> LinkState {
-        match self.state {
+        match &self.state {
             State::Waiting { .. } => LinkState::WaitingRetry,
             State::Connecting => LinkState::Connecting,
+            State::Handshake { handshake, .. } if handshake.is_put_off() => LinkState::WaitingRdb,
             State::Handshake { .. } => LinkState::Handshake,
             State::Announced { .. } => LinkState::WaitingRdb,
             State::Snapshot { .. } => LinkState::Receiving,

@@ -135,7 +135,13 @@ struct Shared<M> {
 /// Makes a spool: its two ends and its gauge.
 pub(crate) fn spool<M>(limits: SpoolLimits) -> (SpoolIn<M>, SpoolOut<M>, SpoolGauge<M>) {
     let shared = Arc::new(Shared {
-        queue: Mutex::new(Queue { items: VecDeque::new(), memory: 0, working: None, waiting: false, closed: false }),
+        queue: Mutex::new(Queue {
+            items: VecDeque::new(),
+            memory: 0,
+            working: None,
+            waiting: false,
+            closed: false,
+        }),
         filled: Condvar::new(),
         on_disk: Arc::new(AtomicU64::new(0)),
         taken: Notify::new(),
@@ -271,9 +277,7 @@ impl<M> SpoolOut<M> {
     }
 
     /// As [`SpoolOut::take`], without waiting: `None` when there is nothing now.
-    ///
-    /// # Errors
-    /// When a file cannot be read; the piece is lost.
+    #[cfg(test)]
     pub(crate) fn take_now(&mut self) -> io::Result<Option<Item<M>>> {
         self.take_for(Some(Duration::ZERO))
     }

@@ -17,7 +17,10 @@ mod driver;
 mod shared;
 mod status;
 
-pub use status::{LinkCounts, LinkFailure, LinkStatus, MasterAddress, Readable, Role, SpoolStatus, SyncProgress};
+pub use replication::OnDivergence;
+pub use status::{
+    LinkCounts, LinkFailure, LinkStatus, MasterAddress, Readable, Role, SpoolStatus, SyncProgress,
+};
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,7 +29,6 @@ use std::thread;
 use std::time::Duration;
 
 use commands::Dialect;
-use replication::OnDivergence;
 use storage::Store;
 use tokio::sync::{mpsc, oneshot};
 

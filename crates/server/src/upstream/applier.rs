@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use replication::load::{Load, Loaded};
 use replication::{
-    Applier, DivergenceKind, ErrorCode, LinkError, OnDivergence, Pace, Policy, Position, Remedy, ReplId, Stopped,
+    Applier, DivergenceKind, ErrorCode, LinkError, OnDivergence, Pace, Policy, Position, Remedy, ReplId,
+    Stopped,
 };
 use storage::{Store, UnixMillis};
 use tokio::sync::mpsc::UnboundedSender;
@@ -44,7 +45,7 @@ enum Work {
     /// Nothing: what comes is passed over.
     Nothing,
     /// A snapshot is being loaded.
-    Loading { target: Position, load: Box<Load>, connected: bool },
+    Loading { target: Position, load: Box<Load> },
     /// The stream is being followed.
     Streaming,
 }
@@ -115,16 +116,12 @@ impl Applying {
     fn mark(&mut self, mark: Mark) {
         match mark {
             Mark::SnapshotBegin { target, size } => match Load::begin(&self.store, size) {
-                Ok(load) => self.work = Work::Loading { target, load: Box::new(load), connected: true },
+                Ok(load) => self.work = Work::Loading { target, load: Box::new(load) },
                 Err(error) => self.failed(error, Remedy::Retry),
             },
             Mark::SnapshotEnd => self.swap_in(),
             Mark::Continue(replid) => self.go_on(replid),
-            Mark::Cut => match &mut self.work {
-                Work::Loading { .. } => self.drop_load(),
-                Work::Streaming => self.work = Work::Nothing,
-                Work::Nothing => {}
-            },
+            Mark::Cut => self.stop(),
             Mark::Role { epoch, role } => self.take_role(epoch, role),
         }
     }
@@ -142,7 +139,7 @@ impl Applying {
 
     /// The snapshot is whole: its data set takes the place of the old one, and the position becomes its own.
     fn swap_in(&mut self) {
-        let Work::Loading { target, load, .. } = std::mem::replace(&mut self.work, Work::Nothing) else { return };
+        let Work::Loading { target, load } = std::mem::replace(&mut self.work, Work::Nothing) else { return };
         let shared = &self.shared;
         let swapped = load.finish(|loaded: &Loaded| {
             shared.position.set(Position { db: loaded.db, ..target });
@@ -220,8 +217,7 @@ impl Applying {
     }
 
     fn take_role(&mut self, epoch: u64, role: Role) {
-        self.drop_load();
-        self.work = Work::Nothing;
+        self.stop();
         self.epoch = epoch;
         if role == Role::Master && self.shared.is_latest(epoch) {
             // Under the token: who asked before it was released was refused, who asks after may write.
@@ -243,17 +239,15 @@ impl Applying {
 
     /// Ends what is under way; the link decides what follows.
     fn failed(&mut self, error: LinkError, remedy: Remedy) {
-        self.drop_load();
-        self.work = Work::Nothing;
+        self.stop();
         self.tell(Event::Failed { epoch: self.epoch, error, remedy });
     }
 
-    fn drop_load(&mut self) {
-        if matches!(self.work, Work::Loading { .. }) {
-            // The half-built data set is dropped here; what was readable before is as it was.
-            self.work = Work::Nothing;
+    /// Leaves what is under way: a half-built data set is dropped, and what was readable before is as it was.
+    fn stop(&mut self) {
+        if let Work::Loading { .. } = std::mem::replace(&mut self.work, Work::Nothing) {
+            self.shared.sync_ends(false);
         }
-        self.shared.sync_ends(false);
     }
 
     fn tell(&mut self, event: Event) {

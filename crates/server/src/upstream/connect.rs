@@ -39,7 +39,9 @@ pub(super) async fn connect(master: MasterAddress, within: Duration) -> Result<T
                 return Ok(stream);
             }
             Ok(Err(error)) => last = LinkError::new(code_of(&error), format!("{address}: {error}")),
-            Err(_) => last = LinkError::new(ErrorCode::Timeout, format!("{address}: no connection in {share:?}")),
+            Err(_) => {
+                last = LinkError::new(ErrorCode::Timeout, format!("{address}: no connection in {share:?}"))
+            }
         }
     }
     Err(last)

@@ -186,7 +186,9 @@ impl Driver {
         if !reading {
             let again = clock::steady() + REFUSED_AGAIN;
             wakes = Some(wakes.map_or(again, |wakes| wakes.min(again)));
-        } else if state == Some(LinkState::WaitingRetry) && wakes.is_some_and(|wakes| wakes <= clock::steady()) {
+        } else if state == Some(LinkState::WaitingRetry)
+            && wakes.is_some_and(|wakes| wakes <= clock::steady())
+        {
             // Only the applier can bring this link on.
             wakes = None;
         }
@@ -206,7 +208,8 @@ impl Driver {
                 Connection::Open(stream) if unsent && !reading => Woken::Writable(stream.writable().await),
                 Connection::Open(_) if !reading => std::future::pending().await,
                 Connection::Open(stream) if unsent => {
-                    let ready = stream.ready(tokio::io::Interest::READABLE | tokio::io::Interest::WRITABLE).await;
+                    let ready =
+                        stream.ready(tokio::io::Interest::READABLE | tokio::io::Interest::WRITABLE).await;
                     match ready {
                         Ok(ready) if ready.is_writable() => Woken::Writable(Ok(())),
                         Ok(_) => Woken::Read(stream.try_read_buf(buffer)),
@@ -254,7 +257,8 @@ impl Driver {
             Action::Connect => {
                 let Some((_, master)) = &self.link else { return };
                 self.shared.facts.lock().counts.connects += 1;
-                self.connection = Connection::Connecting(Box::pin(connect(master.clone(), self.config.timeout)));
+                self.connection =
+                    Connection::Connecting(Box::pin(connect(master.clone(), self.config.timeout)));
             }
             Action::Send(bytes) => {
                 if self.unsent.len() < UNSENT_BYTES_MAX {
@@ -343,8 +347,9 @@ impl Driver {
             return;
         }
         facts.spool_full = false;
-        let is_of_spool =
-            |failure: &super::LinkFailure| matches!(failure.error.code, ErrorCode::SpoolFull | ErrorCode::SpoolFailed);
+        let is_of_spool = |failure: &super::LinkFailure| {
+            matches!(failure.error.code, ErrorCode::SpoolFull | ErrorCode::SpoolFailed)
+        };
         facts.failure = facts.failure.take().filter(|failure| !is_of_spool(failure));
         drop(facts);
         tracing::info!("the spool has room again: reading goes on");

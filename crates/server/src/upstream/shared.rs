@@ -190,7 +190,9 @@ impl Shared {
         let position = self.position.get();
         let facts = self.facts.lock();
         let heard = self.heard.load(Ordering::Relaxed).checked_sub(1).map(Duration::from_millis);
-        let age = |oldest: UnixMillis| Duration::from_millis(wall.0.saturating_sub(oldest.0).try_into().unwrap_or(0));
+        let age = |oldest: UnixMillis| {
+            Duration::from_millis(wall.0.saturating_sub(oldest.0).try_into().unwrap_or(0))
+        };
         let mut counts = facts.counts.clone();
         counts.applied_commands = self.applied_commands.load(Ordering::Relaxed);
         counts.failures = facts.failures.values().copied().collect();
