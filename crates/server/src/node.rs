@@ -75,7 +75,7 @@ impl Node {
 
     /// What we do as, where servers differ.
     pub(crate) fn dialect(&self) -> Dialect {
-        Dialect::NEWEST
+        self.upstream.dialect()
     }
 
     /// Gives the link what CONFIG SET made of user and password.

@@ -58,6 +58,8 @@ pub(super) fn replicaof(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
         .to_owned();
     let master = MasterAddress { host, port };
     if call.node.upstream.role() == Role::Replica(master.clone()) {
+        // If the link stopped, or sleeps between two tries, it connects now.
+        call.node.upstream.replicaof(master);
         reply.simple("OK Already connected to specified master");
         return Ok(Then::Continue);
     }
