@@ -29,6 +29,40 @@ pub fn parse_uint(text: &[u8]) -> Option<u64> {
     parse_digits(text)
 }
 
+/// An unsigned integer as the parts of stream IDs and the indices of arrays are read: by the rules of [`parse_int`],
+/// or else as C's `strtoull` does (blanks before it, a sign, leading zeros; what follows a NUL does not count).
+///
+/// ```
+/// use protocol::number::parse_uint_loose;
+/// assert_eq!(parse_uint_loose(b"18446744073709551615"), Some(u64::MAX));
+/// assert_eq!(parse_uint_loose(b" +007"), Some(7));
+/// assert_eq!(parse_uint_loose(b"-1"), None);
+/// assert_eq!(parse_uint_loose(b"1 "), None);
+/// ```
+pub fn parse_uint_loose(text: &[u8]) -> Option<u64> {
+    let text = text.split(|byte| *byte == 0).next().unwrap_or_default();
+    if let Some(value) = parse_int(text) {
+        return u64::try_from(value).ok();
+    }
+    let blanks = text.iter().take_while(|byte| matches!(byte, b' ' | b'\t'..=b'\r')).count();
+    let (negative, digits) = match text.get(blanks..)? {
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] | digits => (false, digits),
+    };
+    if digits.is_empty() {
+        return None;
+    }
+    let mut value = 0u64;
+    for byte in digits {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        value = value.checked_mul(10)?.checked_add(u64::from(digit))?;
+    }
+    Some(if negative { value.wrapping_neg() } else { value })
+}
+
 fn parse_digits(digits: &[u8]) -> Option<u64> {
     match digits {
         [] => return None,

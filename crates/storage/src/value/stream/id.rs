@@ -42,6 +42,16 @@ impl StreamId {
         }
     }
 
+    /// Its text, as clients see it, without an allocation.
+    pub fn text(self) -> IdText {
+        let mut text = IdText { bytes: [0; IdText::BYTES_MAX], len: 0 };
+        let mut buffer = itoa::Buffer::new();
+        text.push(buffer.format(self.ms).as_bytes());
+        text.push(b"-");
+        text.push(buffer.format(self.seq).as_bytes());
+        text
+    }
+
     /// As the RDB has it: two numbers, big end first.
     pub fn to_bytes(self) -> [u8; 16] {
         ((u128::from(self.ms) << 64) | u128::from(self.seq)).to_be_bytes()
@@ -62,6 +72,30 @@ impl StreamId {
     /// The distance of `other` from this one; the reverse of [`StreamId::plus`].
     pub(super) fn distance_to(self, other: StreamId) -> (i64, i64) {
         (other.ms.wrapping_sub(self.ms).cast_signed(), other.seq.wrapping_sub(self.seq).cast_signed())
+    }
+}
+
+/// The text of an ID.
+#[derive(Clone, Copy, Debug)]
+pub struct IdText {
+    bytes: [u8; IdText::BYTES_MAX],
+    len: usize,
+}
+
+impl IdText {
+    /// Two numbers of twenty digits, and what stands between them.
+    const BYTES_MAX: usize = 41;
+
+    /// Its bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+
+    fn push(&mut self, part: &[u8]) {
+        if let Some(room) = self.bytes.get_mut(self.len..self.len + part.len()) {
+            room.copy_from_slice(part);
+            self.len += part.len();
+        }
     }
 }
 
@@ -86,6 +120,7 @@ mod tests {
 
     #[test]
     fn bytes_and_distances_come_back() {
+        assert_eq!(StreamId::MAX.text().as_bytes(), StreamId::MAX.to_string().as_bytes());
         let ids = [StreamId::MIN, StreamId::MAX, StreamId { ms: 1_700_000_000_000, seq: 3 }];
         for id in ids {
             assert_eq!(StreamId::from_bytes(id.to_bytes()), id);

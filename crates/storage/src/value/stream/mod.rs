@@ -9,6 +9,7 @@
 mod group;
 mod id;
 mod idempotency;
+mod lag;
 mod node;
 mod range;
 mod shape;
@@ -23,8 +24,9 @@ use super::{Kind, Value, ValueKind};
 use node::Node;
 
 pub use group::{Consumer, ConsumerId, Group, Pending};
-pub use id::StreamId;
+pub use id::{IdText, StreamId};
 pub use idempotency::{Idempotency, ProducerIds, automatic_id};
+pub use lag::LagRule;
 pub use node::{Entry, Fields};
 pub use range::{Range, RangeBack};
 pub use shape::Shape;
@@ -279,57 +281,6 @@ impl Stream {
         for group in self.groups.values_mut() {
             group.remove_pending(id);
         }
-    }
-
-    /// How many entries a group has yet to read; `None` when it cannot be told.
-    pub fn lag(&self, group: &Group) -> Option<i64> {
-        let added = self.entries_added.cast_signed();
-        if self.entries_added == 0 || self.is_empty() {
-            return Some(0);
-        }
-        if group.last_id < self.first_id && self.max_deleted_id < self.first_id {
-            return Some(self.length.cast_signed());
-        }
-        let read = match group.entries_read {
-            Some(read) if !self.has_deleted_from(group.last_id) => Some(read),
-            _ => self.position_of(group.last_id),
-        };
-        Some(added.wrapping_sub(read?.cast_signed()))
-    }
-
-    /// How many entries were added up to the one with this ID, where the counters can tell.
-    pub fn position_of(&self, id: StreamId) -> Option<u64> {
-        if self.entries_added == 0 {
-            return Some(0);
-        }
-        if self.is_empty() && id <= self.last_id {
-            return Some(self.entries_added);
-        }
-        if id != StreamId::MIN && id < self.max_deleted_id {
-            return None;
-        }
-        match id.cmp(&self.last_id) {
-            std::cmp::Ordering::Equal => return Some(self.entries_added),
-            std::cmp::Ordering::Greater => return None,
-            std::cmp::Ordering::Less => {}
-        }
-        if self.max_deleted_id == StreamId::MIN || self.max_deleted_id < self.first_id {
-            let before_first = self.entries_added.wrapping_sub(self.length);
-            match id.cmp(&self.first_id) {
-                std::cmp::Ordering::Less => return Some(before_first),
-                std::cmp::Ordering::Equal => return Some(before_first.wrapping_add(1)),
-                std::cmp::Ordering::Greater => {}
-            }
-        }
-        None
-    }
-
-    /// Whether an entry at or above this ID was deleted from among those that are left.
-    pub fn has_deleted_from(&self, id: StreamId) -> bool {
-        !self.is_empty()
-            && self.max_deleted_id != StreamId::MIN
-            && self.first_id <= self.max_deleted_id
-            && id <= self.max_deleted_id
     }
 
     /// Its idempotent IDs, or `None` when it never had one nor other settings than the default.

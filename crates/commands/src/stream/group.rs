@@ -1,0 +1,283 @@
+//! XGROUP, XACK and XSETID.
+
+use storage::value::Stream;
+use storage::value::stream::{Group, StreamId};
+
+use protocol::{Args, Reply};
+
+use super::{id, integer, no_group_in};
+use crate::{CommandError, Dialect, ReadContext, WriteContext};
+
+const NO_STREAM: CommandError = CommandError::new(
+    "ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use the MKSTREAM \
+     option to create an empty stream automatically.",
+);
+
+/// XGROUP CREATE key group id|$ [MKSTREAM] [ENTRIESREAD entries-read]
+pub(crate) fn xgroup_create(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    let options = options(args, "CREATE")?;
+    let dialect = ctx.dialect;
+    ctx.db.edit(args.get(0), |slot| {
+        let found = slot.stream()?;
+        if found.is_none() && !options.makes_stream {
+            return Err(NO_STREAM);
+        }
+        let last_id = match args.get(2) {
+            b"$" => found.map_or(StreamId::MIN, Stream::last_id),
+            id => id::strict(id, 0)?,
+        };
+        if found.is_some_and(|stream| stream.group(args.get(1)).is_some()) {
+            return Err(CommandError::new("BUSYGROUP Consumer Group name already exists"));
+        }
+        let added = found.map_or(0, Stream::entries_added);
+        let group = Group::new(last_id, entries_read(options, added, dialect));
+        slot.edit_or_new(|stream: &mut Stream| stream.add_group(args.get(1), group).map(drop).is_ok())?;
+        Ok(())
+    })?;
+    reply.ok();
+    Ok(())
+}
+
+/// XGROUP SETID key group id|$ [ENTRIESREAD entries-read]
+pub(crate) fn xgroup_setid(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    let options = options(args, "SETID")?;
+    let dialect = ctx.dialect;
+    ctx.db.edit(args.get(0), |slot| {
+        let stream = slot.stream()?.ok_or(NO_STREAM)?;
+        if stream.group(args.get(1)).is_none() {
+            return Err(no_group_in(args.get(0), args.get(1)));
+        }
+        let last_id = match args.get(2) {
+            b"$" => stream.last_id(),
+            id => id::strict(id, 0)?,
+        };
+        let read = entries_read(options, stream.entries_added(), dialect);
+        slot.edit(|stream: &mut Stream| {
+            if let Some(group) = stream.group_mut(args.get(1)) {
+                group.last_id = last_id;
+                group.entries_read = read;
+            }
+        })?;
+        Ok(())
+    })?;
+    reply.ok();
+    Ok(())
+}
+
+/// How many entries a group is said to have read: since Redis 8.2 not more than there ever were.
+fn entries_read(options: Options, added: u64, dialect: Dialect) -> Option<u64> {
+    let read = options.entries_read?;
+    Some(if dialect.is_redis_from(8, 2) { read.min(added) } else { read })
+}
+
+/// What CREATE and SETID may be told.
+#[derive(Clone, Copy, Default)]
+struct Options {
+    makes_stream: bool,
+    entries_read: Option<u64>,
+}
+
+/// [MKSTREAM] [ENTRIESREAD entries-read]
+fn options(args: Args<'_>, subcommand: &str) -> Result<Options, CommandError> {
+    let mut options = Options::default();
+    let mut at = 3;
+    while at < args.len() {
+        if subcommand == "CREATE" && args.is_word(at, "mkstream") {
+            options.makes_stream = true;
+            at += 1;
+        } else if args.is_word(at, "entriesread") && at + 1 < args.len() {
+            options.entries_read = match integer(args.get(at + 1))? {
+                -1 => None,
+                count => Some(
+                    u64::try_from(count)
+                        .map_err(|_| CommandError::new("ERR value for ENTRIESREAD must be positive or -1"))?,
+                ),
+            };
+            at += 2;
+        } else {
+            return Err(CommandError::Other(
+                format!(
+                    "ERR unknown subcommand or wrong number of arguments for '{subcommand}'. Try XGROUP HELP."
+                )
+                .into(),
+            ));
+        }
+    }
+    Ok(options)
+}
+
+/// XGROUP DESTROY key group
+pub(crate) fn xgroup_destroy(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    let removed = ctx.db.edit(args.get(0), |slot| {
+        slot.stream()?.ok_or(NO_STREAM)?;
+        let removed = slot.edit(|stream: &mut Stream| stream.remove_group(args.get(1)))?;
+        if removed != Some(true) {
+            slot.unchanged();
+        }
+        Ok::<_, CommandError>(removed == Some(true))
+    })?;
+    reply.int(i64::from(removed));
+    Ok(())
+}
+
+/// XGROUP CREATECONSUMER key group consumer
+pub(crate) fn xgroup_createconsumer(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    let clock = ctx.clock;
+    let created = edit_group(ctx, args, |group| group.consumer_or_new(args.get(2), clock.0, None).1)?;
+    reply.int(i64::from(created));
+    Ok(())
+}
+
+/// XGROUP DELCONSUMER key group consumer
+pub(crate) fn xgroup_delconsumer(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    let pending = edit_group(ctx, args, |group| group.remove_consumer(args.get(2)))?;
+    reply.len_int(pending.unwrap_or(0));
+    Ok(())
+}
+
+/// Edits a group that must be there.
+fn edit_group<R>(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    edit: impl FnOnce(&mut Group) -> R,
+) -> Result<R, CommandError> {
+    ctx.db.edit(args.get(0), |slot| {
+        slot.stream()?.ok_or(NO_STREAM)?;
+        let done = slot.edit(|stream: &mut Stream| stream.group_mut(args.get(1)).map(edit))?;
+        done.flatten().ok_or_else(|| no_group_in(args.get(0), args.get(1)))
+    })
+}
+
+/// XGROUP HELP
+pub(crate) fn xgroup_help(
+    _ctx: &ReadContext<'_>,
+    _args: Args<'_>,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    super::info::help(
+        reply,
+        &[
+            "XGROUP <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+            "CREATE <key> <groupname> <id|$> [option]",
+            "    Create a new consumer group. Options are:",
+            "    * MKSTREAM",
+            "      Create the empty stream if it does not exist.",
+            "    * ENTRIESREAD entries_read",
+            "      Set the group's entries_read counter (internal use).",
+            "CREATECONSUMER <key> <groupname> <consumer>",
+            "    Create a new consumer in the specified group.",
+            "DELCONSUMER <key> <groupname> <consumer>",
+            "    Remove the specified consumer.",
+            "DESTROY <key> <groupname>",
+            "    Remove the specified group.",
+            "SETID <key> <groupname> <id|$> [ENTRIESREAD entries_read]",
+            "    Set the current group ID and entries_read counter.",
+            "HELP",
+            "    Print this help.",
+        ],
+    );
+    Ok(())
+}
+
+/// XACK key group id [id ...]
+pub(crate) fn xack(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    let acknowledged = ctx.db.edit(args.get(0), |slot| {
+        if slot.stream()?.is_none_or(|stream| stream.group(args.get(1)).is_none()) {
+            return Ok(0);
+        }
+        let ids = id::all(args.from(2).iter())?;
+        let done = slot.edit(|stream: &mut Stream| {
+            let group = stream.group_mut(args.get(1))?;
+            Some(ids.into_iter().filter(|id| group.remove_pending(*id).is_some()).count())
+        })?;
+        let acknowledged = done.flatten().unwrap_or(0);
+        if acknowledged == 0 {
+            slot.unchanged();
+        }
+        Ok::<_, CommandError>(acknowledged)
+    })?;
+    reply.len_int(acknowledged);
+    Ok(())
+}
+
+/// XSETID key last-id [ENTRIESADDED entries-added] [MAXDELETEDID max-deleted-id]
+pub(crate) fn xsetid(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    let last_id = id::strict(args.get(1), 0)?;
+    let (mut added, mut max_deleted) = (None, StreamId::MIN);
+    let mut at = 2;
+    while at < args.len() {
+        let value = args.opt(at + 1).ok_or(CommandError::Syntax)?;
+        if args.is_word(at, "entriesadded") {
+            let negative = CommandError::new("ERR entries_added must be positive");
+            added = Some(u64::try_from(integer(value)?).map_err(|_| negative)?);
+        } else if args.is_word(at, "maxdeletedid") {
+            max_deleted = id::strict(value, 0)?;
+            if last_id < max_deleted {
+                return Err(CommandError::new(
+                    "ERR The ID specified in XSETID is smaller than the provided max_deleted_entry_id",
+                ));
+            }
+        } else {
+            return Err(CommandError::Syntax);
+        }
+        at += 2;
+    }
+    ctx.db.edit(args.get(0), |slot| {
+        let stream = slot.stream()?.ok_or(CommandError::NoSuchKey)?;
+        if last_id < stream.max_deleted_id() {
+            return Err(CommandError::new(
+                "ERR The ID specified in XSETID is smaller than current max_deleted_entry_id",
+            ));
+        }
+        if stream.last().is_some_and(|last| last_id < last.id) {
+            return Err(CommandError::new(
+                "ERR The ID specified in XSETID is smaller than the target stream top item",
+            ));
+        }
+        if added.is_some_and(|added| (stream.len() as u64) > added) {
+            return Err(CommandError::new(
+                "ERR The entries_added specified in XSETID is smaller than the target stream length",
+            ));
+        }
+        slot.edit(|stream: &mut Stream| {
+            stream.set_last_id(last_id);
+            if let Some(added) = added {
+                stream.set_entries_added(added);
+            }
+            if max_deleted != StreamId::MIN {
+                stream.set_max_deleted_id(max_deleted);
+            }
+        })?;
+        Ok(())
+    })?;
+    reply.ok();
+    Ok(())
+}
