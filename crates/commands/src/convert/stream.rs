@@ -1,7 +1,7 @@
 //! Streams: nodes are kept as they are, groups and producers are rebuilt.
 
 use rdb::{Str, StreamHistory, StreamPiece, StreamTotals};
-use storage::value::stream::{ConsumerId, Group, Stream, StreamError, StreamId};
+use storage::value::stream::{ConsumerId, Group, LagRule, Stream, StreamError, StreamId};
 
 use super::{ConvertError, corrupt, list};
 
@@ -32,7 +32,7 @@ impl StreamBuilder {
                     // -1: not known.
                     Some(count) => u64::try_from(count).ok(),
                     // The oldest form does not say: what a server works out from the place.
-                    None => self.stream.position_of(last),
+                    None => self.stream.position_of(last, LagRule::Redis7),
                 };
                 self.group = Some((name.to_vec(), Group::new(last, entries_read)));
             }

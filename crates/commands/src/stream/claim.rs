@@ -2,7 +2,7 @@
 
 use storage::UnixMillis;
 use storage::value::Stream;
-use storage::value::stream::{ConsumerId, Group, Pending, StreamId};
+use storage::value::stream::{ConsumerId, Group, LagRule, Pending, StreamId};
 
 use protocol::{Args, Reply};
 
@@ -26,6 +26,8 @@ struct Claim {
     makes_pending: bool,
     just_id: bool,
     last_id: StreamId,
+    /// A master sends it, who may have made it from a read.
+    follows_reader: bool,
     /// A group's pending entry may outlive the stream's entry (Redis before 7.0).
     keeps_deleted: bool,
 }
@@ -66,6 +68,7 @@ fn claim(args: Args<'_>, role: Role, clock: UnixMillis) -> Result<(Vec<StreamId>
         makes_pending: false,
         just_id: false,
         last_id: StreamId::MIN,
+        follows_reader: role == Role::Replica,
         keeps_deleted: false,
     };
     let ids: Vec<StreamId> = args.from(4).iter().map_while(|arg| id::strict(arg, 0).ok()).collect();
@@ -119,7 +122,11 @@ fn claim_all(
     claim: Claim,
     reply: &mut Reply,
 ) -> usize {
+    let read = claim.follows_reader.then(|| read_to(stream, group_name, ids, claim.last_id)).flatten();
     let Some(group) = stream.group_mut(group_name) else { return 0 };
+    if let Some(read) = read {
+        group.entries_read = read;
+    }
     group.last_id = group.last_id.max(claim.last_id);
     let consumer = seen(group, consumer_name, claim.now);
     let mut claimed = 0;
@@ -162,6 +169,17 @@ fn claim_all(
         claimed += 1;
     }
     claimed
+}
+
+/// How many entries a group has read, when this XCLAIM is what became of its reading one of them: the one that it
+/// moves to; `None` within when that cannot be told. (Redis 7.0 and 7.2 say no more of it; those after them send a
+/// SETID that agrees.)
+fn read_to(stream: &Stream, group: &[u8], ids: &[StreamId], last_id: StreamId) -> Option<Option<u64>> {
+    let group = stream.group(group).filter(|group| ids == [last_id] && group.last_id < last_id)?;
+    Some(match group.entries_read {
+        Some(read) if !stream.has_deleted_from(last_id, LagRule::Redis7) => Some(read.saturating_add(1)),
+        _ => stream.position_of(last_id, LagRule::Redis7),
+    })
 }
 
 /// The consumer of this name, made if need be, who was just seen.

@@ -6,7 +6,7 @@ use storage::value::stream::{Group, StreamId};
 use protocol::{Args, Reply};
 
 use super::{id, integer, no_group_in};
-use crate::{CommandError, Dialect, ReadContext, WriteContext};
+use crate::{CommandError, Dialect, ReadContext, Role, WriteContext};
 
 const NO_STREAM: CommandError = CommandError::new(
     "ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use the MKSTREAM \
@@ -240,7 +240,7 @@ pub(crate) fn xsetid(
             added = Some(u64::try_from(integer(value)?).map_err(|_| negative)?);
         } else if args.is_word(at, "maxdeletedid") {
             max_deleted = id::strict(value, 0)?;
-            if last_id < max_deleted {
+            if last_id < max_deleted && ctx.role == Role::Master {
                 return Err(CommandError::new(
                     "ERR The ID specified in XSETID is smaller than the provided max_deleted_entry_id",
                 ));
@@ -250,22 +250,12 @@ pub(crate) fn xsetid(
         }
         at += 2;
     }
+    let role = ctx.role;
     ctx.db.edit(args.get(0), |slot| {
         let stream = slot.stream()?.ok_or(CommandError::NoSuchKey)?;
-        if last_id < stream.max_deleted_id() {
-            return Err(CommandError::new(
-                "ERR The ID specified in XSETID is smaller than current max_deleted_entry_id",
-            ));
-        }
-        if stream.last().is_some_and(|last| last_id < last.id) {
-            return Err(CommandError::new(
-                "ERR The ID specified in XSETID is smaller than the target stream top item",
-            ));
-        }
-        if added.is_some_and(|added| (stream.len() as u64) > added) {
-            return Err(CommandError::new(
-                "ERR The entries_added specified in XSETID is smaller than the target stream length",
-            ));
+        // What a master has checked, by its version's rules, is not checked again.
+        if role == Role::Master {
+            check_setid(stream, last_id, added)?;
         }
         slot.edit(|stream: &mut Stream| {
             stream.set_last_id(last_id);
@@ -276,8 +266,28 @@ pub(crate) fn xsetid(
                 stream.set_max_deleted_id(max_deleted);
             }
         })?;
-        Ok(())
+        Ok::<_, CommandError>(())
     })?;
     reply.ok();
+    Ok(())
+}
+
+/// Whether a client may set these.
+fn check_setid(stream: &Stream, last_id: StreamId, added: Option<u64>) -> Result<(), CommandError> {
+    if last_id < stream.max_deleted_id() {
+        return Err(CommandError::new(
+            "ERR The ID specified in XSETID is smaller than current max_deleted_entry_id",
+        ));
+    }
+    if stream.last().is_some_and(|last| last_id < last.id) {
+        return Err(CommandError::new(
+            "ERR The ID specified in XSETID is smaller than the target stream top item",
+        ));
+    }
+    if added.is_some_and(|added| (stream.len() as u64) > added) {
+        return Err(CommandError::new(
+            "ERR The entries_added specified in XSETID is smaller than the target stream length",
+        ));
+    }
     Ok(())
 }

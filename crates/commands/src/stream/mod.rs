@@ -45,7 +45,7 @@ fn stream<'r>(found: &'r Option<Ref<'_>>) -> Result<Option<&'r Stream>, WrongKin
 /// By whose rules a group's lag is guessed.
 fn lag_rule(dialect: Dialect) -> LagRule {
     match () {
-        () if dialect.is_valkey() => LagRule::Valkey,
+        () if dialect.is_valkey() && (dialect.major, dialect.minor) >= (8, 1) => LagRule::Valkey,
         () if dialect.is_redis_from(8, 0) => LagRule::Redis8,
         () => LagRule::Redis7,
     }

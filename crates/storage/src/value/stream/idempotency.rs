@@ -231,7 +231,8 @@ mod tests {
 
     #[test]
     fn an_automatic_id_does_not_depend_on_order() {
-        let (a, b): ((&[u8], &[u8]), (&[u8], &[u8])) = ((b"a", b"1"), (b"b", b"2"));
+        type Field = (&'static [u8], &'static [u8]);
+        let (a, b): (Field, Field) = ((b"a", b"1"), (b"b", b"2"));
         assert_eq!(automatic_id(&[a, b]), automatic_id(&[b, a]));
         assert_ne!(automatic_id(&[a]), automatic_id(&[a, a]));
         assert_ne!(automatic_id(&[(b"ab", b"1")]), automatic_id(&[(b"a", b"b1")]));

@@ -10,11 +10,11 @@ use super::{Group, Stream, StreamId};
 /// Whose rules count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LagRule {
-    /// Redis 7.0 to 7.4
+    /// Redis 7.0 to 7.4, Valkey up to 8.0
     Redis7,
     /// Redis 8.0 and later: an empty stream has no lag, and one that is all ahead has all its entries.
     Redis8,
-    /// Valkey
+    /// Valkey from 8.1 on
     Valkey,
 }
 

@@ -285,7 +285,9 @@ mod tests {
 
     const MASTER: StreamId = StreamId { ms: 10, seq: 0 };
 
-    fn texts(entry: Entry<'_>) -> (StreamId, Vec<(Vec<u8>, Vec<u8>)>) {
+    type Texts = Vec<(Vec<u8>, Vec<u8>)>;
+
+    fn texts(entry: Entry<'_>) -> (StreamId, Texts) {
         (entry.id, entry.fields.map(|(name, value)| (name.to_vec(), value.to_vec())).collect())
     }
 

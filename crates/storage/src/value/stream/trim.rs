@@ -3,7 +3,6 @@
 //! Owns which entries go, and what becomes of their nodes and of the groups that have them pending. It follows
 //! Redis step by step: whole nodes are dropped, entries of the node at the border are marked deleted.
 
-use super::node::Node;
 use super::{Stream, StreamId};
 
 /// How far to trim.
@@ -69,7 +68,7 @@ impl Stream {
                 self.length = self.length.saturating_sub(live);
                 deleted += live;
             } else {
-                deleted += self.trim_within(master, trim);
+                deleted += self.trim_within(master, whole, trim);
                 if trim.references == References::Keep {
                     break;
                 }
@@ -82,7 +81,7 @@ impl Stream {
     }
 
     /// Marks entries of one node deleted, as far as `trim` says; says how many.
-    fn trim_within(&mut self, master: StreamId, trim: Trim) -> u64 {
+    fn trim_within(&mut self, master: StreamId, whole: bool, trim: Trim) -> u64 {
         let mut gone = Vec::new();
         if let Some(entries) = self.nodes.get(&master).and_then(|node| node.entries(master)) {
             let mut left = self.length;
@@ -110,7 +109,8 @@ impl Stream {
             }
             let change = i64::try_from(count).unwrap_or(i64::MAX);
             node.add_to_counts(-change, change);
-            if Node::counts(node).0 == 0 {
+            // A node whose last ID is not below the border stays, even when nothing is left alive in it.
+            if whole && node.counts().0 == 0 {
                 self.nodes.remove(&master);
             }
         }
