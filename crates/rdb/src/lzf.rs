@@ -41,15 +41,14 @@ pub fn unpack(packed: &[u8], len: usize, out: &mut Vec<u8>) -> Result<(), LzfErr
         let (&low, tail) = rest.split_first().ok_or(LzfError)?;
         rest = tail;
         let back = (usize::from(control & 31) << 8) + usize::from(low) + 1;
-        let mut from = out.len().checked_sub(back).ok_or(LzfError)?;
+        let from = out.len().checked_sub(back).ok_or(LzfError)?;
         if count > len - out.len() {
             return Err(LzfError);
         }
-        // A repeat may reach into itself: then what it has just written is repeated again.
+        // A repeat may reach into what it has just written: then there is twice as much to copy each time.
         while count > 0 {
             let piece = count.min(out.len() - from);
             out.extend_from_within(from..from + piece);
-            from += piece;
             count -= piece;
         }
     }
