@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use commands::{Command, Run, ServerCommand as S, Source};
 use protocol::Reply;
 use protocol::limits::Peer;
-use protocol::request::Words;
-use storage::Reader;
+use protocol::{Request, Words};
+use storage::{Hashed, Reader};
 
 use crate::admission::{self, Situation};
 use crate::answer::{self, Call, Now, Then};
@@ -62,9 +62,9 @@ pub(crate) fn run(node: &Arc<Node>, session: &mut Session, buffers: &mut Buffers
             Ok(count) => count,
             Err(error) => {
                 tracing::debug!(client = %session.client().addr, %error, "a client broke the protocol");
-                let text = error.to_string();
-                node.stats.error(text.as_bytes());
-                reply.error(&text);
+                let line = error.line();
+                node.stats.error(&line);
+                reply.error_bytes(&line);
                 return Next::Close;
             }
         }
@@ -76,8 +76,13 @@ pub(crate) fn run(node: &Arc<Node>, session: &mut Session, buffers: &mut Buffers
         now,
         situation: Situation::of(node),
         reader: None,
+        hashed: Vec::new(),
+        looked_up: 0,
         timer: Timer::start(node.stats.local(), now.steady),
     };
+    if count - *ran > 1 && session.is_plain() {
+        batch.prefetch(session, (*ran..count).filter_map(|index| parser.request(index, pending)));
+    }
     let mut words = Words::default();
     let mut next = Next::More;
     while *ran < count {
@@ -116,11 +121,35 @@ struct Batch<'a> {
     situation: Situation,
     /// Taken by the first request that reads data.
     reader: Option<Reader<'a>>,
+    /// First keys of the requests that read, in their order, with their hashes.
+    hashed: Vec<Hashed<'a>>,
+    /// How many of those were looked up.
+    looked_up: usize,
     timer: Timer<'a>,
 }
 
 impl<'a> Batch<'a> {
-    fn request(&mut self, session: &mut Session, words: &[&[u8]], reply: &mut Reply) -> Step {
+    /// Hashes the first keys of all requests that read, and asks the processor for what they lead to. With a million
+    /// keys a GET of a deep pipeline takes half the time then.
+    fn prefetch(&mut self, session: &Session, requests: impl Iterator<Item = Request<'a>>) {
+        let keys = requests.filter_map(|request| {
+            let command = commands::find(request.name())?;
+            let place = command.first_key().filter(|_| matches!(command.run, Run::Read(_)))?;
+            let key = request.word(place + command.name_words());
+            (request.len() > place + command.name_words()).then_some(key)
+        });
+        let store = &self.node.store;
+        let hashed: Vec<Hashed<'a>> = keys.map(|key| store.hash(key)).collect();
+        if hashed.len() > 1 {
+            let (index, now) = (session.db(), self.now.wall);
+            if let Some(reader) = self.reader() {
+                reader.db(index, now).prefetch(&hashed);
+                self.hashed = hashed;
+            }
+        }
+    }
+
+    fn request(&mut self, session: &mut Session, words: &[&'a [u8]], reply: &mut Reply) -> Step {
         let (command, args) = match commands::resolve(words) {
             Ok(found) => found,
             Err(unresolved) => {
@@ -153,8 +182,18 @@ impl<'a> Batch<'a> {
         match command.run {
             Run::Read(handler) => {
                 let (node, now) = (self.node, self.now);
+                let key = command.first_key().map(|place| args.get(place));
+                let hash = self
+                    .hashed
+                    .get(self.looked_up)
+                    .filter(|hashed| key.is_some_and(|key| std::ptr::eq(key, hashed.key())))
+                    .copied();
+                self.looked_up += usize::from(hash.is_some());
                 let Some(reader) = self.reader() else { return Step::Stop(Next::Gate) };
-                let context = node.read_context(Source::Reader(reader), session, now.wall);
+                let mut context = node.read_context(Source::Reader(reader), session, now.wall);
+                if let Some(hash) = &hash {
+                    context.db = context.db.hashed(std::slice::from_ref(hash));
+                }
                 let mark = reply.mark();
                 let failed = match handler(&context, args, reply) {
                     Ok(()) => reply.is_error_at(mark),

@@ -220,19 +220,19 @@ const METRICS: &[Metric] = &[
         give("", f.totals.output_bytes as f64)
     }),
     counter("nearside_commands_total", "Commands served.", |f, give| {
-        each(f, give, |totals| totals.calls as f64);
+        each(f, give, |totals| totals.calls);
     })
     .by("command"),
-    counter("nearside_command_seconds_total", "Time in commands served.", |f, give| {
-        each(f, give, |totals| totals.nanos as f64 / 1e9);
+    counter("nearside_command_microseconds_total", "Time in commands served.", |f, give| {
+        each(f, give, |totals| totals.nanos / 1000);
     })
     .by("command"),
     counter("nearside_command_failures_total", "Commands served that answered an error.", |f, give| {
-        each(f, give, |totals| totals.failed as f64);
+        each(f, give, |totals| totals.failed);
     })
     .by("command"),
     counter("nearside_command_rejections_total", "Commands refused before they ran.", |f, give| {
-        each(f, give, |totals| totals.rejected as f64);
+        each(f, give, |totals| totals.rejected);
     })
     .by("command"),
     counter("nearside_error_replies_total", "Error replies.", |f, give| {
@@ -258,10 +258,10 @@ fn truth(value: bool) -> f64 {
 }
 
 /// Each command that was ever called or refused.
-fn each(facts: &Facts, give: Give<'_>, value: fn(&CommandTotals) -> f64) {
+fn each(facts: &Facts, give: Give<'_>, value: fn(&CommandTotals) -> u64) {
     for (command, totals) in table::COMMANDS.iter().zip(&facts.totals.commands) {
         if totals.calls + totals.rejected > 0 {
-            give(command.name, value(totals));
+            give(command.name, value(totals) as f64);
         }
     }
 }
@@ -298,12 +298,10 @@ fn render(facts: &Facts) -> String {
         (metric.collect)(facts, &mut |value, number| {
             let labels = metric.label.map(|label| Label::new(label, value.to_owned()));
             let key = Key::from_parts(metric.name, Vec::from_iter(labels));
-            // The recorder counts in whole numbers; parts of a second would be lost.
+            // The recorder counts in whole numbers, and so do we: there is no counter of seconds.
             match metric.kind {
-                Kind::Counter if number.fract() == 0.0 => {
-                    recorder.register_counter(&key, &metadata).absolute(number as u64);
-                }
-                Kind::Counter | Kind::Gauge => recorder.register_gauge(&key, &metadata).set(number),
+                Kind::Counter => recorder.register_counter(&key, &metadata).absolute(number as u64),
+                Kind::Gauge => recorder.register_gauge(&key, &metadata).set(number),
             }
         });
     }

@@ -120,6 +120,18 @@ impl Server {
         if let Some(path) = ports_file {
             write_ports(&path, ports).map_err(|error| StartError::PortsFile { path, error })?;
         }
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            port = ports.resp.map_or_else(|| String::from("off"), |port| port.to_string()),
+            http = ports.http.map_or_else(|| String::from("off"), |port| port.to_string()),
+            master = node
+                .settings
+                .read()
+                .replicaof
+                .as_ref()
+                .map_or_else(|| String::from("none"), ToString::to_string),
+            "nearside serves"
+        );
         Ok(Server { node, tasks })
     }
 

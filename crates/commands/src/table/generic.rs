@@ -1,7 +1,7 @@
 //! Keys of any kind: their names, kinds, deadlines, and what moves them about.
 
-use crate::{generic, restore};
 use crate::spec::{Begin, Categories as C, Command, Find, Flags as F, Group, KeyFlags as K, KeySpec, Run};
+use crate::{generic, restore};
 
 pub(super) const ROWS: &[Command] = &[
     Command::new("del", -2, Group::Generic, "1.0.0", Run::Write(generic::del))

@@ -99,14 +99,14 @@ pub(crate) fn run(server: S, call: &mut Call<'_>, reply: &mut Reply) -> Answered
         S::ClientSetname => client::setname(call, reply),
         S::ClientTrackinginfo => client::trackinginfo(reply),
         S::ClientUnblock => client::unblock(call, reply),
-        S::Command => done(command_info::all(reply)),
-        S::CommandCount => done(command_info::count(reply)),
-        S::CommandDocs => done(command_info::docs(call.args, reply)),
-        S::CommandGetkeys => command_info::getkeys(call.args, reply).map(done)?,
-        S::CommandGetkeysandflags => command_info::getkeysandflags(call.args, reply).map(done)?,
+        S::Command => done(|| command_info::all(reply)),
+        S::CommandCount => done(|| command_info::count(reply)),
+        S::CommandDocs => done(|| command_info::docs(call.args, reply)),
+        S::CommandGetkeys => command_info::getkeys(call.args, reply).map(|()| Then::Continue),
+        S::CommandGetkeysandflags => command_info::getkeysandflags(call.args, reply).map(|()| Then::Continue),
         S::CommandHelp => help(reply, COMMAND_HELP),
-        S::CommandInfo => done(command_info::info(call.args, reply)),
-        S::CommandList => command_info::list(call.args, reply).map(done)?,
+        S::CommandInfo => done(|| command_info::info(call.args, reply)),
+        S::CommandList => command_info::list(call.args, reply).map(|()| Then::Continue),
         S::ConfigGet => config::get(call, reply),
         S::ConfigHelp => help(reply, config::HELP),
         S::ConfigResetstat => config::resetstat(call, reply),
@@ -146,7 +146,8 @@ const COMMAND_HELP: &[(&str, &str)] = &[
 ];
 
 /// It is answered, and the connection goes on.
-fn done((): ()) -> Answered {
+fn done(answer: impl FnOnce()) -> Answered {
+    answer();
     Ok(Then::Continue)
 }
 

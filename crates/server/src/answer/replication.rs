@@ -24,11 +24,12 @@ pub(super) fn role(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
             reply.bulk(b"slave");
             reply.bulk(master.host.as_bytes());
             reply.int(i64::from(master.port));
-            // Redis' five words for the link's states.
+            // Redis' words for the link's states.
             let state = match status.state {
                 LinkState::Streaming => "connected",
                 LinkState::WaitingRdb | LinkState::Receiving | LinkState::Loading => "sync",
-                LinkState::Connecting | LinkState::Handshake => "connecting",
+                LinkState::Connecting => "connecting",
+                LinkState::Handshake => "handshake",
                 LinkState::WaitingRetry | LinkState::Stopped => "connect",
             };
             reply.bulk(state.as_bytes());
