@@ -69,8 +69,8 @@ fn request(reader: &mut BufReader<TcpStream>) -> std::io::Result<Vec<String>> {
         if reader.read_line(&mut line)? == 0 {
             return Err(std::io::ErrorKind::UnexpectedEof.into());
         }
-        if line != "\n" {
-            break; // a lone line feed says "still loading"
+        if !line.trim().is_empty() {
+            break; // an empty line says "still loading"
         }
     }
     let count: usize = line.trim_start_matches('*').trim().parse().map_err(std::io::Error::other)?;

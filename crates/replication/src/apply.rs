@@ -31,6 +31,8 @@ const CLOSED_AHEAD: usize = 8;
 /// The most bytes one unit may have: several of the longest values. What is longer is no unit but a stream out of
 /// step, and must not take all memory.
 const UNIT_BYTES_MAX: usize = 8 << 30;
+/// So much of what is no request is shown.
+const SHOWN_BYTES_MAX: usize = 64;
 /// Room for requests that are not whole is given back when it was more than this.
 const CARRY_BYTES_KEPT: usize = 1 << 20;
 
@@ -167,7 +169,8 @@ impl Applier {
         loop {
             let rest = input.get(front..).unwrap_or_default();
             let whole = self.parser.parse(rest, Peer::Master, most).map_err(|error| {
-                let text = format!("{error}, at offset {}", self.base);
+                let seen = rest.get(..SHOWN_BYTES_MAX).unwrap_or(rest).escape_ascii();
+                let text = format!("{error}, in the request at offset {}: '{seen}'", self.base);
                 Stopped::OutOfStep(LinkError::new(ErrorCode::BadStream, text))
             })?;
             if whole == 0 {

@@ -23,6 +23,9 @@ use crate::transfer::Transfer;
 const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
 /// The longest line we hold while waiting for its end; no answer of a master's handshake comes near it.
 const LINE_BYTES_MAX: usize = 16 * 1024;
+/// What keeps the master from hanging up while we load. With the CR: masters up to 3.2 take two bytes off their buffer
+/// for the end of any line, and a bare LF would cost the request behind it its first byte.
+const EMPTY_LINE: &[u8] = b"\r\n";
 /// A stream that was followed this long was no accident: the next failure counts as the first.
 const STEADY: Duration = Duration::from_secs(10);
 
@@ -369,7 +372,7 @@ impl Link {
             State::Loading { .. } if quiet => {
                 // Without it the master hangs up after its own repl-timeout.
                 self.spoke = now;
-                actions.push(Action::Send(b"\n".to_vec()));
+                actions.push(Action::Send(EMPTY_LINE.to_vec()));
             }
             State::Streaming { .. } if quiet => {
                 if let Some(applied) = view.applied {
@@ -500,8 +503,9 @@ impl Link {
         self.spoke = now;
         actions.push(Action::Spool(Spooled::SnapshotEnd));
         // Only an ACK makes a diskless master let the stream flow; the 0 claims nothing.
-        let sign_of_life = if diskless { ack(0) } else { b"\n".to_vec() };
-        actions.push(Action::Send(sign_of_life));
+        if diskless {
+            actions.push(Action::Send(ack(0)));
+        }
     }
 
     fn ack(&mut self, applied: u64, now: Instant) -> Action {

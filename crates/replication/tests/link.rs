@@ -182,7 +182,7 @@ fn a_disk_based_sync_at_every_split() {
             Lying::Stream(format!("{PING}{PING}")),
         ]
     );
-    assert!(play.seen.sent.ends_with("PSYNC\r\n$1\r\n?\r\n$2\r\n-1\r\n\n"));
+    assert!(play.seen.sent.ends_with("PSYNC\r\n$1\r\n?\r\n$2\r\n-1\r\n"));
     play.step(|link, now| link.loaded(700, now), b"");
     assert_eq!(play.link.state(), LinkState::Streaming);
     assert!(play.seen.sent.ends_with("*3\r\n$8\r\nREPLCONF\r\n$3\r\nACK\r\n$3\r\n700\r\n"));
@@ -293,7 +293,7 @@ fn the_master_hears_from_us_each_second() {
         play.pass(Duration::from_millis(250));
         play.tick(idle());
     }
-    assert_eq!(play.seen.sent, "\n\n\n", "while loading");
+    assert_eq!(play.seen.sent, "\r\n\r\n\r\n", "while loading");
     play.step(|link, now| link.loaded(9, now), b"");
     play.seen.sent.clear();
     for step in 0..8 {

@@ -90,8 +90,9 @@ impl Server {
         let store =
             Store::new(StoreConfig { databases: config.databases, hash_key, limits: config.limits.clone() });
         store.tick(started_wall);
-        let upstream = Upstream::start(upstream_config(&config, port), store.clone(), config.replicaof.clone())
-            .map_err(StartError::Thread)?;
+        let upstream =
+            Upstream::start(upstream_config(&config, port), store.clone(), config.replicaof.clone())
+                .map_err(StartError::Thread)?;
         let ports_file = config.ports_file.clone();
         let databases = config.databases;
         let node = Arc::new(Node {

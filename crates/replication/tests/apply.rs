@@ -1,0 +1,273 @@
+//! The stream into the store: units whole, positions exact, whatever the pieces it arrives in.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)] // a test's helpers
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+use replication::{Applier, DivergenceKind, ErrorCode, Pace, Position, PositionCell, ReplId, Stopped};
+use storage::{DbIndex, Limits, Store, StoreConfig, UnixMillis};
+
+/// A clock that moves by a microsecond each time it is asked.
+struct Ticking(Cell<Instant>);
+
+impl Pace for Ticking {
+    fn now(&self) -> Instant {
+        self.0.set(self.0.get() + Duration::from_micros(1));
+        self.0.get()
+    }
+    fn pause(&self, time: Duration) {
+        self.0.set(self.0.get() + time);
+    }
+}
+
+#[allow(clippy::disallowed_methods)]
+fn clock() -> Ticking {
+    Ticking(Cell::new(Instant::now()))
+}
+
+const RECEIVED: UnixMillis = UnixMillis(1_700_000_000_000);
+const BEGIN: u64 = 1000;
+
+/// A store that follows a stream.
+struct Replica {
+    store: Store,
+    applier: Applier,
+    position: PositionCell,
+    pace: Ticking,
+}
+
+impl Replica {
+    fn new(ignores: bool) -> Self {
+        let store = Store::new(StoreConfig { databases: 4, hash_key: [1, 2], limits: Limits::default() });
+        let position = PositionCell::new(ReplId::from_random([0; 20]));
+        let at = Position { replid: ReplId::from_random([7; 20]), offset: BEGIN, db: DbIndex(0) };
+        position.set(at);
+        let mut applier = Applier::new(store.clone(), ignores);
+        applier.begin(at, commands::Dialect::NEWEST);
+        Replica { store, applier, position, pace: clock() }
+    }
+
+    fn feed(&mut self, bytes: &[u8]) -> Result<replication::Applied, Stopped> {
+        self.applier.feed(bytes, RECEIVED, &self.position, &self.pace)
+    }
+
+    fn text(&self, db: u32, key: &str) -> Option<String> {
+        let reader = self.store.reader();
+        let found = reader.db(DbIndex(db), UnixMillis::NOTHING_EXPIRED);
+        let found = found.get(key.as_bytes())?;
+        Some(String::from_utf8(found.text().unwrap().to_vec()).unwrap())
+    }
+
+    fn offset(&self) -> u64 {
+        self.position.offset() - BEGIN
+    }
+
+    /// All strings there are, and where the stream stands.
+    fn state(&self) -> (Vec<String>, Position) {
+        let mut all = Vec::new();
+        for db in 0..4 {
+            let reader = self.store.reader();
+            reader.db(DbIndex(db), UnixMillis::NOTHING_EXPIRED).for_each(|key, entry| {
+                let value = entry.value().text().map(|text| text.to_vec()).unwrap_or_default();
+                all.push(format!(
+                    "{db} {} {} {:?}",
+                    key.escape_ascii(),
+                    value.escape_ascii(),
+                    entry.deadline()
+                ));
+            });
+        }
+        all.sort();
+        (all, self.position.get())
+    }
+}
+
+/// Lines of commands as a master sends them.
+fn wire(lines: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let words: Vec<&str> = line.split(' ').collect();
+        bytes.extend_from_slice(format!("*{}\r\n", words.len()).as_bytes());
+        for word in words {
+            bytes.extend_from_slice(format!("${}\r\n{word}\r\n", word.len()).as_bytes());
+        }
+    }
+    bytes
+}
+
+fn diverged(result: Result<replication::Applied, Stopped>) -> replication::Divergence {
+    match result {
+        Err(Stopped::Diverged(divergence)) => divergence,
+        other => panic!("{other:?}"),
+    }
+}
+
+const STREAM: &str = "
+    SELECT 0
+    SET a 1
+    PING
+    INCR a
+    MULTI
+    SET b x
+    SELECT 2
+    SET c y
+    INCR n
+    EXEC
+    INCR n
+    SET gone soon PX 5000
+    MULTI
+    INCR n
+    EXEC
+    REPLCONF GETACK *
+    SELECT 1
+    DEL a b
+    SET d z
+    PUBLISH channel message
+";
+
+#[test]
+fn any_split_leaves_the_same_data_and_position() {
+    let bytes = wire(STREAM);
+    let whole = {
+        let mut replica = Replica::new(false);
+        replica.feed(&bytes).unwrap();
+        replica.state()
+    };
+    assert_eq!(whole.1.offset, BEGIN + bytes.len() as u64);
+    assert_eq!(whole.1.db, DbIndex(1));
+    assert!(whole.0.contains(&format!("2 gone soon {:?}", Some(UnixMillis(RECEIVED.0 + 5000)))));
+    assert!(whole.0.contains(&"2 n 3 None".to_owned()), "{:?}", whole.0);
+    for cut in 0..=bytes.len() {
+        let mut replica = Replica::new(false);
+        replica.feed(&bytes[..cut]).unwrap();
+        replica.feed(&bytes[cut..]).unwrap();
+        assert_eq!(replica.state(), whole, "cut at {cut}");
+    }
+    let mut replica = Replica::new(false);
+    for byte in &bytes {
+        replica.feed(&[*byte]).unwrap();
+    }
+    assert_eq!(replica.state(), whole, "byte by byte");
+}
+
+#[test]
+fn a_stream_cut_anywhere_goes_on_from_its_position() {
+    let bytes = wire(STREAM);
+    let mut whole = Replica::new(false);
+    whole.feed(&bytes).unwrap();
+    for cut in 0..=bytes.len() {
+        let mut replica = Replica::new(false);
+        replica.feed(&bytes[..cut]).unwrap();
+        // What is not applied is forgotten, and asked for again.
+        let at = replica.position.get();
+        replica.applier.begin(at, commands::Dialect::NEWEST);
+        replica.feed(&bytes[(at.offset - BEGIN) as usize..]).unwrap();
+        assert_eq!(replica.state(), whole.state(), "cut at {cut}");
+    }
+}
+
+#[test]
+fn the_position_never_rests_inside_a_multi() {
+    let bytes = wire("SET a 1\nMULTI\nSET a 2\nSET a 3\nEXEC\nSET b 1");
+    let starts = wire("SET a 1").len() as u64;
+    let ends = wire("SET a 1\nMULTI\nSET a 2\nSET a 3\nEXEC").len() as u64;
+    let mut replica = Replica::new(false);
+    for byte in &bytes {
+        replica.feed(&[*byte]).unwrap();
+        let at = replica.offset();
+        assert!(at <= starts || at >= ends, "it rests at {at}");
+        assert_eq!(replica.text(0, "a").as_deref() == Some("1"), (starts..ends).contains(&at));
+    }
+}
+
+#[test]
+fn a_question_for_an_ack_is_answered_with_what_is_applied() {
+    let mut replica = Replica::new(false);
+    let bytes = wire("SET a 1\nREPLCONF GETACK *");
+    let (question, last) = bytes.split_at(bytes.len() - 1);
+    assert!(!replica.feed(question).unwrap().ack_wanted);
+    assert!(replica.feed(last).unwrap().ack_wanted);
+    assert_eq!(replica.offset(), bytes.len() as u64);
+}
+
+#[test]
+fn an_unknown_command_ends_the_stream_before_its_unit() {
+    let good = wire("SET a 1\nSELECT 3\nSET a 2");
+    for unit in ["JSON.SET doc $ 1", "MULTI\nSET a 9\nJSON.SET doc $ 1\nEXEC", "EVAL x 0"] {
+        let mut replica = Replica::new(false);
+        let bytes = [good.clone(), wire(unit), wire("SET a 8")].concat();
+        let divergence = diverged(replica.feed(&bytes));
+        assert_eq!(divergence.kind, DivergenceKind::Unknown);
+        assert_eq!(divergence.offset, BEGIN + good.len() as u64);
+        assert_eq!(replica.offset(), good.len() as u64, "{unit}");
+        assert_eq!(replica.text(3, "a").as_deref(), Some("2"));
+        assert_eq!(replica.position.get().db, DbIndex(3));
+    }
+}
+
+#[test]
+fn an_error_ends_the_stream_before_its_unit_and_says_where() {
+    let good = wire("SET text x\nRPUSH list 1 2\nSET gone 1");
+    let units = [
+        "LPUSH text 1",
+        "MULTI\nSET text y\nDEL gone\nSET new 1\nRPUSH list 3\nLPUSH text 1\nEXEC",
+        "MULTI\nSELECT 1\nSET text y\nSELECT 0\nINCR text\nEXEC",
+    ];
+    for unit in units {
+        let mut replica = Replica::new(false);
+        replica.feed(&good).unwrap();
+        let before = replica.state();
+        let divergence = diverged(replica.feed(&[wire(unit), wire("SET text 8")].concat()));
+        assert_eq!(divergence.kind, DivergenceKind::Failed);
+        assert_eq!(divergence.key.as_deref(), Some(&b"text"[..]));
+        assert!(!divergence.answer.is_empty());
+        assert_eq!(replica.state(), before, "{unit}");
+    }
+}
+
+#[test]
+fn what_is_to_be_ignored_is_passed_over_and_named() {
+    let mut replica = Replica::new(true);
+    let bytes =
+        wire("SET text x\nLPUSH text 1\nNO.SUCH k\nMULTI\nSET a 1\nINCR text\nSET b 1\nEXEC\nSET c 1");
+    let applied = replica.feed(&bytes).unwrap();
+    let names: Vec<_> = applied.passed_over.iter().map(|passed| passed.command.as_str()).collect();
+    assert_eq!(names, ["lpush", "no.such", "incr"]);
+    assert_eq!(replica.offset(), bytes.len() as u64);
+    for key in ["a", "b", "c"] {
+        assert_eq!(replica.text(0, key).as_deref(), Some("1"));
+    }
+    // A database that is not there cannot be passed over: what follows would land in another.
+    assert_eq!(diverged(replica.feed(&wire("SELECT 99\nSET a 2"))).command, "select");
+    assert_eq!(replica.text(0, "a").as_deref(), Some("1"));
+}
+
+#[test]
+fn what_is_no_request_ends_the_stream() {
+    let mut replica = Replica::new(false);
+    let good = wire("SET a 1");
+    match replica.feed(&[&good, &b"+OK\r\n"[..]].concat()) {
+        Err(Stopped::OutOfStep(error)) => assert_eq!(error.code, ErrorCode::BadStream),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(replica.offset(), good.len() as u64);
+    assert_eq!(replica.text(0, "a").as_deref(), Some("1"));
+}
+
+#[test]
+fn a_transaction_longer_than_a_batch_is_one_unit() {
+    let mut lines = String::from("MULTI\n");
+    for number in 0..1000 {
+        lines.push_str(&format!("SET key{number} {number}\n"));
+    }
+    let bytes = wire(&(lines + "EXEC"));
+    let mut replica = Replica::new(false);
+    for piece in bytes[..bytes.len() - 1].chunks(777) {
+        replica.feed(piece).unwrap();
+        assert_eq!(replica.offset(), 0);
+        assert_eq!(replica.text(0, "key0"), None);
+    }
+    replica.feed(&bytes[bytes.len() - 1..]).unwrap();
+    assert_eq!(replica.offset(), bytes.len() as u64);
+    assert_eq!(replica.text(0, "key999").as_deref(), Some("999"));
+}
