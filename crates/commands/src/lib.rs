@@ -29,6 +29,7 @@ mod hash;
 mod hyperloglog;
 mod item;
 mod list;
+mod partial_sort;
 mod range;
 mod scan_options;
 mod restore;

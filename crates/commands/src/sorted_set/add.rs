@@ -6,6 +6,7 @@ use storage::Slot;
 use storage::score::Score;
 use storage::value::SortedSet;
 
+use super::sees_count;
 use crate::{CommandError, ReplyDouble, WriteContext};
 
 /// How elements are added: the words before the first score, read and found to fit together.
@@ -113,8 +114,7 @@ impl Addition {
         let mut tally = Tally::default();
         // Before they come in, Valkey looks at how many they are and at the longest; Redis, from 7.2 on, at how many, and
         // for a new set at the length of the first. A set that turns big early keeps its `-0`.
-        let sees_count = dialect.is_valkey() || dialect.is_redis_from(7, 2);
-        let count = if sees_count { elements.len() } else { 0 };
+        let count = if sees_count(dialect) { elements.len() } else { 0 };
         let mut lengths = elements.iter().map(|(member, _)| member.len());
         let (longest, longest_in_new) = match dialect.is_valkey() {
             true => lengths.max().map_or((0, 0), |length| (length, length)),

@@ -13,7 +13,7 @@ mod remove;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use add::{zadd, zincrby};
+pub(crate) use add::{Addition, zadd, zincrby};
 pub(crate) use combine::{zdiff, zdiffstore, zinter, zintercard, zinterstore, zunion, zunionstore};
 pub(crate) use random::zrandmember;
 pub(crate) use ranges::{
@@ -65,6 +65,11 @@ fn item(reply: &mut Reply, item: Item<'_>) {
         Item::Int(number) => reply.bulk_int(number),
         Item::Str(bytes) => reply.bulk(bytes),
     }
+}
+
+/// Whether the number of elements that are about to come in decides a new set's form: from Redis 7.2 on.
+fn sees_count(dialect: Dialect) -> bool {
+    dialect.is_valkey() || dialect.is_redis_from(7, 2)
 }
 
 /// Stores the result of a *STORE, or takes the key away when there is none, and answers with the number of elements.

@@ -6,7 +6,7 @@ use protocol::number::parse_int;
 use protocol::{Args, Reply};
 use storage::value::sorted_set::{Element, SortedSet, SortedSetRef};
 
-use super::{Listing, store};
+use super::{Listing, sees_count, store};
 use crate::range::{IndexRange, LexRange, ScoreRange};
 use crate::{CommandError, ReadContext, WriteContext};
 
@@ -208,8 +208,15 @@ pub(crate) fn zrangestore(
     let result = set.map(|set| {
         let ranks = query.ranks(set);
         // Only the number of a range of indexes is known beforehand; the result of others grows from a packed one, in
-        // the order of the answer (and `-0` becomes `0` as long as it is packed).
-        let count = if matches!(query.bounds, Bounds::Index(_)) { ranks.len() } else { 0 };
+        // the order of the answer (and `-0` becomes `0` as long as it is packed). 7.2 takes the unknown number for a
+        // very large one.
+        let count = match query.bounds {
+            Bounds::Index(_) if sees_count(ctx.dialect) => ranks.len(),
+            Bounds::Score(_) | Bounds::Lex(_) if (ctx.dialect.major, ctx.dialect.minor) == (7, 2) => {
+                ctx.limits.zset_max_listpack_entries.saturating_add(1)
+            }
+            _ => 0,
+        };
         let mut result = SortedSet::for_elements(count, 0, ctx.limits);
         let mut add = |element: Element<'_>| {
             result.insert(element.member.as_bytes(&mut itoa::Buffer::new()), element.score, ctx.limits);

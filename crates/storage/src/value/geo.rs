@@ -281,6 +281,10 @@ impl Search {
 
     /// The cell of the centre and those neighbours that the shape may reach into.
     fn cells(&self) -> [Option<Cell>; 9] {
+        if !self.centre.is_valid() {
+            // The centre of a polygon that surrounds a pole: the servers find nothing.
+            return [None; 9];
+        }
         let bounds = self.bounds();
         let mut step = step_for(self.reach(&bounds), self.centre.latitude);
         let mut cell = Cell::around(self.centre, step);
@@ -390,17 +394,15 @@ fn span(corners: &[Point]) -> Area {
     area
 }
 
-/// The point above the mean of the corners, taken in space.
+/// The point in the direction of the mean of the corners, taken in space.
 fn centroid(corners: &[Point]) -> Point {
     let (mut x, mut y, mut z) = (0.0, 0.0, 0.0);
     for corner in corners {
         let (longitude, latitude) = (corner.longitude.to_rad(), corner.latitude.to_rad());
-        x += EARTH_RADIUS_METERS * latitude.cos() * longitude.cos();
-        y += EARTH_RADIUS_METERS * latitude.cos() * longitude.sin();
-        z += EARTH_RADIUS_METERS * latitude.sin();
+        x += latitude.cos() * longitude.cos();
+        y += latitude.cos() * longitude.sin();
+        z += latitude.sin();
     }
-    let count = corners.len() as f64;
-    (x, y, z) = (x / count, y / count, z / count);
     Point { longitude: y.atan2(x).to_deg(), latitude: z.atan2((x * x + y * y).sqrt()).to_deg() }
 }
 

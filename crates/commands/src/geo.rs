@@ -1,1 +1,0 @@
-//! Places: sorted sets whose scores are interleaved positions.
