@@ -1,4 +1,4 @@
-//! The grammar that HSCAN, SSCAN and ZSCAN share: a cursor, then MATCH, COUNT and NOVALUES.
+//! The grammar that HSCAN, SSCAN and ZSCAN share: a cursor, then MATCH, COUNT, NOVALUES and NOSCORES.
 //!
 //! Owns the texts and the order of checks. Never scans.
 
@@ -16,14 +16,14 @@ const COUNT_DEFAULT: usize = 10;
 pub(crate) struct ScanOptions<'a> {
     /// About how many elements to look at.
     pub(crate) count: usize,
-    /// Only names are wanted (HSCAN).
+    /// Only names are wanted.
     pub(crate) names_only: bool,
     pattern: Option<&'a [u8]>,
 }
 
 impl<'a> ScanOptions<'a> {
-    /// Reads the options; `hash` says whether NOVALUES is one.
-    pub(crate) fn parse(options: Args<'a>, hash: bool) -> Result<Self, CommandError> {
+    /// Reads the options; `names_word` is the one that asks for names only (HSCAN's NOVALUES, Valkey's NOSCORES).
+    pub(crate) fn parse(options: Args<'a>, names_word: Option<&str>) -> Result<Self, CommandError> {
         let mut parsed = ScanOptions { count: COUNT_DEFAULT, names_only: false, pattern: None };
         let mut at = 0;
         while at < options.len() {
@@ -42,12 +42,12 @@ impl<'a> ScanOptions<'a> {
                     parsed.pattern = (pattern != b"*").then_some(pattern);
                     at += 2;
                 }
-                _ if options.is_word(at, "novalues") => {
-                    if !hash {
-                        return Err(CommandError::new("ERR NOVALUES option can only be used in HSCAN"));
-                    }
+                _ if names_word.is_some_and(|word| options.is_word(at, word)) => {
                     parsed.names_only = true;
                     at += 1;
+                }
+                _ if options.is_word(at, "novalues") => {
+                    return Err(CommandError::new("ERR NOVALUES option can only be used in HSCAN"));
                 }
                 _ => return Err(CommandError::Syntax),
             }

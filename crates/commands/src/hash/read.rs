@@ -107,7 +107,7 @@ pub(crate) fn hscan(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) ->
         return Ok(());
     };
     let hash = entry.hash()?;
-    let options = ScanOptions::parse(args.from(2), true)?;
+    let options = ScanOptions::parse(args.from(2), Some("novalues"))?;
     let mut found = Vec::new();
     let mut room = itoa::Buffer::new();
     let next = hash.scan(cursor, options.count, ctx.now, |field| {

@@ -66,7 +66,7 @@ pub(crate) fn sscan(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) ->
         return Ok(());
     };
     let set = entry.set()?;
-    let options = ScanOptions::parse(args.from(2), false)?;
+    let options = ScanOptions::parse(args.from(2), None)?;
     let mut found = Vec::new();
     let mut room = itoa::Buffer::new();
     let next = set.scan(cursor, options.count, |member| {

@@ -27,6 +27,7 @@ use storage::packed::Item;
 use storage::score::Score;
 use storage::value::sorted_set::{Element, SortedSet};
 
+use crate::item::ReplyItem;
 use crate::{Dialect, ReplyDouble, WriteContext};
 
 /// A list of elements in a reply: with scores, RESP2 has them one after the other and RESP3 in pairs.
@@ -48,7 +49,7 @@ impl<'r> Listing<'r> {
         if self.with_scores && self.reply.protocol() == Protocol::Resp3 {
             self.reply.array(2);
         }
-        item(self.reply, member);
+        self.reply.item(member);
         if self.with_scores {
             self.reply.double_in(self.dialect, score.get());
         }
@@ -56,14 +57,6 @@ impl<'r> Listing<'r> {
 
     fn elements<'a>(&mut self, elements: impl Iterator<Item = Element<'a>>) {
         elements.for_each(|element| self.element(element.member, element.score));
-    }
-}
-
-/// A member in a reply.
-fn item(reply: &mut Reply, item: Item<'_>) {
-    match item {
-        Item::Int(number) => reply.bulk_int(number),
-        Item::Str(bytes) => reply.bulk(bytes),
     }
 }
 

@@ -7,7 +7,8 @@ use protocol::{Args, Reply};
 use storage::value::SortedSetRef;
 use storage::value::hasher::random_below;
 
-use super::{Listing, item};
+use super::Listing;
+use crate::item::ReplyItem;
 use crate::{CommandError, ReadContext};
 
 /// ZRANDMEMBER key [count [WITHSCORES]]
@@ -19,10 +20,7 @@ pub(crate) fn zrandmember(
     if args.len() == 1 {
         let found = ctx.db.get(args.get(0));
         let set = found.as_deref().map(|entry| entry.sorted_set()).transpose()?;
-        match set.and_then(SortedSetRef::random) {
-            Some(element) => item(reply, element.member),
-            None => reply.null(),
-        }
+        reply.item_or_null(set.and_then(SortedSetRef::random).map(|element| element.member));
         return Ok(());
     }
     let count = parse_int(args.get(1)).ok_or(CommandError::NotInteger)?;

@@ -1,12 +1,12 @@
 //! Questions about elements: scores, ranks, counts, and ZSCAN.
 
-use protocol::number::parse_int;
 use protocol::{Args, Reply};
-use storage::glob;
+use storage::score::{DoubleForm, format_double};
 use storage::value::SortedSetRef;
 
-use super::item;
+use crate::item::ReplyItem;
 use crate::range::{LexRange, ScoreRange};
+use crate::scan_options::{ScanOptions, parse_cursor};
 use crate::{CommandError, ReadContext, ReplyDouble};
 
 /// ZCARD key
@@ -108,55 +108,40 @@ fn rank(
 
 /// ZSCAN key cursor [MATCH pattern] [COUNT count] [NOSCORES]
 pub(crate) fn zscan(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> Result<(), CommandError> {
-    let cursor = std::str::from_utf8(args.get(1)).ok().and_then(|text| text.parse::<u64>().ok());
-    let cursor = cursor.ok_or(CommandError::new("ERR invalid cursor"))?;
+    let cursor = parse_cursor(args.get(1))?;
     let found = ctx.db.get(args.get(0));
     let set = found.as_deref().map(|entry| entry.sorted_set()).transpose()?;
     let Some(set) = set else {
-        // As in Redis, nobody reads the options then.
+        // Not even the options are looked at then.
         reply.array(2);
         reply.bulk(b"0");
         reply.array(0);
         return Ok(());
     };
-    let mut pattern = None;
-    let mut count = 10;
-    let mut with_scores = true;
-    let mut at = 2;
-    while at < args.len() {
-        let value = args.opt(at + 1);
-        match value {
-            Some(value) if args.is_word(at, "match") => pattern = Some(value),
-            Some(value) if args.is_word(at, "count") => {
-                let number = parse_int(value).ok_or(CommandError::NotInteger)?;
-                count =
-                    usize::try_from(number).ok().filter(|number| *number > 0).ok_or(CommandError::Syntax)?;
-            }
-            _ if args.is_word(at, "noscores") => {
-                with_scores = false;
-                at += 1;
-                continue;
-            }
-            _ => return Err(CommandError::Syntax),
-        }
-        at += 2;
-    }
-    let pattern = pattern.filter(|pattern| *pattern != b"*");
+    let options = ScanOptions::parse(args.from(2), Some("noscores"))?;
     let mut elements = Vec::new();
-    let scanned = set.scan(cursor, count, |element| {
-        let mut buffer = itoa::Buffer::new();
-        if pattern.is_none_or(|pattern| glob::matches(pattern, element.member.as_bytes(&mut buffer))) {
+    let mut room = itoa::Buffer::new();
+    let scanned = set.scan(cursor, options.count, |element| {
+        if options.wants(element.member.as_bytes(&mut room)) {
             elements.push(element);
         }
     });
     reply.array(2);
-    reply.bulk(itoa::Buffer::new().format(scanned.cursor).as_bytes());
-    reply.array(elements.len() * if with_scores { 2 } else { 1 });
+    reply.bulk(room.format(scanned.cursor).as_bytes());
+    reply.array(if options.names_only { elements.len() } else { elements.len() * 2 });
     for element in elements {
-        item(reply, element.member);
-        if with_scores {
-            // A string in RESP3 too.
-            reply.bulk(&ctx.dialect.double(element.score.get()));
+        reply.item(element.member);
+        if options.names_only {
+            continue;
+        }
+        // A string in RESP3 too: as it is stored when the set is packed, and in the old form, at every version, when
+        // it is big.
+        match (set, element.score.as_integer()) {
+            (SortedSetRef::Packed(_), Some(integer)) => reply.bulk_int(integer),
+            (SortedSetRef::Packed(_), None) => reply.bulk(&ctx.dialect.double(element.score.get())),
+            (SortedSetRef::Big(_), _) => {
+                reply.bulk(&format_double(element.score.get(), DoubleForm::Seventeen));
+            }
         }
     }
     Ok(())

@@ -6,7 +6,7 @@ use protocol::number::parse_int;
 use protocol::{Args, Protocol, Reply};
 use storage::value::sorted_set::{SortedSet, SortedSetRef};
 
-use super::item;
+use crate::item::ReplyItem;
 use crate::range::{IndexRange, LexRange, ScoreRange};
 use crate::{CommandError, ReplyDouble, WriteContext};
 
@@ -185,7 +185,7 @@ fn pop(
             if is_nested {
                 reply.array(2);
             }
-            item(reply, element.member);
+            reply.item(element.member);
             reply.double_in(dialect, element.score.get());
         };
         let len = set.len();

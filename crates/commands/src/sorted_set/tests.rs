@@ -6,6 +6,7 @@ use crate::{Dialect, Role};
 #[test]
 fn transcripts_of_a_real_server() {
     Session::new().transcript(include_str!("../../tests/transcripts/sorted_set.txt"));
+    Session::new().transcript(include_str!("../../tests/transcripts/sorted_set_of_sets.txt"));
 }
 
 #[test]
@@ -74,4 +75,16 @@ fn a_scan_of_a_big_set_gives_every_element() {
         }
     }
     assert_eq!(seen.len(), 1000);
+}
+
+#[test]
+fn a_scan_writes_scores_as_they_are_stored() {
+    let session = Session::new();
+    session.run("ZADD z 0.1 a 1e17 b");
+    assert_eq!(session.run("ZSCAN z 0"), "*2|$1|0|*4|$1|a|$3|0.1|$1|b|$18|100000000000000000|");
+    session.run(&format!("ZADD z 1 {}", "x".repeat(65)));
+    assert_eq!(session.run("ZSCAN z 0 MATCH a"), "*2|$1|0|*2|$1|a|$19|0.10000000000000001|");
+    assert_eq!(session.run("ZSCAN z 0 MATCH b"), "*2|$1|0|*2|$1|b|$5|1e+17|");
+    assert_eq!(session.run("ZSCAN z 0 MATCH b NOSCORES"), "*2|$1|0|*1|$1|b|");
+    assert_eq!(session.run("ZSCAN z 0 NOVALUES"), "-ERR NOVALUES option can only be used in HSCAN|");
 }
