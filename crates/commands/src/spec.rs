@@ -105,6 +105,9 @@ pub enum Run {
     Read(ReadHandler),
     /// A handler on data that may change it; its caller holds the writer token.
     Write(WriteHandler),
+    /// A read that leaves something behind where it is a master's: clients here get the first handler, a command
+    /// of the stream the second (PFCOUNT notes the count in the string).
+    ReadOrNote(ReadHandler, WriteHandler),
     /// The server's own: connections, configuration, replication.
     Server(ServerCommand),
     /// Only its subcommands run.

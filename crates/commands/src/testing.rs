@@ -68,7 +68,12 @@ impl Session {
             Err(unresolved) => unresolved.answer(words, &mut reply),
             Ok((command, args)) => {
                 let mark = reply.mark();
-                let done = match command.run {
+                let run = match (command.run, self.role) {
+                    (Run::ReadOrNote(read, _), Role::Master) => Run::Read(read),
+                    (Run::ReadOrNote(_, write), Role::Replica) => Run::Write(write),
+                    (run, _) => run,
+                };
+                let done = match run {
                     Run::Read(handler) => {
                         let reader = self.store.reader();
                         let now = match self.role {
@@ -91,7 +96,9 @@ impl Session {
                         };
                         handler(&mut context, args, &mut reply)
                     }
-                    Run::Server(_) | Run::Container => panic!("{} is not a command on data", command.name),
+                    Run::ReadOrNote(..) | Run::Server(_) | Run::Container => {
+                        panic!("{} is not a command on data", command.name)
+                    }
                 };
                 if let Err(error) = done {
                     reply.rollback(mark);

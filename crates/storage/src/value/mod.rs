@@ -12,6 +12,7 @@ pub mod directory;
 pub mod geo;
 pub mod hash;
 pub mod hasher;
+pub mod hyperloglog;
 pub mod list;
 pub mod member;
 pub mod module;
