@@ -29,6 +29,8 @@ pub struct Command {
     pub since: &'static str,
     /// What runs it.
     pub run: Run,
+    /// What runs it in a master's stream, when it is a read that left something behind there.
+    noted: Option<WriteHandler>,
 }
 
 impl Command {
@@ -44,6 +46,20 @@ impl Command {
             group,
             since,
             run,
+            noted: None,
+        }
+    }
+    /// A read that changes something where it is a master's, and then stands in the stream: this does the same to
+    /// our data (PFCOUNT notes the count in the string).
+    pub const fn noting(mut self, handler: WriteHandler) -> Self {
+        self.noted = Some(handler);
+        self
+    }
+    /// What a command of a master's stream does to our data; `None` when it does nothing to it.
+    pub fn applied_by(&self) -> Option<WriteHandler> {
+        match self.run {
+            Run::Write(handler) => Some(handler),
+            _ => self.noted,
         }
     }
     /// With its place in the table.
@@ -105,9 +121,6 @@ pub enum Run {
     Read(ReadHandler),
     /// A handler on data that may change it; its caller holds the writer token.
     Write(WriteHandler),
-    /// A read that leaves something behind where it is a master's: clients here get the first handler, a command
-    /// of the stream the second (PFCOUNT notes the count in the string).
-    ReadOrNote(ReadHandler, WriteHandler),
     /// The server's own: connections, configuration, replication.
     Server(ServerCommand),
     /// Only its subcommands run.

@@ -68,10 +68,9 @@ impl Session {
             Err(unresolved) => unresolved.answer(words, &mut reply),
             Ok((command, args)) => {
                 let mark = reply.mark();
-                let run = match (command.run, self.role) {
-                    (Run::ReadOrNote(read, _), Role::Master) => Run::Read(read),
-                    (Run::ReadOrNote(_, write), Role::Replica) => Run::Write(write),
-                    (run, _) => run,
+                let run = match (self.role, command.applied_by()) {
+                    (Role::Replica, Some(handler)) => Run::Write(handler),
+                    _ => command.run,
                 };
                 let done = match run {
                     Run::Read(handler) => {
@@ -96,7 +95,7 @@ impl Session {
                         };
                         handler(&mut context, args, &mut reply)
                     }
-                    Run::ReadOrNote(..) | Run::Server(_) | Run::Container => {
+                    Run::Server(_) | Run::Container => {
                         panic!("{} is not a command on data", command.name)
                     }
                 };

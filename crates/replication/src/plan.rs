@@ -177,9 +177,11 @@ impl Planner {
         let first = rest.first().copied().unwrap_or_default();
         match resolve(words) {
             Ok((command, args)) => match command.run {
-                Run::Write(handler) => What::Data(command, handler),
-                // Whatever it was meant to do, it changes nothing.
-                Run::Read(_) => What::Passed,
+                Run::Write(_) | Run::Read(_) => match command.applied_by() {
+                    Some(handler) => What::Data(command, handler),
+                    // Whatever it was meant to do, it changes nothing.
+                    None => What::Passed,
+                },
                 Run::Server(ServerCommand::Multi) => What::Multi,
                 Run::Server(ServerCommand::Exec) => What::Exec,
                 Run::Server(ServerCommand::Select) => self.select(args.get(0)),

@@ -4,20 +4,15 @@ use crate::hyperloglog;
 use crate::spec::{Begin, Categories as C, Command, Find, Flags as F, Group, KeyFlags as K, KeySpec, Run};
 
 pub(super) const ROWS: &[Command] = &[
-    Command::new(
-        "pfcount",
-        -2,
-        Group::Hyperloglog,
-        "2.8.9",
-        Run::ReadOrNote(hyperloglog::pfcount, hyperloglog::pfcount_noted),
-    )
-    .flags(&[F::READONLY])
-    .categories(&[C::HYPERLOGLOG])
-    .keys(&[KeySpec::new(
-        Begin::Index(1),
-        Find::Range { last: -1, step: 1, limit: 0 },
-        &[K::RW, K::ACCESS],
-    )]),
+    Command::new("pfcount", -2, Group::Hyperloglog, "2.8.9", Run::Read(hyperloglog::pfcount))
+        .noting(hyperloglog::pfcount_noted)
+        .flags(&[F::READONLY])
+        .categories(&[C::HYPERLOGLOG])
+        .keys(&[KeySpec::new(
+            Begin::Index(1),
+            Find::Range { last: -1, step: 1, limit: 0 },
+            &[K::RW, K::ACCESS],
+        )]),
     Command::new("pfadd", -2, Group::Hyperloglog, "2.8.9", Run::Write(hyperloglog::pfadd))
         .flags(&[F::DENYOOM, F::FAST, F::WRITE])
         .categories(&[C::HYPERLOGLOG])
