@@ -1,1 +1,234 @@
-//! Function libraries; the functions inside come with the `scripting` crate.
+//! Function libraries: stored, listed, replicated; the functions inside come with the scripting engine.
+//!
+//! Owns the first line of a library (`#!engine name=…`) and what FUNCTION's subcommands do to the stored set.
+//! Never runs a library's code, so it cannot know the names of the functions in it.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use protocol::{Args, Reply};
+use rdb::{Decoder, Item, Step};
+use storage::{Functions, Library, glob};
+
+use crate::error::CommandError;
+use crate::{ReadContext, WriteContext};
+
+type Done = Result<(), CommandError>;
+
+/// The one engine there is, in the form in which FUNCTION LIST names it.
+const ENGINE: &str = "LUA";
+
+/// Version and checksum, behind a DUMP payload.
+const FOOTER_BYTES: usize = 10;
+
+/// The name of the library that this code begins with, and the library.
+///
+/// # Errors
+/// The first line is missing or is not `#!lua name=…`, in the servers' words.
+pub fn parse_library(code: &[u8]) -> Result<(Vec<u8>, Library), CommandError> {
+    let rest = code.strip_prefix(b"#!").ok_or(CommandError::new("ERR Missing library metadata"))?;
+    let end = rest.iter().position(|&byte| byte == b'\n');
+    let line =
+        end.and_then(|end| rest.get(..end)).ok_or(CommandError::new("ERR Invalid library metadata"))?;
+    let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+    let engine = words.next().ok_or(CommandError::new("ERR Invalid library metadata"))?;
+    let mut name: Option<&[u8]> = None;
+    for word in words {
+        let Some(given) = word.strip_prefix(b"name=") else {
+            return Err(told("ERR Invalid metadata value given: ", word, ""));
+        };
+        if name.replace(given).is_some() {
+            return Err(CommandError::new(
+                "ERR Invalid metadata value, name argument was given multiple times",
+            ));
+        }
+    }
+    let name = name.ok_or(CommandError::new("ERR Library name was not given"))?;
+    if name.is_empty() || !name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_') {
+        return Err(CommandError::new(
+            "ERR Library names can only contain letters, numbers, or underscores(_) and must be at least one character long",
+        ));
+    }
+    if !engine.eq_ignore_ascii_case(ENGINE.as_bytes()) {
+        return Err(told("ERR Engine '", engine, "' not found"));
+    }
+    Ok((name.to_vec(), Library { engine: ENGINE.to_owned(), code: Bytes::copy_from_slice(code) }))
+}
+
+fn told(before: &str, what: &[u8], after: &str) -> CommandError {
+    CommandError::Other(Cow::Owned(format!("{before}{}{after}", String::from_utf8_lossy(what))))
+}
+
+/// FUNCTION LOAD [REPLACE] code
+pub(crate) fn load(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
+    let mut replace = false;
+    let (options, code) = match args.as_slice().split_last() {
+        Some((code, options)) => (options, code),
+        None => return Err(CommandError::Syntax),
+    };
+    for option in options {
+        if !option.eq_ignore_ascii_case(b"replace") {
+            return Err(told("ERR Unknown option given: ", option, ""));
+        }
+        replace = true;
+    }
+    let (name, library) = parse_library(code)?;
+    let mut functions = ctx.writer.functions().clone();
+    if functions.insert(&name, library).is_some() && !replace {
+        return Err(told("ERR Library '", &name, "' already exists"));
+    }
+    ctx.writer.set_functions(functions);
+    reply.bulk(&name);
+    Ok(())
+}
+
+/// FUNCTION DELETE library-name
+pub(crate) fn delete(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
+    let mut functions = ctx.writer.functions().clone();
+    if functions.remove(args.get(0)).is_none() {
+        return Err(CommandError::new("ERR Library not found"));
+    }
+    ctx.writer.set_functions(functions);
+    reply.ok();
+    Ok(())
+}
+
+/// FUNCTION FLUSH [ASYNC | SYNC]
+pub(crate) fn flush(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
+    if args.len() > 1 || (args.len() == 1 && !args.is_word(0, "async") && !args.is_word(0, "sync")) {
+        return Err(CommandError::new("ERR FUNCTION FLUSH only supports SYNC|ASYNC option"));
+    }
+    ctx.writer.set_functions(Functions::default());
+    reply.ok();
+    Ok(())
+}
+
+/// FUNCTION RESTORE serialized-value [FLUSH | APPEND | REPLACE]
+pub(crate) fn restore(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
+    let is = |word| args.is_word(1, word);
+    let (flush, replace) = match args.len() {
+        1 => (false, false),
+        2 if is("append") => (false, false),
+        2 if is("flush") => (true, false),
+        2 if is("replace") => (false, true),
+        _ => {
+            return Err(CommandError::new(
+                "ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE.",
+            ));
+        }
+    };
+    let libraries = payload(args.get(0))?;
+    let mut functions = if flush { Functions::default() } else { ctx.writer.functions().clone() };
+    for (name, library) in libraries {
+        if functions.insert(&name, library).is_some() && !replace {
+            return Err(told("ERR Library ", &name, " already exists"));
+        }
+    }
+    ctx.writer.set_functions(functions);
+    reply.ok();
+    Ok(())
+}
+
+/// The libraries of a FUNCTION DUMP payload.
+fn payload(bytes: &[u8]) -> Result<Vec<(Vec<u8>, Library)>, CommandError> {
+    const WRONG: CommandError = CommandError::new("ERR DUMP payload version or checksum are wrong");
+    let body = bytes.len().checked_sub(FOOTER_BYTES).ok_or(WRONG)?;
+    let (body, footer) = bytes.split_at_checked(body).ok_or(WRONG)?;
+    let (version, sum) = footer.split_first_chunk::<2>().ok_or(WRONG)?;
+    let sum = sum.first_chunk::<8>().map(|sum| u64::from_le_bytes(*sum)).ok_or(WRONG)?;
+    if rdb::checksum(bytes.get(..body.len() + 2).unwrap_or_default()) != sum {
+        return Err(WRONG);
+    }
+    let version = u16::from_le_bytes(*version);
+    let flavour = rdb::of_dump_version(version).map_err(|_| WRONG)?;
+    let mut decoder = Decoder::functions(flavour, u32::from(version));
+    let (mut rest, mut libraries) = (body, Vec::new());
+    while !rest.is_empty() {
+        const BAD: CommandError = CommandError::new("ERR failed loading functions from the payload");
+        match decoder.next(rest).map_err(|_| BAD)? {
+            Step::Item { item: Item::Function(code), used } => {
+                libraries.push(parse_library(code)?);
+                rest = rest.get(used..).unwrap_or_default();
+            }
+            _ => return Err(CommandError::new("ERR given type is not a function")),
+        }
+    }
+    Ok(libraries)
+}
+
+/// FUNCTION LIST [LIBRARYNAME library-name-pattern] [WITHCODE]
+pub(crate) fn list(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
+    let (mut pattern, mut with_code, mut at) = (None, false, 0);
+    while at < args.len() {
+        if !with_code && args.is_word(at, "withcode") {
+            with_code = true;
+        } else if pattern.is_none() && args.is_word(at, "libraryname") {
+            at += 1;
+            pattern = Some(args.opt(at).ok_or(CommandError::new("ERR library name argument was not given"))?);
+        } else {
+            return Err(told("ERR Unknown argument ", args.get(at), ""));
+        }
+        at += 1;
+    }
+    let wanted = |name: &[u8]| pattern.is_none_or(|pattern| glob::matches_ignoring_case(pattern, name));
+    let mark = reply.defer();
+    let mut count = 0;
+    for (name, library) in ctx.source.functions().iter().filter(|(name, _)| wanted(name)) {
+        count += 1;
+        reply.map(3 + usize::from(with_code));
+        reply.bulk(b"library_name");
+        reply.bulk(name);
+        reply.bulk(b"engine");
+        reply.bulk(library.engine.as_bytes());
+        reply.bulk(b"functions");
+        reply.array(0);
+        if with_code {
+            reply.bulk(b"library_code");
+            reply.bulk(&library.code);
+        }
+    }
+    reply.array_at(mark, count);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::Session;
+
+    const CODE: &str =
+        "FUNCTION LOAD \"#!lua name=mylib\\nredis.register_function('f', function() return 1 end)\"";
+
+    #[test]
+    fn libraries_are_loaded_listed_and_deleted() {
+        let session = Session::new();
+        assert_eq!(session.run(CODE), "$5|mylib|");
+        assert_eq!(session.run(CODE), "-ERR Library 'mylib' already exists|");
+        assert_eq!(session.run(&CODE.replace("LOAD", "LOAD REPLACE")), "$5|mylib|");
+        assert_eq!(
+            session.run("FUNCTION LIST"),
+            "*1|*6|$12|library_name|$5|mylib|$6|engine|$3|LUA|$9|functions|*0|"
+        );
+        assert_eq!(session.run("FUNCTION LIST LIBRARYNAME other*"), "*0|");
+        assert_eq!(session.run("FUNCTION DELETE other"), "-ERR Library not found|");
+        assert_eq!(session.run("FUNCTION DELETE mylib"), "+OK|");
+        assert_eq!(session.run("FUNCTION LIST"), "*0|");
+    }
+
+    #[test]
+    fn a_wrong_first_line_is_told() {
+        let session = Session::new();
+        for (code, error) in [
+            ("return 1", "-ERR Missing library metadata|"),
+            ("#!lua name=x", "-ERR Invalid library metadata|"),
+            ("#!lua\\n", "-ERR Library name was not given|"),
+            (
+                "#!lua name=a name=b\\n",
+                "-ERR Invalid metadata value, name argument was given multiple times|",
+            ),
+            ("#!lua size=1\\n", "-ERR Invalid metadata value given: size=1|"),
+            ("#!js name=x\\n", "-ERR Engine 'js' not found|"),
+        ] {
+            assert_eq!(session.run(&format!("FUNCTION LOAD \"{code}\"")), error, "{code}");
+        }
+    }
+}

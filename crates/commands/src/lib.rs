@@ -9,6 +9,7 @@ pub mod table;
 pub mod resolve;
 pub mod keys;
 pub mod command_info;
+pub mod digest;
 pub mod dialect;
 pub mod context;
 pub mod convert;
@@ -22,7 +23,7 @@ mod extended;
 
 mod array;
 mod bitmap;
-mod function;
+pub mod function;
 mod generic;
 mod geo;
 mod hash;

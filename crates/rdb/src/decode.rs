@@ -145,6 +145,11 @@ impl Decoder {
         }
     }
 
+    /// Reads the libraries of a FUNCTION DUMP payload, without the footer.
+    pub fn functions(flavour: Flavour, version: u32) -> Self {
+        Decoder { state: State::Top, flavour, version, ..Decoder::without_checksum() }
+    }
+
     /// How many bytes were taken.
     pub fn position(&self) -> u64 {
         self.at

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use commands::CommandError;
+use commands::digest::{self, Digest};
 use protocol::Reply;
 use protocol::number::parse_float;
+use storage::{DbIndex, UnixMillis};
 
 use super::{Answered, Call, Then, error, lossy};
 
@@ -36,6 +38,31 @@ pub(super) fn debug(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
                 std::thread::sleep(Duration::from_secs_f64(seconds));
             });
             reply.ok();
+        }
+        (b"digest", []) => {
+            let dialect = call.node.dialect();
+            let digest = call.exactly(|writer| {
+                let mut digest = Digest::default();
+                for index in 0..writer.databases() {
+                    let db = writer.db(DbIndex(index), UnixMillis::NOTHING_EXPIRED);
+                    digest::add_database(&mut digest, &db, dialect);
+                }
+                digest
+            });
+            reply.simple(&digest.text());
+        }
+        (b"digest-value", keys) => {
+            let dialect = call.node.dialect();
+            let index = call.session.db();
+            let digests: Vec<Digest> = call.exactly(|writer| {
+                let db = writer.db(index, UnixMillis::NOTHING_EXPIRED);
+                let of_key = |key: &&[u8]| db.peek(key).map(|found| digest::of_value(&found, dialect));
+                keys.iter().map(|key| of_key(key).unwrap_or_default()).collect()
+            });
+            reply.array(digests.len());
+            for digest in digests {
+                reply.simple(&digest.text());
+            }
         }
         _ => {
             return Err(error(format!(
