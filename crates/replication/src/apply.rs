@@ -361,7 +361,7 @@ impl<P: Pace> Run<'_, P> {
         if !self.ignores {
             self.check(unit)?;
         }
-        let mut journal = Journal::of(unit);
+        let mut journal = Journal::of(writer, unit, self.dialect);
         for (index, step) in unit.iter().enumerate() {
             let failed = match step.what {
                 What::Passed | What::Multi | What::Exec => None,
@@ -377,7 +377,7 @@ impl<P: Pace> Run<'_, P> {
                     let all = step.request.collect(words);
                     let args = Args::new(all.get(command.name_words()..).unwrap_or_default());
                     if !self.ignores {
-                        journal.before(writer, index, command, args, step.db);
+                        journal.before(index, command, args, step.db);
                     }
                     let mut context = WriteContext::applying(writer, step.db, self.received, self.dialect);
                     let hashed: &[Hashed<'_>] =
@@ -402,7 +402,7 @@ impl<P: Pace> Run<'_, P> {
             if self.ignores && !selects {
                 self.applied.passed_over.push(divergence);
             } else {
-                journal.undo(writer);
+                journal.undo();
                 return Err(Stopped::Diverged(divergence));
             }
         }

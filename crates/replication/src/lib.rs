@@ -26,6 +26,7 @@ pub mod load;
 pub mod apply;
 mod plan;
 mod journal;
+mod fallible;
 pub mod divergence;
 pub mod position;
 pub mod error;

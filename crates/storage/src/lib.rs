@@ -41,4 +41,4 @@ pub use store::{GateOpened, Hashed, Reader, Store, StoreConfig};
 pub use time::{DbIndex, UnixMillis};
 pub use value::{Kind, Limits, Value, ValueKind, ValueRef, WrongKind};
 pub use watch::Watch;
-pub use writer::{DbMut, Exclusive, Writer};
+pub use writer::{DbMut, Exclusive, SetAside, Writer};

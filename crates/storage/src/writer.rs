@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use crate::db::Db;
 use crate::functions::Functions;
 use crate::gate::{Access, Closed, Token};
-use crate::keyspace::{Keyspace, Resize, Retired, Trash};
+use crate::keyspace::{Guarded, Keyspace, Resize, Retired, Trash};
 use crate::load::LoadOver;
 use crate::slot::Slot;
 use crate::store::Inner;
@@ -136,6 +136,20 @@ impl<'s> Writer<'s> {
         }
     }
 
+    /// Empties a database as [`Writer::flush`] does, and keeps what was in it at hand.
+    ///
+    /// # Panics
+    /// When the data is frozen, or there is no such database.
+    pub fn set_aside(&self, index: DbIndex) -> SetAside<'_> {
+        self.assert_not_frozen();
+        let database = self.inner.database(index).expect("the database exists");
+        let exclusive = self.close_gate();
+        self.inner.watches.touch_all(index, |key| self.all(index).contains(key));
+        let cell = Guarded::new(&self.inner.gate, None);
+        database.swap(&exclusive.closed, &cell);
+        SetAside { writer: self, index, cell }
+    }
+
     /// Empties all databases. Function libraries stay, as in Redis.
     ///
     /// # Panics
@@ -167,6 +181,34 @@ impl<'s> Writer<'s> {
     pub fn set_limits(&self, limits: Limits) {
         let exclusive = self.close_gate();
         self.inner.limits.replace(&exclusive.closed, Some(Box::new(limits)), &self.limits);
+    }
+}
+
+/// What was in a database, for a unit of commands that may have to be undone. When it is dropped, it is freed in the
+/// background.
+#[derive(Debug)]
+pub struct SetAside<'w> {
+    writer: &'w Writer<'w>,
+    index: DbIndex,
+    cell: Guarded<Keyspace>,
+}
+
+impl SetAside<'_> {
+    /// Puts it back; what is in the database now is freed.
+    ///
+    /// # Panics
+    /// When the data is frozen.
+    pub fn bring_back(self) {
+        self.writer.assert_not_frozen();
+        let database = self.writer.inner.database(self.index).expect("it was there before");
+        database.swap(&self.writer.close_gate().closed, &self.cell);
+    }
+}
+
+impl Drop for SetAside<'_> {
+    fn drop(&mut self) {
+        // The writer may have lent out what was in it: it goes with the writer.
+        self.cell.replace(&self.writer.close_gate().closed, None, &self.writer.keyspaces);
     }
 }
 
