@@ -5,6 +5,7 @@
 use storage::{Db, DbIndex, DbMut, Functions, Limits, Reader, UnixMillis, Writer};
 
 use crate::dialect::Dialect;
+use crate::error::CommandError;
 
 /// By which right data is read.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +40,13 @@ impl<'a> Source<'a> {
     }
 }
 
+/// How many elements a read in a batch looks at, at most: about what the longest stay inside the gate allows. (Who
+/// wants to close the gate waits for the batches inside.)
+pub const BATCH_ELEMENTS_MAX: usize = 10_000;
+
+/// How many keys a read in a batch names, at most: each may lock another shard.
+pub const BATCH_KEYS_MAX: usize = 64;
+
 /// For a handler that only reads.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadContext<'a> {
@@ -60,6 +68,39 @@ impl<'a> ReadContext<'a> {
     /// For reads of this database.
     pub fn new(source: Source<'a>, index: DbIndex, now: UnixMillis, dialect: Dialect) -> Self {
         ReadContext { source, db: source.db(index, now), index, now, limits: source.limits(), dialect }
+    }
+}
+
+impl ReadContext<'_> {
+    /// To be asked by a handler that looks at so many elements: beforehand where the number is known, else as it
+    /// grows (what it has answered is taken back).
+    ///
+    /// # Errors
+    /// [`CommandError::Long`] in a batch of short reads, where they are too many; never under the token.
+    pub fn looks_at(&self, elements: usize) -> Result<(), CommandError> {
+        match self.source {
+            Source::Reader(_) if elements > BATCH_ELEMENTS_MAX => Err(CommandError::Long),
+            Source::Reader(_) | Source::Writer(_) => Ok(()),
+        }
+    }
+
+    /// The same for the number of keys it names.
+    ///
+    /// # Errors
+    /// As [`ReadContext::looks_at`].
+    pub fn names(&self, keys: usize) -> Result<(), CommandError> {
+        match self.source {
+            Source::Reader(_) if keys > BATCH_KEYS_MAX => Err(CommandError::Long),
+            Source::Reader(_) | Source::Writer(_) => Ok(()),
+        }
+    }
+
+    /// The same for a handler that looks at everything there is.
+    ///
+    /// # Errors
+    /// As [`ReadContext::looks_at`].
+    pub fn looks_at_everything(&self) -> Result<(), CommandError> {
+        self.looks_at(usize::MAX)
     }
 }
 

@@ -34,6 +34,8 @@ pub enum CommandError {
     DbIndexOutOfRange,
     /// The number of words, known too late for the table to see.
     WrongArity(&'static str),
+    /// Too long for a batch of short reads: to be run again under the token. No client ever sees it.
+    Long,
     /// Anything else, with its whole text (`ERR …`, `BUSYGROUP …`).
     Other(Cow<'static, str>),
     /// A text that repeats bytes of the request, which may be no UTF-8.
@@ -65,6 +67,7 @@ impl CommandError {
             CommandError::WrongArity(command) => {
                 return Cow::Owned(format!("ERR wrong number of arguments for '{command}' command"));
             }
+            CommandError::Long => "ERR this read is too long for a batch",
             CommandError::Other(text) => text,
             CommandError::Bytes(text) => return String::from_utf8_lossy(text),
         })

@@ -39,7 +39,7 @@ mod sorted_set;
 mod stream;
 mod string;
 
-pub use context::{ReadContext, Role, Source, WriteContext};
+pub use context::{BATCH_ELEMENTS_MAX, BATCH_KEYS_MAX, ReadContext, Role, Source, WriteContext};
 pub use dialect::{Dialect, ReplyDouble, Vendor};
 pub use error::CommandError;
 pub use resolve::{Unresolved, resolve};

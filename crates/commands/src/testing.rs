@@ -6,7 +6,7 @@ use protocol::{Protocol, Reply, Words, limits::Peer, parse::Parser};
 use storage::{DbIndex, Limits, Store, StoreConfig, UnixMillis};
 
 use crate::spec::Run;
-use crate::{Dialect, ReadContext, Role, Source, WriteContext, resolve};
+use crate::{CommandError, Dialect, ReadContext, Role, Source, WriteContext, resolve};
 
 /// A store, and a moment that tests move by hand.
 pub(crate) struct Session {
@@ -81,7 +81,20 @@ impl Session {
                         };
                         let context =
                             ReadContext::new(Source::Reader(&reader), self.index, now, self.dialect);
-                        handler(&context, args, &mut reply)
+                        match handler(&context, args, &mut reply) {
+                            Err(CommandError::Long) => {
+                                drop(reader);
+                                reply.rollback(mark);
+                                let writer = self.store.writer();
+                                let source = Source::Writer(&writer);
+                                handler(
+                                    &ReadContext::new(source, self.index, now, self.dialect),
+                                    args,
+                                    &mut reply,
+                                )
+                            }
+                            done => done,
+                        }
                     }
                     Run::Write(handler) => {
                         let writer = self.store.writer();

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use commands::{Command, Run, ServerCommand as S, Source};
+use commands::{Command, CommandError, Run, ServerCommand as S, Source};
 use protocol::Reply;
 use protocol::limits::Peer;
 use protocol::{Request, Words};
@@ -197,6 +197,10 @@ impl<'a> Batch<'a> {
                 let mark = reply.mark();
                 let failed = match handler(&context, args, reply) {
                     Ok(()) => reply.is_error_at(mark),
+                    Err(CommandError::Long) => {
+                        reply.rollback(mark);
+                        return Step::Stop(Next::Exclusive(OwnedRequest::copy(words)));
+                    }
                     Err(error) => {
                         reply.rollback(mark);
                         self.node.stats.error(error.text().as_bytes());

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use commands::{Command, CommandError, Flags, Run, ServerCommand as S, Source, WriteContext};
+use commands::{Command, CommandError, Run, ServerCommand as S, Source, WriteContext};
 use protocol::{Args, Reply};
 use storage::Writer;
 
@@ -21,13 +21,10 @@ pub(crate) fn is_exec(command: &Command) -> bool {
     matches!(command.run, Run::Server(S::Exec))
 }
 
-/// Reads that look at everything there is.
-const LONG: &[&str] = &["keys", "sort_ro"];
-
-/// Whether the request must wait, or looks at so much data that no exclusive section should have to wait for it.
+/// Whether the request must wait. (A read that turns out long says so itself, by [`CommandError::Long`].)
 pub(crate) fn is_wanted(command: &Command, args: Args<'_>) -> bool {
     match command.run {
-        Run::Read(_) => !command.flags.contains(Flags::FAST) && LONG.contains(&command.name),
+        Run::Read(_) => false,
         Run::Write(_) => true,
         Run::Server(S::Exec | S::Replicaof | S::ConfigSet) => true,
         Run::Server(S::Debug) => !args.is_empty(),

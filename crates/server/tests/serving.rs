@@ -285,3 +285,19 @@ async fn every_value_can_be_asked_for() {
     }
     server.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn long_reads_are_answered_in_their_turn() {
+    let server = start(config()).await;
+    let mut client = Client::of(&server).await;
+    for _ in 0..200 {
+        client.ask(&format!("RPUSH l{}", " 1".repeat(100)), "").await;
+    }
+    client.send("LLEN l|LRANGE l 0 -1|PING|KEYS *|PING|").await;
+    let pushed: String = (1..=200).map(|count| format!(":{}|", count * 100)).collect();
+    let all = "$1|1|".repeat(20_000);
+    client.expect(&format!("{pushed}:20000|*20000|{all}+PONG|*1|$1|l|+PONG|")).await;
+    client.send("CLIENT REPLY SKIP|LRANGE l 0 -1|PING|").await;
+    client.expect("+PONG|").await;
+    server.shutdown().await;
+}

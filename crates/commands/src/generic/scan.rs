@@ -15,6 +15,7 @@ const COUNT_DEFAULT: usize = 10;
 
 /// KEYS pattern
 pub(crate) fn keys(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
+    ctx.looks_at_everything()?;
     let pattern = args.get(0);
     let every = pattern == b"*";
     let mark = reply.defer();

@@ -61,6 +61,7 @@ pub(crate) fn hgetall(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) 
         return Ok(());
     };
     let hash = entry.hash()?;
+    ctx.looks_at(hash.len())?;
     reply.map(hash.visible_len(ctx.now));
     for field in hash.iter(ctx.now) {
         reply.item(field.name);
@@ -91,6 +92,7 @@ fn halves(
         return Ok(());
     };
     let hash = entry.hash()?;
+    ctx.looks_at(hash.len())?;
     reply.array(hash.visible_len(ctx.now));
     hash.iter(ctx.now).for_each(|field| half(field, reply));
     Ok(())
@@ -155,6 +157,11 @@ pub(crate) fn hrandfield(
         reply.array(0);
         return Ok(());
     };
+    ctx.looks_at(usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX).min(if count < 0 {
+        usize::MAX
+    } else {
+        hash.len()
+    }))?;
     // RESP3 has each pair as an array of its own.
     let nested = with_values && reply.protocol() == Protocol::Resp3;
     let answer = |field: Field<'_>, reply: &mut Reply| {

@@ -39,6 +39,7 @@ pub(crate) fn lrange(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -
         return Ok(());
     };
     let (first, count) = range(start, end, list.len());
+    ctx.looks_at(count)?;
     reply.array(count);
     list.iter_from(first).take(count).for_each(|found| element(reply, found));
     Ok(())

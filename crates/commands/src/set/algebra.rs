@@ -28,6 +28,16 @@ fn intersect<'a>(sets: &[Option<SetRef<'a>>], mut give: impl FnMut(Item<'a>) -> 
     }
 }
 
+/// How many members an intersection goes through.
+fn smallest(sets: &[Option<SetRef<'_>>]) -> usize {
+    sets.iter().map(|set| set.map_or(0, |set| set.len())).min().unwrap_or_default()
+}
+
+/// How many members a union goes through, or a difference at most.
+fn together(sets: &[Option<SetRef<'_>>]) -> usize {
+    sets.iter().flatten().map(|set| set.len()).sum()
+}
+
 /// The sets, the smallest first; `None` when one of them is not there.
 fn by_size<'a>(sets: &[Option<SetRef<'a>>]) -> Option<Vec<SetRef<'a>>> {
     let mut sets: Vec<SetRef<'a>> = sets.iter().copied().collect::<Option<_>>()?;
@@ -59,24 +69,30 @@ fn subtract<'a>(sets: &[Option<SetRef<'a>>], mut give: impl FnMut(Item<'a>) -> b
 
 /// SINTER key [key ...]
 pub(crate) fn sinter(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> Result<(), CommandError> {
+    ctx.names(args.len())?;
     let refs = ctx.db.get_many(args.as_slice());
     let sets = sets(&refs)?;
+    ctx.looks_at(smallest(&sets))?;
     answer(reply, |give| intersect(&sets, give));
     Ok(())
 }
 
 /// SUNION key [key ...]
 pub(crate) fn sunion(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> Result<(), CommandError> {
+    ctx.names(args.len())?;
     let refs = ctx.db.get_many(args.as_slice());
     let sets = sets(&refs)?;
+    ctx.looks_at(together(&sets))?;
     answer(reply, |give| unite(&sets, give));
     Ok(())
 }
 
 /// SDIFF key [key ...]
 pub(crate) fn sdiff(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> Result<(), CommandError> {
+    ctx.names(args.len())?;
     let refs = ctx.db.get_many(args.as_slice());
     let sets = sets(&refs)?;
+    ctx.looks_at(together(&sets))?;
     answer(reply, |give| subtract(&sets, give));
     Ok(())
 }
@@ -100,8 +116,10 @@ pub(crate) fn sintercard(
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
     let (keys, limit) = parse_counted(args, false)?;
+    ctx.names(keys.len())?;
     let refs = ctx.db.get_many(keys.as_slice());
     let sets = sets(&refs)?;
+    ctx.looks_at(smallest(&sets))?;
     count(reply, limit, |give| intersect(&sets, give));
     Ok(())
 }

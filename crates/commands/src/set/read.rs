@@ -50,6 +50,7 @@ pub(crate) fn smembers(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply)
         return Ok(());
     };
     let set = entry.set()?;
+    ctx.looks_at(set.len())?;
     reply.set(set.len());
     set.iter().for_each(|member| reply.item(member));
     Ok(())
@@ -101,6 +102,8 @@ pub(crate) fn srandmember(
         reply.array(0);
         return Ok(());
     };
+    let wanted = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
+    ctx.looks_at(if count < 0 { wanted } else { wanted.min(set.len()) })?;
     match usize::try_from(count) {
         Ok(count) => {
             let members = set.sample(count);

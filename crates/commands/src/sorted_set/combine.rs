@@ -217,6 +217,7 @@ impl<'a> Query<'a> {
         ctx: &ReadContext<'_>,
         work: impl FnOnce(&[Input<'_>]) -> R,
     ) -> Result<R, CommandError> {
+        ctx.names(self.keys.len())?;
         let found = ctx.db.get_many(self.keys);
         let mut inputs = Vec::with_capacity(self.keys.len());
         for (index, key) in self.keys.iter().enumerate() {
@@ -227,6 +228,7 @@ impl<'a> Query<'a> {
         if self.operation != Operation::Difference {
             inputs.sort_by_key(|input| input.members.len());
         }
+        ctx.looks_at(inputs.iter().map(|input| input.members.len()).sum())?;
         Ok(work(&inputs))
     }
 }

@@ -44,6 +44,7 @@ pub(crate) fn zrandmember(
         reply.array(0);
         return Ok(());
     };
+    ctx.looks_at(if count < 0 { wanted } else { wanted.min(set.len()) })?;
     if count < 0 {
         let mut listing = Listing::begin(reply, ctx.dialect, with_scores, wanted);
         for _ in 0..wanted {

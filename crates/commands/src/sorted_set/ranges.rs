@@ -136,6 +136,7 @@ fn range(
         return Ok(());
     };
     let ranks = query.ranks(set);
+    ctx.looks_at(ranks.len())?;
     let mut listing = Listing::begin(reply, ctx.dialect, query.with_scores, ranks.len());
     let elements = set.range(ranks.start, ranks.end);
     if query.reverse {

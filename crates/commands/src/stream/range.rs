@@ -15,7 +15,7 @@ pub(crate) fn xrange(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -
     match (stream(&found)?, count) {
         (None, _) => reply.array(0),
         (_, Some(0)) => reply.null_array(),
-        (Some(stream), count) => entries(reply, stream.range(start, end), count),
+        (Some(stream), count) => entries(ctx, reply, stream.range(start, end), count)?,
     }
     Ok(())
 }
@@ -32,7 +32,7 @@ pub(crate) fn xrevrange(
     match (stream(&found)?, count) {
         (None, _) => reply.array(0),
         (_, Some(0)) => reply.null_array(),
-        (Some(stream), count) => entries(reply, stream.range_back(start, end), count),
+        (Some(stream), count) => entries(ctx, reply, stream.range_back(start, end), count)?,
     }
     Ok(())
 }
@@ -59,12 +59,19 @@ fn count(args: Args<'_>) -> Result<Option<usize>, CommandError> {
     Ok(count)
 }
 
-fn entries<'a>(reply: &mut Reply, entries: impl Iterator<Item = Entry<'a>>, count: Option<usize>) {
+fn entries<'a>(
+    ctx: &ReadContext<'_>,
+    reply: &mut Reply,
+    entries: impl Iterator<Item = Entry<'a>>,
+    count: Option<usize>,
+) -> Result<(), CommandError> {
     let header = reply.defer();
     let mut len = 0;
     for entry in entries.take(count.unwrap_or(usize::MAX)) {
-        reply_entry(reply, entry);
         len += 1;
+        ctx.looks_at(len)?;
+        reply_entry(reply, entry);
     }
     reply.array_at(header, len);
+    Ok(())
 }

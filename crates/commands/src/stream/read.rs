@@ -86,6 +86,7 @@ pub(crate) fn xread(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) ->
         // It is below the last entry's.
         let Some(start) = above.next() else { continue };
         for entry in stream.range(start, StreamId::MAX) {
+            ctx.looks_at(answer.given.entries)?;
             if !answer.gives(reply, |reply| reply_entry(reply, entry)) {
                 break;
             }

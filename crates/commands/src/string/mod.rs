@@ -53,6 +53,7 @@ pub(crate) fn get(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> D
 
 /// MGET key [key …]
 pub(crate) fn mget(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
+    ctx.names(args.len())?;
     let found = ctx.db.get_many(args.as_slice());
     reply.array(args.len());
     for entry in found.iter() {
