@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use commands::CommandError;
-use commands::digest::{self, Digest};
+use commands::digest;
 use protocol::Reply;
 use protocol::number::parse_float;
-use storage::{DbIndex, UnixMillis};
+use storage::UnixMillis;
 
 use super::{Answered, Call, Then, error, lossy};
 
@@ -40,29 +40,19 @@ pub(super) fn debug(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
             reply.ok();
         }
         (b"digest", []) => {
-            let dialect = call.node.dialect();
-            let digest = call.exactly(|writer| {
-                let mut digest = Digest::default();
-                for index in 0..writer.databases() {
-                    let db = writer.db(DbIndex(index), UnixMillis::NOTHING_EXPIRED);
-                    digest::add_database(&mut digest, &db, dialect);
-                }
-                digest
-            });
-            reply.simple(&digest.text());
+            let (dialect, now) = (call.node.dialect(), call.now.wall);
+            let digest = call.exactly(|writer| digest::of_data(writer, dialect, now));
+            reply.simple(&digest.to_string());
         }
         (b"digest-value", keys) => {
-            let dialect = call.node.dialect();
-            let index = call.session.db();
-            let digests: Vec<Digest> = call.exactly(|writer| {
+            let (dialect, now, index) = (call.node.dialect(), call.now.wall, call.session.db());
+            call.exactly(|writer| {
                 let db = writer.db(index, UnixMillis::NOTHING_EXPIRED);
-                let of_key = |key: &&[u8]| db.peek(key).map(|found| digest::of_value(&found, dialect));
-                keys.iter().map(|key| of_key(key).unwrap_or_default()).collect()
+                reply.array(keys.len());
+                for key in keys {
+                    reply.simple(&digest::of_value(db.peek(key).as_deref(), dialect, now).to_string());
+                }
             });
-            reply.array(digests.len());
-            for digest in digests {
-                reply.simple(&digest.text());
-            }
         }
         _ => {
             return Err(error(format!(
