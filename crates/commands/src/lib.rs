@@ -35,6 +35,7 @@ mod range;
 mod scan_options;
 mod restore;
 mod set;
+mod sort;
 mod sorted_set;
 mod stream;
 mod string;

@@ -1,7 +1,7 @@
 //! Keys of any kind: their names, kinds, deadlines, and what moves them about.
 
 use crate::spec::{Begin, Categories as C, Command, Find, Flags as F, Group, KeyFlags as K, KeySpec, Run};
-use crate::{generic, restore};
+use crate::{generic, restore, sort};
 
 pub(super) const ROWS: &[Command] = &[
     Command::new("del", -2, Group::Generic, "1.0.0", Run::Write(generic::del))
@@ -135,4 +135,19 @@ pub(super) const ROWS: &[Command] = &[
         .flags(&[F::ASKING, F::DENYOOM, F::WRITE])
         .categories(&[C::DANGEROUS, C::KEYSPACE])
         .keys(&[KeySpec::at(1, &[K::OW, K::UPDATE])]),
+    Command::new("sort", -2, Group::Generic, "1.0.0", Run::Write(sort::sort))
+        .flags(&[F::DENYOOM, F::MOVABLEKEYS, F::WRITE])
+        .categories(&[C::DANGEROUS, C::LIST, C::SET, C::SORTEDSET])
+        .keys(&[
+            KeySpec::at(1, &[K::RO, K::ACCESS]),
+            KeySpec::new(Begin::Unknown, Find::Unknown, &[K::RO, K::ACCESS]),
+            KeySpec::new(Begin::Unknown, Find::Unknown, &[K::OW, K::UPDATE]),
+        ]),
+    Command::new("sort_ro", -2, Group::Generic, "7.0.0", Run::Read(sort::sort_ro))
+        .flags(&[F::MOVABLEKEYS, F::READONLY])
+        .categories(&[C::DANGEROUS, C::LIST, C::SET, C::SORTEDSET])
+        .keys(&[
+            KeySpec::at(1, &[K::RO, K::ACCESS]),
+            KeySpec::new(Begin::Unknown, Find::Unknown, &[K::RO, K::ACCESS]),
+        ]),
 ];
