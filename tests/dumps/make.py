@@ -388,6 +388,8 @@ def psync(name, master, *options):
     """The same data as it goes to a replica, with the aux fields that only stand there."""
     with Server(master, *options) as server:
         c = server.client
+        # The first replica makes the backlog, in which the stream then selects a database.
+        transfer(PORT)
         c.must("SET", "a", "b"), c.must("SELECT", 5), c.must("SET", "c", "d")
         c("SCRIPT", "LOAD", "return 1")
         with open(os.path.join(HERE, name + ".rdb"), "wb") as file:

@@ -218,6 +218,23 @@ fn every_type_that_we_know_stands_in_some_dump() {
     assert_eq!(missing, Vec::<u8>::new());
 }
 
+/// No server that runs today writes these; 2.8, 8.10 and Valkey 9.1 were seen to read this very file so.
+#[test]
+fn a_file_of_before_2_6_has_no_checksum_and_deadlines_in_seconds() {
+    let file = b"REDIS0004\xfe\x00\xfd\x00\x94\x35\x77\x00\x01k\x01v\x09\x01z\x08\x01\x01a\x02\x00bc\xff\xff";
+    let (mut decoder, mut at, mut keys) = (Decoder::new(), 0, Vec::new());
+    while let Step::Item { item, used } = decoder.next(&file[at..]).expect("it is whole") {
+        at += used;
+        if let Item::Whole { key, value } = item {
+            keys.push((key.name.to_vec(), key.deadline, format!("{value:?}")));
+        }
+    }
+    assert_eq!(at, file.len());
+    assert_eq!((keys[0].0.as_slice(), keys[0].1), (&b"k"[..], Some(2_000_000_000_000)));
+    let Some((name, None, value)) = keys.get(1) else { panic!("a second key without a deadline") };
+    assert!(name == b"z" && value.starts_with("Packed(HashZipmap"), "{value}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
     #[test]

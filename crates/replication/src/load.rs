@@ -1,14 +1,23 @@
-//! A snapshot on its way to a data set: decoded as it arrives, put together beside the old one, swapped in whole.
+//! A snapshot on its way to a data set: decoded as it arrives, built beside the old one, swapped in whole.
 //!
-//! Owns the bytes that are no whole item yet, and the new data set until it takes the old one's place. A load that
-//! is dropped leaves nothing behind. Never waits, never reads a file.
+//! What expired is kept, as a replica does: only the master deletes. An entry that is the same in the old data set
+//! is taken over from there (see [`storage::Loading`]), and a load that is dropped leaves nothing behind.
+//!
+//! Owns the bytes that are no whole item yet, and the new data set until it takes the old one's place. Never reads a
+//! file, never asks what time it is; waits only for the rests of the load before it, and for the gate at the end.
+
+use std::collections::BTreeSet;
 
 use commands::Dialect;
-use commands::convert::{self, Rules, ValueBuilder};
-use rdb::{Decoder, Flavour, Item, RdbError, Step, Str};
-use storage::{DbIndex, Limits, Store, UnixMillis, Value};
+use commands::convert::{self, ConvertError, Rules, ValueBuilder};
+use rdb::{Decoder, Flavour, Item, Key, RdbError, Step, Str, Whole};
+use storage::value::{Limits, Text};
+use storage::{DbIndex, Functions, KeyMeta, Library, LoadError, Loading, Store, UnixMillis, Usage};
 
 use crate::error::{ErrorCode, LinkError};
+
+/// A buffer above this is given back when it is not needed any more.
+const HELD_KEPT_BYTES: usize = 1 << 20;
 
 /// How far a load has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,10 +26,12 @@ pub struct Progress {
     pub bytes: u64,
     /// Keys of the new data set.
     pub keys: u64,
+    /// Those of them that the old data set had just so.
+    pub shared_keys: u64,
 }
 
 /// What a snapshot said, beside its keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loaded {
     /// The database that the stream after it begins in.
     pub db: DbIndex,
@@ -28,56 +39,92 @@ pub struct Loaded {
     pub dialect: Dialect,
     /// Keys in it.
     pub keys: u64,
+    /// Those of them that the old data set had just so.
+    pub shared_keys: u64,
+    /// The modules whose values or data stand in it.
+    pub modules: BTreeSet<String>,
+    /// Lua scripts that the stream may call by their digest (servers before 7.0).
+    pub scripts: Vec<Vec<u8>>,
+    /// Collections without an element, of which no key is made.
+    pub empty_keys: u64,
 }
 
 /// See the module.
 pub struct Load {
     store: Store,
-    limits: Limits,
     decoder: Decoder,
     /// The front of an item that is not whole yet.
-    carry: Vec<u8>,
-    staged: Vec<Staged>,
-    db: DbIndex,
-    building: Option<(Vec<u8>, Option<UnixMillis>, ValueBuilder)>,
-    flavour: Flavour,
-    loaded: Loaded,
+    held: Vec<u8>,
+    /// How much of it must be there before it is looked at again.
+    wanted: usize,
     bytes: u64,
     ended: bool,
+    building: Builder,
 }
 
-struct Staged {
+/// What items become.
+struct Builder {
+    loading: Loading,
+    databases: u32,
+    limits: Limits,
+    flavour: Flavour,
     db: DbIndex,
-    key: Vec<u8>,
-    deadline: Option<UnixMillis>,
-    value: Value,
+    /// The key whose pieces come.
+    open: Option<(Vec<u8>, KeyMeta, ValueBuilder)>,
+    functions: Functions,
+    loaded: Loaded,
 }
 
 impl Load {
-    /// Begins one; `_size` is the snapshot's length where it is known.
+    /// Begins one. Waits until the rests of the load before it are cleared up. From now on the old data set takes no
+    /// write, until this is finished or dropped.
     ///
     /// # Errors
-    /// When nothing can be loaded now.
+    /// When another load is under way.
     pub fn begin(store: &Store, _size: Option<u64>) -> Result<Self, LinkError> {
-        let limits = store.writer().limits().clone();
+        let loading = store.begin_load().or_else(|_| {
+            store.settle();
+            store.begin_load()
+        });
+        let loading = loading.map_err(|busy| LinkError::new(ErrorCode::Internal, busy.to_string()))?;
+        let limits = store.reader().limits().clone();
         Ok(Load {
             store: store.clone(),
-            limits,
             decoder: Decoder::new(),
-            carry: Vec::new(),
-            staged: Vec::new(),
-            db: DbIndex(0),
-            building: None,
-            flavour: Flavour::Redis,
-            loaded: Loaded { db: DbIndex(0), dialect: Dialect::NEWEST, keys: 0 },
+            held: Vec::new(),
+            wanted: 0,
             bytes: 0,
             ended: false,
+            building: Builder {
+                loading,
+                databases: store.databases(),
+                limits,
+                flavour: Flavour::Redis,
+                db: DbIndex(0),
+                open: None,
+                functions: Functions::default(),
+                loaded: Loaded {
+                    db: DbIndex(0),
+                    dialect: Dialect::NEWEST,
+                    keys: 0,
+                    shared_keys: 0,
+                    modules: BTreeSet::new(),
+                    scripts: Vec::new(),
+                    empty_keys: 0,
+                },
+            },
         })
     }
 
     /// How far it has come.
     pub fn progress(&self) -> Progress {
-        Progress { bytes: self.bytes, keys: self.staged.len() as u64 }
+        let loading = &self.building.loading;
+        Progress { bytes: self.bytes, keys: loading.keys() as u64, shared_keys: loading.shared_keys() as u64 }
+    }
+
+    /// Bytes of the new data set's entries so far; see [`Loading::entry_bytes`].
+    pub fn entry_bytes(&self) -> usize {
+        self.building.loading.entry_bytes()
     }
 
     /// Takes the next bytes of the snapshot.
@@ -86,85 +133,191 @@ impl Load {
     /// When they are wrong; the load is of no use afterwards.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<(), LinkError> {
         self.bytes = self.bytes.saturating_add(bytes.len() as u64);
-        let mut carry = std::mem::take(&mut self.carry);
-        let joined: &[u8] = if carry.is_empty() {
-            bytes
-        } else {
-            carry.extend_from_slice(bytes);
-            &carry
-        };
-        let mut at = 0;
-        let mut decoder = std::mem::take(&mut self.decoder);
-        while !self.ended {
-            match decoder.next(joined.get(at..).unwrap_or_default()).map_err(|error| link_error(&error))? {
-                Step::Item { item, used } => {
-                    self.take(&item)?;
-                    at += used;
+        let mut rest = bytes;
+        loop {
+            if self.held.is_empty() {
+                match self.take(rest)? {
+                    Taken::Item(used) => rest = rest.get(used..).unwrap_or_default(),
+                    Taken::TooShort(wanted) => {
+                        self.held.extend_from_slice(rest);
+                        self.wanted = wanted;
+                        return Ok(());
+                    }
+                    Taken::Nothing if rest.is_empty() => return Ok(()),
+                    Taken::Nothing => {
+                        let text = format!("{} bytes follow the snapshot's end", rest.len());
+                        return Err(LinkError::new(ErrorCode::CorruptRdb, text));
+                    }
                 }
-                Step::More { .. } => break,
-                Step::Done => self.ended = true,
+            } else {
+                // No more than is wanted: what lies behind it is read where it is.
+                let missing = self.wanted.saturating_sub(self.held.len()).min(rest.len());
+                let (front, behind) = rest.split_at_checked(missing).unwrap_or((rest, &[]));
+                self.held.extend_from_slice(front);
+                rest = behind;
+                if self.held.len() < self.wanted {
+                    return Ok(());
+                }
+                let mut held = std::mem::take(&mut self.held);
+                match self.take(&held)? {
+                    Taken::Item(used) => {
+                        held.drain(..used.min(held.len()));
+                        if held.capacity() > HELD_KEPT_BYTES {
+                            held.shrink_to(HELD_KEPT_BYTES);
+                        }
+                    }
+                    Taken::TooShort(wanted) => self.wanted = wanted,
+                    Taken::Nothing => {}
+                }
+                self.held = held;
             }
         }
-        self.decoder = decoder;
-        self.carry = joined.get(at..).unwrap_or_default().to_vec();
+    }
+
+    /// Takes one item off the front of `input`.
+    fn take(&mut self, input: &[u8]) -> Result<Taken, LinkError> {
+        match self.decoder.next(input).map_err(|error| link_error(&error))? {
+            Step::Item { item, used } => {
+                self.building.add(item)?;
+                Ok(Taken::Item(used))
+            }
+            Step::More { wanted } => Ok(Taken::TooShort(wanted)),
+            Step::Done => {
+                self.ended = true;
+                Ok(Taken::Nothing)
+            }
+        }
+    }
+
+    /// The snapshot's bytes are all there: the new data set takes the place of the old one. `then` runs in the same
+    /// hold of the token, the gate closed.
+    ///
+    /// # Errors
+    /// When the snapshot has not ended, or a key came twice. The old data set stays.
+    pub fn finish(self, then: impl FnOnce(&Loaded)) -> Result<Loaded, LinkError> {
+        if !self.decoder.is_done() {
+            return Err(link_error(&self.decoder.truncated()));
+        }
+        let Builder { mut loading, mut loaded, functions, .. } = self.building;
+        let writer = self.store.applier();
+        loading.complete(&writer).map_err(|error| load_error(&error))?;
+        loaded.keys = loading.keys() as u64;
+        loaded.shared_keys = loading.shared_keys() as u64;
+        let _exclusive = writer.close_gate();
+        loading.commit(&writer, Some(functions)).map_err(|error| load_error(&error))?;
+        then(&loaded);
+        Ok(loaded)
+    }
+}
+
+/// What came of looking at the front of the input.
+enum Taken {
+    /// An item of so many bytes.
+    Item(usize),
+    /// So many bytes must be there first.
+    TooShort(usize),
+    /// The end was reached before.
+    Nothing,
+}
+
+impl Builder {
+    fn add(&mut self, item: Item<'_>) -> Result<(), LinkError> {
+        let rules = Rules::new(&self.limits, self.flavour);
+        match (item, &mut self.open) {
+            (Item::Whole { key, value: Whole::Text(Str::Bytes(text)) }, _) => {
+                self.loading
+                    .insert_text(self.db, key.name, text, meta(&key))
+                    .map_err(|error| load_error(&error))?;
+            }
+            (Item::Whole { key, value: Whole::Text(Str::Int(number)) }, _) => {
+                let value = Text::Int(number).into();
+                self.loading
+                    .insert(self.db, key.name, value, meta(&key))
+                    .map_err(|error| load_error(&error))?;
+            }
+            (Item::Whole { key, value }, _) => {
+                match convert::whole(value, rules).map_err(|e| corrupt(key.name, e))? {
+                    Some(value) => self
+                        .loading
+                        .insert(self.db, key.name, value, meta(&key))
+                        .map_err(|error| load_error(&error))?,
+                    None => self.loaded.empty_keys += 1,
+                }
+            }
+            (Item::Open { key, run }, open) => {
+                if let rdb::Run::Module(module) = run {
+                    self.loaded.modules.insert(module.name());
+                }
+                let builder = ValueBuilder::open(run, rules).map_err(|error| corrupt(key.name, error))?;
+                *open = Some((key.name.to_vec(), meta(&key), builder));
+            }
+            (Item::Close, Some(_)) => {
+                if let Some((name, meta, builder)) = self.open.take() {
+                    match builder.finish(rules).map_err(|error| corrupt(&name, error))? {
+                        Some(value) => self
+                            .loading
+                            .insert(self.db, &name, value, meta)
+                            .map_err(|error| load_error(&error))?,
+                        None => self.loaded.empty_keys += 1,
+                    }
+                }
+            }
+            (piece, Some((name, _, builder))) => {
+                builder.add(&piece, rules).map_err(|error| corrupt(name, error))?;
+            }
+            (item, None) => self.note(item)?,
+        }
         Ok(())
     }
 
-    fn take(&mut self, item: &Item<'_>) -> Result<(), LinkError> {
-        let corrupt = |error: convert::ConvertError| LinkError::new(ErrorCode::CorruptRdb, error.to_string());
-        let rules = Rules::new(&self.limits, self.flavour);
-        if let Some((_, _, builder)) = &mut self.building
-            && !matches!(item, Item::Close)
-        {
-            return builder.add(item, rules).map_err(corrupt);
-        }
+    /// What stands between keys.
+    #[cold]
+    fn note(&mut self, item: Item<'_>) -> Result<(), LinkError> {
         match item {
             Item::Header { flavour, version } => {
-                self.flavour = *flavour;
-                self.loaded.dialect = dialect_of(*flavour, *version);
+                self.flavour = flavour;
+                self.loaded.dialect = dialect_of(flavour, version);
             }
-            Item::Aux { name, value } => self.aux(*name, *value),
+            Item::Aux { name, value } => self.aux(name, value),
+            Item::SelectDb(index) if index < self.databases => self.db = DbIndex(index),
             Item::SelectDb(index) => {
-                if *index >= self.store.databases() {
-                    let text = format!(
-                        "the snapshot has a database {index}, there are {} here",
-                        self.store.databases()
-                    );
+                let text = format!("the snapshot has a database {index}, there are {} here", self.databases);
+                return Err(LinkError::new(ErrorCode::CorruptRdb, text));
+            }
+            Item::ResizeDb { keys, .. } => {
+                let keys = usize::try_from(keys).unwrap_or(usize::MAX);
+                self.loading.expect(self.db, keys).map_err(|error| load_error(&error))?;
+            }
+            Item::Function(code) => {
+                let name = library_name(code);
+                let (engine, name) = name.ok_or_else(|| {
+                    LinkError::new(ErrorCode::CorruptRdb, "a function library does not begin with its name")
+                })?;
+                let library = Library { engine: engine.to_ascii_uppercase(), code: code.to_vec().into() };
+                if self.functions.insert(name.as_bytes(), library).is_some() {
+                    let text = format!("the function library {name} came twice");
                     return Err(LinkError::new(ErrorCode::CorruptRdb, text));
                 }
-                self.db = DbIndex(*index);
             }
-            Item::Whole { key, value } => {
-                if let Some(value) = convert::whole(*value, rules).map_err(corrupt)? {
-                    self.stage(key.name.to_vec(), key.deadline.map(UnixMillis), value);
-                }
+            Item::ModuleAux { module, .. } => {
+                self.loaded.modules.insert(module.name());
             }
-            Item::Open { key, run } => {
-                let builder = ValueBuilder::open(*run, rules).map_err(corrupt)?;
-                self.building = Some((key.name.to_vec(), key.deadline.map(UnixMillis), builder));
-            }
-            Item::Close => {
-                if let Some((key, deadline, builder)) = self.building.take()
-                    && let Some(value) = builder.finish(rules).map_err(corrupt)?
-                {
-                    self.stage(key, deadline, value);
-                }
-            }
-            Item::End => self.ended = true,
+            // The parts of a module's data, templates (the decoder keeps them), sizes of slots, the end.
             _ => {}
         }
         Ok(())
     }
 
-    fn stage(&mut self, key: Vec<u8>, deadline: Option<UnixMillis>, value: Value) {
-        self.staged.push(Staged { db: self.db, key, deadline, value });
-    }
-
     fn aux(&mut self, name: Str<'_>, value: Str<'_>) {
         let (name, value) = (name.to_vec(), value.to_vec());
+        if name == b"lua" {
+            self.loaded.scripts.push(value);
+            return;
+        }
         let text = String::from_utf8_lossy(&value);
         match name.as_slice() {
             b"repl-stream-db" => {
+                // -1: none is selected yet.
                 if let Ok(db) = text.parse() {
                     self.loaded.db = DbIndex(db);
                 }
@@ -181,29 +334,23 @@ impl Load {
             _ => {}
         }
     }
+}
 
-    /// The snapshot's bytes are all there: the new data set takes the place of the old one. `then` runs in the same
-    /// hold of the token, the gate closed.
-    ///
-    /// # Errors
-    /// When the snapshot has not ended, or goes on after its end. The old data set stays.
-    pub fn finish(self, then: impl FnOnce(&Loaded)) -> Result<Loaded, LinkError> {
-        if !self.ended {
-            return Err(link_error(&self.decoder.truncated()));
-        }
-        let loaded = Loaded { keys: self.staged.len() as u64, ..self.loaded };
-        let writer = self.store.applier();
-        let _exclusive = writer.close_gate();
-        writer.flush_all();
-        for Staged { db, key, deadline, value } in self.staged {
-            writer.db(db, UnixMillis::NOTHING_EXPIRED).edit(&key, |slot| {
-                slot.put(value);
-                slot.set_deadline(deadline);
-            });
-        }
-        then(&loaded);
-        Ok(loaded)
+/// What came with a key.
+fn meta(key: &Key<'_>) -> KeyMeta {
+    KeyMeta {
+        deadline: key.deadline.map(UnixMillis),
+        usage: Usage { idle_seconds: key.idle, frequency: key.frequency },
     }
+}
+
+/// The engine and the name that the first line of a library's code tells: `#!lua name=mylib`.
+fn library_name(code: &[u8]) -> Option<(&str, &str)> {
+    let line = code.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
+    let mut words = std::str::from_utf8(line).ok()?.split_ascii_whitespace();
+    let engine = words.next()?;
+    let name = words.find_map(|word| word.strip_prefix("name="))?;
+    Some((engine, name.trim_matches('"')))
 }
 
 /// Before writers said who they were, the version of the format tells it.
@@ -224,4 +371,122 @@ fn link_error(error: &RdbError) -> LinkError {
         _ => ErrorCode::CorruptRdb,
     };
     LinkError::new(code, error.to_string())
+}
+
+fn load_error(error: &LoadError) -> LinkError {
+    LinkError::new(ErrorCode::CorruptRdb, error.to_string())
+}
+
+/// The value of this key is not what its type wants.
+fn corrupt(key: &[u8], error: ConvertError) -> LinkError {
+    /// Enough to know which key it is.
+    const SHOWN_BYTES: usize = 100;
+    let shown = key.get(..SHOWN_BYTES).unwrap_or(key).escape_ascii();
+    LinkError::new(ErrorCode::CorruptRdb, format!("the key \"{shown}\" is corrupt: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use storage::StoreConfig;
+
+    use super::*;
+
+    fn dumps() -> Vec<(String, Vec<u8>)> {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/dumps");
+        let mut dumps: Vec<_> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|end| end == "rdb"))
+            .map(|path| (path.file_stem().unwrap().to_string_lossy().into_owned(), fs::read(path).unwrap()))
+            .collect();
+        dumps.retain(|(name, _)| name != "redis-8.10" && name != "redis-8.10-arrays");
+        dumps.sort();
+        assert!(dumps.len() > 20);
+        dumps
+    }
+
+    fn store() -> Store {
+        Store::new(StoreConfig { databases: 16, hash_key: [1, 2], limits: Limits::default() })
+    }
+
+    fn load(store: &Store, file: &[u8], piece: usize) -> Result<Loaded, LinkError> {
+        let mut load = Load::begin(store, None)?;
+        file.chunks(piece).try_for_each(|piece| load.feed(piece))?;
+        load.finish(|_| ())
+    }
+
+    #[test]
+    fn pieces_of_any_length_give_the_same_data() {
+        for (name, file) in dumps() {
+            let store = store();
+            let whole = load(&store, &file, usize::MAX).unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert!(whole.keys > 0 && whole.shared_keys == 0, "{name}");
+            for piece in [1, 2, 3, 7, 64, 1000] {
+                // Everything is equal to what is there already, or it would not be shared.
+                let again = load(&store, &file, piece).unwrap_or_else(|error| panic!("{name}: {error}"));
+                assert_eq!((again.keys, again.shared_keys), (whole.keys, whole.keys), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_load_that_fails_changes_nothing() {
+        let (store, dumps) = (store(), dumps());
+        let (_, good) = dumps.iter().find(|(name, _)| name == "redis-7.0").unwrap();
+        let keys = load(&store, good, usize::MAX).unwrap().keys;
+        for (name, file) in &dumps {
+            for end in (0..file.len()).step_by(file.len() / 20 + 1) {
+                let error = load(&store, &file[..end], 100).unwrap_err();
+                assert_eq!(error.code, ErrorCode::Truncated, "{name} cut at {end}: {error}");
+            }
+            let mut longer = file.clone();
+            longer.push(0);
+            assert_eq!(load(&store, &longer, 100).unwrap_err().code, ErrorCode::CorruptRdb, "{name}");
+        }
+        let again = load(&store, good, 100).unwrap();
+        assert_eq!((again.keys, again.shared_keys), (keys, keys));
+    }
+
+    #[test]
+    fn failures_have_their_code() {
+        let store = store();
+        let code = |file: &[u8]| load(&store, file, 5).unwrap_err().code;
+        assert_eq!(code(b"REDIS0099"), ErrorCode::UnknownRdbVersion);
+        assert_eq!(code(b"-ERR what"), ErrorCode::CorruptRdb);
+        assert_eq!(code(b"REDIS0012\x16"), ErrorCode::UnknownRdbType);
+        assert_eq!(code(b"REDIS0012\x63"), ErrorCode::UnknownRdbType);
+        assert_eq!(code(b"REDIS0012\xff\x01\x02\x03\x04\x05\x06\x07\x08"), ErrorCode::Checksum);
+        assert_eq!(code(b"REDIS0012\xfe\x10"), ErrorCode::CorruptRdb);
+        assert_eq!(code(b"REDIS0012\x00\x01k\x01v\x00\x01k\x01w\xff\0\0\0\0\0\0\0\0"), ErrorCode::CorruptRdb);
+        assert_eq!(code(b"REDIS0012\x02\x01k\x02\x01v\x01v"), ErrorCode::CorruptRdb);
+    }
+
+    #[test]
+    fn a_snapshot_tells_who_wrote_it_and_where_the_stream_goes_on() {
+        let told = |name: &str| {
+            let file = dumps().into_iter().find(|(found, _)| found == name).unwrap().1;
+            load(&store(), &file, 1000).unwrap()
+        };
+        let loaded = told("redis-7.0-psync");
+        assert_eq!((loaded.db, loaded.dialect), (DbIndex(5), Dialect::redis(7, 0)));
+        let loaded = told("valkey-9.1-psync");
+        assert_eq!((loaded.db, loaded.dialect), (DbIndex(5), Dialect::valkey(9, 1)));
+        assert_eq!(told("redis-2.8").dialect, Dialect::redis(2, 8));
+        let modules = told("redis-7.4-modules").modules;
+        assert!(modules.contains("ReJSON-RL") && modules.contains("MBbloom--"), "{modules:?}");
+    }
+
+    #[test]
+    fn functions_come_with_the_data() {
+        let store = store();
+        let dump = |name: &str| dumps().into_iter().find(|(found, _)| found == name).unwrap().1;
+        load(&store, &dump("redis-7.2"), 1000).unwrap();
+        let library = store.reader().functions().get(b"mylib").cloned().unwrap();
+        assert_eq!(library.engine, "LUA");
+        assert!(library.code.starts_with(b"#!lua name=mylib\n"));
+        load(&store, &dump("redis-6.2"), 1000).unwrap();
+        assert!(store.reader().functions().is_empty());
+    }
 }

@@ -238,6 +238,14 @@ impl Loading {
         }
     }
 
+    /// Adds what was inserted and not looked up yet, so that counts are whole; a commit does it too.
+    ///
+    /// # Errors
+    /// [`LoadError`] about a key of the last batch.
+    pub fn complete(&mut self, writer: &Writer<'_>) -> Result<(), LoadError> {
+        self.finish_batch(Some(writer.access()))
+    }
+
     /// How many keys came so far.
     pub fn keys(&self) -> usize {
         self.keys + self.batch.len()
