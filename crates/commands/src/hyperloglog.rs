@@ -81,6 +81,7 @@ pub(crate) fn pfcount(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) 
             }
         },
         keys => {
+            ctx.names(keys.len())?;
             let mut union = hll::no_registers();
             for entry in ctx.db.get_many(keys).iter().flatten() {
                 hll::unite(&mut union, bytes_of(entry.text()?, &mut itoa::Buffer::new())?)?;

@@ -1,157 +1,163 @@
 //! Sorting only as far as an answer goes, with the servers' own ties.
 //!
 //! What stands among equals after a partial sort depends on the algorithm, and COUNT and LIMIT cut right through such
-//! equals; so this is the algorithm that the servers use: Bentley and McIlroy's quicksort ("Engineering a Sort
-//! Function", 1993), which leaves the parts alone that the answer does not reach.
+//! equals. The servers go through Bentley and McIlroy's quicksort ("Engineering a sort function", 1993), which is not
+//! stable, and leave the parts alone that the answer does not reach; its very steps are followed here.
 //!
 //! Owns that one algorithm. Never used where everything is sorted: the servers have a stable sort for that.
 
 use std::cmp::Ordering;
+use std::ops::Range;
 
-/// Below this many, insertion sort.
-const SMALL: usize = 7;
-/// Above this many, the pivot is a median of nine.
-const LARGE: usize = 40;
+/// Below this many elements they are inserted one by one.
+const INSERTED_MAX: usize = 7;
+/// Above this many the middle is guessed from nine elements, not three.
+const NINTHER_MIN: usize = 40;
 
-/// Sorts `items` at least as far as the first `wanted` of them.
-#[allow(clippy::indexing_slicing)] // the places are those of the algorithm, checked by a model
-pub(crate) fn partial_sort<T>(items: &mut [T], wanted: usize, compare: &impl Fn(&T, &T) -> Ordering) {
-    let mut items = items;
-    let mut wanted = wanted;
-    loop {
-        let count = items.len();
-        if count < SMALL {
-            for end in 1..count {
-                let mut at = end;
-                while at > 0 && compare(&items[at - 1], &items[at]).is_gt() {
-                    items.swap(at, at - 1);
-                    at -= 1;
-                }
-            }
-            return;
+/// Puts `rows` into the order that `wanted` has in it; what lies beside is somewhere beside.
+pub(crate) fn partial_sort<T>(rows: &mut [T], wanted: Range<usize>, order: impl Fn(&T, &T) -> Ordering) {
+    if wanted.is_empty() {
+        return;
+    }
+    let mut part = Part { rows, order };
+    part.sort(0..part.rows.len(), &wanted);
+}
+
+struct Part<'r, T, F> {
+    rows: &'r mut [T],
+    order: F,
+}
+
+impl<T, F: Fn(&T, &T) -> Ordering> Part<'_, T, F> {
+    fn compare(&self, a: usize, b: usize) -> Ordering {
+        match (self.rows.get(a), self.rows.get(b)) {
+            (Some(a), Some(b)) => (self.order)(a, b),
+            _ => Ordering::Equal, // every place lies within
         }
-        let pivot = pivot_place(items, compare);
-        items.swap(0, pivot);
+    }
 
-        // Equal ones gather at both ends, smaller and greater ones between them.
-        let (mut equal_left, mut low) = (1, 1);
-        let (mut high, mut equal_right) = (count - 1, count - 1);
+    /// The place of the middle one of three.
+    fn median(&self, a: usize, b: usize, c: usize) -> usize {
+        use Ordering::{Greater, Less};
+        match self.compare(a, b) {
+            Less if self.compare(b, c) == Less => b,
+            Less if self.compare(a, c) == Less => c,
+            Less => a,
+            _ if self.compare(b, c) == Greater => b,
+            _ if self.compare(a, c) == Less => a,
+            _ => c,
+        }
+    }
+
+    fn swap(&mut self, a: usize, b: usize) {
+        self.rows.swap(a, b);
+    }
+
+    /// Exchanges `len` elements from `a` on with those from `b` on.
+    fn swap_run(&mut self, a: usize, b: usize, len: usize) {
+        (0..len).for_each(|step| self.swap(a + step, b + step));
+    }
+
+    fn sort(&mut self, mut range: Range<usize>, wanted: &Range<usize>) {
         loop {
-            while low <= high {
-                match compare(&items[low], &items[0]) {
+            let (start, len) = (range.start, range.len());
+            if len < INSERTED_MAX {
+                for next in range.clone().skip(1) {
+                    let mut at = next;
+                    while at > start && self.compare(at - 1, at) == Ordering::Greater {
+                        self.swap(at, at - 1);
+                        at -= 1;
+                    }
+                }
+                return;
+            }
+            let mut middle = start + len / 2;
+            if len > INSERTED_MAX {
+                let (mut low, mut high) = (start, range.end - 1);
+                if len > NINTHER_MIN {
+                    let step = len / 8;
+                    low = self.median(low, low + step, low + 2 * step);
+                    middle = self.median(middle - step, middle, middle + step);
+                    high = self.median(high - 2 * step, high - step, high);
+                }
+                middle = self.median(low, middle, high);
+            }
+            self.swap(start, middle);
+            let (below, above) = self.partition(range.clone());
+            let touches = |part: &Range<usize>| part.start < wanted.end && wanted.start < part.end;
+            if below.len() > 1 && touches(&below) {
+                self.sort(below, wanted);
+            }
+            if above.len() > 1 && touches(&above) {
+                range = above;
+            } else {
+                return;
+            }
+        }
+    }
+
+    /// Parts the range by its first element; returns what is less and what is greater. Equal ones are first gathered
+    /// at both ends, then brought to the middle.
+    fn partition(&mut self, range: Range<usize>) -> (Range<usize>, Range<usize>) {
+        let (start, end) = (range.start, range.end);
+        let pivot = start;
+        // [start, a): equal, [a, b): less, [b, c): not seen, [c, d): greater, [d, end): equal.
+        let (mut a, mut b) = (start + 1, start + 1);
+        let (mut c, mut d) = (end, end);
+        loop {
+            while b < c {
+                match self.compare(b, pivot) {
                     Ordering::Greater => break,
                     Ordering::Equal => {
-                        items.swap(equal_left, low);
-                        equal_left += 1;
+                        self.swap(a, b);
+                        a += 1;
                     }
                     Ordering::Less => {}
                 }
-                low += 1;
+                b += 1;
             }
-            while low <= high {
-                match compare(&items[high], &items[0]) {
+            while b < c {
+                match self.compare(c - 1, pivot) {
                     Ordering::Less => break,
                     Ordering::Equal => {
-                        items.swap(high, equal_right);
-                        equal_right -= 1;
+                        self.swap(c - 1, d - 1);
+                        d -= 1;
                     }
                     Ordering::Greater => {}
                 }
-                high -= 1;
+                c -= 1;
             }
-            if low > high {
+            if b >= c {
                 break;
             }
-            items.swap(low, high);
-            low += 1;
-            high -= 1;
+            self.swap(b, c - 1);
+            b += 1;
+            c -= 1;
         }
-        // The equal ones go to the middle.
-        let smaller = low - equal_left;
-        let greater = equal_right - high;
-        let moved = equal_left.min(smaller);
-        swap_runs(items, 0, low - moved, moved);
-        let moved = greater.min(count - equal_right - 1);
-        swap_runs(items, low, count - moved, moved);
-
-        let start = count - greater;
-        if smaller > 1 && wanted > 0 {
-            partial_sort(&mut items[..smaller], wanted, compare);
-        }
-        if greater <= 1 || wanted <= start {
-            return;
-        }
-        wanted -= start;
-        items = &mut items[start..];
-    }
-}
-
-/// The middle, or the median of three or of nine.
-fn pivot_place<T>(items: &[T], compare: &impl Fn(&T, &T) -> Ordering) -> usize {
-    let count = items.len();
-    let middle = count / 2;
-    if count <= SMALL {
-        return middle;
-    }
-    let last = count - 1;
-    if count <= LARGE {
-        return median(items, [0, middle, last], compare);
-    }
-    let step = count / 8;
-    let first = median(items, [0, step, 2 * step], compare);
-    let second = median(items, [middle - step, middle, middle + step], compare);
-    let third = median(items, [last - 2 * step, last - step, last], compare);
-    median(items, [first, second, third], compare)
-}
-
-/// Which of three is the median; which of equals decides what becomes of ties.
-#[allow(clippy::indexing_slicing)] // places of the slice
-fn median<T>(items: &[T], [a, b, c]: [usize; 3], compare: &impl Fn(&T, &T) -> Ordering) -> usize {
-    let order = |one: usize, other: usize| compare(&items[one], &items[other]);
-    if order(a, b).is_lt() {
-        if order(b, c).is_lt() {
-            b
-        } else if order(a, c).is_lt() {
-            c
-        } else {
-            a
-        }
-    } else if order(b, c).is_gt() {
-        b
-    } else if order(a, c).is_lt() {
-        a
-    } else {
-        c
-    }
-}
-
-/// Exchanges two runs that do not overlap.
-fn swap_runs<T>(items: &mut [T], first: usize, second: usize, count: usize) {
-    for offset in 0..count {
-        items.swap(first + offset, second + offset);
+        let front = (a - start).min(b - a);
+        self.swap_run(start, b - front, front);
+        let back = (d - c).min(end - d);
+        self.swap_run(b, end - back, back);
+        (start..start + (b - a), end - (d - c)..end)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
+    use proptest::prelude::*;
 
     proptest! {
         #[test]
-        fn what_is_wanted_is_sorted(
-            numbers in proptest::collection::vec(0..20u8, 0..300),
-            wanted in 0..320usize,
+        fn the_range_holds_what_a_whole_sort_would_put_there(
+            mut rows in prop::collection::vec(0u8..20, 0..200), a: prop::sample::Index, b: prop::sample::Index,
         ) {
-            let mut sorted = numbers.clone();
-            sorted.sort_unstable();
-            let mut partly = numbers;
-            partial_sort(&mut partly, wanted, &u8::cmp);
-            let wanted = wanted.min(sorted.len());
-            prop_assert_eq!(&partly[..wanted], &sorted[..wanted]);
-            partly.sort_unstable();
-            prop_assert_eq!(partly, sorted);
+            let (a, b) = (a.index(rows.len() + 1), b.index(rows.len() + 1));
+            let wanted = a.min(b)..a.max(b);
+            let mut whole = rows.clone();
+            whole.sort_unstable();
+            partial_sort(&mut rows, wanted.clone(), Ord::cmp);
+            prop_assert_eq!(&rows[wanted.clone()], &whole[wanted]);
         }
     }
 }

@@ -35,10 +35,14 @@ impl Taken {
     }
 }
 
+/// How many bytes are counted in the time of one element: they are added up by words.
+const BYTES_AN_ELEMENT: usize = 128;
+
 /// The string at `key`, if there is one.
 fn take(ctx: &ReadContext<'_>, key: &[u8]) -> Result<Option<Taken>, CommandError> {
     let Some(found) = ctx.db.get(key) else { return Ok(None) };
     let text = found.text()?;
+    ctx.looks_at(text.len() / BYTES_AN_ELEMENT)?;
     Ok(Some(text.shared().map_or_else(|| Taken::Short(text.to_vec()), Taken::Long)))
 }
 

@@ -38,7 +38,10 @@ pub(crate) fn unlink(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Rep
 pub(crate) fn exists(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
     let count = match args.as_slice() {
         [key] => usize::from(ctx.db.contains(key)),
-        keys => ctx.db.untouching().get_many(keys).iter().flatten().count(),
+        keys => {
+            ctx.names(keys.len())?;
+            ctx.db.untouching().get_many(keys).iter().flatten().count()
+        }
     };
     reply.len_int(count);
     Ok(())
@@ -46,6 +49,7 @@ pub(crate) fn exists(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -
 
 /// TOUCH key [key …]
 pub(crate) fn touch(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
+    ctx.names(args.len())?;
     reply.len_int(ctx.db.get_many(args.as_slice()).iter().flatten().count());
     Ok(())
 }

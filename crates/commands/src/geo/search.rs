@@ -332,8 +332,8 @@ impl<'a> Query<'a> {
             (None, _) => {}
             (Some(Sort::Nearest), true) => hits.sort_by(nearest),
             (Some(Sort::Farthest), true) => hits.sort_by(farthest),
-            (Some(Sort::Nearest), false) => partial_sort(&mut hits, wanted, &nearest),
-            (Some(Sort::Farthest), false) => partial_sort(&mut hits, wanted, &farthest),
+            (Some(Sort::Nearest), false) => partial_sort(&mut hits, 0..wanted, nearest),
+            (Some(Sort::Farthest), false) => partial_sort(&mut hits, 0..wanted, farthest),
         }
         hits.truncate(wanted);
         hits

@@ -63,6 +63,7 @@ pub(crate) fn lcs(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> D
         (false, true) => Answer::Matches,
         (false, false) => Answer::Text,
     };
+    ctx.looks_at(a.len().saturating_mul(b.len()))?;
     let table = Table::new(&a, &b)?;
     match answer {
         Answer::Length => reply.int(i64::from(table.at(a.len(), b.len()))),
