@@ -231,7 +231,7 @@ pub enum Whole<'a> {
 pub enum ArrayElement<'a> {
     /// An integer's decimal form.
     Int(i64),
-    /// A float's `%.17g`, with `.0` behind it where that has no point.
+    /// A float's shortest text, with `.0` behind it where that would be an integer.
     Float(f64),
     /// Any text.
     Text(Str<'a>),

@@ -6,6 +6,7 @@
 //!
 //! Owns what of an RDB is a value, and which values are corrupt. Never knows a key.
 
+mod array;
 mod hash;
 mod list;
 mod packed;
@@ -16,6 +17,7 @@ use rdb::{Flavour, Item, Run, Str, Whole};
 use storage::value::hash::DeadlineForm;
 use storage::value::{Limits, ModuleValue, Text, Value};
 
+use array::ArrayBuilder;
 use hash::HashBuilder;
 use list::ListBuilding;
 use sets::{SetBuilder, SortedSetBuilder};
@@ -88,6 +90,7 @@ enum Building {
     SortedSet(SortedSetBuilder),
     Hash(HashBuilder),
     Stream(Box<StreamBuilder>),
+    Array(Box<ArrayBuilder>),
     Module(ModuleValue),
 }
 
@@ -95,7 +98,7 @@ impl ValueBuilder {
     /// Begins one.
     ///
     /// # Errors
-    /// When values of that type cannot be kept.
+    /// When what the run begins with is corrupt.
     pub fn open(run: Run, rules: Rules<'_>) -> Result<Self, ConvertError> {
         Ok(ValueBuilder(match run {
             Run::List(_) | Run::ListNodes(_) => Building::List(ListBuilding::default()),
@@ -104,7 +107,7 @@ impl ValueBuilder {
             Run::Hash(count) => Building::Hash(HashBuilder::new(count, rules.limits)),
             Run::Stream => Building::Stream(Box::default()),
             Run::Module(id) => Building::Module(ModuleValue { id: id.0, payload: Vec::new() }),
-            Run::Array { .. } => return Err(corrupt("an array")),
+            Run::Array { last_insert, .. } => Building::Array(Box::new(ArrayBuilder::new(last_insert)?)),
         }))
     }
 
@@ -128,6 +131,7 @@ impl ValueBuilder {
             }
             (Building::Hash(_), Item::TemplateField(_)) => {}
             (Building::Stream(stream), Item::Stream(piece)) => stream.add(*piece)?,
+            (Building::Array(array), Item::Indexed(index, element)) => array.set(*index, *element)?,
             (Building::Module(module), Item::ModulePart(part)) => module.payload.extend_from_slice(part),
             _ => return Err(corrupt("a piece of another value")),
         }
@@ -145,6 +149,7 @@ impl ValueBuilder {
             Building::SortedSet(set) => set.finish(rules.limits)?,
             Building::Hash(hash) => hash.finish()?,
             Building::Stream(stream) => Some(stream.finish()?.into()),
+            Building::Array(array) => array.finish(),
             Building::Module(module) => Some(module.into()),
         })
     }

@@ -247,14 +247,24 @@ fn text_score(reader: &mut Reader<'_>) -> Result<f64, Stop> {
     }
 }
 
+/// The longest string of an array that is marked as short.
+const ARRAY_SHORT_BYTES_MAX: usize = 7;
+
 /// An array's element: a mark, and what that says.
 fn array_element<'a>(reader: &mut Reader<'a>, scratch: &'a mut Scratch) -> Result<ArrayElement<'a>, Stop> {
     let at = reader.at();
     Ok(match reader.byte("an array's element")? {
-        // Long and short strings, alike here.
-        0 | 3 => {
+        0 => {
             let text = reader.string("an array's element")?;
             ArrayElement::Text(string(&mut scratch.first, text)?)
+        }
+        3 => {
+            let text = reader.string("an array's element")?;
+            let text = string(&mut scratch.first, text)?;
+            if text.bytes(&mut [0; 20]).len() > ARRAY_SHORT_BYTES_MAX {
+                return Err(corrupt("an array's short element", at));
+            }
+            ArrayElement::Text(text)
         }
         1 => ArrayElement::Int(i64::from_le_bytes(reader.bytes("an array's element")?)),
         2 => ArrayElement::Float(f64::from_le_bytes(reader.bytes("an array's element")?)),
