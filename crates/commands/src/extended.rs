@@ -157,6 +157,89 @@ impl Extended {
     }
 }
 
+/// How many digits `%.17Lg` prints.
+const GENERAL_DIGITS: usize = 17;
+
+impl Extended {
+    /// Its whole part, where that is an `i64`.
+    pub(crate) fn truncate(self) -> Option<i64> {
+        let whole = match self.magnitude {
+            Magnitude::Infinite => return None,
+            Magnitude::Zero => 0,
+            Magnitude::Finite { mantissa, exponent } => match u32::try_from(exponent) {
+                Ok(0) => mantissa,
+                Ok(_) => return None,
+                Err(_) => mantissa.checked_shr(exponent.unsigned_abs()).unwrap_or(0),
+            },
+        };
+        if self.negative { 0i64.checked_sub_unsigned(whole) } else { i64::try_from(whole).ok() }
+    }
+
+    /// What C's `%.17Lg` prints.
+    pub(crate) fn to_general_text(self) -> Vec<u8> {
+        let sign = if self.negative { "-" } else { "" };
+        let (mantissa, exponent) = match self.magnitude {
+            Magnitude::Infinite => return format!("{sign}inf").into_bytes(),
+            Magnitude::Zero => return format!("{sign}0").into_bytes(),
+            Magnitude::Finite { mantissa, exponent } => (mantissa, exponent),
+        };
+        // All its digits, and how many of them stand behind the point.
+        let mut number = Big::from(mantissa);
+        let behind = match u32::try_from(-exponent) {
+            Ok(halvings) => {
+                (0..halvings).for_each(|_| number.multiply_add(5, 0));
+                i64::from(halvings)
+            }
+            Err(_) => {
+                number.shift_left(exponent.unsigned_abs());
+                0
+            }
+        };
+        let mut digits = number.to_decimal().into_bytes();
+        let mut power = i64::try_from(digits.len()).unwrap_or(i64::MAX) - behind - 1;
+        if digits.len() > GENERAL_DIGITS {
+            let rest = digits.split_off(GENERAL_DIGITS);
+            let half = rest.first().map(|first| first.cmp(&b'5')).unwrap_or(Ordering::Less);
+            let beyond = rest.iter().skip(1).any(|digit| *digit != b'0');
+            let is_odd = digits.last().is_some_and(|last| last % 2 == 1);
+            if half == Ordering::Greater || (half == Ordering::Equal && (beyond || is_odd)) {
+                let nines = digits.iter().rev().take_while(|digit| **digit == b'9').count();
+                let kept = digits.len() - nines;
+                digits.truncate(kept);
+                match digits.last_mut() {
+                    Some(last) => *last += 1,
+                    None => {
+                        digits.push(b'1');
+                        power += 1;
+                    }
+                }
+            }
+        }
+        while digits.len() > 1 && digits.last() == Some(&b'0') {
+            digits.pop();
+        }
+        let digits = String::from_utf8_lossy(&digits);
+        let text = match usize::try_from(power) {
+            Ok(power) if power < GENERAL_DIGITS => {
+                let whole = format!("{digits:0<width$}", width = power + 1);
+                let (whole, part) = whole.split_at(power + 1);
+                if part.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{part}") }
+            }
+            Err(_) if power >= -4 => {
+                let zeros = "0".repeat(usize::try_from(-power - 1).unwrap_or(0));
+                format!("{sign}0.{zeros}{digits}")
+            }
+            _ => {
+                let (first, part) = digits.split_at(1);
+                let point = if part.is_empty() { "" } else { "." };
+                let direction = if power < 0 { '-' } else { '+' };
+                format!("{sign}{first}{point}{part}e{direction}{:02}", power.unsigned_abs())
+            }
+        };
+        text.into_bytes()
+    }
+}
+
 /// Integers convert exactly: they have 63 bits.
 impl From<i64> for Extended {
     fn from(value: i64) -> Extended {
@@ -440,6 +523,48 @@ impl Big {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_general_form_is_that_of_printf() {
+        // AROP … SUM of redis-8.10.
+        for (text, printed) in [
+            ("0.1", "0.1"),
+            ("1e17", "1e+17"),
+            ("123456789012345678", "1.2345678901234568e+17"),
+            ("12345678901234567", "12345678901234567"),
+            ("1e-7", "1e-07"),
+            ("0.0001", "0.0001"),
+            ("0.00001", "1e-05"),
+            ("1e400", "1e+400"),
+            ("1e-400", "1e-400"),
+            ("9e4931", "9e+4931"),
+            ("inf", "inf"),
+            ("-inf", "-inf"),
+            ("-0", "-0"),
+            ("1234567.5", "1234567.5"),
+            ("99999999999999999.9", "1e+17"),
+            ("9223372036854775807", "9.2233720368547758e+18"),
+            ("0x1p4", "16"),
+        ] {
+            let number = Extended::parse(text.as_bytes()).unwrap();
+            assert_eq!(String::from_utf8(number.to_general_text()).unwrap(), printed, "{text}");
+        }
+        let sum = Extended::parse(b"0.1").unwrap().add(Extended::parse(b"0.2").unwrap()).unwrap();
+        assert_eq!(sum.to_general_text(), b"0.3");
+        for (text, whole) in [
+            ("3.9", Some(3)),
+            ("-3.9", Some(-3)),
+            ("1e3", Some(1000)),
+            ("1e300", None),
+            ("inf", None),
+            ("9223372036854775807", Some(i64::MAX)),
+            ("9223372036854775808", None),
+            ("-9223372036854775808", Some(i64::MIN)),
+            ("0.5", Some(0)),
+        ] {
+            assert_eq!(Extended::parse(text.as_bytes()).unwrap().truncate(), whole, "{text}");
+        }
+    }
     use proptest::prelude::*;
 
     fn sum(a: &str, b: &str) -> String {

@@ -81,7 +81,7 @@ impl Array {
         let was_empty = self.slices.entry(number).or_insert_with(Slice::new).set(at, value);
         self.count += u64::from(was_empty);
         if self.slices.len() > slices {
-            self.directory.admit(number, || blocks(&self.slices));
+            self.directory.admit(number, &self.slices);
         }
         was_empty
     }
@@ -92,7 +92,7 @@ impl Array {
         let Some(slice) = self.slices.get_mut(&number) else { return false };
         let removed = slice.remove(at);
         if slice.count() == 0 {
-            self.slices.remove(&number);
+            self.drop_slice(number);
         }
         self.count -= u64::from(removed);
         removed
@@ -115,10 +115,15 @@ impl Array {
             }
         }
         for number in emptied {
-            self.slices.remove(&number);
+            self.drop_slice(number);
         }
         self.count -= removed;
         removed
+    }
+
+    fn drop_slice(&mut self, number: u64) {
+        self.slices.remove(&number);
+        self.directory.dismiss(number, &self.slices);
     }
 
     /// The values in order, those from one index to another.
@@ -188,8 +193,9 @@ impl Array {
             // It grows: only what has wrapped must be put in a row.
             Some(last) if end < size && last.saturating_add(1) < end => last,
             _ if end <= size => return,
-            Some(last) if last < end => last,
-            _ => end - 1,
+            // A place behind the end (ARSEEK) is one in a ring of the array's length.
+            Some(last) => last % end,
+            None => end - 1,
         };
         let mut kept = Vec::new();
         let mut at = newest;
@@ -199,8 +205,7 @@ impl Array {
             kept.push(value.as_bytes().to_vec());
             at = at.checked_sub(1).unwrap_or(end - 1);
         }
-        let directory = self.directory;
-        *self = Array { directory, ..Array::default() };
+        *self = Array::default();
         for (index, value) in (0..).zip(kept.iter().rev()) {
             self.set(index, value);
             self.last_insert = Some(index);
@@ -215,10 +220,7 @@ impl Array {
     /// How many places Redis' directory of slices would have, and how many blocks of slices, which it has only when
     /// there are very high indices.
     pub fn directory(&self) -> (u64, u64) {
-        match self.directory {
-            Directory::Flat(places) => (places, 0),
-            Directory::Blocks(room) => (room, blocks(&self.slices)),
-        }
+        self.directory.numbers(&self.slices)
     }
 
     /// How many slots a slice has.
@@ -339,18 +341,6 @@ fn place(index: u64) -> (u64, u16) {
 /// The index of a place in a slice.
 fn index(number: u64, at: u16) -> u64 {
     number.saturating_mul(u64::from(SLOTS)).saturating_add(u64::from(at))
-}
-
-/// How many blocks of slices there are.
-fn blocks(slices: &BTreeMap<u64, Slice>) -> u64 {
-    let mut count = 0;
-    let mut before = None;
-    for number in slices.keys() {
-        let block = Directory::block(*number);
-        count += u64::from(before != Some(block));
-        before = Some(block);
-    }
-    count
 }
 
 impl From<Array> for Value {

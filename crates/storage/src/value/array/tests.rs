@@ -51,7 +51,7 @@ fn ring(model: &mut BTreeMap<u64, Vec<u8>>, last: &mut Option<u64>, size: u64, v
     let len = model.last_key_value().map_or(0, |(index, _)| *index as u128 + 1);
     let wrapped = last.is_some_and(|last| u128::from(last) + 1 < len);
     if len > u128::from(size) || (len < u128::from(size) && wrapped) {
-        let newest = last.filter(|last| u128::from(*last) < len).unwrap_or((len - 1) as u64);
+        let newest = last.map_or((len - 1) as u64, |last| (u128::from(last) % len) as u64);
         let mut kept = Vec::new();
         let mut at = newest;
         while kept.len() < size as usize && (kept.len() as u128) < len {
@@ -177,4 +177,11 @@ fn the_directory_is_what_redis_says() {
     assert_eq!(directory(&[2047 * 4096]), (2048, 0));
     assert_eq!(directory(&[2048 * 4096]), (4, 1));
     assert_eq!(directory(&[0, INDEX_MAX]), (4, 2));
+    let mut array = Array::default();
+    for at in [0, 5000, 50_000, 500_000, 5_000_000] {
+        array.set(at * 4096, b"v");
+    }
+    assert_eq!(array.directory(), (8, 5));
+    array.remove_range(1..=INDEX_MAX);
+    assert_eq!(array.directory(), (8, 1));
 }

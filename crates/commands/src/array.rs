@@ -1,1 +1,0 @@
-//! Arrays (Redis 8.8): values by index.
