@@ -165,7 +165,8 @@ enum Order {
     /// What a real replica's encoding differs in too: a text that was computed (INCRBYFLOAT, APPEND) arrives as a
     /// plain SET or in the RDB, and a hash whose last field deadline is gone comes as a plain listpack in the RDB.
     Encoding,
-    /// The shape of a radix tree is not part of the data; times of sight are each server's own.
+    /// The shape of a radix tree is not part of the data; times of sight are each server's own. From 7.2 on a master
+    /// does not tell its replicas of a consumer that it made in passing and that has nothing pending.
     StreamInfo,
 }
 
@@ -207,6 +208,17 @@ fn without_times(frame: &mut Frame) {
                 items[at + 1] = Frame::Null;
                 at += 2;
                 continue;
+            }
+        }
+        if matches!(&items[at], Frame::Bulk(name) if name == b"consumers") {
+            if let Some(Frame::Array(consumers)) = items.get_mut(at + 1) {
+                consumers.retain(|consumer| {
+                    let fields = consumer.items();
+                    !fields.windows(2).any(|pair| {
+                        matches!(&pair[0], Frame::Bulk(name) if name == b"pel-count")
+                            && pair[1] == Frame::Int(0)
+                    })
+                });
             }
         }
         without_times(&mut items[at]);
