@@ -82,7 +82,7 @@ impl Extended {
                 let shifted = wide.checked_shr(shift).unwrap_or(0);
                 let lost = u128::from(shift > 0 && shifted.checked_shl(shift) != Some(wide));
                 let sum = if big.negative == small.negative {
-                    a + shifted | lost
+                    (a + shifted) | lost
                 } else {
                     // Something lost below: the difference lies just under, between this and the one before.
                     (a - shifted - lost) | lost

@@ -341,7 +341,8 @@ impl Gate {
         Some(Token { gate: self, closings: Cell::new(0), thread: PhantomData })
     }
 
-    /// How many wait for the token.
+    /// How many wait for the token; for the model.
+    #[cfg(test)]
     pub(crate) fn waiting_for_token(&self) -> usize {
         let turns = lock(&self.turns);
         turns.applier.len() + turns.others.len()

@@ -62,6 +62,7 @@ pub const COUNT: usize = {
 /// All rows; subcommands too, under `container|sub`.
 pub static COMMANDS: &[Command; COUNT] = &ROWS;
 
+#[allow(clippy::large_const_arrays)] // only the compiler copies it, into the static above
 const ROWS: [Command; COUNT] = concatenate();
 
 #[allow(clippy::indexing_slicing, clippy::cast_possible_truncation)] // runs in the compiler, which checks

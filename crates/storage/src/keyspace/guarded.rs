@@ -43,10 +43,6 @@ impl<T> Retired<T> {
     pub(crate) fn take(&mut self) -> Vec<Box<T>> {
         std::mem::take(self.0.get_mut())
     }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.borrow().is_empty()
-    }
 }
 
 impl<T> Guarded<T> {

@@ -255,9 +255,9 @@ impl Keyspace {
     }
 
     /// Looks several keys up, with all their shards locked together. `wanted` gives key and hash of each.
-    pub(crate) fn find_many<'k>(
+    pub(crate) fn find_many(
         &self,
-        wanted: &[(&'k [u8], KeyHash)],
+        wanted: &[(&[u8], KeyHash)],
         is_visible: impl Fn(&EntryView) -> bool,
     ) -> Refs<'_> {
         // In the order of the hash's line: all readers take the locks in this one order, and so does a writer

@@ -78,7 +78,7 @@ impl Keyspace {
         self.plan.edits.store(edits, Ordering::Relaxed);
         // A move takes a few hundred microseconds, as much as some hundred edits. With one at each so many edits as
         // a shard is planned for keys, a database that grows is through after an eighth as many edits as it has keys.
-        edits % self.plan.keys_per_shard == 0
+        edits.is_multiple_of(self.plan.keys_per_shard)
     }
 
     /// One step of growing or shrinking. The token is held, and no shard's lock.
