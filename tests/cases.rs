@@ -69,7 +69,7 @@ fn words(line: &str) -> Vec<Vec<u8>> {
 }
 
 /// A reply as redis-cli prints it on a terminal.
-fn shown(frame: &Frame, indent: usize, into: &mut Vec<String>) {
+fn shown(frame: &Frame, into: &mut Vec<String>) {
     let list = |items: &[Frame], empty: &str, mark: char, into: &mut Vec<String>| {
         if items.is_empty() {
             into.push(format!("({empty})"));
@@ -78,7 +78,7 @@ fn shown(frame: &Frame, indent: usize, into: &mut Vec<String>) {
         for (at, item) in items.iter().enumerate() {
             let mut lines = Vec::new();
             let prefix = format!("{:>width$}{mark} ", at + 1);
-            shown(item, indent + prefix.len(), &mut lines);
+            shown(item, &mut lines);
             for (number, line) in lines.into_iter().enumerate() {
                 into.push(if number == 0 {
                     format!("{prefix}{line}")
@@ -107,9 +107,9 @@ fn shown(frame: &Frame, indent: usize, into: &mut Vec<String>) {
             }
             for (at, (key, value)) in pairs.iter().enumerate() {
                 let mut lines = Vec::new();
-                shown(value, indent, &mut lines);
+                shown(value, &mut lines);
                 let mut name = Vec::new();
-                shown(key, indent, &mut name);
+                shown(key, &mut name);
                 for (number, line) in lines.into_iter().enumerate() {
                     into.push(if number == 0 {
                         format!("{}# {} => {line}", at + 1, name.join(" "))
@@ -200,7 +200,7 @@ fn run(
                     settle();
                 }
                 let mut came = Vec::new();
-                shown(&to.ask(&words(&step.sent)), 0, &mut came);
+                shown(&to.ask(&words(&step.sent)), &mut came);
                 if !step.any && came != step.expected {
                     wrong.push(format!(
                         "line {}: > {}\n  expected {:#?}\n  came     {came:#?}",
@@ -261,10 +261,10 @@ fn rewrite(path: &std::path::Path, text: &str, record: &[(usize, Vec<String>)]) 
         }
         out.push_str(line);
         out.push('\n');
-        if let Some((_, came)) = record.iter().find(|(number, _)| *number == at + 1) {
-            if !text.lines().nth(at + 1).is_some_and(|next| next.starts_with('~')) {
-                came.iter().for_each(|line| out.push_str(&format!("< {line}\n")));
-            }
+        if let Some((_, came)) = record.iter().find(|(number, _)| *number == at + 1)
+            && !text.lines().nth(at + 1).is_some_and(|next| next.starts_with('~'))
+        {
+            came.iter().for_each(|line| out.push_str(&format!("< {line}\n")));
         }
     }
     fs::write(path, out).expect("write the transcript");

@@ -3,6 +3,7 @@
 //! `make test` gets the servers and runs these; `tests/README.md` says how to run one.
 
 #![allow(unreachable_pub)] // a test program has no outside to reach
+#![allow(clippy::indexing_slicing, clippy::print_stdout)] // a panic is a failed test; what is skipped is printed
 
 #[macro_use]
 mod harness;

@@ -97,10 +97,6 @@ impl Master {
     pub fn is_valkey(&self) -> bool {
         self.name.starts_with("valkey")
     }
-    /// Its folder.
-    pub fn dir(&self) -> &Path {
-        self.dir.path()
-    }
 
     fn launch(&mut self) {
         let server = masters_dir().join(&self.name).join("redis-server");

@@ -94,10 +94,10 @@ fn pass(mut from: TcpStream, mut to: TcpStream, plan: Plan, passed: &AtomicU64) 
     let mut at = 0u64;
     while let Ok(count @ 1..) = from.read(&mut buffer) {
         let mut bytes = &mut buffer[..count];
-        if let Some(place) = plan.spoil_at.and_then(|place| place.checked_sub(at)) {
-            if let Some(byte) = bytes.get_mut(place as usize) {
-                *byte ^= 1;
-            }
+        if let Some(place) = plan.spoil_at.and_then(|place| place.checked_sub(at))
+            && let Some(byte) = bytes.get_mut(place as usize)
+        {
+            *byte ^= 1;
         }
         let room = plan.cut_at.map_or(u64::MAX, |cut| cut.saturating_sub(at));
         let length = bytes.len().min(room.try_into().unwrap_or(usize::MAX));

@@ -201,25 +201,23 @@ fn without_times(frame: &mut Frame) {
     let Frame::Array(items) = frame else { return };
     let mut at = 0;
     while at < items.len() {
-        if let Frame::Bulk(name) = &items[at] {
-            if matches!(name.as_slice(), b"radix-tree-nodes" | b"seen-time" | b"active-time")
-                && at + 1 < items.len()
-            {
-                items[at + 1] = Frame::Null;
-                at += 2;
-                continue;
-            }
+        if let Frame::Bulk(name) = &items[at]
+            && matches!(name.as_slice(), b"radix-tree-nodes" | b"seen-time" | b"active-time")
+            && at + 1 < items.len()
+        {
+            items[at + 1] = Frame::Null;
+            at += 2;
+            continue;
         }
-        if matches!(&items[at], Frame::Bulk(name) if name == b"consumers") {
-            if let Some(Frame::Array(consumers)) = items.get_mut(at + 1) {
-                consumers.retain(|consumer| {
-                    let fields = consumer.items();
-                    !fields.windows(2).any(|pair| {
-                        matches!(&pair[0], Frame::Bulk(name) if name == b"pel-count")
-                            && pair[1] == Frame::Int(0)
-                    })
-                });
-            }
+        if matches!(&items[at], Frame::Bulk(name) if name == b"consumers")
+            && let Some(Frame::Array(consumers)) = items.get_mut(at + 1)
+        {
+            consumers.retain(|consumer| {
+                let fields = consumer.items();
+                !fields.windows(2).any(|pair| {
+                    matches!(&pair[0], Frame::Bulk(name) if name == b"pel-count") && pair[1] == Frame::Int(0)
+                })
+            });
         }
         without_times(&mut items[at]);
         at += 1;

@@ -343,6 +343,7 @@ impl Gate {
 
     /// How many wait for the token; for the model.
     #[cfg(test)]
+    #[allow(dead_code)] // this file is compiled twice, and only the model asks
     pub(crate) fn waiting_for_token(&self) -> usize {
         let turns = lock(&self.turns);
         turns.applier.len() + turns.others.len()

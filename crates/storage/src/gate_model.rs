@@ -20,6 +20,7 @@ mod primitives {
     }
 }
 
+#[allow(clippy::duplicate_mod)] // compiled once over each family of primitives: that is the point
 #[path = "gate.rs"]
 #[allow(dead_code)]
 mod gate;
@@ -164,11 +165,11 @@ fn the_applier_goes_first() {
         let waiting: Vec<_> = [Asker::Other, Asker::Applier]
             .map(|asker| {
                 let (gate, order) = (Arc::clone(&gate), Arc::clone(&order));
-                let thread = thread::spawn(move || {
+
+                thread::spawn(move || {
                     let _token = gate.token(asker);
                     lock(&order).push(asker);
-                });
-                thread
+                })
             })
             .into();
         while gate.waiting_for_token() < 2 {

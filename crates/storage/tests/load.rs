@@ -1,5 +1,7 @@
 //! The data-set swap: the old set is read until the new one is whole, equal entries are shared, a failed load leaves
 //! everything as it was, and no byte is lost or freed twice.
+
+#![allow(clippy::unwrap_used)] // a panic is a failed test
 #![allow(missing_docs, unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};

@@ -1,4 +1,6 @@
 //! SCAN's promise, under churn, growth and shrinking: what stays is seen exactly once.
+
+#![allow(clippy::unwrap_used)] // a panic is a failed test
 #![allow(missing_docs)]
 
 use std::collections::HashMap;

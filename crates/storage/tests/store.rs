@@ -1,4 +1,6 @@
 //! The store against a `BTreeMap`.
+
+#![allow(clippy::unwrap_used)] // a panic is a failed test
 #![allow(missing_docs)]
 
 use std::collections::BTreeMap;

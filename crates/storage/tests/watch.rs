@@ -1,4 +1,6 @@
 //! WATCH notices whatever touches a key, and nothing else.
+
+#![allow(clippy::unwrap_used)] // a panic is a failed test
 #![allow(missing_docs)]
 
 use storage::value::Text;
