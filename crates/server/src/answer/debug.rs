@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use commands::CommandError;
-use commands::digest;
+use commands::{CommandError, digest};
 use protocol::Reply;
 use protocol::number::parse_float;
 use storage::UnixMillis;
@@ -53,6 +52,19 @@ pub(super) fn debug(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
                     reply.simple(&digest::of_value(db.peek(key).as_deref(), dialect, now).to_string());
                 }
             });
+        }
+        (b"object", [key]) => {
+            let (index, now) = (call.session.db(), call.now.wall);
+            let told = call.exactly(|writer| {
+                let db = writer.db(index, now);
+                let entry = db.peek(key)?;
+                Some(format!(
+                    "Value refcount:1 encoding:{} lru_seconds_idle:{}",
+                    entry.encoding(),
+                    entry.idle_seconds(now)
+                ))
+            });
+            reply.simple(&told.ok_or(CommandError::NoSuchKey)?);
         }
         _ => {
             return Err(error(format!(
