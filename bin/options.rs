@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{ArgAction, Parser};
 use nearside::config::{
     Config, DATABASES_MAX, DebugAccess, HttpAddress, LogLevel, PORT, Secret, Word, parse_bytes, parse_master,
 };
@@ -61,7 +61,7 @@ pub(crate) struct Options {
     requirepass_file: Option<PathBuf>,
 
     /// Whether clients from other machines are refused while there is no password
-    #[arg(long, value_name = "yes|no", default_value = "yes", value_parser = bool::parse)]
+    #[arg(long, value_name = "yes|no", default_value = "yes", action = ArgAction::Set, value_parser = bool::parse)]
     protected_mode: bool,
 
     /// The address to name to the master, where it cannot see the real one
@@ -97,7 +97,7 @@ pub(crate) struct Options {
     report_version: String,
 
     /// Whether reads are answered while the link to the master is down
-    #[arg(long, value_name = "yes|no", default_value = "yes", value_parser = bool::parse)]
+    #[arg(long, value_name = "yes|no", default_value = "yes", action = ArgAction::Set, value_parser = bool::parse)]
     replica_serve_stale_data: bool,
 
     /// What to do when a command of the stream is unknown, or answers an error: stop, resync or ignore
@@ -268,5 +268,8 @@ mod tests {
         assert_eq!(config.on_divergence, OnDivergence::Ignore);
         assert_eq!(config.http, None);
         assert_eq!(config.bind, ["a", "b"]);
+        assert!(config.protected_mode && config.replica_serve_stale_data);
+        let config = self::config("--protected-mode no --replica-serve-stale-data no").unwrap();
+        assert!(!config.protected_mode && !config.replica_serve_stale_data);
     }
 }
