@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::time::MissedTickBehavior;
 
 use crate::clock;
+use crate::expiry::Walk;
 use crate::memory;
 use crate::node::Node;
 
@@ -73,6 +74,7 @@ pub(crate) async fn run(node: Arc<Node>) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut last = clock::steady();
     let mut round = 0u64;
+    let mut walk = Walk::default();
     loop {
         ticks.tick().await;
         let now = clock::steady();
@@ -86,6 +88,11 @@ pub(crate) async fn run(node: Arc<Node>) {
             node.store.tick(clock::unix_millis());
             samples.memory_peak(memory::look().used);
             let_idle_go(&node);
+        }
+        if node.upstream.is_writable() {
+            let walking = Arc::clone(&node);
+            // A panic inside ends the walk for this round; the next begins anew.
+            walk = tokio::task::spawn_blocking(move || walk.round(&walking)).await.unwrap_or_default();
         }
         round += 1;
     }

@@ -29,6 +29,7 @@ mod metrics;
 mod http;
 mod memory;
 mod cron;
+mod expiry;
 mod shutdown;
 pub mod clock;
 

@@ -79,6 +79,8 @@ counters! {
     keyspace_hits,
     /// Keys looked up and not found.
     keyspace_misses,
+    /// Keys removed because their deadline was past.
+    expired_keys,
     /// Clients let go because too much output waited for them.
     output_limit_disconnections,
     /// Requests run while holding the writer token.

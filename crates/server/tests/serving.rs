@@ -301,3 +301,31 @@ async fn long_reads_are_answered_in_their_turn() {
     client.expect("+PONG|").await;
     server.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_expires_goes_though_nobody_asks_for_it() {
+    let server = start(config()).await;
+    let mut client = Client::of(&server).await;
+    for number in 0..1000 {
+        client.ask(&format!("SET k{number} 1 PX 5"), "+OK|").await;
+    }
+    client.ask("HSET h f v", ":1|").await;
+    client.ask("HPEXPIRE h 5 FIELDS 1 f", "*1|:1|").await;
+    client.ask("SELECT 9", "+OK|").await;
+    client.ask("SET other 1 PX 5", "+OK|").await;
+    client.ask("SET stays 1", "+OK|").await;
+    for (db, left) in [(0, ":0\r\n"), (9, ":1\r\n")] {
+        client.ask(&format!("SELECT {db}"), "+OK|").await;
+        loop {
+            client.send("DBSIZE|").await;
+            let mut answer = Vec::new();
+            while !answer.ends_with(b"\r\n") {
+                answer.push(client.0.read_u8().await.unwrap());
+            }
+            if answer == left.as_bytes() {
+                break;
+            }
+        }
+    }
+    server.shutdown().await;
+}

@@ -257,7 +257,9 @@ fn stats(facts: &Facts<'_>, text: &mut Text) {
     text.field("instantaneous_input_kbps", format_args!("{:.2}", samples.input_kib_per_second()));
     text.field("instantaneous_output_kbps", format_args!("{:.2}", samples.output_kib_per_second()));
     text.field("rejected_connections", totals.connections_rejected);
-    text.none(&["sync_full", "sync_partial_ok", "sync_partial_err", "expired_keys", "evicted_keys"]);
+    text.none(&["sync_full", "sync_partial_ok", "sync_partial_err"]);
+    text.field("expired_keys", totals.expired_keys);
+    text.none(&["evicted_keys"]);
     text.field("evicted_clients", 0);
     text.field("client_output_buffer_limit_disconnections", totals.output_limit_disconnections);
     text.none(&[

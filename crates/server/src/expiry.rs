@@ -1,0 +1,93 @@
+//! Expiry on a node that follows nobody: what is past its deadline is removed, whether it is asked for or not.
+//!
+//! Owns the walk, a little at a time. Never runs on a replica: there a key goes when the master says so.
+
+use std::time::Duration;
+
+use storage::value::{Hash, ValueRef};
+use storage::{DbIndex, ScanCursor, UnixMillis, Writer};
+
+use crate::clock;
+use crate::node::Node;
+use crate::stats::add;
+
+/// Keys looked at within one hold of the token.
+const KEYS_A_HOLD: usize = 256;
+/// How long one round takes at most.
+const ROUND_MAX: Duration = Duration::from_millis(2);
+
+/// Where the walk is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Walk {
+    db: DbIndex,
+    cursor: ScanCursor,
+}
+
+impl Default for Walk {
+    fn default() -> Self {
+        Walk { db: DbIndex(0), cursor: ScanCursor::START }
+    }
+}
+
+impl Walk {
+    /// Walks on for one round; on a thread that may wait for the token.
+    pub(crate) fn round(mut self, node: &Node) -> Walk {
+        let began = clock::steady();
+        // Every database is entered at most once in a round: when there is little, little is done.
+        let mut left = node.databases;
+        while left > 0 && clock::steady().saturating_duration_since(began) < ROUND_MAX {
+            let writer = node.store.writer();
+            if !node.upstream.is_writable() || writer.is_frozen() {
+                break;
+            }
+            let now = clock::unix_millis();
+            let expired;
+            (self.cursor, expired) = step(&writer, self.db, self.cursor, now);
+            add(&node.stats.local().expired_keys, expired);
+            if self.cursor == ScanCursor::START {
+                let next = self.db.0 + 1;
+                self.db = DbIndex(if next < node.databases { next } else { 0 });
+                left -= 1;
+            }
+        }
+        self
+    }
+}
+
+/// Removes what has expired of the next few keys; says where to go on, and how many keys went.
+fn step(writer: &Writer<'_>, db: DbIndex, cursor: ScanCursor, now: UnixMillis) -> (ScanCursor, u64) {
+    let mut keys: Vec<Vec<u8>> = Vec::new();
+    let mut hashes: Vec<Vec<u8>> = Vec::new();
+    let next = writer.db(db, UnixMillis::NOTHING_EXPIRED).scan(cursor, KEYS_A_HOLD, |key, entry| {
+        if !entry.is_visible(now) {
+            keys.push(key.to_vec());
+        } else if let ValueRef::Hash(hash) = entry.value()
+            && hash.soonest_deadline().is_some_and(|deadline| deadline.is_past(now))
+        {
+            hashes.push(key.to_vec());
+        }
+    });
+    let mut expired = 0;
+    for key in keys {
+        // It was there, and says that it was not: its deadline is past.
+        writer.db(db, now).remove(&key);
+        expired += 1;
+    }
+    for key in hashes {
+        writer.db(db, now).edit(&key, |slot| {
+            // It is a hash: nobody else changes data meanwhile.
+            let _ = slot.edit(|hash: &mut Hash| {
+                let gone: Vec<Vec<u8>> = hash
+                    .view()
+                    .all()
+                    .filter(|field| !field.is_visible(now))
+                    .map(|field| field.name.to_vec())
+                    .collect();
+                for name in gone {
+                    hash.remove(&name);
+                }
+            });
+        });
+    }
+    (next, expired)
+}
