@@ -1,7 +1,7 @@
 //! What a command answers when it cannot do its work, in Redis' exact words.
 //!
 //! Owns the texts that several commands share; a text of one command stands in its handler. Never owns the refusals
-//! that come before a handler (see [`crate::resolve`] and the server).
+//! that come before a handler (see [`mod@crate::resolve`] and the server).
 
 use std::borrow::Cow;
 

@@ -1,7 +1,7 @@
 //! The option table: every value that CONFIG knows by name.
 //!
 //! Owns the names, Redis' where Redis has one, and which of the values can change while running. CONFIG GET, CONFIG
-//! SET and the program's options follow from these rows. Never applies a value: see [`crate::settings`].
+//! SET and the program's options follow from these rows. Never applies a value: see `settings`.
 
 use storage::glob;
 

@@ -1,6 +1,6 @@
 //! A directory of members: pages of words in hash order, found by the top bits of the hash.
 //!
-//! A page holds up to [`PAGE_MEMBERS`] members whose hashes begin with the same bits, in the order of the bits that
+//! A page holds up to `PAGE_MEMBERS` members whose hashes begin with the same bits, in the order of the bits that
 //! follow; the index has one entry for each value of the top bits. A member's word carries 16 of those following
 //! bits as its tag, so a page is searched (and cut in two, and scanned from any position) without reading a
 //! member; only the one whose tag fits is read.

@@ -13,7 +13,7 @@
 //! Owns the only `unsafe` of hashes and sets. Never hashes, never compares, never knows where its word stands.
 //!
 //! # Obligations
-//! - An allocation is made in [`Member::build`] alone, with the layout that [`Shape`] gives, every byte of it
+//! - An allocation is made in `Member::build` alone, with the layout that `Shape` gives, every byte of it
 //!   written before the member is seen; it is freed in `drop` alone, with that same layout: shape and lengths are
 //!   never changed afterwards (a value of another length is another allocation).
 //! - The address is below 2^48 (checked when made) and keeps its provenance through `map_addr`.

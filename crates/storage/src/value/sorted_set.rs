@@ -1,7 +1,7 @@
 //! Sorted sets: a listpack, or members with a directory and a counted tree.
 //!
 //! Whatever is asked by score, by name or by index becomes ranks first ([`SortedSetRef::partition_by_score`],
-//! [`SortedSetRef::partition_by_member`]), and then a range of ranks.
+//! [`SortedSetRef::ranks_by_member`]), and then a range of ranks.
 //!
 //! Owns both forms and the step from the small to the big one. Never steps back by itself: Redis does that for the
 //! result of a *STORE alone ([`SortedSet::from_elements`]).

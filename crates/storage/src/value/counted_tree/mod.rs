@@ -1,6 +1,6 @@
 //! A big sorted set: its members, and a tree that keeps them in order.
 //!
-//! A [`Directory`] owns the members (name and score in one allocation) and finds them by name; a [`CountedTree`]
+//! A [`Directory`] owns the members (name and score in one allocation) and finds them by name; a `CountedTree`
 //! holds their addresses in the order of score, then name, and finds them by rank. At 16-byte members an element
 //! takes 32 bytes for the member, 9 in the directory and 8 to 12 in the tree, where `redis-server` takes 120.
 //!
