@@ -28,11 +28,13 @@ fn a_million_keys(diskless: &str) {
 }
 
 #[test]
+#[ignore = "long: run by make test-long"]
 fn a_million_keys_by_disk() {
     a_million_keys("no");
 }
 
 #[test]
+#[ignore = "long: run by make test-long"]
 fn a_million_keys_diskless() {
     a_million_keys("yes");
 }
@@ -88,17 +90,20 @@ fn a_slow_load(diskless: &str) {
 }
 
 #[test]
+#[ignore = "long: run by make test-long"]
 fn a_slow_load_by_disk() {
     a_slow_load("no");
 }
 
 #[test]
+#[ignore = "long: run by make test-long"]
 fn a_slow_load_diskless() {
     a_slow_load("yes");
 }
 
 /// Reads go on, with the old data, while a new data set is loaded; then the new one is there at once.
 #[test]
+#[ignore = "long: run by make test-long"]
 fn old_data_are_read_while_the_new_are_loaded() {
     let master = master_or_skip!("redis-7.0", "--repl-diskless-sync-delay", "0");
     let mut at_master = master.client();
@@ -131,6 +136,7 @@ fn old_data_are_read_while_the_new_are_loaded() {
 
 /// A value of many megabytes, of each big kind, in the RDB and in the stream.
 #[test]
+#[ignore = "long: run by make test-long"]
 fn big_values() {
     let master = master_or_skip!("redis-7.0", "--repl-diskless-sync-delay", "0");
     let mut client = master.client();

@@ -24,6 +24,7 @@ fn replicaof_another_master_and_back() {
 }
 
 #[test]
+#[ignore = "long: run by make test-long"]
 fn promotion_makes_a_master_that_expires_and_accepts_writes() {
     let master = master_or_skip!("redis-7.0", "--repl-diskless-sync-delay", "0");
     let mut at_master = master.client();

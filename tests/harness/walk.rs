@@ -11,7 +11,7 @@ use super::{Client, Frame};
 /// What to compare beside values.
 #[derive(Clone, Copy, Debug)]
 pub struct Depth {
-    /// OBJECT ENCODING: only where the master names encodings as 7.2 and later do.
+    /// OBJECT ENCODING: only where the master names encodings as Redis 7.2 and later do.
     pub encodings: bool,
     /// HPEXPIRETIME: where the master knows deadlines of fields.
     pub field_deadlines: bool,
@@ -28,7 +28,7 @@ impl Depth {
     pub fn of(version: (u32, u32), valkey: bool) -> Depth {
         let since = |redis, from_valkey| version >= if valkey { from_valkey } else { redis };
         Depth {
-            encodings: since((7, 2), (0, 0)),
+            encodings: since((7, 2), (99, 0)),
             field_deadlines: since((7, 4), (9, 0)),
             absolute_deadlines: since((7, 0), (0, 0)),
             functions: since((7, 0), (0, 0)),

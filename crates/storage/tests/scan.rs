@@ -108,6 +108,7 @@ proptest! {
 }
 
 #[test]
+#[ignore = "long: run by make test-long"]
 fn readers_beside_a_writer_miss_nothing_while_the_database_grows_and_shrinks() {
     let store = store(7);
     set(&store, (0..300).map(|i| format!("stable:{i}")));
