@@ -138,6 +138,7 @@ fn truncated_and_spoiled_transfers_leave_the_old_data_readable() {
 }
 
 #[test]
+#[ignore = "long: run by make test-long"]
 fn the_link_is_cut_at_random_bytes() {
     let master =
         master_or_skip!("redis-7.0", "--repl-diskless-sync-delay", "0", "--repl-backlog-size", "64mb");
