@@ -1,15 +1,17 @@
 //! A full sync, shown: a bar on a terminal, lines in the log otherwise.
 //!
-//! Owns one thread that looks a few times a second. Never touches the sync.
+//! Owns one thread that looks a few times a second (and at the log's level, which CONFIG SET may change). Never
+//! touches the sync.
 
 use std::io::{self, IsTerminal};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
+use nearside::config::LogLevel;
 use nearside::{SyncProgress, Watcher};
 
-use crate::log::BARS;
+use crate::log::{self, BARS};
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(100);
@@ -40,13 +42,21 @@ pub(crate) fn show(watcher: Watcher) -> Shown {
     Shown { _end: end }
 }
 
-fn goes_on(ended: &Receiver<()>) -> bool {
-    ended.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout)
+/// Waits for the next look; false at the end. The log's level is looked after on the way.
+fn goes_on(watcher: &Watcher, ended: &Receiver<()>, level: &mut LogLevel) -> bool {
+    let goes_on = ended.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout);
+    let wanted = watcher.loglevel();
+    if *level != wanted {
+        log::set(wanted);
+        *level = wanted;
+    }
+    goes_on
 }
 
 fn bars(watcher: &Watcher, ended: &Receiver<()>) {
     let mut bar: Option<ProgressBar> = None;
-    while goes_on(ended) {
+    let mut level = watcher.loglevel();
+    while goes_on(watcher, ended, &mut level) {
         match watcher.sync() {
             Some(sync) => {
                 let bar = bar.get_or_insert_with(|| BARS.add(new_bar(sync.total)));
@@ -84,7 +94,8 @@ fn done(sync: &SyncProgress) -> u64 {
 
 fn lines(watcher: &Watcher, ended: &Receiver<()>) {
     let mut looks = 0;
-    while goes_on(ended) {
+    let mut level = watcher.loglevel();
+    while goes_on(watcher, ended, &mut level) {
         let Some(sync) = watcher.sync() else {
             looks = 0;
             continue;

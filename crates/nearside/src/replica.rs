@@ -5,11 +5,12 @@
 use std::io;
 use std::time::Duration;
 
-use server::config::Config;
+use server::config::{Config, LogLevel};
 use server::upstream::{LinkStatus, Readable, SyncProgress, UpstreamHandle};
 use server::{Ports, Server, clock};
 use storage::Store;
 use tokio::runtime::Runtime;
+use tokio::sync::watch;
 
 use crate::builder::{BuildError, Builder};
 
@@ -51,18 +52,28 @@ fn reason(status: &SyncStatus) -> String {
     status.failure.as_ref().map(|failure| format!(", {}", failure.error)).unwrap_or_default()
 }
 
-/// Looks at a replica's sync, from any thread.
+/// Looks at a replica, from any thread.
 #[derive(Clone, Debug)]
-pub struct Watcher(UpstreamHandle);
+pub struct Watcher {
+    upstream: UpstreamHandle,
+    loglevel: watch::Receiver<LogLevel>,
+}
 
 impl Watcher {
     /// Everything about the link, now.
     pub fn status(&self) -> SyncStatus {
-        self.0.status()
+        self.upstream.status()
     }
     /// The full sync that is under way.
     pub fn sync(&self) -> Option<SyncProgress> {
-        self.0.status().sync
+        self.upstream.status().sync
+    }
+}
+
+impl Watcher {
+    /// How much is to be logged: as it was started with, or as CONFIG SET said since.
+    pub fn loglevel(&self) -> LogLevel {
+        *self.loglevel.borrow()
     }
 }
 
@@ -80,7 +91,7 @@ impl Replica {
             .map_err(BuildError::Runtime)?;
         let server = apart(|| runtime.block_on(Server::start(config)))?;
         Ok(Replica {
-            watcher: Watcher(server.upstream().clone()),
+            watcher: Watcher { upstream: server.upstream().clone(), loglevel: server.loglevel() },
             store: server.store().clone(),
             ports: server.ports(),
             parts: Some(Parts { server, runtime }),
@@ -98,7 +109,7 @@ impl Replica {
         loop {
             let status = self.watcher.status();
             let is_followed = status.is_up() || status.role == server::upstream::Role::Master;
-            if is_followed && self.watcher.0.readable() == Readable::Fresh {
+            if is_followed && self.watcher.upstream.readable() == Readable::Fresh {
                 let target = *target.get_or_insert(status.received);
                 if status.position.offset >= target {
                     return Ok(());

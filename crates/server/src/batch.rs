@@ -6,11 +6,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use commands::{Command, CommandError, Run, ServerCommand as S, Source};
-use protocol::Reply;
+use commands::spec::{Find, KeySpec};
+use commands::{Command, CommandError, Dialect, Run, ServerCommand as S, Source, WriteContext};
 use protocol::limits::Peer;
-use protocol::{Request, Words};
-use storage::{Hashed, Reader};
+use protocol::{Args, Reply, Request, Words};
+use storage::{Hashed, Reader, Writer};
 
 use crate::admission::{self, Situation};
 use crate::answer::{self, Call, Now, Then};
@@ -75,7 +75,9 @@ pub(crate) fn run(node: &Arc<Node>, session: &mut Session, buffers: &mut Buffers
         node,
         now,
         situation: Situation::of(node),
+        dialect: node.upstream.dialect(),
         reader: None,
+        writer: None,
         hashed: Vec::new(),
         looked_up: 0,
         timer: Timer::start(node.stats.local(), now.steady),
@@ -119,8 +121,12 @@ struct Batch<'a> {
     node: &'a Arc<Node>,
     now: Now,
     situation: Situation,
+    /// What we do as, where servers differ.
+    dialect: Dialect,
     /// Taken by the first request that reads data.
     reader: Option<Reader<'a>>,
+    /// Taken by a request that writes, on a node that follows nobody; never beside the reader.
+    writer: Option<Writer<'a>>,
     /// First keys of the requests that read, in their order, with their hashes.
     hashed: Vec<Hashed<'a>>,
     /// How many of those were looked up.
@@ -177,42 +183,31 @@ impl<'a> Batch<'a> {
             }
         }
         if exclusive::is_wanted(command, args) {
-            return Step::Stop(Next::Exclusive(OwnedRequest::copy(words)));
+            return exclusively(words);
         }
-        match command.run {
+        let mark = reply.mark();
+        let answered = match command.run {
             Run::Read(handler) => {
-                let (node, now) = (self.node, self.now);
-                let key = command.first_key().map(|place| args.get(place));
-                let hash = self
-                    .hashed
-                    .get(self.looked_up)
-                    .filter(|hashed| key.is_some_and(|key| std::ptr::eq(key, hashed.key())))
-                    .copied();
-                self.looked_up += usize::from(hash.is_some());
+                let hash = self.hash_of(command, args);
+                let (node, wall, dialect) = (self.node, self.now.wall, self.dialect);
                 let Some(reader) = self.reader() else { return Step::Stop(Next::Gate) };
-                let mut context = node.read_context(Source::Reader(reader), session, now.wall);
+                let mut context = node.read_context(Source::Reader(reader), session, wall, dialect);
                 if let Some(hash) = &hash {
                     context.db = context.db.hashed(std::slice::from_ref(hash));
                 }
-                let mark = reply.mark();
-                let failed = match handler(&context, args, reply) {
-                    Ok(()) => reply.is_error_at(mark),
+                match handler(&context, args, reply) {
                     Err(CommandError::Long) => {
                         reply.rollback(mark);
-                        return Step::Stop(Next::Exclusive(OwnedRequest::copy(words)));
+                        return exclusively(words);
                     }
-                    Err(error) => {
-                        reply.rollback(mark);
-                        self.node.stats.error(error.text().as_bytes());
-                        error.answer(reply);
-                        true
-                    }
-                };
-                if !session.is_answered() {
-                    reply.rollback(mark);
+                    answered => answered.map(|()| Then::Continue),
                 }
-                self.timer.ran(session, command, failed);
-                Step::Done
+            }
+            Run::Write(handler) if is_short(command) => {
+                let (wall, dialect) = (self.now.wall, self.dialect);
+                let Some(writer) = self.writer() else { return exclusively(words) };
+                let mut context = WriteContext::serving(writer, session.db(), wall, dialect);
+                handler(&mut context, args, reply).map(|()| Then::Continue)
             }
             Run::Server(server) => {
                 let (node, now) = (self.node, self.now);
@@ -223,32 +218,43 @@ impl<'a> Batch<'a> {
                     },
                     _ => None,
                 };
-                let mark = reply.mark();
                 let mut call = Call { node, session, command, args, now, source };
-                let (then, failed) = match answer::run(server, &mut call, reply) {
-                    Ok(then) => (then, false),
-                    Err(error) => {
-                        reply.rollback(mark);
-                        self.node.stats.error(error.text().as_bytes());
-                        error.answer(reply);
-                        (Then::Continue, true)
-                    }
-                };
-                if !session.is_answered() {
-                    reply.rollback(mark);
-                }
-                self.timer.ran(session, command, failed);
-                match then {
-                    Then::Continue => Step::Done,
-                    Then::Close => Step::Stop(Next::Close),
-                }
+                answer::run(server, &mut call, reply)
             }
-            Run::Write(_) | Run::Container => Step::Stop(Next::Exclusive(OwnedRequest::copy(words))),
+            Run::Write(_) | Run::Container => return exclusively(words),
+        };
+        let (then, failed) = self.node.settle(mark, answered, reply);
+        if !session.is_answered() {
+            reply.rollback(mark);
         }
+        self.timer.ran(session, command, failed);
+        match then {
+            Then::Continue => Step::Done,
+            Then::Close => Step::Stop(Next::Close),
+        }
+    }
+
+    /// The hash of the request's first key, where the batch has computed it.
+    fn hash_of(&mut self, command: &Command, args: Args<'_>) -> Option<Hashed<'a>> {
+        let key = args.get(command.first_key()?);
+        let hashed = self.hashed.get(self.looked_up).filter(|hashed| std::ptr::eq(key, hashed.key()))?;
+        self.looked_up += 1;
+        Some(*hashed)
+    }
+
+    /// Takes the token, if nobody has it and clients may write; the gate is left.
+    fn writer(&mut self) -> Option<&Writer<'a>> {
+        self.reader = None;
+        if self.writer.is_none() {
+            self.writer = self.node.store.try_writer();
+        }
+        // Asked under the token: a REPLICAOF may have come between.
+        self.writer.as_ref().filter(|_| self.node.upstream.is_writable())
     }
 
     /// Enters the gate, unless this batch is inside already; `None` while it is closed.
     fn reader(&mut self) -> Option<&Reader<'a>> {
+        self.writer = None;
         if self.reader.is_none() {
             self.reader = self.node.store.try_reader();
             if self.reader.is_none() {
@@ -283,6 +289,16 @@ impl<'a> Batch<'a> {
         }
         Step::Done
     }
+}
+
+/// The request goes where waiting is allowed.
+fn exclusively(words: &[&[u8]]) -> Step {
+    Step::Stop(Next::Exclusive(OwnedRequest::copy(words)))
+}
+
+/// Whether it writes to one key alone, so that what it does is about as long as what was sent.
+fn is_short(command: &Command) -> bool {
+    matches!(command.keys, [KeySpec { find: Find::Range { last: 0, .. }, .. }])
 }
 
 /// Measures runs of one command, so that a pipeline of GETs asks the clock twice and not 128 times.

@@ -92,15 +92,7 @@ fn run_command(
     };
     let nanos =
         u64::try_from(clock::steady().saturating_duration_since(began).as_nanos()).unwrap_or(u64::MAX);
-    let (then, failed) = match answered {
-        Ok(then) => (then, reply.is_error_at(mark)),
-        Err(error) => {
-            reply.rollback(mark);
-            node.stats.error(error.text().as_bytes());
-            error.answer(reply);
-            (Then::Continue, true)
-        }
-    };
+    let (then, failed) = node.settle(mark, answered, reply);
     node.stats.local().ran(command, 1, u64::from(failed), nanos);
     then
 }
@@ -127,9 +119,11 @@ pub(crate) fn on_data(
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
     match command.run {
-        Run::Read(handler) => {
-            handler(&node.read_context(Source::Writer(writer), session, now.wall), args, reply)
-        }
+        Run::Read(handler) => handler(
+            &node.read_context(Source::Writer(writer), session, now.wall, node.dialect()),
+            args,
+            reply,
+        ),
         Run::Write(handler) => {
             // Asked again under the token: a REPLICAOF may have come between.
             if !node.upstream.is_writable() {

@@ -7,8 +7,11 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use commands::{Dialect, ReadContext, Source};
+use protocol::Reply;
+use protocol::reply::Mark;
 use storage::{Store, UnixMillis};
 
+use crate::answer::{Answered, Then};
 use crate::clients::Clients;
 use crate::config::{Config, Secret};
 use crate::cron::Samples;
@@ -65,8 +68,9 @@ impl Node {
         source: Source<'a>,
         session: &Session,
         now: UnixMillis,
+        dialect: Dialect,
     ) -> ReadContext<'a> {
-        let mut context = ReadContext::new(source, session.db(), now, self.dialect());
+        let mut context = ReadContext::new(source, session.db(), now, dialect);
         if session.client().no_touch.load(Relaxed) {
             context.db = context.db.untouching();
         }
@@ -76,6 +80,19 @@ impl Node {
     /// What we do as, where servers differ.
     pub(crate) fn dialect(&self) -> Dialect {
         self.upstream.dialect()
+    }
+
+    /// Puts the error of a request in the place of its answer, if it has one, and counts it. Says whether it failed.
+    pub(crate) fn settle(&self, mark: Mark, answered: Answered, reply: &mut Reply) -> (Then, bool) {
+        match answered {
+            Ok(then) => (then, reply.is_error_at(mark)),
+            Err(error) => {
+                reply.rollback(mark);
+                self.stats.error(error.text().as_bytes());
+                error.answer(reply);
+                (Then::Continue, true)
+            }
+        }
     }
 
     /// Gives the link what CONFIG SET made of user and password.

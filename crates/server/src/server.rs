@@ -7,10 +7,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use storage::{Store, StoreConfig};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::clients::Clients;
-use crate::config::Config;
+use crate::config::{Config, LogLevel};
 use crate::cron::{self, Samples};
 use crate::node::{Node, Ports, credentials};
 use crate::settings::Settings;
@@ -154,6 +155,11 @@ impl Server {
     /// Everything about the link, now.
     pub fn status(&self) -> LinkStatus {
         self.node.upstream.status()
+    }
+
+    /// How much is to be logged, and when CONFIG SET changes it. Who owns the program's log obeys.
+    pub fn loglevel(&self) -> watch::Receiver<LogLevel> {
+        self.node.settings.loglevel()
     }
 
     /// Returns when a client has asked for the end (SHUTDOWN).

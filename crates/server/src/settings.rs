@@ -6,8 +6,9 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use parking_lot::{RwLock, RwLockReadGuard};
+use tokio::sync::watch;
 
-use crate::config::Config;
+use crate::config::{Config, LogLevel};
 
 /// The configuration of a running node.
 #[derive(Debug)]
@@ -16,6 +17,7 @@ pub(crate) struct Settings {
     serve_stale_data: AtomicBool,
     needs_password: AtomicBool,
     client_output_bytes_max: AtomicU64,
+    loglevel: watch::Sender<LogLevel>,
 }
 
 impl Settings {
@@ -24,6 +26,7 @@ impl Settings {
             serve_stale_data: AtomicBool::new(true),
             needs_password: AtomicBool::new(false),
             client_output_bytes_max: AtomicU64::new(0),
+            loglevel: watch::Sender::new(config.loglevel),
             config: RwLock::new(config),
         };
         settings.refresh();
@@ -67,10 +70,16 @@ impl Settings {
         }
     }
 
+    /// How much is to be logged, and when that changes.
+    pub(crate) fn loglevel(&self) -> watch::Receiver<LogLevel> {
+        self.loglevel.subscribe()
+    }
+
     fn refresh(&self) {
         let config = self.config.read();
         self.serve_stale_data.store(config.replica_serve_stale_data, Relaxed);
         self.needs_password.store(config.requirepass.is_some(), Relaxed);
         self.client_output_bytes_max.store(config.client_output_bytes_max, Relaxed);
+        self.loglevel.send_if_modified(|level| std::mem::replace(level, config.loglevel) != config.loglevel);
     }
 }

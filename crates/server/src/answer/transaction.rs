@@ -90,19 +90,10 @@ pub(crate) fn exec(node: &Arc<Node>, session: &mut Session, reply: &mut Reply) -
                 exclusive::on_data(node, &writer, session, command, args, now, reply).map(|()| Then::Continue)
             }
         };
-        let failed = match answered {
-            Ok(Then::Continue) => reply.is_error_at(mark),
-            Ok(Then::Close) => {
-                then = Then::Close;
-                false
-            }
-            Err(error) => {
-                reply.rollback(mark);
-                node.stats.error(error.text().as_bytes());
-                error.answer(reply);
-                true
-            }
-        };
+        let (after, failed) = node.settle(mark, answered, reply);
+        if after == Then::Close {
+            then = Then::Close;
+        }
         node.stats.local().ran(command, 1, u64::from(failed), 0);
     }
     Ok(then)
