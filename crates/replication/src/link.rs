@@ -113,8 +113,8 @@ pub struct Link {
     spoke: Instant,
     /// The next PSYNC asks for everything, whatever position there is.
     wants_all: bool,
-    /// Connections that brought a stream or a snapshot end with this remembered for the back-off.
-    streaming_since: Option<Instant>,
+    /// Since when and from which offset this connection has brought a stream.
+    streaming_since: Option<(Instant, u64)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -390,7 +390,7 @@ impl Link {
         let mut actions = Vec::new();
         if let State::Loading { at } = self.state {
             self.state = State::Streaming { at };
-            self.streaming_since = Some(now);
+            self.streaming_since = Some((now, at));
             actions.push(self.ack(applied, now));
         }
         (self, actions)
@@ -442,7 +442,7 @@ impl Link {
                     Answered::Continue { replid } => {
                         let at = resume.map_or(0, |position| position.offset);
                         self.state = State::Streaming { at };
-                        self.streaming_since = Some(now);
+                        self.streaming_since = Some((now, at));
                         actions.push(Action::Spool(Spooled::Continue(replid)));
                         actions.push(self.ack(at, now));
                     }
@@ -514,8 +514,14 @@ impl Link {
     }
 
     fn fail(&mut self, error: LinkError, now: Instant, actions: &mut Vec<Action>) {
-        if self.streaming_since.take().is_some_and(|since| now.saturating_duration_since(since) >= STEADY) {
-            self.backoff.reset();
+        if let Some((since, from)) = self.streaming_since.take() {
+            let steady = now.saturating_duration_since(since) >= STEADY;
+            // A connection that brought the stream on before the wire failed did what it was for.
+            let useful = matches!(error.code, ErrorCode::Closed | ErrorCode::Timeout)
+                && self.received().is_some_and(|at| at > from);
+            if steady || useful {
+                self.backoff.reset();
+            }
         }
         match self.state {
             State::Stopped => return,
@@ -535,6 +541,7 @@ impl Link {
             | ErrorCode::UnknownRdbType
             | ErrorCode::UnknownRdbVersion
             | ErrorCode::MemoryLimit
+            | ErrorCode::BadStream
             | ErrorCode::CommandError
             | ErrorCode::UnknownCommand => self.backoff.after_snapshot(),
             _ => self.backoff.after_failure(),
