@@ -12,3 +12,7 @@ printf '\x0b\x04\x01\x01a\x01b' >corpus/rdb_value/hash
 printf '\x0b\x10\x0d\x0d\0\0\0\x02\0\x81a\x02\x81b\x02\xff' >corpus/rdb_value/listpack
 printf '\x0f\x1d\x00\x10\x10\0\0\0\x03\0\x81a\x02\x81b\x02\x81c\x02\xff\x12\x12\0\0\0\x04\0\x01\x01\x11\x01\x82w1\x03\xc1\x2c\x02\xff' >corpus/rdb_value/template
 printf '\x0f\x1b\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x40\x64\x40\x64\x00\x00\x00' >corpus/rdb_value/stream
+mkdir -p corpus/requests corpus/replies
+printf '\x05*2\r\n$3\r\nGET\r\n$1\r\na\r\nPING "a\\x41" b\r\n*0\r\n' >corpus/requests/mixed
+printf '\x03*3\r\n:1\r\n$-1\r\n+OK\r\n-ERR no\r\n' >corpus/replies/resp2
+printf '\x03%%1\r\n$1\r\na\r\n~1\r\n,1.5\r\n_\r\n#t\r\n(12\r\n=5\r\ntxt:a\r\n>1\r\n+m\r\n' >corpus/replies/resp3

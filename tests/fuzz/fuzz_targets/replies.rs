@@ -1,0 +1,34 @@
+//! Replies, as a client reads them: any bytes are frames or a mistake, in pieces of any length the same.
+//!
+//! The first byte says how long the pieces are.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use protocol::frame::{FrameError, FrameReader};
+
+fn read(data: &[u8], piece: usize) -> (Vec<String>, Option<FrameError>) {
+    let (mut reader, mut buffer, mut seen) = (FrameReader::default(), Vec::new(), Vec::new());
+    for piece in data.chunks(piece.max(1)) {
+        buffer.extend_from_slice(piece);
+        loop {
+            match reader.read(&buffer) {
+                Err(error) => return (seen, Some(error)),
+                Ok(None) => break,
+                Ok(Some((frame, used))) => {
+                    // Maps and sets come in no order: only their size can be told.
+                    seen.push(format!("{frame:?}").len().to_string());
+                    buffer.drain(..used);
+                }
+            }
+        }
+    }
+    (seen, None)
+}
+
+fuzz_target!(|data: &[u8]| {
+    let Some((&piece, data)) = data.split_first() else { return };
+    let (whole, mistake) = read(data, data.len());
+    let (pieces, mistake_again) = read(data, usize::from(piece));
+    assert_eq!(whole, pieces);
+    assert_eq!(mistake.is_some(), mistake_again.is_some());
+});
