@@ -53,16 +53,7 @@ fn add(
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
     let mut first = 1;
-    while let Some(word) = args.opt(first) {
-        let flag = match word.to_ascii_lowercase().as_slice() {
-            b"nx" => &mut addition.new_only,
-            b"xx" => &mut addition.existing_only,
-            b"gt" => &mut addition.greater_only,
-            b"lt" => &mut addition.less_only,
-            b"ch" => &mut addition.counts_changes,
-            b"incr" => &mut addition.increments,
-            _ => break,
-        };
+    while let Some(flag) = args.opt(first).and_then(|word| addition.flag(word)) {
         *flag = true;
         first += 1;
     }
@@ -71,16 +62,33 @@ fn add(
         return Err(CommandError::Syntax);
     }
     addition.check(pairs.len() / 2)?;
+    let parse = |score: &[u8]| parse_float(score).and_then(Score::new).ok_or(CommandError::NotFloat);
+    let key = args.get(0);
+    if let [score, member] = pairs {
+        return addition.run(ctx, key, &[(*member, parse(score)?)], reply);
+    }
     let mut elements = Vec::with_capacity(pairs.len() / 2);
     for pair in pairs.chunks_exact(2) {
         let [score, member] = pair else { continue };
-        let score = parse_float(score).and_then(Score::new).ok_or(CommandError::NotFloat)?;
-        elements.push((*member, score));
+        elements.push((*member, parse(score)?));
     }
-    addition.run(ctx, args.get(0), &elements, reply)
+    addition.run(ctx, key, &elements, reply)
 }
 
 impl Addition {
+    /// The flag that a word sets; `None` when it is a score.
+    fn flag(&mut self, word: &[u8]) -> Option<&mut bool> {
+        let flags = [
+            ("nx", &mut self.new_only),
+            ("xx", &mut self.existing_only),
+            ("gt", &mut self.greater_only),
+            ("lt", &mut self.less_only),
+            ("ch", &mut self.counts_changes),
+            ("incr", &mut self.increments),
+        ];
+        flags.into_iter().find(|(name, _)| word.eq_ignore_ascii_case(name.as_bytes())).map(|(_, flag)| flag)
+    }
+
     /// # Errors
     /// Words that exclude each other.
     fn check(self, elements: usize) -> Result<(), CommandError> {

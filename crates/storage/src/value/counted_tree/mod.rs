@@ -401,6 +401,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "too many elements")]
     fn an_element_takes_about_half_of_what_redis_takes() {
         let mut set = BigSortedSet::default();
         for number in 0..100_000u64 {
@@ -412,6 +413,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "too many elements")]
     fn frees_in_steps() {
         let mut set = BigSortedSet::default();
         for number in 0..10_000i64 {

@@ -507,6 +507,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "too many keys")]
     fn runs_fill_their_nodes() {
         let mut up = CountedTree::default();
         let mut down = CountedTree::default();
@@ -523,6 +524,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "too many keys")]
     fn an_emptied_tree_holds_nothing() {
         let mut tree = CountedTree::default();
         (0..10_000).for_each(|key| insert(&mut tree, key));
