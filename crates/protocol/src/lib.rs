@@ -30,9 +30,11 @@ pub mod request;
 pub mod args;
 pub mod number;
 pub mod reply;
+pub mod frame;
 
 pub use args::Args;
 pub use error::ProtocolError;
+pub use frame::{Frame, FrameReader};
 pub use limits::Peer;
 pub use parse::Parser;
 pub use reply::{Protocol, Reply};

@@ -413,6 +413,19 @@ mod tests {
         }
 
         #[test]
+        fn another_parser_reads_the_same(request in request()) {
+            use redis_protocol::resp2::{decode::decode, types::OwnedFrame};
+            let wire = encode(&request);
+            let Ok(Some((OwnedFrame::Array(words), used))) = decode(&wire) else { panic!("no request: {wire:?}") };
+            let words: Vec<Vec<u8>> = words.into_iter().map(|word| match word {
+                OwnedFrame::BulkString(word) => word,
+                other => panic!("no word: {other:?}"),
+            }).collect();
+            let (seen, bytes, error) = feed(&[&wire], 64);
+            prop_assert_eq!((seen, bytes.len(), error), (vec![words], used, None));
+        }
+
+        #[test]
         fn any_bytes_mean_the_same_in_any_pieces(
             wire in prop::collection::vec(prop::sample::select(b"*$0123-\r\n\r\n\r\nab \"'\\x4".to_vec()), 0..60),
             cut in any::<prop::sample::Index>(),
