@@ -7,6 +7,8 @@
 //! Owns the bytes of requests that are not whole yet, and the offset. Every byte counts, whatever it means.
 //! Never does IO, never waits but through its [`Pace`], never decides what follows a divergence.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use commands::keys::ArgsOf;
@@ -64,6 +66,31 @@ pub enum Stopped {
     OutOfStep(LinkError),
 }
 
+/// How often each command was applied. One thread counts, any may look.
+#[derive(Debug)]
+pub struct Tally(Box<[AtomicU64]>);
+
+impl Default for Tally {
+    fn default() -> Self {
+        Tally((0..table::COUNT).map(|_| AtomicU64::new(0)).collect())
+    }
+}
+
+impl Tally {
+    fn count(&self, command: &Command) {
+        if let Some(count) = self.0.get(usize::from(command.id())) {
+            // Nobody else writes: no locked instruction is needed.
+            count.store(count.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        }
+    }
+
+    /// The commands that were applied at all, and how often.
+    pub fn counts(&self) -> impl Iterator<Item = (&'static Command, u64)> {
+        let counts = self.0.iter().map(|count| count.load(Ordering::Relaxed));
+        table::COMMANDS.iter().zip(counts).filter(|(_, count)| *count > 0)
+    }
+}
+
 /// Applies a stream to a store.
 #[derive(Debug)]
 pub struct Applier {
@@ -77,7 +104,7 @@ pub struct Applier {
     db: DbIndex,
     dialect: Dialect,
     ignores: bool,
-    counts: Box<[u64]>,
+    tally: Arc<Tally>,
     gate: GateTimes,
     /// How many requests at the front are known to be a MULTI without its EXEC.
     gathered: usize,
@@ -102,7 +129,7 @@ impl Applier {
             db: DbIndex(0),
             dialect: Dialect::default(),
             ignores,
-            counts: vec![0; table::COUNT].into(),
+            tally: Arc::default(),
             gate: GateTimes::default(),
             gathered: 0,
         }
@@ -118,9 +145,9 @@ impl Applier {
         self.dialect = dialect;
     }
 
-    /// How often each command was applied, by [`Command::id`].
-    pub fn counts(&self) -> &[u64] {
-        &self.counts
+    /// How often each command was applied; it goes on counting.
+    pub fn tally(&self) -> Arc<Tally> {
+        Arc::clone(&self.tally)
     }
 
     /// Applies what is whole of the stream's next bytes, received at `received`, and moves `position` along.
@@ -202,7 +229,7 @@ impl Applier {
                 ignores: self.ignores,
                 position,
                 pace,
-                counts: &mut self.counts,
+                tally: &self.tally,
                 gate: &mut self.gate,
                 applied,
             };
@@ -255,7 +282,7 @@ struct Run<'r, P> {
     ignores: bool,
     position: &'r PositionCell,
     pace: &'r P,
-    counts: &'r mut [u64],
+    tally: &'r Tally,
     gate: &'r mut GateTimes,
     applied: &'r mut Applied,
 }
@@ -387,9 +414,7 @@ impl<P: Pace> Run<'_, P> {
                     let done = handler(&mut context, args, reply);
                     reply.rollback(start);
                     self.applied.commands += 1;
-                    if let Some(count) = self.counts.get_mut(usize::from(command.id())) {
-                        *count += 1;
-                    }
+                    self.tally.count(command);
                     done.err().map(|error| error.text().into_owned())
                 }
                 What::Unknown => Some(String::new()),

@@ -31,7 +31,7 @@ pub mod divergence;
 pub mod position;
 pub mod error;
 
-pub use apply::{Applied, Applier, Pace, Stopped};
+pub use apply::{Applied, Applier, Pace, Stopped, Tally};
 pub use divergence::{Divergence, DivergenceKind, OnDivergence, Policy};
 pub use error::{ErrorCode, LinkError};
 pub use handshake::Introduction;

@@ -126,8 +126,11 @@ const METRICS: &[Metric] = &[
         },
     ),
     counter("nearside_applied_commands_total", "Commands of the stream that were applied.", |f, give| {
-        give("", f.status.counts.applied_commands as f64);
-    }),
+        for (command, count) in &f.status.counts.applied {
+            give(command, *count as f64);
+        }
+    })
+    .by("command"),
     counter(
         "nearside_ignored_commands_total",
         "Commands of the stream passed over on divergence.",

@@ -29,6 +29,7 @@ use std::thread;
 use std::time::Duration;
 
 use commands::Dialect;
+use replication::{Applier, Policy};
 use storage::Store;
 use tokio::sync::{mpsc, oneshot};
 
@@ -163,10 +164,12 @@ impl Upstream {
             memory_max: config.spool_memory_max,
             disk_max: config.spool_disk_max,
         });
-        let shared = Arc::new(Shared::new(gauge.clone(), master.clone()));
+        let policy = Policy::new(config.on_divergence);
+        let applier = Applier::new(store.clone(), policy.ignores());
+        let shared = Arc::new(Shared::new(gauge.clone(), applier.tally(), master.clone()));
         let (controls, orders) = mpsc::unbounded_channel();
         let (events, reports) = mpsc::unbounded_channel();
-        let applying = Applying::new(store, Arc::clone(&shared), config.on_divergence, events);
+        let applying = Applying::new(store, applier, policy, Arc::clone(&shared), events);
         let applier =
             thread::Builder::new().name("nearside-apply".into()).spawn(move || applying.run(output))?;
         let driver = Driver::new(config, Arc::clone(&shared), input, gauge, orders, reports);

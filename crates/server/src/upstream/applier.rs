@@ -10,8 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use replication::load::{Load, Loaded};
 use replication::{
-    Applier, DivergenceKind, ErrorCode, LinkError, OnDivergence, Pace, Policy, Position, Remedy, ReplId,
-    Stopped,
+    Applier, DivergenceKind, ErrorCode, LinkError, Pace, Policy, Position, Remedy, ReplId, Stopped,
 };
 use storage::{Store, UnixMillis};
 use tokio::sync::mpsc::UnboundedSender;
@@ -79,12 +78,11 @@ impl Pace for Steady {
 impl Applying {
     pub(super) fn new(
         store: Store,
+        applier: Applier,
+        policy: Policy,
         shared: Arc<Shared>,
-        on_divergence: OnDivergence,
         events: UnboundedSender<Event>,
     ) -> Self {
-        let policy = Policy::new(on_divergence);
-        let applier = Applier::new(store.clone(), policy.ignores());
         Applying {
             store,
             shared,
@@ -185,7 +183,6 @@ impl Applying {
         }
         match self.applier.feed(bytes, received, &self.shared.position, &Steady) {
             Ok(applied) => {
-                self.shared.applied_commands.fetch_add(applied.commands, Ordering::Relaxed);
                 if applied.ack_wanted {
                     self.tell(Event::AckWanted { epoch: self.epoch, applied: self.shared.position.offset() });
                 }

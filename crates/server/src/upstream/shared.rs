@@ -4,12 +4,13 @@
 //! one lock that nobody holds for long. Never decides anything.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use commands::Dialect;
 use parking_lot::Mutex;
-use replication::{ErrorCode, LinkError, LinkState, PositionCell, ReplId};
+use replication::{ErrorCode, LinkError, LinkState, PositionCell, ReplId, Tally};
 use storage::UnixMillis;
 
 use super::applier::Mark;
@@ -43,8 +44,8 @@ pub(super) struct Shared {
     pub(super) snapshot_received: AtomicU64,
     pub(super) snapshot_loaded: AtomicU64,
     pub(super) snapshot_keys: AtomicU64,
-    /// Commands of the stream applied.
-    pub(super) applied_commands: AtomicU64,
+    /// Commands of the stream applied, by name.
+    tally: Arc<Tally>,
     /// What we do as.
     pub(super) dialect: Mutex<Dialect>,
     pub(super) facts: Mutex<Facts>,
@@ -70,7 +71,7 @@ pub(super) struct Facts {
 }
 
 impl Shared {
-    pub(super) fn new(gauge: SpoolGauge<Mark>, master: Option<MasterAddress>) -> Self {
+    pub(super) fn new(gauge: SpoolGauge<Mark>, tally: Arc<Tally>, master: Option<MasterAddress>) -> Self {
         let now = clock::steady();
         let is_master = master.is_none();
         Shared {
@@ -86,7 +87,7 @@ impl Shared {
             snapshot_received: AtomicU64::new(0),
             snapshot_loaded: AtomicU64::new(0),
             snapshot_keys: AtomicU64::new(0),
-            applied_commands: AtomicU64::new(0),
+            tally,
             dialect: Mutex::new(Dialect::NEWEST),
             facts: Mutex::new(Facts {
                 role: master.map_or(Role::Master, Role::Replica),
@@ -194,7 +195,8 @@ impl Shared {
             Duration::from_millis(wall.0.saturating_sub(oldest.0).try_into().unwrap_or(0))
         };
         let mut counts = facts.counts.clone();
-        counts.applied_commands = self.applied_commands.load(Ordering::Relaxed);
+        counts.applied = self.tally.counts().map(|(command, count)| (command.name, count)).collect();
+        counts.applied_commands = counts.applied.iter().map(|(_, count)| *count).sum();
         counts.failures = facts.failures.values().copied().collect();
         counts.ignored = facts.ignored.iter().map(|(name, count)| (name.clone(), *count)).collect();
         LinkStatus {

@@ -102,6 +102,8 @@ pub struct LinkCounts {
     pub ignored: Vec<(String, u64)>,
     /// Commands of the stream applied.
     pub applied_commands: u64,
+    /// The same by name, only those that were.
+    pub applied: Vec<(&'static str, u64)>,
     /// Full syncs forced by `--on-divergence`.
     pub divergence_resyncs: u64,
 }
