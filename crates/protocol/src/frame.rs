@@ -175,7 +175,10 @@ impl FrameReader {
 }
 
 /// The kind and the text of a line, and where the next one begins.
-fn line(rest: &[u8]) -> Result<Option<(u8, &[u8], usize)>, FrameError> {
+type Line<'a> = (u8, &'a [u8], usize);
+
+/// The first line of what is left, when it is whole.
+fn line(rest: &[u8]) -> Result<Option<Line<'_>>, FrameError> {
     let Some(end) = memchr(b'\n', rest.get(..rest.len().min(LINE_BYTES_MAX)).unwrap_or_default()) else {
         return if rest.len() >= LINE_BYTES_MAX { Err(FrameError::Line) } else { Ok(None) };
     };

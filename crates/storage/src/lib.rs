@@ -1,7 +1,29 @@
 //! The data set of nearside: `Store` → `Db` → keyspace → `Entry` → `Value`, and the rules of sharing it.
 //!
 //! Owns every key and value, deadlines, scan cursors and memory accounting.
-//! Never knows a wire format; never deletes an expired key by itself while a replica.
+//! Never knows a wire format; never deletes an expired key by itself while a replica; never asks what time it is.
+//!
+//! # How data lies
+//! A [`Store`] has numbered databases; each that ever had a key has a keyspace, which is a `DashMap` of at least 4,096
+//! shards used through its raw api: tables of slot words, each the address of one entry. An entry is one allocation
+//! with key, value and deadline; values too big for that are behind one pointer. A shard's number and 16 bits of the
+//! slot word are the highest bits of the key's hash, so that SCAN's cursor is a position in hash order
+//! ([`ScanCursor`]), whatever becomes of the tables meanwhile.
+//!
+//! # Who may do what
+//! The *token* ([`Writer`]) is had by one at a time, who alone changes data: [`DbMut::edit`] locks one key's shard, lends
+//! its [`Slot`], unlocks, and frees afterwards. The *gate* has a slot for each reading thread ([`Reader`]); the token's
+//! holder closes it ([`Writer::close_gate`]) around what is to be seen at once though it is several keys. Order: token,
+//! gate, shards. Nobody waits for the token inside a slot. A [`Ref`] holds its shard's read lock, so it is let go before
+//! the next edit (the borrow checker sees to that for one database), and never lives across a wait.
+//!
+//! # How it is replaced
+//! [`Store::begin_load`] builds a second data set beside the one that is read; entries that did not change are shared
+//! between both, and [`Loading::commit`] swaps everything at once.
+//!
+//! # Room for snapshots
+//! All writes to a shard go through `Keyspace::write` or a move between tables, and whatever is freed goes through
+//! `reclaim`: a snapshot will note a version in the first and hold back the second.
 
 // In reading order.
 mod store;
@@ -12,6 +34,8 @@ mod scan;
 mod watch;
 mod functions;
 mod load;
+mod expire;
+mod memory;
 
 mod gate;
 #[cfg(test)]
@@ -35,6 +59,7 @@ pub use entry::{EntryView, Usage};
 pub use functions::{Functions, Library};
 pub use keyspace::{KeyHash, Ref, Refs};
 pub use load::{KeyMeta, LoadBusy, LoadError, Loading};
+pub use memory::DbStats;
 pub use scan::ScanCursor;
 pub use slot::Slot;
 pub use store::{GateOpened, Hashed, Reader, Store, StoreConfig};

@@ -246,6 +246,10 @@ impl Loading {
         self.finish_batch(Some(writer.access()))
     }
 
+    fn is_for(&self, writer: &Writer<'_>) -> bool {
+        std::ptr::eq(writer.inner, Arc::as_ptr(&self.over.store))
+    }
+
     /// How many keys came so far.
     pub fn keys(&self) -> usize {
         self.keys + self.batch.len()
@@ -267,6 +271,7 @@ impl Loading {
     /// # Panics
     /// When the writer is another store's.
     pub fn discard_old(&mut self, writer: &Writer<'_>) {
+        assert!(self.is_for(writer), "a load ends in the store that it began in");
         let exclusive = writer.close_gate();
         for (index, new) in (0..).map(DbIndex).zip(&self.databases) {
             writer.supersede(&exclusive, index, None, &self.over);
@@ -286,6 +291,7 @@ impl Loading {
     /// # Panics
     /// When the writer is another store's.
     pub fn commit(mut self, writer: &Writer<'_>, functions: Option<Functions>) -> Result<(), LoadError> {
+        assert!(self.is_for(writer), "a load ends in the store that it began in");
         self.finish_batch(Some(writer.access()))?;
         if self.failed {
             return Err(LoadError::Failed);

@@ -7,12 +7,57 @@ use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 
-use crate::keyspace::Trash;
+use crate::entry::{Entry, Hollow};
+use crate::value::Value;
 
 /// How much may wait to be freed; enough for a burst of big keys, not for a backlog of them.
 const QUEUE_MAX: usize = 1024;
 /// A value of more elements goes to the thread: freeing it would take longer than some 20 µs.
 const INLINE_ELEMENTS_MAX: usize = 256;
+
+/// What an edit leaves over, to be freed when the shard's lock is gone.
+#[derive(Debug)]
+pub(crate) enum Trash {
+    /// An entry with its value.
+    Entry(Entry),
+    /// A value that was taken out.
+    Value(Value),
+    /// An allocation without its value.
+    Hollow(#[allow(dead_code)] Hollow),
+}
+
+impl Trash {
+    /// What freeing it costs, in elements.
+    fn elements(&self) -> usize {
+        match self {
+            Trash::Entry(entry) => entry.elements(),
+            Trash::Value(value) => value.view().elements(),
+            Trash::Hollow(_) => 1,
+        }
+    }
+}
+
+/// Where an edit throws things. The usual edit leaves two at most, for which nothing is allocated.
+#[derive(Debug, Default)]
+pub(crate) struct Bin {
+    first: Option<Trash>,
+    second: Option<Trash>,
+    more: Vec<Trash>,
+}
+
+impl Bin {
+    pub(crate) fn push(&mut self, trash: Trash) {
+        match (&self.first, &self.second) {
+            (None, _) => self.first = Some(trash),
+            (_, None) => self.second = Some(trash),
+            _ => self.more.push(trash),
+        }
+    }
+
+    fn empty(&mut self) -> impl Iterator<Item = Trash> {
+        self.first.take().into_iter().chain(self.second.take()).chain(self.more.drain(..))
+    }
+}
 
 /// Work for the thread.
 type Job = Box<dyn FnOnce() + Send>;
@@ -65,8 +110,11 @@ impl Reclaimer {
 
     /// Frees what an edit left over: at once when that is quick, or when too much waits for the thread.
     #[inline]
-    pub(crate) fn free(&self, trash: &mut Vec<Trash>) {
-        for trash in trash.drain(..) {
+    pub(crate) fn free(&self, bin: &mut Bin) {
+        if bin.first.is_none() {
+            return;
+        }
+        for trash in bin.empty() {
             if trash.elements() > INLINE_ELEMENTS_MAX && self.waiting.load(Ordering::Relaxed) < QUEUE_MAX {
                 self.run_later(move || drop(trash));
             }

@@ -5,7 +5,8 @@
 
 use crate::db::Db;
 use crate::entry::{AccessClock, Content, Entry, EntryView, Usage};
-use crate::keyspace::{Fate, Place, Trash};
+use crate::keyspace::{Fate, Place};
+use crate::reclaim::{Bin, Trash};
 use crate::time::UnixMillis;
 use crate::value::{
     Array, Form, HashRef, Kind, ListRef, SetRef, SortedSetRef, Stream, TextRef, Value, ValueKind, ValueRef,
@@ -16,7 +17,7 @@ use crate::value::{
 #[derive(Debug)]
 pub struct Slot<'s> {
     place: Place<'s>,
-    trash: &'s mut Vec<Trash>,
+    trash: &'s mut Bin,
     now: UnixMillis,
     clock: AccessClock,
     changed: bool,
@@ -35,7 +36,7 @@ macro_rules! typed {
 }
 
 impl<'s> Slot<'s> {
-    pub(crate) fn new(place: Place<'s>, db: &Db<'_>, trash: &'s mut Vec<Trash>) -> Slot<'s> {
+    pub(crate) fn new(place: Place<'s>, db: &Db<'_>, trash: &'s mut Bin) -> Slot<'s> {
         let slot = Slot { place, trash, now: db.now(), clock: db.inner.clock(), changed: false };
         if let (true, Some(entry)) = (db.touches(), slot.entry()) {
             entry.touch(slot.clock);

@@ -10,10 +10,12 @@ use std::sync::atomic::Ordering;
 use crate::db::Db;
 use crate::functions::Functions;
 use crate::gate::{Access, Closed, Token};
-use crate::keyspace::{Guarded, Keyspace, Resize, Retired, Trash};
+use crate::keyspace::{Guarded, Keyspace, Resize, Retired};
 use crate::load::LoadOver;
+use crate::reclaim::Bin;
 use crate::slot::Slot;
 use crate::store::Inner;
+use crate::threads;
 use crate::time::{DbIndex, UnixMillis};
 use crate::value::Limits;
 
@@ -51,7 +53,7 @@ impl<'s> Writer<'s> {
 
     /// A database, as it is at `now`.
     pub fn db(&self, index: DbIndex, now: UnixMillis) -> DbMut<'_> {
-        DbMut { db: Db::new(self.inner, self.token.access(), index, now), writer: self, trash: Vec::new() }
+        DbMut { db: Db::new(self.inner, self.token.access(), index, now), writer: self, trash: Bin::default() }
     }
 
     /// How many databases there are.
@@ -90,7 +92,11 @@ impl<'s> Writer<'s> {
     }
 
     /// Closes the gate: waits until all batches of reads are out, and lets none in.
+    ///
+    /// # Panics
+    /// In debug builds, when this thread holds a [`crate::Reader`]: it would wait for itself.
     pub fn close_gate(&self) -> Exclusive<'_> {
+        debug_assert!(!threads::is_inside(&self.inner.gate), "nobody closes the gate from inside a slot");
         Exclusive { closed: self.token.close() }
     }
 
@@ -233,7 +239,7 @@ impl Drop for Writer<'_> {
 pub struct DbMut<'a> {
     db: Db<'a>,
     writer: &'a Writer<'a>,
-    trash: Vec<Trash>,
+    trash: Bin,
 }
 
 impl<'a> Deref for DbMut<'a> {

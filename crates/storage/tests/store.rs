@@ -189,3 +189,48 @@ proptest! {
         assert_eq!(all(&db, 7), model.keys().cloned().collect::<Vec<_>>());
     }
 }
+
+#[test]
+fn expired_keys_are_found_and_the_numbers_add_up() {
+    let store = store();
+    {
+        let writer = store.writer();
+        let mut db = writer.db(DB, UnixMillis::NOTHING_EXPIRED);
+        for i in 0..1000i64 {
+            let deadline = (i % 2 == 0).then_some(UnixMillis(i));
+            db.edit(format!("{i}").as_bytes(), |slot| slot.put_text_until(b"x", deadline));
+        }
+    }
+    let reader = store.reader();
+    let db = reader.db(DB, NOW);
+    let mut found = Vec::new();
+    let mut cursor = ScanCursor::START;
+    loop {
+        cursor = db.expired(cursor, 100, UnixMillis(500), |key| found.push(key.to_vec()));
+        if cursor == ScanCursor::START {
+            break;
+        }
+    }
+    assert_eq!(found.len(), 250);
+    assert!(found.iter().all(|key| String::from_utf8(key.clone()).unwrap().parse::<i64>().unwrap() < 500));
+    let stats = reader.stats(&store);
+    assert_eq!(stats.len(), 1);
+    let (index, stats) = stats[0];
+    assert_eq!((index, stats.keys, stats.deadlines), (DB, 1000, 500));
+    assert_eq!(stats.entry_bytes, 500 * 16 + 500 * 32, "a short key and value, with and without a deadline");
+    assert!(stats.table_bytes > 4096 * 128);
+    assert_eq!(db.random_key().map(|key| key.len() <= 3), Some(true));
+    assert_eq!(reader.db(DB, UnixMillis(i64::MAX)).random_key().map(|key| key.len() <= 3), Some(true));
+}
+
+#[test]
+fn no_key_by_chance_where_all_have_expired() {
+    let store = store();
+    let writer = store.writer();
+    let mut db = writer.db(DB, UnixMillis::NOTHING_EXPIRED);
+    for i in 0..1000i64 {
+        db.edit(format!("{i}").as_bytes(), |slot| slot.put_text_until(b"x", Some(UnixMillis(i))));
+    }
+    assert_eq!(writer.db(DB, UnixMillis(1000)).random_key(), None);
+    assert_eq!(writer.db(DB, UnixMillis(999)).random_key(), Some(b"999".to_vec()));
+}

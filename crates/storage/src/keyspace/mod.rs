@@ -37,6 +37,7 @@ pub(crate) use table::{KEYS_PER_SHARD, ReadGuard, Table, WriteGuard};
 
 use crate::entry::{self, Content, Entry, EntryView, Hollow};
 use crate::gate::Token;
+use crate::reclaim::{Bin, Trash};
 use crate::time::UnixMillis;
 use crate::value::{Form, Value};
 use table::Item;
@@ -119,28 +120,6 @@ impl Counts {
     }
 }
 
-/// What an edit leaves over, to be freed when the shard's lock is gone.
-#[derive(Debug)]
-pub(crate) enum Trash {
-    /// An entry with its value.
-    Entry(#[allow(dead_code)] Entry),
-    /// A value that was taken out.
-    Value(#[allow(dead_code)] Value),
-    /// An allocation without its value.
-    Hollow(#[allow(dead_code)] Hollow),
-}
-
-impl Trash {
-    /// What freeing it costs, in elements.
-    pub(crate) fn elements(&self) -> usize {
-        match self {
-            Trash::Entry(entry) => entry.elements(),
-            Trash::Value(value) => value.view().elements(),
-            Trash::Hollow(_) => 1,
-        }
-    }
-}
-
 /// A found key: holds its shard's read lock.
 pub struct Ref<'a> {
     entry: EntryView,
@@ -220,6 +199,11 @@ impl Keyspace {
     /// How many shards it has; while that changes, how many it will have.
     pub(crate) fn shards(&self) -> usize {
         self.next.get().unwrap_or(&self.current).shards()
+    }
+
+    /// Bytes of the tables, without the entries.
+    pub(crate) fn table_bytes(&self) -> usize {
+        self.current.allocated() + self.next.get().map_or(0, |next| next.allocated())
     }
 
     /// Which table has the keys of this hash, and in which shard; asked again once the shard is locked.
@@ -433,7 +417,7 @@ impl Place<'_> {
         form: Form,
         content: Content<'_>,
         deadline: Option<UnixMillis>,
-        trash: &mut Vec<Trash>,
+        trash: &mut Bin,
     ) {
         let entry = self.entry.take().expect("only an entry that is there is written again");
         self.keyspace.counts.went(&entry);
@@ -450,7 +434,7 @@ impl Place<'_> {
     }
 
     /// Changes the deadline alone.
-    pub(crate) fn set_deadline(&mut self, deadline: Option<UnixMillis>, trash: &mut Vec<Trash>) {
+    pub(crate) fn set_deadline(&mut self, deadline: Option<UnixMillis>, trash: &mut Bin) {
         let Some(entry) = self.entry.take() else { return };
         self.keyspace.counts.went(&entry);
         let raw = self.word().expect("an entry has a word").raw();
@@ -463,7 +447,7 @@ impl Place<'_> {
         &mut self,
         moved: Option<(Entry, Hollow)>,
         deadline: Option<UnixMillis>,
-        trash: &mut Vec<Trash>,
+        trash: &mut Bin,
     ) {
         let word = self.word().expect("an entry has a word");
         match moved {
@@ -485,7 +469,7 @@ impl Place<'_> {
     /// When there is no entry.
     pub(crate) fn edit_value<R>(
         &mut self,
-        trash: &mut Vec<Trash>,
+        trash: &mut Bin,
         change: impl FnOnce(&mut Value) -> (R, Fate),
     ) -> R {
         let entry = self.entry.take().expect("only an entry that is there is edited");
@@ -509,7 +493,7 @@ struct Editing<'e, 's> {
     place: &'e mut Place<'s>,
     value: Option<Value>,
     deadline: Option<UnixMillis>,
-    trash: &'e mut Vec<Trash>,
+    trash: &'e mut Bin,
 }
 
 impl Editing<'_, '_> {
@@ -521,7 +505,9 @@ impl Editing<'_, '_> {
         }
         // SAFETY: the word is out of its table, and the entry's value out of the entry.
         self.trash.push(Trash::Hollow(unsafe { Hollow::from_raw(word.raw()) }));
-        self.trash.extend(self.value.take().map(Trash::Value));
+        if let Some(value) = self.value.take() {
+            self.trash.push(Trash::Value(value));
+        }
     }
 }
 

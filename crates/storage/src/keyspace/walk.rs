@@ -4,7 +4,8 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{EntryView, KeyHash, Keyspace, Table, prefetch, table};
+use super::word::Word;
+use super::{EntryView, KeyHash, Keyspace, ReadGuard, Table, prefetch, table};
 use crate::scan::ScanCursor;
 
 /// The largest batch whose memory is asked for at once: the cache would lose the first again.
@@ -26,22 +27,32 @@ impl Table {
     }
 }
 
+/// A locked shard, and which of its positions are wanted and are to be found there.
+struct Part<'k> {
+    table: &'k Table,
+    shard: usize,
+    guard: ReadGuard<'k>,
+    from: u64,
+    end: u64,
+}
+
+impl Part<'_> {
+    /// The words of these positions, each with its position.
+    fn words(&self) -> impl Iterator<Item = (u64, &Word)> {
+        table::words(&self.guard)
+            .map(|word| (self.table.position(self.shard, word.bits()), word))
+            .filter(|(position, _)| (self.from..self.end).contains(position))
+    }
+}
+
 impl Keyspace {
     /// The positions below this one are in the second table.
     fn moved_below(&self) -> u64 {
         (self.moved.load(Ordering::Acquire) as u64) << self.current.position_shift()
     }
 
-    /// See [`crate::Db::scan`].
-    pub(crate) fn scan(
-        &self,
-        cursor: ScanCursor,
-        count: usize,
-        mut visit: impl FnMut(&EntryView),
-    ) -> ScanCursor {
-        let mut from = cursor.0;
-        let mut wanted = count.max(1);
-        let mut chosen: Vec<(u64, EntryView)> = Vec::new();
+    /// The next shard that is not empty, locked, of those that have positions from `from` on.
+    fn part_from(&self, mut from: u64) -> Option<Part<'_>> {
         while from < ScanCursor::END {
             let moved = self.moved_below();
             let (table, end) = match self.next.get() {
@@ -49,15 +60,12 @@ impl Keyspace {
                 _ => (&*self.current, ScanCursor::END),
             };
             let shard = (from >> table.position_shift()) as usize;
-            match table.next_occupied(shard) {
-                Some(occupied) if occupied == shard => {}
-                occupied => {
-                    // Empty up to there; but what is beyond `end` is in the other table.
-                    let next =
-                        occupied.map_or(ScanCursor::END, |next| (next as u64) << table.position_shift());
-                    from = next.min(end);
-                    continue;
-                }
+            let occupied = table.next_occupied(shard);
+            if occupied != Some(shard) {
+                // Empty up to there; but what is beyond `end` is in the other table.
+                let next = occupied.map_or(ScanCursor::END, |next| (next as u64) << table.position_shift());
+                from = next.min(end);
+                continue;
             }
             let guard = table.lock(shard).read();
             let moved = self.moved_below();
@@ -69,32 +77,58 @@ impl Keyspace {
             // A shard of the second table may be half filled: what is above the mark is still in the first.
             let shard_end = ((shard as u64) + 1) << table.position_shift();
             let end = if is_next { shard_end.min(moved) } else { shard_end };
-            chosen.clear();
-            for word in table::words(&guard) {
-                let position = table.position(shard, word.bits());
-                if (from..end).contains(&position) {
-                    // SAFETY: the view is lent below, under the guard.
-                    chosen.push((position, unsafe { word.view() }));
-                }
+            return Some(Part { table, shard, guard, from, end });
+        }
+        None
+    }
+
+    /// See [`crate::Db::scan`].
+    pub(crate) fn scan(
+        &self,
+        cursor: ScanCursor,
+        count: usize,
+        mut visit: impl FnMut(&EntryView),
+    ) -> ScanCursor {
+        let mut from = cursor.0;
+        let mut wanted = count.max(1);
+        while wanted > 0 {
+            let Some(part) = self.part_from(from) else { return ScanCursor::START };
+            let mut chosen: Vec<(u64, &Word)> = part.words().collect();
+            if chosen.len() > wanted {
+                // All entries of one position come together.
+                let (_, (last, _), _) = chosen.select_nth_unstable_by_key(wanted - 1, |(position, _)| *position);
+                from = *last + 1;
+                chosen.retain(|(position, _)| *position < from);
+            } else {
+                from = part.end;
             }
             chosen.sort_unstable_by_key(|(position, _)| *position);
-            // All entries of one position come together.
-            let stop = match chosen.get(wanted - 1) {
-                Some((last, _)) => last + 1,
-                None => end,
-            };
-            let seen = chosen
-                .iter()
-                .take_while(|(position, _)| *position < stop)
-                .map(|(_, entry)| visit(entry))
-                .count();
-            from = stop;
-            if seen >= wanted {
-                break;
+            for (_, word) in &chosen {
+                // SAFETY: the view is lent for the call, under the part's guard.
+                visit(&unsafe { word.view() });
             }
-            wanted -= seen;
+            wanted = wanted.saturating_sub(chosen.len());
         }
-        chosen.clear();
+        if from < ScanCursor::END { ScanCursor(from) } else { ScanCursor::START }
+    }
+
+    /// Visits the entries with a deadline of some more shards; see [`crate::Db::expired`].
+    pub(crate) fn with_deadline(
+        &self,
+        cursor: ScanCursor,
+        shards: usize,
+        mut visit: impl FnMut(&EntryView),
+    ) -> ScanCursor {
+        let mut from = cursor.0;
+        for _ in 0..shards {
+            let Some(part) = self.part_from(from) else { return ScanCursor::START };
+            // The words tell which entries have one: the others are not read.
+            for (_, word) in part.words().filter(|(_, word)| word.has_deadline()) {
+                // SAFETY: the view is lent for the call, under the part's guard.
+                visit(&unsafe { word.view() });
+            }
+            from = part.end;
+        }
         if from < ScanCursor::END { ScanCursor(from) } else { ScanCursor::START }
     }
 

@@ -9,6 +9,9 @@
 //! ```
 //! It is atomic because the *shared* mark is set and cleared under a shard's read lock.
 
+#[cfg(not(target_pointer_width = "64"))]
+compile_error!("a slot word keeps 16 bits of the hash above a 48-bit address");
+
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicPtr, Ordering};
 

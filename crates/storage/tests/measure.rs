@@ -1,0 +1,160 @@
+//! Measures: bytes a key, and nanoseconds of the common operations. Not a test: run it with
+//! `cargo test --release -p nearside-storage --test measure -- --ignored --nocapture`; `KEYS` sets how many.
+#![allow(missing_docs)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)] // it prints what it measured
+use storage::{DbIndex, Hashed, KeyMeta, Limits, ScanCursor, Store, StoreConfig, UnixMillis};
+
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+const NOW: UnixMillis = UnixMillis(1000);
+const DB: DbIndex = DbIndex(0);
+
+fn key(i: usize) -> [u8; 16] {
+    let mut key = *b"key:000000000000";
+    let mut rest = i;
+    for digit in key.iter_mut().rev().take(12) {
+        *digit = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    key
+}
+
+fn allocated() -> usize {
+    tikv_jemalloc_ctl::epoch::advance().unwrap();
+    tikv_jemalloc_ctl::stats::allocated::read().unwrap()
+}
+
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
+}
+
+/// Nanoseconds that this thread was on a processor: the machine may be busy with something else.
+fn on_processor() -> u64 {
+    let times = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    times.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+fn timed(what: &str, times: usize, body: impl FnOnce()) {
+    let start = on_processor();
+    body();
+    println!("{what:32} {:8.1} ns", (on_processor() - start) as f64 / times as f64);
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn measure() {
+    let keys: usize = std::env::var("KEYS").map_or(1_000_000, |keys| keys.parse().unwrap());
+    let new = || Store::new(StoreConfig { databases: 16, hash_key: [1, 2], limits: Limits::default() });
+    let value = [b'v'; 100];
+    println!("{keys} keys of 16 bytes, values of 100 bytes");
+
+    let (before, resident_before) = (allocated(), resident());
+    let loaded = new();
+    timed("load", keys, || {
+        let mut loading = loaded.begin_load().unwrap();
+        loading.expect(DB, keys).unwrap();
+        for i in 0..keys {
+            loading.insert_text(DB, &key(i), &value, KeyMeta::default()).unwrap();
+        }
+        loading.commit(&loaded.writer(), None).unwrap();
+    });
+    loaded.settle();
+    let bytes = |now: usize, then: usize| (now - then) as f64 / keys as f64;
+    println!("{:32} {:8.1} allocated, {:.1} resident", "bytes a key", bytes(allocated(), before), bytes(resident(), resident_before));
+
+    timed("load again, all shared", keys, || {
+        let mut loading = loaded.begin_load().unwrap();
+        loading.expect(DB, keys).unwrap();
+        for i in 0..keys {
+            loading.insert_text(DB, &key(i), &value, KeyMeta::default()).unwrap();
+        }
+        println!("{:32} {:8.1} allocated", "bytes a key meanwhile", bytes(allocated(), before));
+        loading.commit(&loaded.writer(), None).unwrap();
+    });
+    loaded.settle();
+
+    let store = new();
+    timed("SET of a new key", keys, || {
+        let writer = store.writer();
+        let mut db = writer.db(DB, NOW);
+        for i in 0..keys {
+            db.edit(&key(i), |slot| slot.put_text_until(&value, None));
+        }
+    });
+    drop(loaded);
+    store.settle();
+
+    let order: Vec<[u8; 16]> = (0..keys).map(|i| key(i.wrapping_mul(7_919) % keys)).collect();
+    timed("SET over the old value", keys, || {
+        let writer = store.writer();
+        let mut db = writer.db(DB, NOW);
+        for key in &order {
+            db.edit(key, |slot| slot.put_text_until(&value, None));
+        }
+    });
+    timed("SET, prefetched by 64", keys, || {
+        let writer = store.writer();
+        for batch in order.chunks(64) {
+            let hashed: Vec<Hashed<'_>> = batch.iter().map(|key| store.hash(key)).collect();
+            let db = writer.db(DB, NOW);
+            db.prefetch(&hashed);
+            for (key, hashed) in batch.iter().zip(&hashed) {
+                writer
+                    .db(DB, NOW)
+                    .hashed(std::slice::from_ref(hashed))
+                    .edit(key, |slot| slot.put_text_until(&value, None));
+            }
+        }
+    });
+    let mut found = 0;
+    timed("GET", keys, || {
+        for batch in order.chunks(64) {
+            let reader = store.reader();
+            let db = reader.db(DB, NOW);
+            for key in batch {
+                found += usize::from(db.get(key).is_some_and(|entry| entry.text().is_ok_and(|text| !text.is_empty())));
+            }
+        }
+    });
+    timed("GET, prefetched by 64", keys, || {
+        let mut hashed = Vec::new();
+        for batch in order.chunks(64) {
+            let reader = store.reader();
+            let db = reader.db(DB, NOW);
+            hashed.clear();
+            hashed.extend(batch.iter().map(|key| store.hash(key)));
+            db.prefetch(&hashed);
+            for one in &hashed {
+                let entry = db.hashed(std::slice::from_ref(one));
+                found += usize::from(entry.get(one.key()).is_some_and(|entry| entry.text().is_ok_and(|text| !text.is_empty())));
+            }
+        }
+    });
+    assert_eq!(found, 2 * keys);
+    timed("a batch of one, empty", keys, || {
+        for _ in 0..keys {
+            let reader = store.reader();
+            std::hint::black_box(&reader);
+        }
+    });
+    timed("a unit, empty", keys, || {
+        for _ in 0..keys {
+            let writer = store.writer();
+            std::hint::black_box(&writer);
+        }
+    });
+    timed("SCAN COUNT 10, a call", keys / 10, || {
+        let reader = store.reader();
+        let db = reader.db(DB, NOW);
+        let mut cursor = ScanCursor::START;
+        loop {
+            cursor = db.scan(cursor, 10, |_, _| ());
+            if cursor == ScanCursor::START {
+                break;
+            }
+        }
+    });
+}
