@@ -53,7 +53,11 @@ impl<'s> Writer<'s> {
 
     /// A database, as it is at `now`.
     pub fn db(&self, index: DbIndex, now: UnixMillis) -> DbMut<'_> {
-        DbMut { db: Db::new(self.inner, self.token.access(), index, now), writer: self, trash: Bin::default() }
+        DbMut {
+            db: Db::new(self.inner, self.token.access(), index, now),
+            writer: self,
+            trash: Bin::default(),
+        }
     }
 
     /// How many databases there are.

@@ -63,7 +63,12 @@ fn measure() {
     });
     loaded.settle();
     let bytes = |now: usize, then: usize| (now - then) as f64 / keys as f64;
-    println!("{:32} {:8.1} allocated, {:.1} resident", "bytes a key", bytes(allocated(), before), bytes(resident(), resident_before));
+    println!(
+        "{:32} {:8.1} allocated, {:.1} resident",
+        "bytes a key",
+        bytes(allocated(), before),
+        bytes(resident(), resident_before)
+    );
 
     timed("load again, all shared", keys, || {
         let mut loading = loaded.begin_load().unwrap();
@@ -115,7 +120,9 @@ fn measure() {
             let reader = store.reader();
             let db = reader.db(DB, NOW);
             for key in batch {
-                found += usize::from(db.get(key).is_some_and(|entry| entry.text().is_ok_and(|text| !text.is_empty())));
+                found += usize::from(
+                    db.get(key).is_some_and(|entry| entry.text().is_ok_and(|text| !text.is_empty())),
+                );
             }
         }
     });
@@ -129,7 +136,9 @@ fn measure() {
             db.prefetch(&hashed);
             for one in &hashed {
                 let entry = db.hashed(std::slice::from_ref(one));
-                found += usize::from(entry.get(one.key()).is_some_and(|entry| entry.text().is_ok_and(|text| !text.is_empty())));
+                found += usize::from(
+                    entry.get(one.key()).is_some_and(|entry| entry.text().is_ok_and(|text| !text.is_empty())),
+                );
             }
         }
     });

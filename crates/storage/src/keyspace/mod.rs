@@ -443,12 +443,7 @@ impl Place<'_> {
         self.after_put(moved, deadline, trash);
     }
 
-    fn after_put(
-        &mut self,
-        moved: Option<(Entry, Hollow)>,
-        deadline: Option<UnixMillis>,
-        trash: &mut Bin,
-    ) {
+    fn after_put(&mut self, moved: Option<(Entry, Hollow)>, deadline: Option<UnixMillis>, trash: &mut Bin) {
         let word = self.word().expect("an entry has a word");
         match moved {
             Some((entry, hollow)) => {

@@ -96,7 +96,8 @@ impl Keyspace {
             let mut chosen: Vec<(u64, &Word)> = part.words().collect();
             if chosen.len() > wanted {
                 // All entries of one position come together.
-                let (_, (last, _), _) = chosen.select_nth_unstable_by_key(wanted - 1, |(position, _)| *position);
+                let (_, (last, _), _) =
+                    chosen.select_nth_unstable_by_key(wanted - 1, |(position, _)| *position);
                 from = *last + 1;
                 chosen.retain(|(position, _)| *position < from);
             } else {
