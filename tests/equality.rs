@@ -13,11 +13,14 @@ fn requests() -> usize {
 
 /// Writes stopped, offsets equal: then digest and walk, or a panic that prints each difference.
 pub(crate) fn assert_equal(master: &Master, node: &Node) {
+    assert_equal_to(master, node, Depth::of(master.version(), master.is_valkey()));
+}
+
+fn assert_equal_to(master: &Master, node: &Node, depth: Depth) {
     let mut theirs = master.client();
     theirs.ask(&["DEBUG", "SET-ACTIVE-EXPIRE", "0"]);
     node.wait_caught_up(master);
     let mut ours = node.client();
-    let depth = Depth::of(master.version(), master.is_valkey());
     let differences = walk::differences(&mut ours, &mut theirs, 3, depth);
     assert!(differences.is_empty(), "{}: differs\n{}\n{}", master.name, differences.join("\n"), node.log());
     // reading may have expired keys at the master: its DELs have to arrive before the digests are compared
@@ -46,6 +49,18 @@ fn follows_exactly(name: &str, args: &[&str]) {
     assert_equal(&master, &node);
 }
 
+/// Everything comes by the stream: each value has gone through the same forms here and there.
+fn follows_from_nothing(name: &str) {
+    let Some(master) = Master::start(name, &[]) else { return };
+    let node = Node::replica_of(&master);
+    node.wait_state("streaming");
+    let mut workload = Workload::new(&master, Random::from_env(20_260_102));
+    workload.run(&mut master.client(), requests());
+    workload.settle(&master);
+    let depth = Depth { load_packs: false, ..Depth::of(master.version(), master.is_valkey()) };
+    assert_equal_to(&master, &node, depth);
+}
+
 macro_rules! masters {
     ($($test:ident: $name:literal),* $(,)?) => {$(
         mod $test {
@@ -56,6 +71,10 @@ macro_rules! masters {
             #[test]
             fn disk() {
                 super::follows_exactly($name, &["--repl-diskless-sync", "no"]);
+            }
+            #[test]
+            fn from_nothing() {
+                super::follows_from_nothing($name);
             }
         }
     )*};

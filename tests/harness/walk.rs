@@ -13,6 +13,9 @@ use super::{Client, Frame};
 pub struct Depth {
     /// OBJECT ENCODING: only where the master names encodings as Redis 7.2 and later do.
     pub encodings: bool,
+    /// Whether a value may be packed here and big at the master: a load packs what fits, the master keeps a form that
+    /// it has once grown into. A real replica differs in the same way after a full sync.
+    pub load_packs: bool,
     /// HPEXPIRETIME: where the master knows deadlines of fields.
     pub field_deadlines: bool,
     /// PEXPIRETIME: from 7.0 on; before, PTTL within a tolerance.
@@ -29,6 +32,7 @@ impl Depth {
         let since = |redis, from_valkey| version >= if valkey { from_valkey } else { redis };
         Depth {
             encodings: since((7, 2), (99, 0)),
+            load_packs: true,
             field_deadlines: since((7, 4), (9, 0)),
             absolute_deadlines: since((7, 0), (0, 0)),
             functions: since((7, 0), (0, 0)),
@@ -119,13 +123,13 @@ fn compare_key(
         let (mut here, mut there) = (ours.ask(words), theirs.ask(words));
         order.apply(&mut here);
         order.apply(&mut there);
-        if here != there {
+        if here != there && !order.accepts(&here, &there) {
             found.push(format!("db{db}: {}: {}", shown(words), both(&here, &there)));
         }
         there
     };
     if depth.encodings {
-        same(&[b"OBJECT", b"ENCODING", key], Order::Encoding);
+        same(&[b"OBJECT", b"ENCODING", key], Order::Encoding { load_packs: depth.load_packs });
     }
     match kind.text().as_str() {
         "string" => drop(same(&[b"GET", key], Order::Kept)),
@@ -164,7 +168,9 @@ enum Order {
     Scores,
     /// What a real replica's encoding differs in too: a text that was computed (INCRBYFLOAT, APPEND) arrives as a
     /// plain SET or in the RDB, and a hash whose last field deadline is gone comes as a plain listpack in the RDB.
-    Encoding,
+    Encoding {
+        load_packs: bool,
+    },
     /// The shape of a radix tree is not part of the data; times of sight are each server's own. From 7.2 on a master
     /// does not tell its replicas of a consumer that it made in passing and that has nothing pending.
     StreamInfo,
@@ -186,7 +192,7 @@ impl Order {
                     *score = Frame::Double(format!("{number:?}"));
                 }
             }
-            (Order::Encoding, Frame::Bulk(name)) => match name.as_slice() {
+            (Order::Encoding { .. }, Frame::Bulk(name)) => match name.as_slice() {
                 b"int" | b"embstr" | b"raw" => *name = b"a string's".to_vec(),
                 b"listpackex" => *name = b"listpack".to_vec(),
                 _ => {}
@@ -194,6 +200,17 @@ impl Order {
             (Order::StreamInfo, frame) => without_times(frame),
             _ => {}
         }
+    }
+
+    /// Whether what differs is no difference: see [`Depth::load_packs`].
+    fn accepts(self, here: &Frame, there: &Frame) -> bool {
+        let (Order::Encoding { load_packs: true }, Frame::Bulk(here), Frame::Bulk(there)) =
+            (self, here, there)
+        else {
+            return false;
+        };
+        matches!(here.as_slice(), b"listpack" | b"intset")
+            && matches!(there.as_slice(), b"hashtable" | b"skiplist" | b"quicklist")
     }
 }
 
