@@ -8,7 +8,7 @@ MASTER ?=
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
-run: ## a replica on :6380 of MASTER=host:port (without one: of a sample server)
+run: ## a replica on :6380 of MASTER=host:port (without one: of a sample server); PORT, HTTP change where
 	@CARGO="$(CARGO)" MASTER="$(MASTER)" bin/run.sh
 
 test: ## what CI runs: units, properties, real servers

@@ -58,6 +58,10 @@ def fill(master):
     places = [("13.361389", "38.115556", "Palermo"), ("15.087269", "37.502669", "Catania")]
     master.send([["GEOADD", "sample:geo", *place] for place in places])
     master.send([["SET", "sample:expiring", "gone in an hour", "EX", 3600]])
+    master.send([["HSET", "sample:session", "token", "gone in an hour", "user", 7]])
+    master.send([["HEXPIRE", "sample:session", 3600, "FIELDS", 1, "token"]])
+    library = "#!lua name=sample\nserver.register_function('hello', function() return 'hello' end)"
+    master.send([["FUNCTION", "LOAD", library]])
     for start in range(0, 50_000, 1000):
         master.send([["SET", f"user:{n}", f"value of user {n} " + "." * 60] for n in range(start, start + 1000)])
         master.send([["HSET", f"profile:{n}", "id", n, "visits", n % 97] for n in range(start, start + 1000, 10)])

@@ -78,6 +78,9 @@ failed() {
   exit 1
 }
 
+# Who is interrupted now leaves no server behind.
+trap 'failed "was not waited for"' INT TERM
+
 end=$((SECONDS + wait_s))
 while :; do
   kill -0 "$pid" 2>/dev/null || failed "ended at once"
