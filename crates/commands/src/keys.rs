@@ -64,7 +64,7 @@ impl Indexed for ArgsOf<'_> {
 impl Command {
     /// How many words name it: two for a subcommand.
     pub fn name_words(&self) -> usize {
-        if self.container().is_some() { 2 } else { 1 }
+        if self.is_subcommand() { 2 } else { 1 }
     }
 
     /// Whether any of its words may be a key (a channel's name is none).

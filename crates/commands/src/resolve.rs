@@ -28,7 +28,7 @@ pub enum Unresolved {
 pub fn resolve<'a>(words: &'a [&'a [u8]]) -> Result<(&'static Command, Args<'a>), Unresolved> {
     let (name, mut rest) = words.split_first().ok_or(Unresolved::UnknownCommand)?;
     let mut command =
-        table::find(name).filter(|row| row.container().is_none()).ok_or(Unresolved::UnknownCommand)?;
+        table::find(name).filter(|row| !row.is_subcommand()).ok_or(Unresolved::UnknownCommand)?;
     if command.has_subcommands()
         && let Some((subcommand, after)) = rest.split_first()
     {

@@ -31,6 +31,8 @@ pub struct Command {
     pub run: Run,
     /// What runs it in a master's stream, when it is a read that left something behind there.
     noted: Option<WriteHandler>,
+    /// Bytes of its container's name; 0: it is no subcommand.
+    container_bytes: u8,
 }
 
 impl Command {
@@ -47,6 +49,7 @@ impl Command {
             since,
             run,
             noted: None,
+            container_bytes: container_bytes(name.as_bytes()),
         }
     }
     /// A read that changes something where it is a master's, and then stands in the stream: this does the same to
@@ -73,7 +76,11 @@ impl Command {
     }
     /// The container it belongs to, when it is a subcommand.
     pub fn container(&self) -> Option<&'static str> {
-        self.name.split_once('|').map(|(container, _)| container)
+        if self.is_subcommand() { self.name.get(..usize::from(self.container_bytes)) } else { None }
+    }
+    /// Whether it is a container's subcommand.
+    pub const fn is_subcommand(&self) -> bool {
+        self.container_bytes > 0
     }
     /// Whether its first argument names a subcommand.
     pub fn has_subcommands(&self) -> bool {
@@ -107,6 +114,20 @@ impl Command {
         self.keys = keys;
         self
     }
+}
+
+/// How many bytes of a row's name are its container's.
+const fn container_bytes(name: &[u8]) -> u8 {
+    let mut rest = name;
+    let mut bytes = 0;
+    while let [first, others @ ..] = rest {
+        if *first == b'|' {
+            return bytes;
+        }
+        bytes += 1;
+        rest = others;
+    }
+    0
 }
 
 /// A handler that only reads.

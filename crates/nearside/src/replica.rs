@@ -85,8 +85,10 @@ impl Replica {
 
     pub(crate) fn start(config: Config) -> Result<Replica, BuildError> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
+            // It accepts connections, scrapes and signals; who serves them has threads of its own.
+            .worker_threads(1)
             .enable_all()
-            .thread_name("nearside")
+            .thread_name("nearside-main")
             .build()
             .map_err(BuildError::Runtime)?;
         let server = apart(|| runtime.block_on(Server::start(config)))?;

@@ -6,7 +6,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use commands::spec::{Find, KeySpec};
 use commands::{Command, CommandError, Dialect, Run, ServerCommand as S, Source, WriteContext};
 use protocol::limits::Peer;
 use protocol::{Args, Reply, Request, Words};
@@ -40,6 +39,8 @@ pub(crate) enum Next {
     More,
     /// The next request must wait until the gate is open.
     Gate,
+    /// The next request finds the writer token taken; soon it may be free.
+    Token,
     /// The next request must wait for the writer token, or for something else: on a thread that may.
     Exclusive(OwnedRequest),
     /// Write what there is, and end the connection.
@@ -48,6 +49,16 @@ pub(crate) enum Next {
 
 /// Runs a batch of what `buffers` hold.
 pub(crate) fn run(node: &Arc<Node>, session: &mut Session, buffers: &mut Buffers) -> Next {
+    run_with(None, node, session, buffers)
+}
+
+/// The same, by a thread that may wait for the token and has it.
+pub(crate) fn run_with<'n>(
+    writer: Option<Writer<'n>>,
+    node: &'n Arc<Node>,
+    session: &mut Session,
+    buffers: &mut Buffers,
+) -> Next {
     let Buffers { input, start, parser, ran, reply } = buffers;
     let pending = input.get(*start..).unwrap_or_default();
     // A stranger's next request may be the one that says who it is, and how much it may send then.
@@ -77,7 +88,7 @@ pub(crate) fn run(node: &Arc<Node>, session: &mut Session, buffers: &mut Buffers
         situation: Situation::of(node),
         dialect: node.upstream.dialect(),
         reader: None,
-        writer: None,
+        writer,
         hashed: Vec::new(),
         looked_up: 0,
         timer: Timer::start(node.stats.local(), now.steady),
@@ -92,7 +103,7 @@ pub(crate) fn run(node: &Arc<Node>, session: &mut Session, buffers: &mut Buffers
         match batch.request(session, request.collect(&mut words), reply) {
             Step::Done => *ran += 1,
             Step::Stop(stop) => {
-                if !matches!(stop, Next::Gate) {
+                if !matches!(stop, Next::Gate | Next::Token) {
                     *ran += 1;
                 }
                 next = stop;
@@ -138,8 +149,13 @@ impl<'a> Batch<'a> {
     /// Hashes the first keys of all requests that read, and asks the processor for what they lead to. With a million
     /// keys a GET of a deep pipeline takes half the time then.
     fn prefetch(&mut self, session: &Session, requests: impl Iterator<Item = Request<'a>>) {
+        // A pipeline is mostly of one command.
+        let mut last: (&[u8], Option<&'static Command>) = (b"", None);
         let keys = requests.filter_map(|request| {
-            let command = commands::find(request.name())?;
+            if request.name() != last.0 {
+                last = (request.name(), commands::find(request.name()));
+            }
+            let command = last.1?;
             let place = command.first_key().filter(|_| matches!(command.run, Run::Read(_)))?;
             let key = request.word(place + command.name_words());
             (request.len() > place + command.name_words()).then_some(key)
@@ -203,9 +219,13 @@ impl<'a> Batch<'a> {
                     answered => answered.map(|()| Then::Continue),
                 }
             }
-            Run::Write(handler) if is_short(command) => {
-                let (wall, dialect) = (self.now.wall, self.dialect);
-                let Some(writer) = self.writer() else { return exclusively(words) };
+            Run::Write(handler) => {
+                let (node, wall, dialect) = (self.node, self.now.wall, self.dialect);
+                let Some(writer) = self.writer() else { return Step::Stop(Next::Token) };
+                // Asked under the token: a REPLICAOF may have come between.
+                if !node.upstream.is_writable() {
+                    return exclusively(words);
+                }
                 let mut context = WriteContext::serving(writer, session.db(), wall, dialect);
                 handler(&mut context, args, reply).map(|()| Then::Continue)
             }
@@ -221,7 +241,7 @@ impl<'a> Batch<'a> {
                 let mut call = Call { node, session, command, args, now, source };
                 answer::run(server, &mut call, reply)
             }
-            Run::Write(_) | Run::Container => return exclusively(words),
+            Run::Container => return exclusively(words),
         };
         let (then, failed) = self.node.settle(mark, answered, reply);
         if !session.is_answered() {
@@ -242,14 +262,13 @@ impl<'a> Batch<'a> {
         Some(*hashed)
     }
 
-    /// Takes the token, if nobody has it and clients may write; the gate is left.
+    /// Takes the token, if nobody has it; the gate is left.
     fn writer(&mut self) -> Option<&Writer<'a>> {
         self.reader = None;
         if self.writer.is_none() {
             self.writer = self.node.store.try_writer();
         }
-        // Asked under the token: a REPLICAOF may have come between.
-        self.writer.as_ref().filter(|_| self.node.upstream.is_writable())
+        self.writer.as_ref()
     }
 
     /// Enters the gate, unless this batch is inside already; `None` while it is closed.
@@ -294,11 +313,6 @@ impl<'a> Batch<'a> {
 /// The request goes where waiting is allowed.
 fn exclusively(words: &[&[u8]]) -> Step {
     Step::Stop(Next::Exclusive(OwnedRequest::copy(words)))
-}
-
-/// Whether it writes to one key alone, so that what it does is about as long as what was sent.
-fn is_short(command: &Command) -> bool {
-    matches!(command.keys, [KeySpec { find: Find::Range { last: 0, .. }, .. }])
 }
 
 /// Measures runs of one command, so that a pipeline of GETs asks the clock twice and not 128 times.

@@ -20,6 +20,10 @@ use crate::node::Node;
 use crate::session::Session;
 use crate::stats::add;
 
+/// How often in turn a write finds the token taken before it goes where it may wait for it. Others who write are soon
+/// done, unless theirs is a long request.
+const TURNS_LOST_MAX: u32 = 16;
+
 /// Serves a connection until it ends.
 pub(crate) async fn serve(node: Arc<Node>, mut stream: TcpStream, mut session: Session) {
     let client = Arc::clone(session.client());
@@ -30,15 +34,24 @@ pub(crate) async fn serve(node: Arc<Node>, mut stream: TcpStream, mut session: S
             // It left, or it is gone: both are ends that a server lives with.
             Ok(None) | Err(_) => return,
         };
+        let mut turns_lost = 0;
         loop {
-            let next = batch::run(&node, &mut session, &mut buffers);
+            let next = if turns_lost < TURNS_LOST_MAX {
+                batch::run(&node, &mut session, &mut buffers)
+            } else {
+                let Some(ran) = exclusive::run_batch(&node, session, buffers).await else { return };
+                session = ran.session;
+                buffers = ran.buffers;
+                ran.next
+            };
+            turns_lost = if matches!(next, Next::Token) { turns_lost + 1 } else { 0 };
             if !buffers.reply.is_empty() && write(&node, &mut stream, &client, &mut buffers).await.is_err() {
                 return;
             }
             match next {
                 Next::Read => break,
                 // After the others who are ready.
-                Next::More => tokio::task::yield_now().await,
+                Next::More | Next::Token => tokio::task::yield_now().await,
                 Next::Gate => node.store.gate_opened().await,
                 Next::Exclusive(request) => {
                     let Some(answered) = exclusive::run(&node, session, request).await else { return };

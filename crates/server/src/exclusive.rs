@@ -5,11 +5,14 @@
 
 use std::sync::Arc;
 
+use commands::spec::{Find, KeySpec};
 use commands::{Command, CommandError, Run, ServerCommand as S, Source, WriteContext};
 use protocol::{Args, Reply};
 use storage::Writer;
 
 use crate::answer::{self, Call, Now, Then};
+use crate::batch::{self, Next};
+use crate::buffers::Buffers;
 use crate::clock;
 use crate::node::Node;
 use crate::owned::OwnedRequest;
@@ -25,11 +28,16 @@ pub(crate) fn is_exec(command: &Command) -> bool {
 pub(crate) fn is_wanted(command: &Command, args: Args<'_>) -> bool {
     match command.run {
         Run::Read(_) => false,
-        Run::Write(_) => true,
+        Run::Write(_) => !is_short(command),
         Run::Server(S::Exec | S::Replicaof | S::ConfigSet) => true,
         Run::Server(S::Debug) => !args.is_empty(),
         Run::Server(_) | Run::Container => false,
     }
+}
+
+/// Whether it writes to one key alone, so that what it does is about as long as what was sent.
+fn is_short(command: &Command) -> bool {
+    matches!(command.keys, [KeySpec { find: Find::Range { last: 0, .. }, .. }])
 }
 
 /// A request answered on another thread.
@@ -39,11 +47,37 @@ pub(crate) struct Answered {
     pub(crate) then: Then,
 }
 
+/// A batch run on another thread.
+pub(crate) struct Ran {
+    pub(crate) session: Session,
+    pub(crate) buffers: Box<Buffers>,
+    pub(crate) next: Next,
+}
+
+/// Runs a batch that begins with a short write where it may wait for the token. `None` when it could not, as with
+/// [`run`].
+pub(crate) async fn run_batch(
+    node: &Arc<Node>,
+    mut session: Session,
+    mut buffers: Box<Buffers>,
+) -> Option<Ran> {
+    let node = Arc::clone(node);
+    apart(move || {
+        let next = batch::run_with(Some(hold(&node)), &node, &mut session, &mut buffers);
+        Ran { session, buffers, next }
+    })
+    .await
+}
+
 /// Answers a request where waiting is allowed. `None` when it could not: then the connection has lost its session.
 pub(crate) async fn run(node: &Arc<Node>, session: Session, request: OwnedRequest) -> Option<Answered> {
     let node = Arc::clone(node);
-    let answered = tokio::task::spawn_blocking(move || run_here(&node, session, &request)).await;
-    answered
+    apart(move || run_here(&node, session, &request)).await
+}
+
+async fn apart<R: Send + 'static>(run: impl FnOnce() -> R + Send + 'static) -> Option<R> {
+    tokio::task::spawn_blocking(run)
+        .await
         .inspect_err(|error| {
             if error.is_panic() {
                 tracing::error!("a request failed inside; its connection is closed");

@@ -8,6 +8,7 @@ mod server;
 mod node;
 
 mod listener;
+mod workers;
 mod connection;
 mod batch;
 mod admission;

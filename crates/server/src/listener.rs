@@ -17,6 +17,7 @@ use crate::connection;
 use crate::node::Node;
 use crate::session::Session;
 use crate::stats::add;
+use crate::workers::Workers;
 
 /// Connections that the kernel holds ready for us; Redis' `tcp-backlog`.
 const BACKLOG: i32 = 511;
@@ -93,10 +94,10 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Takes connections in, until dropped.
-pub(crate) async fn accept(node: Arc<Node>, listener: TcpListener) {
+pub(crate) async fn accept(node: Arc<Node>, workers: Arc<Workers>, listener: TcpListener) {
     loop {
         match listener.accept().await {
-            Ok((stream, address)) => admit(&node, stream, address),
+            Ok((stream, address)) => admit(&node, &workers, stream, address),
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be taken");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -105,7 +106,7 @@ pub(crate) async fn accept(node: Arc<Node>, listener: TcpListener) {
     }
 }
 
-fn admit(node: &Arc<Node>, stream: TcpStream, address: SocketAddr) {
+fn admit(node: &Arc<Node>, workers: &Workers, stream: TcpStream, address: SocketAddr) {
     let address = SocketAddr::new(address.ip().to_canonical(), address.port());
     add(&node.stats.local().connections_received, 1);
     let (maxclients, is_protected, keepalive) = {
@@ -122,12 +123,20 @@ fn admit(node: &Arc<Node>, stream: TcpStream, address: SocketAddr) {
         tracing::debug!(client = %address, %error, "a connection was gone before it began");
         return;
     }
-    let Ok(own) = stream.local_addr() else { return };
-    let registered = node.clients.register(address, own, stream.as_raw_fd(), clock::steady());
+    if let Err(error) = serve(node, workers, stream, address) {
+        tracing::debug!(client = %address, %error, "a connection was lost before it began");
+    }
+}
+
+fn serve(node: &Arc<Node>, workers: &Workers, stream: TcpStream, address: SocketAddr) -> io::Result<()> {
+    let registered =
+        node.clients.register(address, stream.local_addr()?, stream.as_raw_fd(), clock::steady());
     let client = Arc::clone(&registered.client);
     let session = Session::new(registered, !node.settings.needs_password());
-    let task = tokio::spawn(connection::serve(Arc::clone(node), stream, session));
-    client.served_by(task.abort_handle());
+    let node = Arc::clone(node);
+    let task = workers.serve(stream.into_std()?, |stream| connection::serve(node, stream, session))?;
+    client.served_by(task);
+    Ok(())
 }
 
 fn prepare(stream: &TcpStream, keepalive: u64) -> io::Result<()> {

@@ -18,6 +18,7 @@ use crate::settings::Settings;
 use crate::shutdown::Shutdown;
 use crate::stats::Stats;
 use crate::upstream::{LinkStatus, Upstream, UpstreamConfig, UpstreamHandle};
+use crate::workers::Workers;
 use crate::{clock, http, listener, memory};
 
 /// Why a node could not start.
@@ -55,11 +56,13 @@ pub enum StartError {
     Random(getrandom::Error),
 }
 
-/// A running node. Lives on the tokio runtime that it was started on.
+/// A running node. Accepts connections on the tokio runtime that it was started on, and serves them on threads of its
+/// own.
 #[derive(Debug)]
 pub struct Server {
     node: Arc<Node>,
     tasks: JoinSet<()>,
+    workers: Arc<Workers>,
 }
 
 impl Server {
@@ -112,8 +115,9 @@ impl Server {
             ports: OnceLock::from(ports),
         });
         let mut tasks = JoinSet::new();
+        let workers = Arc::new(Workers::start().map_err(StartError::Thread)?);
         for listener in listeners {
-            tasks.spawn(listener::accept(Arc::clone(&node), listener));
+            tasks.spawn(listener::accept(Arc::clone(&node), Arc::clone(&workers), listener));
         }
         if let Some((listener, _)) = http {
             tasks.spawn(http::serve(Arc::clone(&node), listener));
@@ -134,7 +138,7 @@ impl Server {
                 .map_or_else(|| String::from("none"), ToString::to_string),
             "nearside serves"
         );
-        Ok(Server { node, tasks })
+        Ok(Server { node, tasks, workers })
     }
 
     /// The ports that are really listened on.
@@ -171,6 +175,11 @@ impl Server {
     pub async fn shutdown(mut self) {
         self.tasks.shutdown().await;
         self.node.clients.end_all();
+        // Nobody accepts any more, so this is the last who knows them.
+        if let Some(workers) = Arc::into_inner(self.workers) {
+            // It fails only when the runtime itself is ending.
+            let _ = tokio::task::spawn_blocking(move || workers.end()).await;
+        }
         self.node.upstream.shutdown().await;
     }
 }

@@ -35,7 +35,6 @@ pub(crate) struct Gate {
     waiting_count: AtomicUsize,
     opened: Condvar,
     turns: Mutex<Turns>,
-    turn: Condvar,
 }
 
 /// Whether one thread is inside. On a cache line of its own, for it is written at each batch.
@@ -52,12 +51,17 @@ struct Waiting {
 
 #[derive(Debug, Default)]
 struct Turns {
+    /// Stays set when the token is passed on: nobody comes between.
     held: bool,
-    /// Whose turn it is, between the release by the former holder and his waking up.
-    granted: Option<u64>,
-    next_ticket: u64,
-    applier: VecDeque<u64>,
-    others: VecDeque<u64>,
+    applier: VecDeque<Arc<Turn>>,
+    others: VecDeque<Arc<Turn>>,
+}
+
+/// One who waits for the token. Each has a bell of its own, so that passing it on wakes nobody else.
+#[derive(Debug, Default)]
+struct Turn {
+    has_come: AtomicBool,
+    bell: Condvar,
 }
 
 /// Who asks for the token.
@@ -206,7 +210,6 @@ impl Gate {
             waiting_count: AtomicUsize::new(0),
             opened: Condvar::new(),
             turns: Mutex::new(Turns::default()),
-            turn: Condvar::new(),
         }
     }
 
@@ -316,16 +319,15 @@ impl Gate {
     pub(crate) fn token(&self, asker: Asker) -> Token<'_> {
         let mut turns = lock(&self.turns);
         if turns.held {
-            let ticket = turns.next_ticket;
-            turns.next_ticket += 1;
+            let turn = Arc::new(Turn::default());
             match asker {
-                Asker::Applier => turns.applier.push_back(ticket),
-                Asker::Other => turns.others.push_back(ticket),
+                Asker::Applier => turns.applier.push_back(Arc::clone(&turn)),
+                Asker::Other => turns.others.push_back(Arc::clone(&turn)),
             }
-            while turns.granted != Some(ticket) {
-                turns = wait(&self.turn, turns);
+            // Set and read under the lock.
+            while !turn.has_come.load(Ordering::Relaxed) {
+                turns = wait(&turn.bell, turns);
             }
-            turns.granted = None;
         }
         turns.held = true;
         Token { gate: self, closings: Cell::new(0), thread: PhantomData }
@@ -353,12 +355,11 @@ impl Gate {
     fn pass_on(&self) {
         let mut turns = lock(&self.turns);
         let next = turns.applier.pop_front().or_else(|| turns.others.pop_front());
-        // With a next one `held` stays set: nobody can come between.
         turns.held = next.is_some();
-        turns.granted = next;
-        drop(turns);
-        if next.is_some() {
-            self.turn.notify_all();
+        if let Some(next) = next {
+            next.has_come.store(true, Ordering::Relaxed);
+            drop(turns);
+            next.bell.notify_one();
         }
     }
 }
