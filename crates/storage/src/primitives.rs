@@ -1,7 +1,7 @@
-//! The words of waiting, as [`crate::gate`] uses them: here std's; in the gate's model, Shuttle's.
+//! The words of waiting, as [`crate::gate`] and the keyspace's line use them: here std's; in their models, Shuttle's.
 
 pub(crate) use std::hint::spin_loop;
-pub(crate) use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 pub(crate) use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 
 use std::sync::PoisonError;

@@ -1,13 +1,13 @@
-//! SCAN's promise, under churn, growth and shrinking: what stays is seen exactly once.
+//! SCAN's promise, under churn, growth, shrinking and replacement: what stays is seen exactly once.
 
-#![allow(clippy::unwrap_used)] // a panic is a failed test
+#![allow(clippy::unwrap_used, clippy::print_stdout)] // a panic is a failed test; its seed is printed
 #![allow(missing_docs)]
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use proptest::prelude::*;
-use storage::{DbIndex, Limits, ScanCursor, Store, StoreConfig, UnixMillis};
+use storage::{DbIndex, KeyMeta, Limits, ScanCursor, Store, StoreConfig, UnixMillis};
 
 const NOW: UnixMillis = UnixMillis(1000);
 const DB: DbIndex = DbIndex(0);
@@ -107,11 +107,63 @@ proptest! {
     }
 }
 
+/// Loads a data set of these keys beside the one that is there, with a table planned for `expected`, and swaps it in.
+fn replace(store: &Store, keys: impl Iterator<Item = String>, expected: usize) {
+    store.settle();
+    let mut loading = store.begin_load().expect("the last one is over");
+    loading.expect(DB, expected).unwrap();
+    for key in keys {
+        loading.insert_text(DB, key.as_bytes(), b"v", KeyMeta::default()).unwrap();
+    }
+    loading.commit(&store.writer(), None).unwrap();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn what_both_data_sets_have_is_seen_exactly_once_when_one_replaces_the_other(
+        seed in any::<u64>(),
+        stable in 1usize..300,
+        count in 1usize..100,
+        plans in prop::collection::vec((0usize..3, 0usize..500), 1..5),
+    ) {
+        let store = store(seed);
+        let stays = || (0..stable).map(|i| format!("stable:{i}"));
+        set(&store, stays());
+        let mut turn = 0;
+        let seen = walk(&store, || count, || {
+            let (plan, volatile_keys) = plans[turn % plans.len()];
+            turn += 1;
+            // Not at each step, or a long walk would take all day.
+            if turn % 3 == 1 {
+                // 4,096 shards, 16,384 and 65,536.
+                replace(&store, stays().chain(volatile(turn..turn + volatile_keys)), [1, 10_000, 40_000][plan]);
+            }
+        });
+        for key in stays() {
+            prop_assert_eq!(seen.get(&key), Some(&1), "{}", key);
+        }
+        prop_assert!(seen.values().all(|times| *times == 1));
+    }
+}
+
+/// With `NEARSIDE_LONG` set, many seeds.
 #[test]
-#[ignore = "long: run by make test-long"]
 fn readers_beside_a_writer_miss_nothing_while_the_database_grows_and_shrinks() {
-    let store = store(7);
-    set(&store, (0..300).map(|i| format!("stable:{i}")));
+    let seeds = if std::env::var_os("NEARSIDE_LONG").is_some() { 200 } else { 2 };
+    for seed in 0..seeds {
+        println!("seed {seed}");
+        grow_and_shrink_beside_readers(seed);
+    }
+}
+
+fn grow_and_shrink_beside_readers(seed: u64) {
+    const STABLE: usize = 300;
+    // More than eight times as many keys as shards; with few of them left it shrinks.
+    const VOLATILE: usize = 33_000;
+    let store = store(seed);
+    set(&store, (0..STABLE).map(|i| format!("stable:{i}")));
     /// Set when the writer is done, or has failed.
     struct Ended<'a>(&'a AtomicBool);
     impl Drop for Ended<'_> {
@@ -124,34 +176,48 @@ fn readers_beside_a_writer_miss_nothing_while_the_database_grows_and_shrinks() {
         let _ended = Ended(&ended);
         for _ in 0..2 {
             scope.spawn(|| {
+                let names: Vec<String> = (0..STABLE).map(|i| format!("stable:{i}")).collect();
+                let keys: Vec<&[u8]> = names.iter().map(|name| name.as_bytes()).collect();
                 let mut walks = 0;
                 while !ended.load(Ordering::Relaxed) || walks == 0 {
                     let seen = walk(&store, || 50, || ());
-                    assert!((0..300).all(|i| seen.get(&format!("stable:{i}")) == Some(&1)));
+                    for name in &names {
+                        assert_eq!(seen.get(name), Some(&1), "{name} in walk {walks}");
+                    }
+                    assert!(seen.values().all(|times| *times == 1));
                     let reader = store.reader();
                     let db = reader.db(DB, NOW);
-                    for i in 0..300 {
-                        assert!(db.contains(format!("stable:{i}").as_bytes()));
-                    }
+                    assert!(keys.iter().all(|key| db.contains(key)));
+                    assert!(
+                        keys.chunks(20).all(|keys| db.get_many(keys).iter().all(|entry| entry.is_some()))
+                    );
                     assert!(db.random_key().is_some());
                     walks += 1;
                 }
             });
         }
-        for _ in 0..2 {
-            for step in 0..45 {
-                set(&store, volatile(step * 1000..(step + 1) * 1000));
+        set(&store, volatile(0..VOLATILE));
+        // A key at a time, so that the table is moved shard by shard; the background thread makes it first.
+        let again = |until: usize| {
+            for turn in 0..1 << 18 {
+                if store.reader().db(DB, NOW).shards() == until {
+                    return;
+                }
+                if turn % 1000 == 0 {
+                    store.settle();
+                }
+                set(&store, ["stable:0".to_owned()].into_iter());
             }
-            assert_eq!(store.reader().db(DB, NOW).shards(), 1 << 16);
-            for step in 0..45 {
-                remove(&store, volatile(step * 1000..(step + 1) * 1000));
-            }
-        }
-        set(&store, (0..40_000).map(|_| "one more".into()));
-        remove(&store, ["one more".into()].into_iter());
-        assert_eq!(store.reader().db(DB, NOW).shards(), 1 << 12);
+            panic!("the database did not come to {until} shards");
+        };
+        again(1 << 16);
+        // All the way: `shards` tells of the second table from the beginning of a move.
+        set(&store, (0..1 << 12).map(|_| "stable:0".to_owned()));
+        remove(&store, volatile(0..VOLATILE));
+        again(1 << 12);
+        set(&store, (0..1 << 12).map(|_| "stable:0".to_owned()));
     });
-    assert_eq!(store.reader().db(DB, NOW).len(), 300);
+    assert_eq!(store.reader().db(DB, NOW).len(), STABLE);
 }
 
 #[test]

@@ -234,3 +234,23 @@ fn no_key_by_chance_where_all_have_expired() {
     assert_eq!(writer.db(DB, UnixMillis(1000)).random_key(), None);
     assert_eq!(writer.db(DB, UnixMillis(999)).random_key(), Some(b"999".to_vec()));
 }
+
+/// Each way of waiting for the token or for the readers, from inside a slot.
+#[test]
+#[cfg(debug_assertions)]
+fn nobody_waits_for_the_token_inside_a_slot() {
+    let store = store();
+    let refused = |wait: &dyn Fn()| {
+        let _reader = store.reader();
+        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(wait)).unwrap_err();
+        let said = caught.downcast_ref::<&str>().copied().unwrap_or_default();
+        assert!(said.contains("inside a slot"), "{said}");
+    };
+    refused(&|| drop(store.writer()));
+    refused(&|| drop(store.applier()));
+    refused(&|| drop(store.try_writer().expect("asking is no waiting").close_gate()));
+    refused(&|| drop(store.begin_load()));
+    // Whoever has left waits like everybody else; and a load that was refused is no load.
+    drop(store.writer());
+    drop(store.begin_load().expect("none is under way"));
+}

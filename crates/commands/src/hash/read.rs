@@ -112,13 +112,13 @@ pub(crate) fn hscan(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) ->
     let options = ScanOptions::parse(args.from(2), Some("novalues"))?;
     let mut found = Vec::new();
     let mut room = itoa::Buffer::new();
-    let next = hash.scan(cursor, options.count, ctx.now, |field| {
+    let scanned = hash.scan(cursor, options.count, ctx.now, |field| {
         if options.wants(field.name.as_bytes(&mut room)) {
             found.push(field);
         }
     });
     reply.array(2);
-    reply.bulk(itoa::Buffer::new().format(next).as_bytes());
+    reply.bulk(itoa::Buffer::new().format(scanned.cursor).as_bytes());
     reply.array(if options.names_only { found.len() } else { found.len() * 2 });
     for field in found {
         reply.item(field.name);

@@ -70,13 +70,13 @@ pub(crate) fn sscan(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) ->
     let options = ScanOptions::parse(args.from(2), None)?;
     let mut found = Vec::new();
     let mut room = itoa::Buffer::new();
-    let next = set.scan(cursor, options.count, |member| {
+    let scanned = set.scan(cursor, options.count, |member| {
         if options.wants(member.as_bytes(&mut room)) {
             found.push(member);
         }
     });
     reply.array(2);
-    reply.bulk(itoa::Buffer::new().format(next).as_bytes());
+    reply.bulk(itoa::Buffer::new().format(scanned.cursor).as_bytes());
     reply.array(found.len());
     found.into_iter().for_each(|member| reply.item(member));
     Ok(())

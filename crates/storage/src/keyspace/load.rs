@@ -46,7 +46,7 @@ impl Keyspace {
         self.counts.came(&unsafe { word.view() });
         table::add(&mut guard, word);
         if guard.len() == 1 {
-            self.current.note_occupied(shard, true);
+            self.current.occupied.note(shard, true);
         }
         drop(guard);
         if self.counts.keys() > self.plan.above() {
@@ -70,7 +70,7 @@ impl Keyspace {
         let next = Table::new(shard_bits, 0);
         next.respects_marks.store(self.current.respects_marks.load(Ordering::Relaxed), Ordering::Relaxed);
         let mut from = 0;
-        while let Some(shard) = self.current.next_occupied(from) {
+        while let Some(shard) = self.current.occupied.next(from) {
             self.move_words(&self.current, &next, shard, Word::moved_marked);
             from = shard + 1;
         }
@@ -104,7 +104,7 @@ impl Keyspace {
         };
         let mut from = table.cleared.load(Ordering::Relaxed);
         for _ in 0..SHARDS_PER_STEP {
-            let Some(shard) = table.next_occupied(from) else {
+            let Some(shard) = table.occupied.next(from) else {
                 from = table.shards();
                 break;
             };

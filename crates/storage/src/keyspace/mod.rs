@@ -16,6 +16,9 @@
 #![allow(unsafe_code)]
 
 mod guarded;
+mod line;
+#[cfg(test)]
+mod line_model;
 mod load;
 mod prefetch;
 mod resize;
@@ -37,9 +40,11 @@ pub(crate) use table::{KEYS_PER_SHARD, ReadGuard, Table, WriteGuard};
 
 use crate::entry::{self, Content, Entry, EntryView, Hollow};
 use crate::gate::Token;
+use crate::primitives;
 use crate::reclaim::{Bin, Trash};
 use crate::time::UnixMillis;
 use crate::value::{Form, Value};
+use line::Mark;
 use table::Item;
 use word::Word;
 
@@ -72,7 +77,7 @@ pub(crate) struct Keyspace {
     /// The table that takes over.
     next: OnceLock<Arc<Table>>,
     /// How many shards of `current` have been moved to `next`. Moves under the write lock of the shard it passes.
-    moved: AtomicUsize,
+    moved: Mark,
     pub(crate) counts: Counts,
     plan: resize::Plan,
 }
@@ -191,7 +196,7 @@ impl Keyspace {
             plan: resize::Plan::new(keys_per_shard, shard_bits),
             current: Arc::new(Table::new(shard_bits, 0)),
             next: OnceLock::new(),
-            moved: AtomicUsize::new(0),
+            moved: Mark::default(),
             counts: Counts::default(),
         }
     }
@@ -211,7 +216,7 @@ impl Keyspace {
     fn locate(&self, hash: KeyHash) -> (&Table, usize) {
         let shard = self.current.shard_of(hash);
         match self.next.get() {
-            Some(next) if shard < self.moved.load(Ordering::Acquire) => (next, next.shard_of(hash)),
+            Some(next) if shard < self.moved.get() => (next, next.shard_of(hash)),
             _ => (&self.current, shard),
         }
     }
@@ -250,7 +255,7 @@ impl Keyspace {
         let hash_of = |index: &usize| wanted.get(*index).map_or(0, |(_, hash)| hash.line());
         order.sort_unstable_by_key(hash_of);
         'again: loop {
-            let mark = self.moved.load(Ordering::Acquire);
+            let mark = self.moved.get();
             let mut locks: Vec<ReadGuard<'_>> = Vec::new();
             let mut entries: Vec<Option<EntryView>> = Vec::new();
             entries.resize_with(wanted.len(), || None);
@@ -271,7 +276,7 @@ impl Keyspace {
             }
             // A shard that was moved between our looking for its table and our locking it was looked at in vain.
             // (Under our locks none moves; one that moves beside them does no harm, but is rare enough.)
-            if self.moved.load(Ordering::Acquire) != mark {
+            if self.moved.get() != mark {
                 drop(entries);
                 drop(locks);
                 continue 'again;
@@ -374,7 +379,7 @@ impl Place<'_> {
         self.entry = None;
         let word = table::remove(&mut self.guard, bucket);
         if self.guard.is_empty() {
-            self.table.note_occupied(self.shard, false);
+            self.table.occupied.note(self.shard, false);
         }
         // SAFETY: the word is out of its table. A marked word is a load's that was committed or given up: its
         // marks mean nothing any more (a keyspace that a load still compares with takes no write).
@@ -399,7 +404,7 @@ impl Place<'_> {
                 let bucket = table::add(&mut self.guard, Word::new(entry, self.bits));
                 self.bucket = Some(bucket);
                 if self.guard.len() == 1 {
-                    self.table.note_occupied(self.shard, true);
+                    self.table.occupied.note(self.shard, true);
                 }
                 None
             }
@@ -496,7 +501,7 @@ impl Editing<'_, '_> {
         let bucket = self.place.bucket.take().expect("an entry has a bucket");
         let word = table::remove(&mut self.place.guard, bucket);
         if self.place.guard.is_empty() {
-            self.place.table.note_occupied(self.place.shard, false);
+            self.place.table.occupied.note(self.place.shard, false);
         }
         // SAFETY: the word is out of its table, and the entry's value out of the entry.
         self.trash.push(Trash::Hollow(unsafe { Hollow::from_raw(word.raw()) }));

@@ -8,6 +8,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use super::line::Mark;
 use super::table::{self, KeyHash, WriteGuard, shard_bits_for};
 use super::{Counts, Keyspace, Table, Word, prefetch};
 use crate::gate::Token;
@@ -87,21 +88,19 @@ impl Keyspace {
             return self.begin_resize();
         };
         let shards = self.current.shards();
-        let mark = self.moved.load(Ordering::Relaxed);
-        // Empty shards are passed over: whoever looks into one meanwhile finds nothing, and rightly so.
-        let shard = self.current.next_occupied(mark).unwrap_or(shards);
-        if shard < shards {
-            self.move_shard(token, next, shard);
+        let mark = self.moved.get();
+        match self.current.occupied.next(mark) {
+            Some(shard) => self.move_shard(token, next, shard),
+            None => self.moved.pass_empty(shards - 1),
         }
-        self.moved.store((shard + 1).min(shards), Ordering::Release);
-        if shard + 1 < shards {
+        if self.moved.get() < shards {
             return Resize::Settled;
         }
         Resize::Finished(Box::new(Keyspace {
             hasher: self.hasher,
             current: Arc::clone(next),
             next: OnceLock::new(),
-            moved: AtomicUsize::new(0),
+            moved: Mark::default(),
             counts: self.counts.copy(),
             plan: Plan::new(self.plan.keys_per_shard, next.shard_bits()),
         }))
@@ -148,9 +147,8 @@ impl Keyspace {
             }
         };
         self.move_locked(&mut from, &mut into, (next, targets.start), Word::moved);
-        self.current.note_occupied(shard, false);
         // Under the lock: whoever waited for this shard looks at the mark again, and goes to the second table.
-        self.moved.store(shard + 1, Ordering::Release);
+        self.moved.pass(&self.current.occupied, shard);
     }
 }
 
@@ -166,7 +164,7 @@ impl Keyspace {
         let targets = targets(current, next, shard);
         let mut into: Vec<_> = targets.clone().map(|target| next.lock(target).write()).collect();
         self.move_locked(&mut current.lock(shard).write(), &mut into, (next, targets.start), word);
-        current.note_occupied(shard, false);
+        current.occupied.note(shard, false);
     }
 
     /// Moves all words of a shard `into` the shards of `next` that begin with `first`.
@@ -195,7 +193,7 @@ impl Keyspace {
             let target = next.shard_of(hash);
             let guard = into.get_mut(target - first).expect("both tables order shards by the same bits");
             table::add(guard, moved(word, next.bits_of(hash)));
-            next.note_occupied(target, true);
+            next.occupied.note(target, true);
         }
     }
 }

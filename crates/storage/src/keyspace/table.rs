@@ -11,11 +11,12 @@
 //! Owns the shards and which of them are occupied. Never knows why a key is looked for.
 
 use std::hash::BuildHasher;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use dashmap::{DashMap, RwLock, RwLockReadGuard, RwLockWriteGuard, SharedValue};
 use hashbrown_raw::raw::{Bucket, RawTable};
 
+use super::line::Occupied;
 use super::word::Word;
 use crate::entry::Entry;
 
@@ -69,9 +70,7 @@ fn spread_item(item: &Item) -> u64 {
 pub(crate) struct Table {
     map: DashMap<Word, (), NoHasher>,
     shard_bits: u32,
-    /// A bit for each shard that is not empty: walks over nearly empty databases skip the rest. Written under
-    /// the shard's write lock.
-    occupied: Box<[AtomicU64]>,
+    pub(super) occupied: Occupied,
     /// Entries whose words are marked *shared* are another table's: they are not freed with this one.
     pub(super) respects_marks: AtomicBool,
     /// From this shard on there may be marks.
@@ -100,7 +99,7 @@ impl Table {
                 shards,
             ),
             shard_bits,
-            occupied: (0..shards.div_ceil(64)).map(|_| AtomicU64::new(0)).collect(),
+            occupied: Occupied::new(shards),
             respects_marks: AtomicBool::new(false),
             cleared: AtomicUsize::new(shards),
         }
@@ -135,53 +134,22 @@ impl Table {
         self.map.shards().get(shard).expect("a shard's number is below their count")
     }
 
-    fn occupied_bit(&self, shard: usize) -> (&AtomicU64, u64) {
-        (self.occupied.get(shard / 64).expect("one bit for each shard"), 1 << (shard % 64))
-    }
-
-    /// Notes whether the shard is empty; its write lock is held.
-    pub(super) fn note_occupied(&self, shard: usize, occupied: bool) {
-        let (word, bit) = self.occupied_bit(shard);
-        if (word.load(Ordering::Relaxed) & bit != 0) != occupied {
-            if occupied {
-                word.fetch_or(bit, Ordering::Release);
-            } else {
-                word.fetch_and(!bit, Ordering::Release);
-            }
-        }
-    }
-
-    /// The first shard from `shard` on that is (or was a moment ago) not empty.
-    pub(crate) fn next_occupied(&self, shard: usize) -> Option<usize> {
-        let first = shard / 64;
-        for (index, word) in self.occupied.iter().enumerate().skip(first) {
-            let mut bits = word.load(Ordering::Acquire);
-            if index == first {
-                bits &= u64::MAX << (shard % 64);
-            }
-            if bits != 0 {
-                return Some(index * 64 + bits.trailing_zeros() as usize);
-            }
-        }
-        None
-    }
-
     /// Bytes that the shards and their tables take, without the entries. Locks each shard for a moment.
     #[allow(dead_code)] // what INFO's memory figures will be made of
     pub(crate) fn allocated(&self) -> usize {
         let shards = self.map.shards();
         let tables: usize = shards.iter().map(|shard| shard.read().allocation_info().1.size()).sum();
-        size_of_val(shards) + size_of_val(&*self.occupied) + tables
+        size_of_val(shards) + self.occupied.allocated() + tables
     }
 
     /// Frees every entry that is this table's, shard by shard, and leaves it empty.
     pub(super) fn clear(&self, mut free: impl FnMut(Entry)) {
         let respects_marks = self.respects_marks.load(Ordering::Relaxed);
         let mut from = 0;
-        while let Some(shard) = self.next_occupied(from) {
+        while let Some(shard) = self.occupied.next(from) {
             let mut guard = self.lock(shard).write();
             let taken = std::mem::replace(&mut *guard, RawTable::new());
-            self.note_occupied(shard, false);
+            self.occupied.note(shard, false);
             drop(guard);
             for (word, _) in taken {
                 if !(respects_marks && word.is_shared()) {

@@ -2,10 +2,9 @@
 //!
 //! Owns the meaning of a position in a table. Never hides an expired entry: callers do.
 
-use std::sync::atomic::Ordering;
-
+use super::line::{Occupied, Part, Shards};
 use super::word::Word;
-use super::{EntryView, KeyHash, Keyspace, ReadGuard, Table, prefetch, table};
+use super::{EntryView, KeyHash, Keyspace, ReadGuard, Table, line, prefetch, table};
 use crate::scan::ScanCursor;
 
 /// The largest batch whose memory is asked for at once: the cache would lose the first again.
@@ -14,12 +13,23 @@ const PREFETCH_MAX: usize = 256;
 /// How many shards RANDOMKEY tries by chance before it takes the next one that is not empty.
 const RANDOM_SHARDS_MAX: usize = 16;
 
-impl Table {
-    /// How many positions a shard has, as a power of two.
+impl Shards for Table {
+    type Guard<'a> = ReadGuard<'a>;
+
+    fn occupied(&self) -> &Occupied {
+        &self.occupied
+    }
+
     fn position_shift(&self) -> u32 {
         ScanCursor::BITS - self.shard_bits()
     }
 
+    fn read(&self, shard: usize) -> ReadGuard<'_> {
+        self.lock(shard).read()
+    }
+}
+
+impl Table {
     fn position(&self, shard: usize, bits: u16) -> u64 {
         // The highest 28 of the shard's number and the word's bits together; a table has at least 2^12 shards.
         let shift = self.position_shift();
@@ -27,16 +37,7 @@ impl Table {
     }
 }
 
-/// A locked shard, and which of its positions are wanted and are to be found there.
-struct Part<'k> {
-    table: &'k Table,
-    shard: usize,
-    guard: ReadGuard<'k>,
-    from: u64,
-    end: u64,
-}
-
-impl Part<'_> {
+impl Part<'_, Table> {
     /// The words of these positions, each with its position.
     fn words(&self) -> impl Iterator<Item = (u64, &Word)> {
         table::words(&self.guard)
@@ -46,40 +47,15 @@ impl Part<'_> {
 }
 
 impl Keyspace {
-    /// The positions below this one are in the second table.
-    fn moved_below(&self) -> u64 {
-        (self.moved.load(Ordering::Acquire) as u64) << self.current.position_shift()
-    }
-
     /// The next shard that is not empty, locked, of those that have positions from `from` on.
-    fn part_from(&self, mut from: u64) -> Option<Part<'_>> {
-        while from < ScanCursor::END {
-            let moved = self.moved_below();
-            let (table, end) = match self.next.get() {
-                Some(next) if from < moved => (&**next, moved),
-                _ => (&*self.current, ScanCursor::END),
-            };
-            let shard = (from >> table.position_shift()) as usize;
-            let occupied = table.next_occupied(shard);
-            if occupied != Some(shard) {
-                // Empty up to there; but what is beyond `end` is in the other table.
-                let next = occupied.map_or(ScanCursor::END, |next| (next as u64) << table.position_shift());
-                from = next.min(end);
-                continue;
-            }
-            let guard = table.lock(shard).read();
-            let moved = self.moved_below();
-            let is_next = !std::ptr::eq(table, &*self.current);
-            if !is_next && from < moved {
-                // Moved away before we had the lock.
-                continue;
-            }
-            // A shard of the second table may be half filled: what is above the mark is still in the first.
-            let shard_end = ((shard as u64) + 1) << table.position_shift();
-            let end = if is_next { shard_end.min(moved) } else { shard_end };
-            return Some(Part { table, shard, guard, from, end });
-        }
-        None
+    fn part_from(&self, from: u64) -> Option<Part<'_, Table>> {
+        line::part_from(
+            from,
+            ScanCursor::END,
+            &*self.current,
+            || self.next.get().map(|next| &**next),
+            &self.moved,
+        )
     }
 
     /// See [`crate::Db::scan`].

@@ -12,7 +12,7 @@ mod packed;
 
 pub use big::BigHash;
 
-use super::directory::Members;
+use super::directory::{Members, Scanned};
 use super::hasher;
 use super::{Kind, Limits, Value, ValueKind};
 use crate::UnixMillis;
@@ -349,22 +349,25 @@ impl<'a> HashRef<'a> {
         if self.has_deadlines() { self.all().filter_map(|field| field.deadline).min() } else { None }
     }
 
-    /// Gives the fields that a client at `now` may see from `cursor` on, about `count` of them; a packed hash
-    /// gives all at once. Returns where to go on: 0 is the end.
-    pub fn scan(self, cursor: u64, count: usize, now: UnixMillis, mut give: impl FnMut(Field<'a>)) -> u64 {
+    /// Gives the fields that a client at `now` may see from `cursor` on, as [`super::directory::Directory::scan`] has
+    /// it; of a packed hash all at once.
+    pub fn scan(
+        self,
+        cursor: u64,
+        count: usize,
+        now: UnixMillis,
+        mut give: impl FnMut(Field<'a>),
+    ) -> Scanned {
         match self {
-            HashRef::Big(big) => {
-                let scanned = big.fields().scan(cursor, count, |member| {
-                    let field = big::field_of(member);
-                    if field.is_visible(now) {
-                        give(field);
-                    }
-                });
-                scanned.cursor
-            }
+            HashRef::Big(big) => big.fields().scan(cursor, count, |member| {
+                let field = big::field_of(member);
+                if field.is_visible(now) {
+                    give(field);
+                }
+            }),
             _ => {
                 self.iter(now).for_each(give);
-                0
+                Scanned { cursor: 0, touched: self.len() }
             }
         }
     }

@@ -10,7 +10,7 @@ mod distinct;
 
 pub use distinct::Distinct;
 
-use super::directory::{Directory, Members};
+use super::directory::{Directory, Members, Scanned};
 use super::hasher;
 use super::member::Member;
 use super::{Kind, Limits, Value, ValueKind};
@@ -303,14 +303,13 @@ impl<'a> SetRef<'a> {
         }
     }
 
-    /// Gives the members from `cursor` on, about `count` of them; a small set gives all at once. Returns where to
-    /// go on: 0 is the end.
-    pub fn scan(self, cursor: u64, count: usize, mut give: impl FnMut(Item<'a>)) -> u64 {
+    /// Gives the members from `cursor` on, as [`Directory::scan`] has it; of a small set all at once.
+    pub fn scan(self, cursor: u64, count: usize, mut give: impl FnMut(Item<'a>)) -> Scanned {
         match self {
-            SetRef::Big(big) => big.0.scan(cursor, count, |member| give(Item::Str(member.name()))).cursor,
+            SetRef::Big(big) => big.0.scan(cursor, count, |member| give(Item::Str(member.name()))),
             _ => {
                 self.iter().for_each(give);
-                0
+                Scanned { cursor: 0, touched: self.len() }
             }
         }
     }

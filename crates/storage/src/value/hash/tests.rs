@@ -120,7 +120,7 @@ proptest! {
         let mut scanned = Vec::new();
         let mut cursor = 0;
         loop {
-            cursor = view.scan(cursor, 2, now, |field| scanned.push(field.name.to_vec()));
+            cursor = view.scan(cursor, 2, now, |field| scanned.push(field.name.to_vec())).cursor;
             if cursor == 0 { break; }
         }
         scanned.sort();

@@ -72,7 +72,7 @@ proptest! {
         let mut scanned = Vec::new();
         let mut cursor = 0;
         loop {
-            cursor = view.scan(cursor, 2, |item| scanned.push(item.to_vec()));
+            cursor = view.scan(cursor, 2, |item| scanned.push(item.to_vec())).cursor;
             if cursor == 0 { break; }
         }
         scanned.sort();

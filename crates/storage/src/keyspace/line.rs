@@ -1,0 +1,140 @@
+//! The hash's line: where a walk finds the next positions, while shards move from one table to another.
+//!
+//! Owns what is known of that without a lock: which shards are occupied, and how many have been moved. Never looks
+//! into a shard.
+//!
+//! This file is compiled twice: as it is, and by `line_model` over Shuttle's primitives, which tries its
+//! interleavings.
+
+use super::primitives::{AtomicU64, AtomicUsize, Ordering};
+
+/// A bit for each shard of a table that is not empty: walks over nearly empty databases skip the rest. Written under
+/// the shard's write lock.
+#[derive(Debug)]
+pub(crate) struct Occupied(Box<[AtomicU64]>);
+
+impl Occupied {
+    pub(crate) fn new(shards: usize) -> Occupied {
+        Occupied((0..shards.div_ceil(64)).map(|_| AtomicU64::new(0)).collect())
+    }
+
+    pub(crate) fn allocated(&self) -> usize {
+        size_of_val(&*self.0)
+    }
+
+    /// Notes whether the shard is empty; its write lock is held.
+    pub(crate) fn note(&self, shard: usize, occupied: bool) {
+        let word = self.0.get(shard / 64).expect("one bit for each shard");
+        let bit = 1 << (shard % 64);
+        if (word.load(Ordering::Relaxed) & bit != 0) != occupied {
+            if occupied {
+                word.fetch_or(bit, Ordering::Release);
+            } else {
+                word.fetch_and(!bit, Ordering::Release);
+            }
+        }
+    }
+
+    /// The first shard from `shard` on that is (or was a moment ago) not empty.
+    pub(crate) fn next(&self, shard: usize) -> Option<usize> {
+        let first = shard / 64;
+        for (index, word) in self.0.iter().enumerate().skip(first) {
+            let mut bits = word.load(Ordering::Acquire);
+            if index == first {
+                bits &= u64::MAX << (shard % 64);
+            }
+            if bits != 0 {
+                return Some(index * 64 + bits.trailing_zeros() as usize);
+            }
+        }
+        None
+    }
+}
+
+/// How many shards of the first table have been moved to the second.
+#[derive(Debug, Default)]
+pub(crate) struct Mark(AtomicUsize);
+
+impl Mark {
+    pub(crate) fn get(&self) -> usize {
+        self.0.load(Ordering::Acquire)
+    }
+
+    /// Moves past a shard that is empty now, for its entries are in the second table; the locks of both are held.
+    pub(crate) fn pass(&self, moved_from: &Occupied, shard: usize) {
+        // In this order: a walk that finds the shard empty must find out by the mark that it is not for long.
+        self.pass_empty(shard);
+        moved_from.note(shard, false);
+    }
+
+    /// Moves past shards that were empty anyway: whoever looks into one meanwhile finds nothing, and rightly so.
+    pub(crate) fn pass_empty(&self, shard: usize) {
+        self.0.store(shard + 1, Ordering::Release);
+    }
+}
+
+/// A table, as far as a walk is concerned.
+pub(crate) trait Shards {
+    /// A shard that is locked for reading.
+    type Guard<'a>
+    where
+        Self: 'a;
+
+    fn occupied(&self) -> &Occupied;
+
+    /// How many positions a shard has, as a power of two.
+    fn position_shift(&self) -> u32;
+
+    fn read(&self, shard: usize) -> Self::Guard<'_>;
+}
+
+/// A locked shard, and which of its positions are wanted and are to be found there.
+pub(crate) struct Part<'k, T: Shards> {
+    pub(crate) table: &'k T,
+    pub(crate) shard: usize,
+    pub(crate) guard: T::Guard<'k>,
+    pub(crate) from: u64,
+    pub(crate) end: u64,
+}
+
+/// The next shard that is not empty, locked, of those that have positions from `from` on and below `line_end`. Below
+/// the mark they are in the table that `next` gives.
+pub(crate) fn part_from<'k, T: Shards>(
+    mut from: u64,
+    line_end: u64,
+    current: &'k T,
+    next: impl Fn() -> Option<&'k T>,
+    mark: &Mark,
+) -> Option<Part<'k, T>> {
+    let moved_below = || (mark.get() as u64) << current.position_shift();
+    while from < line_end {
+        let moved = moved_below();
+        let (table, is_next, end) = match next() {
+            Some(next) if from < moved => (next, true, moved),
+            _ => (current, false, line_end),
+        };
+        let shard = (from >> table.position_shift()) as usize;
+        let occupied = table.occupied().next(shard);
+        if occupied != Some(shard) {
+            if !is_next && from < moved_below() {
+                // Empty because moved, perhaps, since we looked at the mark.
+                continue;
+            }
+            // Empty up to there; but what is beyond `end` is in the other table.
+            let next = occupied.map_or(line_end, |next| (next as u64) << table.position_shift());
+            from = next.min(end);
+            continue;
+        }
+        let guard = table.read(shard);
+        let moved = moved_below();
+        if !is_next && from < moved {
+            // Moved away before we had the lock; under it the mark cannot pass.
+            continue;
+        }
+        // A shard of the second table may be half filled: what is above the mark is still in the first.
+        let shard_end = ((shard as u64) + 1) << table.position_shift();
+        let end = if is_next { shard_end.min(moved) } else { shard_end };
+        return Some(Part { table, shard, guard, from, end });
+    }
+    None
+}

@@ -1,0 +1,122 @@
+//! The line's model: `line.rs` compiled once more, over Shuttle's primitives, and tried in many interleavings.
+//!
+//! Tables are lists of positions here, of sixteen on the line; a mutex stands for a shard's lock.
+
+mod primitives {
+    pub(crate) use shuttle::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+}
+
+#[allow(clippy::duplicate_mod)] // compiled once over each family of primitives: that is the point
+#[path = "line.rs"]
+#[allow(dead_code)]
+mod line;
+
+use line::{Mark, Occupied, Shards, part_from};
+use shuttle::sync::{Arc, Mutex, MutexGuard};
+use shuttle::thread;
+
+const RUNS: usize = 500;
+const LINE_BITS: u32 = 4;
+
+struct Table {
+    bits: u32,
+    shards: Vec<Mutex<Vec<u64>>>,
+    occupied: Occupied,
+}
+
+impl Table {
+    fn new(bits: u32) -> Table {
+        let shards = (0..1 << bits).map(|_| Mutex::default()).collect();
+        Table { bits, shards, occupied: Occupied::new(1 << bits) }
+    }
+
+    fn shard_of(&self, position: u64) -> usize {
+        (position >> self.position_shift()) as usize
+    }
+
+    fn add(&self, position: u64) {
+        let shard = self.shard_of(position);
+        self.read(shard).push(position);
+        self.occupied.note(shard, true);
+    }
+}
+
+impl Shards for Table {
+    type Guard<'a> = MutexGuard<'a, Vec<u64>>;
+
+    fn occupied(&self) -> &Occupied {
+        &self.occupied
+    }
+
+    fn position_shift(&self) -> u32 {
+        LINE_BITS - self.bits
+    }
+
+    fn read(&self, shard: usize) -> MutexGuard<'_, Vec<u64>> {
+        self.shards[shard].lock().unwrap()
+    }
+}
+
+struct Line {
+    current: Table,
+    next: Table,
+    mark: Mark,
+}
+
+impl Line {
+    fn move_all(&self) {
+        while let Some(shard) = self.current.occupied.next(self.mark.get()) {
+            let mut from = self.current.read(shard);
+            for position in std::mem::take(&mut *from) {
+                self.next.add(position);
+            }
+            self.mark.pass(&self.current.occupied, shard);
+        }
+        self.mark.pass_empty(self.current.shards.len() - 1);
+    }
+
+    fn walk(&self) -> Vec<u64> {
+        let mut seen = Vec::new();
+        let mut from = 0;
+        while let Some(part) = part_from(from, 1 << LINE_BITS, &self.current, || Some(&self.next), &self.mark)
+        {
+            seen.extend(part.guard.iter().filter(|position| (part.from..part.end).contains(position)));
+            from = part.end;
+        }
+        seen.sort_unstable();
+        seen
+    }
+}
+
+fn walks_beside_a_move(bits: u32, next_bits: u32) {
+    const POSITIONS: [u64; 6] = [1, 6, 7, 8, 12, 15];
+    let model = move || {
+        let line = Line { current: Table::new(bits), next: Table::new(next_bits), mark: Mark::default() };
+        POSITIONS.iter().for_each(|position| line.current.add(*position));
+        let line = Arc::new(line);
+        let walkers: Vec<_> = (0..2)
+            .map(|_| {
+                let line = Arc::clone(&line);
+                thread::spawn(move || assert_eq!(line.walk(), POSITIONS))
+            })
+            .collect();
+        line.move_all();
+        for walker in walkers {
+            walker.join().unwrap();
+        }
+        assert_eq!(line.walk(), POSITIONS);
+    };
+    shuttle::check_random(model, RUNS);
+}
+
+#[test]
+fn a_walk_beside_a_growing_table_misses_nothing() {
+    walks_beside_a_move(3, 4);
+    walks_beside_a_move(1, 4);
+}
+
+#[test]
+fn a_walk_beside_a_shrinking_table_misses_nothing() {
+    walks_beside_a_move(3, 1);
+    walks_beside_a_move(4, 2);
+}
