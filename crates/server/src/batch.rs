@@ -161,7 +161,8 @@ impl<'a> Batch<'a> {
             (request.len() > place + command.name_words()).then_some(key)
         });
         let store = &self.node.store;
-        let hashed: Vec<Hashed<'a>> = keys.map(|key| store.hash(key)).collect();
+        let mut hashed = Vec::with_capacity(REQUESTS_MAX);
+        hashed.extend(keys.map(|key| store.hash(key)));
         if hashed.len() > 1 {
             let (index, now) = (session.db(), self.now.wall);
             if let Some(reader) = self.reader() {

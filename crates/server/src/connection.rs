@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
 
+use bytes::Buf;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -133,7 +134,19 @@ async fn write(
     if waiting > READ_BYTES {
         client.output_bytes.store(waiting, Relaxed);
     }
-    stream.write_all_buf(&mut buffers.reply).await?;
+    while !buffers.reply.is_empty() {
+        let piece = buffers.reply.chunk();
+        if piece.len() == buffers.reply.len() {
+            // The usual reply is one piece: a plain send is cheaper than a gathering one.
+            let sent = stream.write(piece).await?;
+            if sent == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            buffers.reply.advance(sent);
+        } else if stream.write_buf(&mut buffers.reply).await? == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+    }
     client.output_bytes.store(0, Relaxed);
     let block = node.stats.local();
     add(&block.writes, 1);
