@@ -80,7 +80,7 @@ pub enum FrameError {
 /// assert_eq!(reader.read(&buffer[used..])?, None);
 /// # Ok::<(), protocol::frame::FrameError>(())
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FrameReader {
     /// How many bytes of the frame were understood.
     at: usize,

@@ -7,12 +7,17 @@
 
 use std::collections::VecDeque;
 
+use protocol::frame::{Frame, FrameReader};
+
 use crate::error::{ErrorCode, LinkError};
 use crate::position::{Position, ReplId};
 
 /// The highest Valkey version whose RDB we read. Valkey 9 picks the RDB version by it: without it, a hash with
 /// field deadlines makes every full sync fail.
 const VERSION: &str = "9.1.0";
+
+/// The longest line we hold while waiting for its end; no answer of a master's handshake comes near it.
+const LINE_BYTES_MAX: usize = 16 * 1024;
 
 /// What we tell the master about ourselves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,6 +50,9 @@ pub(crate) struct Handshake {
     /// The master has sent signs of life instead of its answer to PSYNC: it waits for other replicas before it makes
     /// the snapshot that all of them get.
     put_off: bool,
+    /// The front of an answer that is not whole.
+    held: Vec<u8>,
+    reader: FrameReader,
 }
 
 /// What an answer leads to.
@@ -65,7 +73,8 @@ impl Handshake {
     pub(crate) fn begin(resume: Option<Position>) -> (Self, Vec<u8>) {
         let mut first = Vec::new();
         request(&mut first, &[b"PING"]);
-        (Handshake { asked: VecDeque::from([Question::Ping]), resume, put_off: false }, first)
+        let asked = VecDeque::from([Question::Ping]);
+        (Handshake { asked, resume, put_off: false, held: Vec::new(), reader: FrameReader::default() }, first)
     }
 
     /// Whether the master will send a snapshot, as far as can be told before it says so.
@@ -73,24 +82,43 @@ impl Handshake {
         self.put_off
     }
 
-    /// Takes one line of the master, without its line end. Empty lines are the master's sign of life.
-    pub(crate) fn answer(&mut self, line: &[u8], us: &Introduction) -> Result<Answered, LinkError> {
-        if line.is_empty() {
+    /// Takes the front of what the master says, one answer at most; gives how many bytes that was, and what it leads
+    /// to. Empty lines are the master's sign of life.
+    pub(crate) fn receive(
+        &mut self,
+        input: &[u8],
+        us: &Introduction,
+    ) -> Result<(usize, Answered), LinkError> {
+        if self.held.is_empty() && matches!(input.first(), Some(b'\r' | b'\n')) {
             self.put_off = self.asked.front() == Some(&Question::Psync);
-            return Ok(Answered::Waiting);
+            return Ok((1, Answered::Waiting));
         }
-        let Some(question) = self.asked.pop_front() else {
-            return Err(LinkError::in_words(ErrorCode::BadReply, line));
+        // An answer ends where a line does.
+        let Some(used) = take_line(&mut self.held, input)? else {
+            return Ok((input.len(), Answered::Waiting));
         };
-        match question {
-            Question::Ping => {
-                ping_answered(line)?;
+        let Some((frame, _)) =
+            self.reader.read(&self.held).map_err(|_| LinkError::in_words(ErrorCode::BadReply, &self.held))?
+        else {
+            return Ok((used, Answered::Waiting));
+        };
+        self.held.clear();
+        Ok((used, self.answer(&frame, us)?))
+    }
+
+    fn answer(&mut self, answer: &Frame, us: &Introduction) -> Result<Answered, LinkError> {
+        match (self.asked.pop_front(), answer) {
+            (Some(Question::Ping), _) => {
+                ping_answered(answer)?;
                 Ok(Answered::Ask(self.introduce(us)))
             }
-            Question::Auth if line.first() == Some(&b'-') => Err(auth_refused(line)),
-            Question::Auth | Question::Replconf if self.asked.is_empty() => Ok(Answered::Ask(self.psync())),
-            Question::Auth | Question::Replconf => Ok(Answered::Waiting),
-            Question::Psync => self.psync_answered(line),
+            (Some(Question::Auth), Frame::Error(words)) => Err(auth_refused(words)),
+            (Some(Question::Auth | Question::Replconf), _) if self.asked.is_empty() => {
+                Ok(Answered::Ask(self.psync()))
+            }
+            (Some(Question::Auth | Question::Replconf), _) => Ok(Answered::Waiting),
+            (Some(Question::Psync), _) => self.psync_answered(answer),
+            (None, _) => Err(unexpected(answer)),
         }
     }
 
@@ -127,14 +155,16 @@ impl Handshake {
         bytes
     }
 
-    fn psync_answered(&self, line: &[u8]) -> Result<Answered, LinkError> {
-        let unexpected = || Err(LinkError::in_words(ErrorCode::BadReply, line));
-        if line.first() == Some(&b'-') {
-            return Err(refused(line));
-        }
+    fn psync_answered(&self, answer: &Frame) -> Result<Answered, LinkError> {
+        let unexpected = || Err(unexpected(answer));
+        let line = match answer {
+            Frame::Simple(line) => line,
+            Frame::Error(words) => return Err(refused(words)),
+            _ => return unexpected(),
+        };
         let mut words = line.split(|byte| *byte == b' ').filter(|word| !word.is_empty());
         match words.next() {
-            Some(b"+FULLRESYNC") => {
+            Some(b"FULLRESYNC") => {
                 let replid = words.next().and_then(ReplId::parse);
                 let offset = words.next().and_then(number);
                 match (replid, offset) {
@@ -143,7 +173,7 @@ impl Handshake {
                 }
             }
             // Only who asked to go on may be told to.
-            Some(b"+CONTINUE") if self.resume.is_some() => match words.next() {
+            Some(b"CONTINUE") if self.resume.is_some() => match words.next() {
                 None => Ok(Answered::Continue { replid: None }),
                 Some(word) => match ReplId::parse(word) {
                     Some(replid) => Ok(Answered::Continue { replid: Some(replid) }),
@@ -155,24 +185,46 @@ impl Handshake {
     }
 }
 
-/// Whether a line can be an answer at all.
-pub(crate) fn speaks_redis(first: u8) -> bool {
-    matches!(first, b'+' | b'-' | b':' | b'$' | b'*' | b'\r' | b'\n')
+/// Adds to `line` up to its end and with it; gives how much of `input` that was, or `None` when the end is not in it.
+///
+/// # Errors
+/// When it begins as nothing that speaks Redis' protocol does, or does not end.
+pub(crate) fn take_line(line: &mut Vec<u8>, input: &[u8]) -> Result<Option<usize>, LinkError> {
+    let first = line.first().or(input.first());
+    if first.is_some_and(|first| !matches!(first, b'+' | b'-' | b':' | b'$' | b'*' | b'\r' | b'\n')) {
+        line.extend_from_slice(input);
+        return Err(LinkError::in_words(ErrorCode::NotRedis, line));
+    }
+    let end = memchr::memchr(b'\n', input).map(|end| end + 1);
+    line.extend_from_slice(input.get(..end.unwrap_or(input.len())).unwrap_or_default());
+    if line.len() > LINE_BYTES_MAX {
+        return Err(LinkError::in_words(ErrorCode::BadReply, line));
+    }
+    Ok(end)
 }
 
-fn ping_answered(line: &[u8]) -> Result<(), LinkError> {
-    /// What a master says to a PING when it wants a password first; `ERR operation not permitted` before 2.6.
-    const NOT_YET: [&[u8]; 3] = [b"-NOAUTH", b"-NOPERM", b"-ERR operation not permitted"];
-    match line.first() {
-        Some(b'+') => Ok(()),
-        Some(b'-') if NOT_YET.iter().any(|words| line.starts_with(words)) => Ok(()),
-        Some(b'-') => Err(refused(line)),
-        _ => Err(LinkError::in_words(ErrorCode::BadReply, line)),
+fn unexpected(answer: &Frame) -> LinkError {
+    match answer {
+        Frame::Simple(words) | Frame::Error(words) | Frame::Bulk(words) => {
+            LinkError::in_words(ErrorCode::BadReply, words)
+        }
+        other => LinkError::new(ErrorCode::BadReply, format!("{other:?}")),
     }
 }
 
-fn auth_refused(line: &[u8]) -> LinkError {
-    match refused(line) {
+fn ping_answered(answer: &Frame) -> Result<(), LinkError> {
+    /// What a master says to a PING when it wants a password first; `ERR operation not permitted` before 2.6.
+    const NOT_YET: [&[u8]; 3] = [b"NOAUTH", b"NOPERM", b"ERR operation not permitted"];
+    match answer {
+        Frame::Simple(_) => Ok(()),
+        Frame::Error(words) if NOT_YET.iter().any(|not_yet| words.starts_with(not_yet)) => Ok(()),
+        Frame::Error(words) => Err(refused(words)),
+        _ => Err(unexpected(answer)),
+    }
+}
+
+fn auth_refused(words: &[u8]) -> LinkError {
+    match refused(words) {
         // An AUTH that fails for whatever other reason ("no password is set", "invalid password") is the
         // operator's to put right in one place.
         LinkError { code: ErrorCode::BadReply | ErrorCode::NoAuth, text } => {
@@ -182,9 +234,8 @@ fn auth_refused(line: &[u8]) -> LinkError {
     }
 }
 
-/// The error behind a `-` line.
-pub(crate) fn refused(line: &[u8]) -> LinkError {
-    let text = line.strip_prefix(b"-").unwrap_or(line);
+/// What an error of the master's means.
+pub(crate) fn refused(text: &[u8]) -> LinkError {
     let code = match text.split(|byte| *byte == b' ').next().unwrap_or_default() {
         b"NOAUTH" => ErrorCode::NoAuth,
         b"NOPERM" => ErrorCode::NoPerm,
@@ -245,7 +296,16 @@ mod tests {
         let mut asked = words(&first);
         let mut last = Ok(Answered::Waiting);
         for answer in answers {
-            last = handshake.answer(answer.as_bytes(), us);
+            let bytes = format!("{answer}\r\n");
+            let mut at = 0;
+            while at < bytes.len() {
+                let (used, answered) = match handshake.receive(&bytes.as_bytes()[at..], us) {
+                    Ok(received) => received,
+                    Err(error) => return (asked, Err(error)),
+                };
+                at += used;
+                last = Ok(answered);
+            }
             match &last {
                 Ok(Answered::Ask(bytes)) => asked.extend(words(bytes)),
                 Ok(Answered::Waiting) => {}
@@ -313,6 +373,6 @@ mod tests {
         assert_eq!(psync("-ERR unknown command 'PSYNC'"), ErrorCode::BadReply);
         assert_eq!(psync("+FULLRESYNC short 1"), ErrorCode::BadReply);
         assert_eq!(psync("+CONTINUE"), ErrorCode::BadReply, "nothing was asked to be continued");
-        assert_eq!(psync("$175"), ErrorCode::BadReply);
+        assert_eq!(psync("$3\r\nabc"), ErrorCode::BadReply);
     }
 }

@@ -15,17 +15,18 @@ use storage::DbIndex;
 
 use crate::backoff::Backoff;
 use crate::error::{ErrorCode, LinkError};
-use crate::handshake::{self, Answered, Handshake, Introduction};
+use crate::handshake::{self, Answered, Handshake, Introduction, take_line};
 use crate::position::{Position, ReplId};
 use crate::transfer::Transfer;
 
 /// How often the master hears from us: an ACK while streaming, an empty line while loading.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
-/// The longest line we hold while waiting for its end; no answer of a master's handshake comes near it.
-const LINE_BYTES_MAX: usize = 16 * 1024;
 /// What keeps the master from hanging up while we load. With the CR: masters up to 3.2 take two bytes off their buffer
 /// for the end of any line, and a bare LF would cost the request behind it its first byte.
 const EMPTY_LINE: &[u8] = b"\r\n";
+/// How soon after a diskless transfer the first ACK is said again: a master that has not yet noticed that it sent
+/// everything passes over the one that comes at once.
+const ACK_AGAIN: Duration = Duration::from_millis(100);
 /// A stream that was followed this long was no accident: the next failure counts as the first.
 const STEADY: Duration = Duration::from_secs(10);
 
@@ -125,7 +126,6 @@ enum State {
     Connecting,
     Handshake {
         handshake: Handshake,
-        line: Vec<u8>,
         resume: Option<Position>,
     },
     Announced {
@@ -138,9 +138,10 @@ enum State {
         received: u64,
         size: Option<u64>,
     },
-    /// `at` is the offset received.
+    /// `at` is the offset received. `on_ack`: the master lets its stream flow once it hears an ACK.
     Loading {
         at: u64,
+        on_ack: bool,
     },
     Streaming {
         at: u64,
@@ -262,7 +263,7 @@ impl Link {
     /// The offset of the last byte of the stream received, while there is one.
     pub fn received(&self) -> Option<u64> {
         match self.state {
-            State::Loading { at } | State::Streaming { at } => Some(at),
+            State::Loading { at, .. } | State::Streaming { at } => Some(at),
             _ => None,
         }
     }
@@ -305,7 +306,7 @@ impl Link {
         self.heard = now;
         let resume = resume.filter(|_| !self.wants_all);
         let (handshake, first) = Handshake::begin(resume);
-        self.state = State::Handshake { handshake, line: Vec::new(), resume };
+        self.state = State::Handshake { handshake, resume };
         (self, vec![Action::Send(first)])
     }
 
@@ -369,8 +370,10 @@ impl Link {
                     LinkError::new(ErrorCode::Timeout, format!("no byte from the master for {seconds} s"));
                 self.fail(error, now, &mut actions);
             }
-            State::Loading { .. } if quiet => {
-                // Without it the master hangs up after its own repl-timeout.
+            // Without it the master hangs up after its own repl-timeout. And whether it has heard the ACK that it
+            // waits for, nobody can tell.
+            State::Loading { on_ack: true, .. } if quiet => actions.push(self.ack(0, now)),
+            State::Loading { on_ack: false, .. } if quiet => {
                 self.spoke = now;
                 actions.push(Action::Send(EMPTY_LINE.to_vec()));
             }
@@ -388,7 +391,7 @@ impl Link {
     pub fn loaded(mut self, applied: u64, now: Instant) -> Next {
         self.wants_all = false;
         let mut actions = Vec::new();
-        if let State::Loading { at } = self.state {
+        if let State::Loading { at, .. } = self.state {
             self.state = State::Streaming { at };
             self.streaming_since = Some((now, at));
             actions.push(self.ack(applied, now));
@@ -428,10 +431,8 @@ impl Link {
         let rest = input.get(from..).unwrap_or_default();
         match &mut self.state {
             State::Waiting { .. } | State::Connecting | State::Stopped => Ok(input.len()),
-            State::Handshake { handshake, line, resume } => {
-                let Some(used) = take_line(line, rest)? else { return Ok(input.len()) };
-                let answered = handshake.answer(line, &self.config.introduction)?;
-                line.clear();
+            State::Handshake { handshake, resume } => {
+                let (used, answered) = handshake.receive(rest, &self.config.introduction)?;
                 match answered {
                     Answered::Waiting => {}
                     Answered::Ask(bytes) => actions.push(Action::Send(bytes)),
@@ -451,13 +452,16 @@ impl Link {
             }
             State::Announced { target, line } => {
                 let Some(used) = take_line(line, rest)? else { return Ok(input.len()) };
-                if line.is_empty() {
+                // `$length` without a string behind it is no frame of the protocol: the line itself is looked at.
+                let said = line.trim_ascii_end();
+                if said.is_empty() {
+                    line.clear();
                     return Ok(from + used);
                 }
-                let Some(transfer) = Transfer::announced(line) else {
-                    return Err(match line.first() {
-                        Some(b'-') => handshake::refused(line),
-                        _ => LinkError::in_words(ErrorCode::BadReply, line),
+                let Some(transfer) = Transfer::announced(said) else {
+                    return Err(match said.strip_prefix(b"-") {
+                        Some(words) => handshake::refused(words),
+                        None => LinkError::in_words(ErrorCode::BadReply, said),
                     });
                 };
                 let (target, size) = (*target, transfer.size());
@@ -488,7 +492,7 @@ impl Link {
                     None => Ok(input.len()),
                 }
             }
-            State::Loading { at } | State::Streaming { at } => {
+            State::Loading { at, .. } | State::Streaming { at } => {
                 // The master counts its own PINGs, so every byte counts, whatever it will turn out to be.
                 *at = at.saturating_add(rest.len() as u64);
                 actions.push(Action::Spool(Spooled::Stream(from..input.len())));
@@ -499,12 +503,13 @@ impl Link {
 
     fn snapshot_ended(&mut self, target: Position, now: Instant, actions: &mut Vec<Action>) {
         let diskless = matches!(self.state, State::Snapshot { transfer: Transfer::Marked { .. }, .. });
-        self.state = State::Loading { at: target.offset };
+        self.state = State::Loading { at: target.offset, on_ack: diskless };
         self.spoke = now;
         actions.push(Action::Spool(Spooled::SnapshotEnd));
         // Only an ACK makes a diskless master let the stream flow; the 0 claims nothing.
         if diskless {
-            actions.push(Action::Send(ack(0)));
+            actions.push(self.ack(0, now));
+            self.spoke = now.checked_sub(SIGN_OF_LIFE - ACK_AGAIN).unwrap_or(now);
         }
     }
 
@@ -549,25 +554,6 @@ impl Link {
         self.state = State::Waiting { until: now + wait };
         actions.push(Action::Report(error));
     }
-}
-
-/// Adds to `line` up to its end; gives how much of `input` that was, or `None` when the end is not in it.
-fn take_line(line: &mut Vec<u8>, input: &[u8]) -> Result<Option<usize>, LinkError> {
-    let first = line.first().or(input.first());
-    if first.is_some_and(|byte| !handshake::speaks_redis(*byte)) {
-        line.extend_from_slice(input);
-        return Err(LinkError::in_words(ErrorCode::NotRedis, line));
-    }
-    let end = memchr::memchr(b'\n', input);
-    line.extend_from_slice(input.get(..end.unwrap_or(input.len())).unwrap_or_default());
-    if line.len() > LINE_BYTES_MAX {
-        return Err(LinkError::in_words(ErrorCode::BadReply, line));
-    }
-    let Some(end) = end else { return Ok(None) };
-    if line.last() == Some(&b'\r') {
-        line.pop();
-    }
-    Ok(Some(end + 1))
 }
 
 fn ack(offset: u64) -> Vec<u8> {

@@ -127,6 +127,17 @@ impl Load {
         self.building.loading.entry_bytes()
     }
 
+    /// Drops the old data set now, to make room; what was taken over from it stays. `then` runs in the same hold of the
+    /// token. There is no data set at all until this is finished, nor after it is dropped.
+    pub fn drop_old(&mut self, then: impl FnOnce()) {
+        let writer = self.store.applier();
+        self.building.loading.discard_old(&writer);
+        then();
+        drop(writer);
+        // So that the memory is back when it is measured next.
+        self.store.settle();
+    }
+
     /// Takes the next bytes of the snapshot.
     ///
     /// # Errors
@@ -487,5 +498,31 @@ mod tests {
         assert!(library.code.starts_with(b"#!lua name=mylib\n"));
         load(&store, &dump("redis-6.2"), 1000).unwrap();
         assert!(store.reader().functions().is_empty());
+    }
+
+    #[test]
+    fn a_load_that_fails_after_the_old_data_went_leaves_nothing() {
+        let store = store();
+        let (_, old) = dumps().into_iter().find(|(name, _)| name == "redis-8.10").unwrap();
+        let keys = load(&store, &old, 1000).unwrap().keys;
+        let stats = || store.reader().stats(&store);
+        for place in [0, 1000, old.len() / 2, old.len() - 1] {
+            let mut half = Load::begin(&store, None).unwrap();
+            half.feed(&old[..place]).unwrap();
+            let mut told = false;
+            half.drop_old(|| told = true);
+            assert!(told && stats().is_empty(), "at byte {place}");
+            drop(half);
+            assert!(stats().is_empty(), "at byte {place}");
+            load(&store, &old, 1000).unwrap();
+            // What was taken over from the old data set before it went stays.
+            let mut again = Load::begin(&store, None).unwrap();
+            again.feed(&old[..place]).unwrap();
+            again.drop_old(|| ());
+            again.feed(&old[place..]).unwrap();
+            assert_eq!(again.finish(|_| ()).unwrap().keys, keys, "at byte {place}");
+            let whole = load(&store, &old, 1000).unwrap();
+            assert_eq!((whole.keys, whole.shared_keys), (keys, keys), "at byte {place}");
+        }
     }
 }

@@ -271,3 +271,28 @@ fn a_transaction_longer_than_a_batch_is_one_unit() {
     assert_eq!(replica.offset(), bytes.len() as u64);
     assert_eq!(replica.text(0, "key999").as_deref(), Some("999"));
 }
+
+#[test]
+fn a_relative_deadline_counts_from_the_moment_of_receipt() {
+    let mut replica = Replica::new(false);
+    replica
+        .feed(&wire("SET a 1 PX 5000\nSETEX b 5 1\nSET c 1\nEXPIRE c 5\nSET d 1\nPEXPIRE d 5000"))
+        .unwrap();
+    let reader = replica.store.reader();
+    for key in [b"a", b"b", b"c", b"d"] {
+        let db = reader.db(DbIndex(0), UnixMillis::NOTHING_EXPIRED);
+        let deadline = db.get(key).unwrap().deadline();
+        assert_eq!(deadline, Some(UnixMillis(RECEIVED.0 + 5000)), "{}", key.escape_ascii());
+    }
+}
+
+#[test]
+fn applied_commands_are_counted_by_name() {
+    let mut replica = Replica::new(false);
+    let tally = replica.applier.tally();
+    replica.feed(&wire("SET a 1\nset b 1\nMULTI\nINCR a\nDEL b\nEXEC\nPING\nINCR a")).unwrap();
+    let counts: Vec<_> = tally.counts().map(|(command, count)| (command.name, count)).collect();
+    for expected in [("set", 2), ("incr", 2), ("del", 1)] {
+        assert!(counts.contains(&expected), "{expected:?} in {counts:?}");
+    }
+}

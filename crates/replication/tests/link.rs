@@ -308,6 +308,24 @@ fn the_master_hears_from_us_each_second() {
     assert!(play.link.wakes().unwrap() <= play.now + Duration::from_secs(1));
 }
 
+/// The ACK that comes at once after a diskless transfer may come before the master waits for it.
+#[test]
+fn a_diskless_master_is_told_again_that_its_stream_may_flow() {
+    let mut play = Play::begin(config(), None);
+    play.hear(&(greeting(&format!("+FULLRESYNC {ID} 9")) + &format!("$EOF:{MARK}\r\nREDIS{MARK}")));
+    let acks = |play: &Play| play.seen.sent.matches("ACK\r\n$1\r\n0\r\n").count();
+    assert_eq!(acks(&play), 1, "at once");
+    play.pass(play.link.wakes().unwrap() - play.now);
+    play.tick(idle());
+    assert_eq!(acks(&play), 2, "in a moment");
+    for _ in 0..12 {
+        play.pass(Duration::from_millis(250));
+        play.tick(idle());
+    }
+    assert_eq!(acks(&play), 5, "each second");
+    assert!(!play.seen.sent.ends_with("\r\n\r\n"));
+}
+
 #[test]
 fn a_silent_master_is_given_up_unless_the_silence_is_ours() {
     for wire in ["", "+PONG\r\n", &greeting(&format!("+FULLRESYNC {ID} 9")), &greeting("+CONTINUE")] {
