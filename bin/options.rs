@@ -10,7 +10,7 @@ use clap::{ArgAction, Parser};
 use nearside::config::{
     Config, DATABASES_MAX, DebugAccess, HttpAddress, LogLevel, PORT, Secret, Word, parse_bytes, parse_master,
 };
-use nearside::{MasterAddress, OnDivergence};
+use nearside::{LoadRules, MasterAddress, OnDivergence, Resync, Room};
 
 /// An in-memory read replica for Redis and Valkey: an exact, live copy of a master, served on its own port.
 #[derive(Debug, Parser)]
@@ -113,6 +113,25 @@ pub(crate) struct Options {
     #[arg(long, value_name = "SIZE", default_value = "16gb", value_parser = parse_bytes)]
     spool_disk: u64,
 
+    /// Whether the old data stay readable while a full sync brings new ones: they do, they go first, or they go when
+    /// there is no memory for both
+    #[arg(long, value_name = "keep|flush|auto", default_value = "auto", value_parser = Resync::parse)]
+    resync: Resync,
+
+    /// The most memory that a full sync may bring us to; 0: no bound
+    #[arg(long, value_name = "SIZE", default_value = "0", value_parser = parse_bytes)]
+    maxmemory: u64,
+
+    /// Microseconds that loading a key takes longer, to try out slow loads; negative: one for so many keys
+    #[arg(
+        long,
+        value_name = "MICROSECONDS",
+        default_value_t = 0,
+        allow_negative_numbers = true,
+        hide = true
+    )]
+    key_load_delay: i32,
+
     /// Seconds of silence after which the link to the master is given up
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     repl_timeout: u64,
@@ -176,6 +195,10 @@ impl Options {
             on_divergence: self.on_divergence.unwrap_or_default(),
             spool_memory: self.spool_memory,
             spool_disk: self.spool_disk,
+            load_rules: LoadRules {
+                room: Room { resync: self.resync, bytes_max: self.maxmemory },
+                key_delay: self.key_load_delay,
+            },
             repl_timeout: Duration::from_secs(self.repl_timeout),
             ports_file: self.ports_file,
             ..Config::default()
@@ -248,6 +271,9 @@ mod tests {
             "--http nowhere",
             "--spool-memory 1tb",
             "--on-divergence maybe",
+            "--resync maybe",
+            "--maxmemory much",
+            "--key-load-delay x",
             "--enable-debug-command maybe",
             "--report-version 7",
             "--repl-timeout 0",

@@ -24,7 +24,9 @@ pub use builder::{BuildError, Builder};
 pub use replica::{NotSynced, Replica, SyncStatus, Watcher};
 
 pub use replication::{ErrorCode, LinkError, LinkState, Position, ReplId};
-pub use server::upstream::{LinkFailure, LinkStatus, MasterAddress, OnDivergence, Role, SyncProgress};
+pub use server::upstream::{
+    LinkFailure, LinkStatus, LoadRules, MasterAddress, OnDivergence, Resync, Role, Room, SyncProgress,
+};
 pub use server::{Ports, StartError, config, config_table};
 pub use storage::{self, DbIndex, Store, UnixMillis};
 

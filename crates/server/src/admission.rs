@@ -72,10 +72,12 @@ impl Needs {
     fn of(command: &Command, session: &Session) -> Self {
         let own = |flag| !command.flags.contains(flag);
         let queued = session.transaction.as_deref().filter(|_| matches!(command.run, Run::Server(S::Exec)));
+        // What is being loaded is given up for another master: who named a wrong one is not made to wait for it.
+        let ends_the_load = matches!(command.run, Run::Server(S::Replicaof));
         Needs {
             writes: command.flags.contains(Flags::WRITE)
                 || queued.is_some_and(|queued| queued.has(Flags::WRITE)),
-            not_while_loading: own(Flags::LOADING)
+            not_while_loading: (own(Flags::LOADING) && !ends_the_load)
                 || queued.is_some_and(|queued| !queued.all_have(Flags::LOADING)),
             not_while_stale: own(Flags::STALE) || queued.is_some_and(|queued| !queued.all_have(Flags::STALE)),
         }

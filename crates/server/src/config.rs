@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use storage::Limits;
 
-use crate::upstream::{MasterAddress, OnDivergence};
+use crate::upstream::{LoadRules, MasterAddress, OnDivergence, Resync};
 
 /// The port of `--port` when none is named.
 pub const PORT: u16 = 6380;
@@ -68,6 +68,8 @@ pub struct Config {
     pub spool_memory: u64,
     /// Bytes of the master's stream held in a file after that.
     pub spool_disk: u64,
+    /// How snapshots are loaded.
+    pub load_rules: LoadRules,
     /// Silence after which the other side of a link is given up.
     pub repl_timeout: Duration,
     /// Where packed values become big ones.
@@ -103,6 +105,7 @@ impl Default for Config {
             on_divergence: OnDivergence::Careful,
             spool_memory: 64 << 20,
             spool_disk: 16 << 30,
+            load_rules: LoadRules::default(),
             repl_timeout: Duration::from_secs(60),
             limits: Limits::default(),
             ports_file: None,
@@ -278,6 +281,11 @@ impl Word for OnDivergence {
         ("ignore", OnDivergence::Ignore),
         ("", OnDivergence::Careful),
     ];
+}
+
+impl Word for Resync {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("keep", Resync::Keep), ("flush", Resync::Flush), ("auto", Resync::Auto)];
 }
 
 impl Word for bool {

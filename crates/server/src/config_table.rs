@@ -95,6 +95,21 @@ pub static ROWS: &[Row] = &[
     fixed("repl-timeout", |c| c.repl_timeout.as_secs().to_string()),
     fixed("spool-memory", |c| c.spool_memory.to_string()),
     fixed("spool-disk", |c| c.spool_disk.to_string()),
+    free(
+        "resync",
+        |c| c.load_rules.room.resync.word().to_owned(),
+        |c, text| assign(&mut c.load_rules.room.resync, Word::parse(text)?),
+    ),
+    free(
+        "maxmemory",
+        |c| c.load_rules.room.bytes_max.to_string(),
+        |c, text| assign(&mut c.load_rules.room.bytes_max, parse_bytes(text)?),
+    ),
+    free(
+        "key-load-delay",
+        |c| c.load_rules.key_delay.to_string(),
+        |c, text| assign(&mut c.load_rules.key_delay, signed(text)?),
+    ),
     fixed("on-divergence", |c| c.on_divergence.word().to_owned()),
     // ---- the encodings' bounds ----
     free(
@@ -154,13 +169,12 @@ pub static ROWS: &[Row] = &[
     free(
         "list-max-listpack-size",
         |c| c.limits.list_max_listpack_size.to_string(),
-        |c, text| assign(&mut c.limits.list_max_listpack_size, list_size(text)?),
+        |c, text| assign(&mut c.limits.list_max_listpack_size, signed(text)?),
     )
     .was("list-max-ziplist-size"),
     // ---- what clients ask for, and what is so here ----
     fixed("appendonly", |_| yes_no(false)),
     fixed("save", |_| String::new()),
-    fixed("maxmemory", |_| String::from("0")),
     fixed("maxmemory-policy", |_| String::from("noeviction")),
     fixed("cluster-enabled", |_| yes_no(false)),
     fixed("notify-keyspace-events", |_| String::new()),
@@ -220,8 +234,8 @@ fn size(text: &str) -> Result<usize, String> {
     usize::try_from(parse_bytes(text)?).map_err(|_| String::from("argument must be a memory value"))
 }
 
-/// Negative for a class of bytes, positive for a count.
-fn list_size(text: &str) -> Result<i32, String> {
+/// A number whose sign has a meaning.
+fn signed(text: &str) -> Result<i32, String> {
     text.parse().map_err(|_| String::from("argument couldn't be parsed into an integer"))
 }
 
@@ -230,6 +244,11 @@ pub fn is_limit(name: &str) -> bool {
     ["hash-max-", "set-max-", "zset-max-", "list-max-", "stream-node-max-", "hll-"]
         .iter()
         .any(|prefix| name.starts_with(prefix))
+}
+
+/// Whether this is one of the rules for loading, which the link keeps.
+pub fn is_load_rule(name: &str) -> bool {
+    matches!(name, "resync" | "maxmemory" | "key-load-delay")
 }
 
 fn some_text(text: &str) -> Option<String> {

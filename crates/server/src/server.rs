@@ -203,6 +203,7 @@ fn upstream_config(config: &Config, port: u16) -> UpstreamConfig {
         spool_memory_max: config.spool_memory,
         spool_disk_max: config.spool_disk,
         on_divergence: config.on_divergence,
+        load_rules: config.load_rules,
     }
 }
 

@@ -17,7 +17,7 @@ mod driver;
 mod shared;
 mod status;
 
-pub use replication::OnDivergence;
+pub use replication::{OnDivergence, Resync, Room};
 pub use status::{
     LinkCounts, LinkFailure, LinkStatus, MasterAddress, Readable, Role, SpoolStatus, SyncProgress,
 };
@@ -37,6 +37,15 @@ use crate::spool::{SpoolLimits, spool};
 use applier::Applying;
 use driver::{Control, Driver};
 use shared::Shared;
+
+/// How snapshots are loaded. Can change while running.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LoadRules {
+    /// `--resync` and `--maxmemory`
+    pub room: Room,
+    /// `--key-load-delay`: microseconds for each key; negative: one for so many keys. For tests of slow loads.
+    pub key_delay: i32,
+}
 
 /// How the link to the master is made.
 #[derive(Clone, Debug)]
@@ -59,6 +68,8 @@ pub struct UpstreamConfig {
     pub spool_disk_max: u64,
     /// `--on-divergence`
     pub on_divergence: OnDivergence,
+    /// How snapshots are loaded.
+    pub load_rules: LoadRules,
 }
 
 impl Default for UpstreamConfig {
@@ -73,6 +84,7 @@ impl Default for UpstreamConfig {
             spool_memory_max: 64 << 20,
             spool_disk_max: 16 << 30,
             on_divergence: OnDivergence::Careful,
+            load_rules: LoadRules::default(),
         }
     }
 }
@@ -132,8 +144,15 @@ impl UpstreamHandle {
         self.tell(Control::Credentials { user, password });
     }
 
+    /// Other rules for loading (CONFIG SET maxmemory, resync, key-load-delay), from now on.
+    pub fn set_load_rules(&self, rules: LoadRules) {
+        *self.shared.load_rules.lock() = rules;
+    }
+
     /// Ends the link and both threads; returns when they have ended. Data stay as they are.
     pub async fn shutdown(&self) {
+        // A load that was slowed down on purpose is so no more.
+        self.shared.next_epoch();
         let (done, ended) = oneshot::channel();
         self.tell(Control::Shutdown { done });
         let _ended_already = ended.await;
@@ -166,7 +185,7 @@ impl Upstream {
         });
         let policy = Policy::new(config.on_divergence);
         let applier = Applier::new(store.clone(), policy.ignores());
-        let shared = Arc::new(Shared::new(gauge.clone(), applier.tally(), master.clone()));
+        let shared = Arc::new(Shared::new(gauge.clone(), applier.tally(), master.clone(), config.load_rules));
         let (controls, orders) = mpsc::unbounded_channel();
         let (events, reports) = mpsc::unbounded_channel();
         let applying = Applying::new(store, applier, policy, Arc::clone(&shared), events);

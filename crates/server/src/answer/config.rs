@@ -63,6 +63,10 @@ pub(super) fn set(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
         let limits = call.node.settings.read().limits.clone();
         call.exactly(|writer| writer.set_limits(limits));
     }
+    if rows.iter().any(|(name, ..)| config_table::is_load_rule(name)) {
+        let rules = call.node.settings.read().load_rules;
+        call.node.upstream.set_load_rules(rules);
+    }
     if redirected {
         call.node.renew_credentials();
     }

@@ -191,7 +191,7 @@ fn memory_fields(facts: &Facts<'_>, text: &mut Text) {
         text.field("allocator_resident", now.resident);
     }
     text.bytes("total_system_memory", total);
-    text.bytes("maxmemory", 0);
+    text.bytes("maxmemory", facts.node.settings.read().load_rules.room.bytes_max);
     text.field("maxmemory_policy", "noeviction");
     if now.is_measured {
         text.ratio("allocator_frag_ratio", now.active, now.used);

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use replication::load::{Load, Loaded};
 use replication::{
-    Applier, DivergenceKind, ErrorCode, LinkError, Pace, Policy, Position, Remedy, ReplId, Stopped,
+    Applier, DivergenceKind, ErrorCode, Fit, LinkError, Pace, Policy, Position, Remedy, ReplId, Stopped,
 };
 use storage::{Store, UnixMillis};
 use tokio::sync::mpsc::UnboundedSender;
@@ -18,11 +18,15 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::Role;
 use super::driver::Event;
 use super::shared::{Shared, random_replid};
-use crate::clock;
 use crate::spool::{Item, Kind, SpoolOut};
+use crate::{clock, memory};
 
 /// Passing over commands is logged at most this often.
 const PASSED_OVER_LOGGED: Duration = Duration::from_secs(1);
+/// A load that is slowed down takes so many bytes at once, so that its pauses lie between them.
+const SLOWED_BYTES: usize = 256;
+/// A pause is made of such ones: whoever ends the load waits no longer.
+const PAUSE_MAX: Duration = Duration::from_millis(10);
 
 /// What stands between the bytes in the spool.
 #[derive(Debug)]
@@ -114,7 +118,12 @@ impl Applying {
     fn mark(&mut self, mark: Mark) {
         match mark {
             Mark::SnapshotBegin { target, size } => match Load::begin(&self.store, size) {
-                Ok(load) => self.work = Work::Loading { target, load: Box::new(load) },
+                Ok(load) => {
+                    self.work = Work::Loading { target, load: Box::new(load) };
+                    if self.shared.load_rules.lock().room.drops_first() && self.has_old() {
+                        self.drop_old("as resync says");
+                    }
+                }
                 Err(error) => self.failed(error, Remedy::Retry),
             },
             Mark::SnapshotEnd => self.swap_in(),
@@ -125,13 +134,66 @@ impl Applying {
     }
 
     fn load(&mut self, bytes: &Bytes) {
+        let is_slowed = self.shared.load_rules.lock().key_delay != 0;
+        for piece in bytes.chunks(if is_slowed { SLOWED_BYTES } else { usize::MAX }) {
+            let Work::Loading { load, .. } = &mut self.work else { return };
+            let fed = load.feed(piece);
+            let progress = load.progress();
+            self.shared.snapshot_loaded.store(progress.bytes, Ordering::Relaxed);
+            let before = self.shared.snapshot_keys.swap(progress.keys, Ordering::Relaxed);
+            if let Err(error) = fed {
+                return self.failed(error, Remedy::Retry);
+            }
+            self.slow_down(progress.keys.saturating_sub(before));
+        }
+        let room = self.shared.load_rules.lock().room;
+        if room.bytes_max == 0 {
+            return;
+        }
+        match room.fit(memory::look().used, self.has_old()) {
+            Fit::Fits => {}
+            Fit::DropOld => {
+                self.drop_old("there is no memory for both");
+                if let Fit::Fails(error) = room.fit(memory::look().used, false) {
+                    self.failed(error, Remedy::Retry);
+                }
+            }
+            Fit::Fails(error) => self.failed(error, Remedy::Retry),
+        }
+    }
+
+    /// Whether there is a data set beside the one that is being loaded.
+    fn has_old(&self) -> bool {
+        self.shared.loaded.load(Ordering::Acquire) && !self.shared.emptied.load(Ordering::Acquire)
+    }
+
+    /// Drops the data set that is read, for the one that is being loaded.
+    fn drop_old(&mut self, why: &str) {
         let Work::Loading { load, .. } = &mut self.work else { return };
-        let fed = load.feed(bytes);
-        let progress = load.progress();
-        self.shared.snapshot_loaded.store(progress.bytes, Ordering::Relaxed);
-        self.shared.snapshot_keys.store(progress.keys, Ordering::Relaxed);
-        if let Err(error) = fed {
-            self.failed(error, Remedy::Retry);
+        tracing::warn!("the old data are dropped while the new are loaded: {why}");
+        let shared = &self.shared;
+        // Reads are answered LOADING before anything is missing.
+        shared.emptied.store(true, Ordering::Release);
+        load.drop_old(|| shared.position.left(random_replid()));
+    }
+
+    /// Makes a load slow, as `key-load-delay` says. The socket is drained meanwhile: it is another thread's.
+    fn slow_down(&self, keys: u64) {
+        let mut slept = Duration::ZERO;
+        // Another role, the end, or a smaller delay is not kept waiting.
+        while self.shared.is_latest(self.epoch) {
+            let delay = self.shared.load_rules.lock().key_delay;
+            let micros = match u64::try_from(delay) {
+                Ok(each) => keys.saturating_mul(each),
+                Err(_) => keys / u64::from(delay.unsigned_abs()),
+            };
+            let left = Duration::from_micros(micros).saturating_sub(slept);
+            if left.is_zero() {
+                return;
+            }
+            let pause = left.min(PAUSE_MAX);
+            std::thread::sleep(pause);
+            slept += pause;
         }
     }
 

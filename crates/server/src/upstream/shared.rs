@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use replication::{ErrorCode, LinkError, LinkState, PositionCell, ReplId, Tally};
 use storage::UnixMillis;
 
+use super::LoadRules;
 use super::applier::Mark;
 use super::status::{
     LinkCounts, LinkFailure, LinkStatus, MasterAddress, Readable, Role, SpoolStatus, SyncProgress,
@@ -48,6 +49,7 @@ pub(super) struct Shared {
     tally: Arc<Tally>,
     /// What we do as.
     pub(super) dialect: Mutex<Dialect>,
+    pub(super) load_rules: Mutex<LoadRules>,
     pub(super) facts: Mutex<Facts>,
     gauge: SpoolGauge<Mark>,
 }
@@ -71,7 +73,12 @@ pub(super) struct Facts {
 }
 
 impl Shared {
-    pub(super) fn new(gauge: SpoolGauge<Mark>, tally: Arc<Tally>, master: Option<MasterAddress>) -> Self {
+    pub(super) fn new(
+        gauge: SpoolGauge<Mark>,
+        tally: Arc<Tally>,
+        master: Option<MasterAddress>,
+        load_rules: LoadRules,
+    ) -> Self {
         let now = clock::steady();
         let is_master = master.is_none();
         Shared {
@@ -89,6 +96,7 @@ impl Shared {
             snapshot_keys: AtomicU64::new(0),
             tally,
             dialect: Mutex::new(Dialect::NEWEST),
+            load_rules: Mutex::new(load_rules),
             facts: Mutex::new(Facts {
                 role: master.map_or(Role::Master, Role::Replica),
                 failure: None,
