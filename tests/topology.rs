@@ -24,7 +24,6 @@ fn replicaof_another_master_and_back() {
 }
 
 #[test]
-#[ignore = "long: run by make test-long"]
 fn promotion_makes_a_master_that_expires_and_accepts_writes() {
     let master = master_or_skip!("redis-7.0", "--repl-diskless-sync-delay", "0");
     let mut at_master = master.client();
@@ -136,4 +135,109 @@ fn increments_are_applied_once() {
         proxy.cut();
     }
     assert_equal(&master, &node);
+}
+
+/// A replica of the first of two masters with its data, in the middle of a load of the second's that goes on only when
+/// it is told to; with the digest of what it had before.
+fn held_in_a_load() -> Option<(Master, Master, Node, Frame)> {
+    let first = Master::start("redis-7.0", &["--repl-diskless-sync-delay", "0"])?;
+    let second = Master::start("redis-7.0", &["--repl-diskless-sync-delay", "0"])?;
+    first.client().line("DEBUG POPULATE 500 first 100");
+    second.client().line("DEBUG POPULATE 300 first 100"); // some keys are the same in both
+    second.client().line("DEBUG POPULATE 300 second 100");
+    let node = Node::replica_of(&first);
+    node.wait_state("streaming");
+    node.wait_caught_up(&first);
+    let before = node.client().line("DEBUG DIGEST");
+    node.set("key-load-delay", "1000000");
+    let mut client = node.client();
+    client.ask(&["REPLICAOF", "127.0.0.1", &second.port.to_string()]);
+    wait_for("the load", || {
+        let begun = client.info("persistence", "async_loading")? == "1";
+        (begun && client.info("replication", "nearside_link_state")? == "loading").then_some(())
+    });
+    assert_eq!(client.info("persistence", "loading").as_deref(), Some("0"));
+    assert_eq!(client.line("DEBUG DIGEST"), before, "in the middle of a load");
+    Some((first, second, node, before))
+}
+
+#[test]
+fn a_promotion_in_the_middle_of_a_load_keeps_the_old_data() {
+    let Some((_first, second, node, before)) = held_in_a_load() else { return };
+    let mut client = node.client();
+    client.line("REPLICAOF NO ONE");
+    assert_eq!(client.info("replication", "role").as_deref(), Some("master"));
+    assert_eq!(client.line("DEBUG DIGEST"), before);
+    assert_eq!(client.line("SET written here"), Frame::Simple("OK".into()));
+    node.set("key-load-delay", "0");
+    client.ask(&["REPLICAOF", "127.0.0.1", &second.port.to_string()]);
+    assert_equal(&second, &node);
+}
+
+#[test]
+fn a_replicaof_in_the_middle_of_a_load_goes_on_from_the_old_data() {
+    let Some((first, _second, node, before)) = held_in_a_load() else { return };
+    let mut client = node.client();
+    client.ask(&["REPLICAOF", "127.0.0.1", &first.port.to_string()]);
+    node.wait_state("streaming");
+    assert_eq!(client.line("DEBUG DIGEST"), before);
+    first.client().line("SET another key");
+    assert_equal(&first, &node);
+    assert_eq!(first.client().info("stats", "sync_full").as_deref(), Some("1"), "it went on where it was");
+}
+
+/// IPv6, and names, which are resolved again at each try.
+#[test]
+fn a_master_is_reached_by_ipv6_and_by_name() {
+    if std::net::TcpListener::bind("[::1]:0").is_err() {
+        println!("skipped: IPv6");
+        return;
+    }
+    let master =
+        master_or_skip!("redis-7.0", "--bind", "127.0.0.1", "::1", "--repl-diskless-sync-delay", "0");
+    master.client().line("SET key value");
+    let node = Node::start(&["--replicaof", &format!("[::1]:{}", master.port)]);
+    node.wait_state("streaming");
+    assert_equal(&master, &node);
+    let mut client = node.client();
+    assert_eq!(client.info("replication", "master_host").as_deref(), Some("::1"));
+    for host in ["localhost", "::1"] {
+        client.ask(&["REPLICAOF", host, &master.port.to_string()]);
+        wait_for(host, || (client.info("replication", "master_host")? == host).then_some(()));
+        node.wait_state("streaming");
+        assert_equal(&master, &node);
+    }
+    assert!(master.client().line("INFO replication").text().contains("slave0:ip=::1,port="));
+}
+
+/// What a master up to 6.2 says in seconds from now counts from when it was said, however late it is applied.
+#[test]
+fn relative_deadlines_count_from_the_moment_of_their_receipt() {
+    let master =
+        master_or_skip!("redis-6.2", "--repl-diskless-sync", "yes", "--repl-diskless-sync-delay", "0");
+    let mut at_master = master.client();
+    at_master.line("DEBUG POPULATE 200 key 32");
+    let node =
+        Node::start(&["--replicaof", &format!("127.0.0.1:{}", master.port), "--key-load-delay", "1000000"]);
+    let mut client = node.client();
+    wait_for("the load", || (client.info("replication", "nearside_link_state")? == "loading").then_some(()));
+    for line in ["SET set 1 PX 1000000", "SETEX setex 1000 1", "SET expire 1", "EXPIRE expire 1000"] {
+        at_master.line(line);
+    }
+    let said = master.offset();
+    wait_for("their receipt", || {
+        let received: i64 = client.info("replication", "slave_read_repl_offset")?.parse().ok()?;
+        (received >= said).then_some(())
+    });
+    let received = at_master.line("PTTL expire").int();
+    wait_for("two seconds in the spool", || {
+        (at_master.line("PTTL expire").int() <= received - 2000).then_some(())
+    });
+    node.set("key-load-delay", "0");
+    node.wait_state("streaming");
+    node.wait_caught_up(&master);
+    for key in ["set", "setex", "expire"] {
+        let left = client.ask(&["PTTL", key]).int();
+        assert!((900_000..=1_000_000 - 2000).contains(&left), "{key}: {left} ms are left");
+    }
 }

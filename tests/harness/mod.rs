@@ -19,6 +19,11 @@ use std::time::{Duration, Instant};
 /// How long an event may take before the test says that it never came; far above what any of them needs.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// So much, and in the long tier so much.
+pub fn tiered<T>(count: T, long: T) -> T {
+    if std::env::var("NEARSIDE_LONG").is_ok() { long } else { count }
+}
+
 /// Asks again until `probe` answers; panics, naming `what`, after [`PATIENCE`].
 #[allow(clippy::disallowed_methods)] // a test's patience is real time
 pub fn wait_for<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {

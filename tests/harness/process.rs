@@ -239,6 +239,22 @@ impl Node {
     pub fn log(&self) -> String {
         fs::read_to_string(self.dir.path().join("node.log")).unwrap_or_default()
     }
+    /// The folder its files go to.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+    /// CONFIG SET.
+    pub fn set(&self, name: &str, value: &str) {
+        let reply = self.client().ask(&["CONFIG", "SET", name, value]);
+        assert_eq!(reply, Frame::Simple("OK".into()), "CONFIG SET {name} {value}");
+    }
+    /// Has the link connect now if it waits for a better moment: REPLICAOF the master that it has.
+    pub fn hurry(&self) {
+        let mut client = self.client();
+        let host = client.info("replication", "master_host").expect("a replica");
+        let port = client.info("replication", "master_port").expect("a replica");
+        assert!(!client.ask(&["REPLICAOF", &host, &port]).is_error());
+    }
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.child.as_ref().expect("running").0.id()

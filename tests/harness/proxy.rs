@@ -25,7 +25,7 @@ pub struct Proxy {
 struct Shared {
     master: u16,
     plan: Mutex<Plan>,
-    connections: AtomicUsize,
+    planned_cuts: AtomicUsize,
     passed: AtomicU64,
     live: Mutex<Vec<TcpStream>>,
 }
@@ -38,7 +38,7 @@ impl Proxy {
         let shared = Arc::new(Shared {
             master,
             plan: Mutex::default(),
-            connections: AtomicUsize::new(0),
+            planned_cuts: AtomicUsize::new(0),
             passed: AtomicU64::new(0),
             live: Mutex::default(),
         });
@@ -60,9 +60,9 @@ impl Proxy {
             let _ = socket.shutdown(Shutdown::Both);
         }
     }
-    /// How many connections there have been.
-    pub fn connections(&self) -> usize {
-        self.shared.connections.load(Ordering::SeqCst)
+    /// How many connections were cut at their plan's byte.
+    pub fn planned_cuts(&self) -> usize {
+        self.shared.planned_cuts.load(Ordering::SeqCst)
     }
     /// How many bytes the master has sent through, in all.
     pub fn passed(&self) -> u64 {
@@ -72,7 +72,6 @@ impl Proxy {
 
 impl Shared {
     fn serve(self: &Arc<Self>, from_node: TcpStream) {
-        self.connections.fetch_add(1, Ordering::SeqCst);
         let Ok(to_master) = TcpStream::connect(("127.0.0.1", self.master)) else {
             let _ = from_node.shutdown(Shutdown::Both);
             return;
@@ -83,15 +82,21 @@ impl Shared {
         drop(live);
         let (Ok(node_out), Ok(master_out)) = (from_node.try_clone(), to_master.try_clone()) else { return };
         let shared = self.clone();
-        std::thread::spawn(move || pass(to_master, node_out, plan, &shared.passed));
+        std::thread::spawn(move || {
+            if pass(to_master, node_out, plan, &shared.passed) {
+                shared.planned_cuts.fetch_add(1, Ordering::SeqCst);
+            }
+        });
         let none = AtomicU64::new(0);
         std::thread::spawn(move || pass(from_node, master_out, Plan::default(), &none));
     }
 }
 
-fn pass(mut from: TcpStream, mut to: TcpStream, plan: Plan, passed: &AtomicU64) {
+/// Passes bytes on until one side ends, or the plan says so: then `true`.
+fn pass(mut from: TcpStream, mut to: TcpStream, plan: Plan, passed: &AtomicU64) -> bool {
     let mut buffer = vec![0; 16 * 1024];
     let mut at = 0u64;
+    let mut planned = false;
     while let Ok(count @ 1..) = from.read(&mut buffer) {
         let mut bytes = &mut buffer[..count];
         if let Some(place) = plan.spoil_at.and_then(|place| place.checked_sub(at))
@@ -104,10 +109,13 @@ fn pass(mut from: TcpStream, mut to: TcpStream, plan: Plan, passed: &AtomicU64) 
         bytes = &mut bytes[..length];
         at += length as u64;
         passed.fetch_add(length as u64, Ordering::SeqCst);
-        if to.write_all(bytes).is_err() || length < count {
+        let sent = to.write_all(bytes).is_ok();
+        planned = sent && length < count;
+        if !sent || planned {
             break;
         }
     }
     let _ = from.shutdown(Shutdown::Both);
     let _ = to.shutdown(Shutdown::Both);
+    planned
 }
