@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use clap::{ArgAction, Parser};
 use nearside::config::{
-    Config, DATABASES_MAX, DebugAccess, HttpAddress, LogLevel, PORT, Secret, Word, parse_bytes, parse_master,
+    Config, DATABASES_MAX, DebugAccess, HttpAddress, LogLevel, OutputLimit, PORT, Secret, Word, parse_bytes,
+    parse_master,
 };
 use nearside::{LoadRules, MasterAddress, OnDivergence, Resync, Room};
 
@@ -91,6 +92,10 @@ pub(crate) struct Options {
     /// Seconds between the kernel's probes of a silent client; 0: none
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     tcp_keepalive: u64,
+
+    /// How much output is held for a client that does not read: at most HARD bytes, and SOFT bytes for so long
+    #[arg(long, value_name = "normal HARD SOFT SECONDS", default_value = "normal 0 0 0", value_parser = OutputLimit::parse)]
+    client_output_buffer_limit: OutputLimit,
 
     /// The version of Redis we say we are; clients choose features by it
     #[arg(long, value_name = "VERSION", default_value = "7.2.4", value_parser = version)]
@@ -185,6 +190,7 @@ impl Options {
             maxclients: self.maxclients,
             timeout: self.timeout,
             tcp_keepalive: self.tcp_keepalive,
+            client_output_limit: self.client_output_buffer_limit,
             http: self.http.0,
             dir: self.dir,
             databases: self.databases,

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use storage::Limits;
 
+pub use crate::output_limit::OutputLimit;
 use crate::upstream::{LoadRules, MasterAddress, OnDivergence, Resync};
 
 /// The port of `--port` when none is named.
@@ -46,8 +47,8 @@ pub struct Config {
     pub timeout: u64,
     /// Seconds between the kernel's probes of a silent client; 0: none.
     pub tcp_keepalive: u64,
-    /// The largest reply held for a client that does not read; 0: no bound.
-    pub client_output_bytes_max: u64,
+    /// How much output is held for a client that does not read.
+    pub client_output_limit: OutputLimit,
     /// Where `/metrics` is served; none: nowhere.
     pub http: Option<HttpAddress>,
     /// Where files go.
@@ -94,7 +95,7 @@ impl Default for Config {
             maxclients: 10_000,
             timeout: 0,
             tcp_keepalive: 300,
-            client_output_bytes_max: 0,
+            client_output_limit: OutputLimit::default(),
             http: HttpAddress::parse("127.0.0.1:9380").ok(),
             dir: PathBuf::from("."),
             databases: 16,

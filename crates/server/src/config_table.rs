@@ -5,7 +5,7 @@
 
 use storage::glob;
 
-use crate::config::{Config, Secret, Word, parse_bytes};
+use crate::config::{Config, OutputLimit, Secret, Word, parse_bytes};
 
 /// One value that has a name.
 pub struct Row {
@@ -69,7 +69,11 @@ pub static ROWS: &[Row] = &[
         |c| c.tcp_keepalive.to_string(),
         |c, text| assign(&mut c.tcp_keepalive, number(text, 0, SECONDS_MAX)?),
     ),
-    free("client-output-buffer-limit", client_output_limit, set_client_output_limit),
+    free(
+        "client-output-buffer-limit",
+        |c| c.client_output_limit.to_string(),
+        |c, text| assign(&mut c.client_output_limit, OutputLimit::parse(text)?),
+    ),
     fixed("enable-debug-command", |c| c.enable_debug_command.word().to_owned()),
     free("loglevel", |c| c.loglevel.word().to_owned(), |c, text| assign(&mut c.loglevel, Word::parse(text)?)),
     fixed("report-version", |c| c.report_version.clone()),
@@ -173,6 +177,11 @@ pub static ROWS: &[Row] = &[
     )
     .was("list-max-ziplist-size"),
     // ---- what clients ask for, and what is so here ----
+    fixed("unixsocket", |_| String::new()),
+    fixed("logfile", |_| String::new()),
+    fixed("tcp-backlog", |_| crate::listener::BACKLOG.to_string()),
+    fixed("replica-priority", |_| String::from("100")).was("slave-priority"),
+    fixed("replica-announced", |_| yes_no(true)),
     fixed("appendonly", |_| yes_no(false)),
     fixed("save", |_| String::new()),
     fixed("maxmemory-policy", |_| String::from("noeviction")),
@@ -267,27 +276,6 @@ fn replicaof(config: &Config) -> String {
     config.replicaof.as_ref().map(|master| format!("{} {}", master.host, master.port)).unwrap_or_default()
 }
 
-/// Redis has three classes of clients here; the only one that exists so far is the ordinary one.
-fn client_output_limit(config: &Config) -> String {
-    format!("normal {} 0 0", config.client_output_bytes_max)
-}
-
-fn set_client_output_limit(config: &mut Config, text: &str) -> Result<(), String> {
-    let words: Vec<&str> = text.split_ascii_whitespace().collect();
-    let classes = words.chunks(4);
-    if words.is_empty() || !words.len().is_multiple_of(4) {
-        return Err(String::from("Wrong number of arguments in buffer limit configuration."));
-    }
-    for class in classes {
-        match class {
-            ["normal", hard, "0", "0"] => config.client_output_bytes_max = parse_bytes(hard)?,
-            ["normal", ..] => return Err(String::from("only the hard limit can be set")),
-            _ => return Err(String::from("Invalid client class specified in buffer limit configuration.")),
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -315,6 +303,6 @@ mod tests {
         );
         assert_eq!(set("protected-mode", "maybe").unwrap_err(), "argument must be 'yes' or 'no'");
         assert_eq!(set("client-output-buffer-limit", "normal 1mb 0 0"), Ok(()));
-        assert_eq!(config.client_output_bytes_max, 1 << 20);
+        assert_eq!(config.client_output_limit.hard_bytes, 1 << 20);
     }
 }

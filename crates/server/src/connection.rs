@@ -10,12 +10,14 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
 
 use bytes::Buf;
+use protocol::Reply;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::answer::Then;
 use crate::batch::{self, Next};
 use crate::buffers::{self, Buffers, READ_BYTES};
+use crate::clients::Client;
 use crate::exclusive;
 use crate::node::Node;
 use crate::session::Session;
@@ -121,35 +123,59 @@ async fn read(
 async fn write(
     node: &Node,
     stream: &mut TcpStream,
-    client: &crate::clients::Client,
+    client: &Client,
     buffers: &mut Buffers,
 ) -> io::Result<()> {
     let waiting = buffers.reply.len();
     let bytes = u64::try_from(waiting).unwrap_or(u64::MAX);
-    if bytes > node.settings.client_output_bytes_max() {
-        tracing::warn!(client = %client.addr, bytes, "a client's output is over its limit; it is let go");
-        add(&node.stats.local().output_limit_disconnections, 1);
-        return Err(io::ErrorKind::OutOfMemory.into());
+    let limit = node.settings.client_output_limit();
+    if limit.is_over(bytes) {
+        return Err(let_go(node, client, waiting));
     }
     if waiting > READ_BYTES {
         client.output_bytes.store(waiting, Relaxed);
     }
-    while !buffers.reply.is_empty() {
-        let piece = buffers.reply.chunk();
-        if piece.len() == buffers.reply.len() {
-            // The usual reply is one piece: a plain send is cheaper than a gathering one.
-            let sent = stream.write(piece).await?;
-            if sent == 0 {
-                return Err(io::ErrorKind::WriteZero.into());
+    if let Some(patience) = limit.patience(bytes) {
+        let sent = tokio::time::timeout(patience, send(stream, &mut buffers.reply)).await;
+        // What was sent in time is out of the buffer.
+        let left = buffers.reply.len();
+        match sent {
+            Ok(sent) => sent?,
+            Err(_) if limit.patience(u64::try_from(left).unwrap_or(u64::MAX)).is_some() => {
+                return Err(let_go(node, client, left));
             }
-            buffers.reply.advance(sent);
-        } else if stream.write_buf(&mut buffers.reply).await? == 0 {
-            return Err(io::ErrorKind::WriteZero.into());
+            Err(_) => {}
         }
     }
+    send(stream, &mut buffers.reply).await?;
     client.output_bytes.store(0, Relaxed);
     let block = node.stats.local();
     add(&block.writes, 1);
     add(&block.output_bytes, bytes);
     Ok(())
+}
+
+/// Sends all there is; what was sent is out of `reply` whenever this is dropped.
+async fn send(stream: &mut TcpStream, reply: &mut Reply) -> io::Result<()> {
+    while !reply.is_empty() {
+        let piece = reply.chunk();
+        if piece.len() == reply.len() {
+            // The usual reply is one piece: a plain send is cheaper than a gathering one.
+            let sent = stream.write(piece).await?;
+            if sent == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            reply.advance(sent);
+        } else if stream.write_buf(reply).await? == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+    }
+    Ok(())
+}
+
+/// Notes that a client goes because it does not read.
+fn let_go(node: &Node, client: &Client, bytes: usize) -> io::Error {
+    tracing::warn!(client = %client.addr, bytes, "a client's output is over its limit; it is let go");
+    add(&node.stats.local().output_limit_disconnections, 1);
+    io::ErrorKind::OutOfMemory.into()
 }

@@ -1,21 +1,35 @@
 //! HTTP for machines that watch: `/metrics`, `/healthz`, `/readyz`.
 //!
-//! Owns the routes. Never runs a command.
+//! Owns the routes, and the bounds on who asks: each connection is one request, and soon over. Never runs a command.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
 use crate::admission::Situation;
 use crate::config::HttpAddress;
+use crate::listener::ACCEPT_PAUSE;
 use crate::metrics;
 use crate::node::Node;
 use crate::server::StartError;
+
+/// The most connections at once: scrapers and probes are few.
+const CONNECTIONS_MAX: usize = 64;
+/// The longest that one request and its answer may take, so that nobody holds a place by sending or reading slowly.
+const CONNECTION_MAX: Duration = Duration::from_secs(10);
+/// The most bytes of a request's head; what asks for these pages has no honest use for more.
+const REQUEST_BYTES_MAX: usize = 16 * 1024;
 
 /// Opens the socket, and says on which port.
 pub(crate) async fn open(address: &HttpAddress) -> Result<(TcpListener, u16), StartError> {
@@ -32,8 +46,31 @@ pub(crate) async fn serve(node: Arc<Node>, listener: TcpListener) {
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .with_state(node);
-    if let Err(error) = axum::serve(listener, routes).await {
-        tracing::error!(%error, "HTTP has ended");
+    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    // Dropped with this task, and all connections with it.
+    let mut connections = JoinSet::new();
+    loop {
+        // Who comes when there is no room waits in the kernel's queue.
+        let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let routes = TowerToHyperService::new(routes.clone());
+                connections.spawn(async move {
+                    let served = http1::Builder::new()
+                        .keep_alive(false)
+                        .max_buf_size(REQUEST_BYTES_MAX)
+                        .serve_connection(TokioIo::new(stream), routes);
+                    // Who breaks off, or takes too long, is owed nothing.
+                    let _ = tokio::time::timeout(CONNECTION_MAX, served).await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "an HTTP connection could not be taken");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+        while connections.try_join_next().is_some() {}
     }
 }
 

@@ -23,6 +23,7 @@ mod clients;
 
 pub mod config;
 pub mod config_table;
+mod output_limit; // client-output-buffer-limit
 mod settings;
 
 mod stats;

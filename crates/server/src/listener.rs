@@ -20,10 +20,10 @@ use crate::stats::add;
 use crate::workers::Workers;
 
 /// Connections that the kernel holds ready for us; Redis' `tcp-backlog`.
-const BACKLOG: i32 = 511;
+pub(crate) const BACKLOG: i32 = 511;
 
 /// How long to wait when the system is out of file descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 const TOO_MANY: &[u8] = b"-ERR max number of clients reached\r\n";
 const PROTECTED: &[u8] = b"-DENIED nearside runs in protected mode: it has no password, and answers only clients on \

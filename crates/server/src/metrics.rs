@@ -248,10 +248,10 @@ const METRICS: &[Metric] = &[
         give("", f.totals.token_holds as f64);
     }),
     counter(
-        "nearside_token_wait_seconds_total",
+        "nearside_token_wait_microseconds_total",
         "Time that requests waited for the writer token.",
         |f, give| {
-            give("", f.totals.token_wait_nanos as f64 / 1e9);
+            give("", (f.totals.token_wait_nanos / 1000) as f64);
         },
     ),
 ];
@@ -301,7 +301,7 @@ fn render(facts: &Facts) -> String {
         (metric.collect)(facts, &mut |value, number| {
             let labels = metric.label.map(|label| Label::new(label, value.to_owned()));
             let key = Key::from_parts(metric.name, Vec::from_iter(labels));
-            // The recorder counts in whole numbers, and so do we: there is no counter of seconds.
+            // The recorder counts in whole numbers, and so do we: microseconds, where a counter is of time.
             match metric.kind {
                 Kind::Counter => recorder.register_counter(&key, &metadata).absolute(number as u64),
                 Kind::Gauge => recorder.register_gauge(&key, &metadata).set(number),
@@ -309,4 +309,155 @@ fn render(facts: &Facts) -> String {
         });
     }
     recorder.handle().render()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use replication::{Position, ReplId};
+
+    use super::*;
+    use crate::upstream::{LinkCounts, MasterAddress, SpoolStatus, SyncProgress};
+
+    /// A node on which nothing has happened.
+    fn quiet() -> Facts {
+        Facts {
+            status: LinkStatus {
+                role: Role::Master,
+                state: LinkState::Stopped,
+                failure: None,
+                position: Position { replid: ReplId::from_random([0; 20]), offset: 0, db: DbIndex(0) },
+                previous: None,
+                received: 0,
+                sync: None,
+                loaded: false,
+                last_io: None,
+                up: None,
+                down: None,
+                lag: None,
+                spool: SpoolStatus::default(),
+                counts: LinkCounts::default(),
+            },
+            totals: Totals { commands: vec![CommandTotals::default(); table::COUNT], ..Totals::default() },
+            memory: Memory { used: 0, active: 0, resident: 0, rss: 0, is_measured: true },
+            clients: 0,
+            uptime_seconds: 0.0,
+            databases: Vec::new(),
+        }
+    }
+
+    /// One on which everything has.
+    fn busy() -> Facts {
+        let second = Some(Duration::from_secs(1));
+        let position = Position { replid: ReplId::from_random([1; 20]), offset: 7, db: DbIndex(0) };
+        let spool = SpoolStatus { memory: 1, disk: 2, full: true, full_count: 3 };
+        let running = Duration::from_secs(1);
+        let counts = LinkCounts {
+            connects: 1,
+            full_syncs: 2,
+            full_syncs_done: 3,
+            partial_syncs: 4,
+            failures: vec![(ErrorCode::Timeout, 5)],
+            ignored: vec![(String::from("nosuch"), 6)],
+            applied_commands: 7,
+            applied: vec![("set", 7)],
+            divergence_resyncs: 8,
+        };
+        let every = CommandTotals { calls: 1, nanos: 2000, rejected: 3, failed: 4 };
+        let totals = Totals {
+            commands: vec![every; table::COUNT],
+            connections_received: 1,
+            connections_rejected: 2,
+            output_limit_disconnections: 3,
+            input_bytes: 4,
+            output_bytes: 5,
+            error_replies: 6,
+            gate_waits: 7,
+            token_holds: 8,
+            token_wait_nanos: 9000,
+            ..Totals::default()
+        };
+        Facts {
+            status: LinkStatus {
+                role: Role::Replica(MasterAddress { host: String::from("a-stranger"), port: 1 }),
+                state: LinkState::Streaming,
+                position,
+                received: 9,
+                sync: Some(SyncProgress { total: Some(4), received: 3, loaded: 2, keys: 1, running }),
+                loaded: true,
+                last_io: second,
+                up: second,
+                down: second,
+                lag: second,
+                spool,
+                counts,
+                ..quiet().status
+            },
+            totals,
+            memory: Memory { used: 1, active: 2, resident: 3, rss: 4, is_measured: true },
+            clients: 1,
+            uptime_seconds: 1.0,
+            databases: vec![(DbIndex(3), 2, 1)],
+        }
+    }
+
+    /// The page's values, by name and labels.
+    fn values(facts: &Facts) -> BTreeMap<String, String> {
+        let page = render(facts);
+        let lines = page.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+        lines
+            .map(|line| line.rsplit_once(' ').unwrap())
+            .map(|(key, value)| (key.into(), value.into()))
+            .collect()
+    }
+
+    #[test]
+    fn every_metric_of_the_table_appears_and_moves() {
+        let (before, after) = (values(&quiet()), values(&busy()));
+        for metric in METRICS {
+            let of = |page: &BTreeMap<String, String>| -> BTreeMap<String, String> {
+                let is_its = |key: &str| {
+                    key.strip_prefix(metric.name).is_some_and(|rest| rest.is_empty() || rest.starts_with('{'))
+                };
+                page.iter().filter(|(key, _)| is_its(key)).map(|(k, v)| (k.clone(), v.clone())).collect()
+            };
+            let (before, after) = (of(&before), of(&after));
+            assert!(!after.is_empty(), "{} does not appear", metric.name);
+            assert_ne!(before, after, "{} does not move", metric.name);
+            assert_eq!(
+                after.keys().all(|key| key.contains('{')),
+                metric.label.is_some(),
+                "{}: labels are as the table says",
+                metric.name
+            );
+        }
+    }
+
+    #[test]
+    fn every_metric_is_described_once_and_named_by_the_rules() {
+        let page = render(&busy());
+        for metric in METRICS {
+            let kind = match metric.kind {
+                Kind::Counter => "counter",
+                Kind::Gauge => "gauge",
+            };
+            assert_eq!(metric.name.ends_with("_total"), kind == "counter", "{}", metric.name);
+            let described = page.matches(&format!("# HELP {} {}\n", metric.name, metric.help)).count();
+            assert_eq!(described, 1, "{}", metric.name);
+            assert_eq!(
+                page.matches(&format!("# TYPE {} {kind}\n", metric.name)).count(),
+                1,
+                "{}",
+                metric.name
+            );
+        }
+    }
+
+    #[test]
+    fn a_strangers_word_never_makes_a_label() {
+        let page = render(&busy());
+        assert!(!page.contains("nosuch") && !page.contains("stranger"), "{page}");
+    }
 }

@@ -3,12 +3,12 @@
 //! Owns the one copy of [`Config`], and the few of its values that every batch looks at as plain loads. Never knows
 //! the names of values: see [`crate::config_table`].
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use parking_lot::{RwLock, RwLockReadGuard};
 use tokio::sync::watch;
 
-use crate::config::{Config, LogLevel};
+use crate::config::{Config, LogLevel, OutputLimit};
 
 /// The configuration of a running node.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub(crate) struct Settings {
     config: RwLock<Config>,
     serve_stale_data: AtomicBool,
     needs_password: AtomicBool,
-    client_output_bytes_max: AtomicU64,
+    has_output_limit: AtomicBool,
     loglevel: watch::Sender<LogLevel>,
 }
 
@@ -25,7 +25,7 @@ impl Settings {
         let settings = Settings {
             serve_stale_data: AtomicBool::new(true),
             needs_password: AtomicBool::new(false),
-            client_output_bytes_max: AtomicU64::new(0),
+            has_output_limit: AtomicBool::new(false),
             loglevel: watch::Sender::new(config.loglevel),
             config: RwLock::new(config),
         };
@@ -62,11 +62,12 @@ impl Settings {
         self.needs_password.load(Relaxed)
     }
 
-    /// The most output held for a client that does not read.
-    pub(crate) fn client_output_bytes_max(&self) -> u64 {
-        match self.client_output_bytes_max.load(Relaxed) {
-            0 => u64::MAX,
-            most => most,
+    /// How much output is held for a client that does not read.
+    pub(crate) fn client_output_limit(&self) -> OutputLimit {
+        if self.has_output_limit.load(Relaxed) {
+            self.config.read().client_output_limit
+        } else {
+            OutputLimit::default()
         }
     }
 
@@ -79,7 +80,7 @@ impl Settings {
         let config = self.config.read();
         self.serve_stale_data.store(config.replica_serve_stale_data, Relaxed);
         self.needs_password.store(config.requirepass.is_some(), Relaxed);
-        self.client_output_bytes_max.store(config.client_output_bytes_max, Relaxed);
+        self.has_output_limit.store(config.client_output_limit != OutputLimit::default(), Relaxed);
         self.loglevel.send_if_modified(|level| std::mem::replace(level, config.loglevel) != config.loglevel);
     }
 }

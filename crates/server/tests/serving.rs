@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use server::config::{Config, HttpAddress, Secret};
+use server::config::{Config, HttpAddress, OutputLimit, Secret};
 use server::{Server, config_table};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -186,7 +186,8 @@ async fn clients_above_the_limit_are_told_so() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn output_over_the_limit_ends_the_client() {
-    let server = start(Config { client_output_bytes_max: 1 << 20, ..config() }).await;
+    let limit = OutputLimit { hard_bytes: 1 << 20, ..OutputLimit::default() };
+    let server = start(Config { client_output_limit: limit, ..config() }).await;
     let mut client = Client::of(&server).await;
     let long = "x".repeat(600_000);
     client.ask(&format!("SET k {long}"), "-ERR Protocol error: too big inline request|").await;
@@ -196,6 +197,31 @@ async fn output_over_the_limit_ends_the_client() {
     client.ask("MGET k", &format!("*1|$600000|{long}|")).await;
     client.send("MGET k k k|").await;
     assert_eq!(client.rest().await, "");
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_never_reads_is_let_go_and_counted() {
+    let limit =
+        OutputLimit { soft_bytes: 1 << 20, soft_time: Duration::from_secs(1), ..OutputLimit::default() };
+    let server = start(Config { client_output_limit: limit, ..config() }).await;
+    let mut deaf = Client::of(&server).await;
+    let long = "x".repeat(1 << 20);
+    deaf.ask(&format!("*3|$3|SET|$1|k|${}|{long}", long.len()), "+OK|").await;
+    // More than the kernel holds for both sides together.
+    deaf.send(&"MGET k k k k k k k k|".repeat(8)).await;
+    let mut other = Client::of(&server).await;
+    loop {
+        other.send("INFO stats|").await;
+        let mut bytes = vec![0; 1 << 14];
+        let count = other.0.read(&mut bytes).await.unwrap();
+        let text = String::from_utf8_lossy(bytes.get(..count).unwrap()).into_owned();
+        if text.contains("client_output_buffer_limit_disconnections:1") {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    assert!(deaf.rest().await.len() < 64 << 20);
     server.shutdown().await;
 }
 

@@ -311,9 +311,12 @@ fn replication_fields(facts: &Facts<'_>, text: &mut Text) {
                 text.field("nearside_sync_loaded_keys", sync.keys);
                 text.field("nearside_sync_seconds", sync.running.as_secs());
             }
-            if !status.is_up() {
+            if status.is_up() {
+                text.field("master_link_up_since_seconds", seconds(status.up));
+            } else {
                 text.field("master_link_down_since_seconds", seconds(status.down));
             }
+            text.field("master_total_sync_attempts", status.counts.connects);
             text.field("slave_priority", 100);
             text.field("slave_read_only", 1);
             text.field("replica_announced", 1);

@@ -65,6 +65,8 @@ pub(super) struct Facts {
     pub(super) sync: Option<(Instant, Option<u64>)>,
     /// Since when the stream is not followed.
     pub(super) down: Option<Instant>,
+    /// Since when the stream is followed, if it is.
+    pub(super) up: Option<Instant>,
     pub(super) spool_full: bool,
     pub(super) spool_full_count: u64,
     pub(super) counts: LinkCounts,
@@ -103,6 +105,7 @@ impl Shared {
                 previous: None,
                 sync: None,
                 down: Some(now),
+                up: None,
                 spool_full: false,
                 spool_full_count: 0,
                 counts: LinkCounts::default(),
@@ -148,9 +151,11 @@ impl Shared {
         let mut facts = self.facts.lock();
         if state == LinkState::Streaming {
             facts.down = None;
+            facts.up = Some(clock::steady());
             facts.failure = None;
-        } else if facts.down.is_none() {
-            facts.down = Some(clock::steady());
+        } else {
+            facts.up = None;
+            facts.down.get_or_insert_with(clock::steady);
         }
     }
 
@@ -223,6 +228,7 @@ impl Shared {
             }),
             loaded: self.loaded.load(Ordering::Acquire),
             last_io: heard.map(|heard| now.saturating_duration_since(self.start).saturating_sub(heard)),
+            up: facts.up.map(|since| now.saturating_duration_since(since)),
             down: match facts.role {
                 Role::Master => None,
                 Role::Replica(_) => facts.down.map(|since| now.saturating_duration_since(since)),

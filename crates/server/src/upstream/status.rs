@@ -129,6 +129,8 @@ pub struct LinkStatus {
     pub loaded: bool,
     /// Since the master's last byte, while connected.
     pub last_io: Option<Duration>,
+    /// Since the stream is followed, while it is.
+    pub up: Option<Duration>,
     /// Since the link went down, when it is.
     pub down: Option<Duration>,
     /// Age of the oldest byte that is received and not applied.
