@@ -49,8 +49,18 @@ pub(crate) struct Client {
     pub(crate) no_touch: AtomicBool,
     /// CLIENT SETNAME and SETINFO; most connections have none.
     names: Mutex<Option<Box<Names>>>,
-    /// Ends its task.
-    abort: Mutex<Option<AbortHandle>>,
+    /// How it is ended.
+    task: Mutex<Task>,
+}
+
+/// The task of a connection.
+#[derive(Debug)]
+enum Task {
+    /// It may run already, and nobody has said yet which it is.
+    Unknown,
+    /// The same, and it is to end.
+    Unwanted,
+    Known(AbortHandle),
 }
 
 /// What a client says of itself.
@@ -150,14 +160,20 @@ impl Client {
 
     /// Ends it: its task is dropped where it waits.
     pub(crate) fn end(&self) {
-        if let Some(task) = self.abort.lock().as_ref() {
-            task.abort();
+        let mut task = self.task.lock();
+        match &*task {
+            Task::Known(task) => task.abort(),
+            Task::Unknown | Task::Unwanted => *task = Task::Unwanted,
         }
     }
 
     /// Says which task serves it.
     pub(crate) fn served_by(&self, task: AbortHandle) {
-        *self.abort.lock() = Some(task);
+        let mut known = self.task.lock();
+        if matches!(*known, Task::Unwanted) {
+            task.abort();
+        }
+        *known = Task::Known(task);
     }
 }
 
@@ -208,7 +224,7 @@ impl Clients {
             no_evict: AtomicBool::new(false),
             no_touch: AtomicBool::new(false),
             names: Mutex::new(None),
-            abort: Mutex::new(None),
+            task: Mutex::new(Task::Unknown),
         });
         self.all.lock().insert(client.id, Arc::clone(&client));
         Registered { clients: Arc::clone(self), client }
@@ -236,5 +252,27 @@ impl Clients {
         for client in self.list() {
             client.end();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A client was killed in the moment between its task's start and the note of which task it is, and lived on.
+    #[tokio::test]
+    async fn who_is_ended_before_its_task_is_known_ends_too() {
+        let clients = Arc::new(Clients::default());
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let registered = clients.register(nowhere, nowhere, 0, crate::clock::steady());
+        let client = Arc::clone(&registered.client);
+        let task = tokio::spawn(async move {
+            let _registered = registered;
+            std::future::pending::<()>().await;
+        });
+        client.end();
+        client.served_by(task.abort_handle());
+        assert!(task.await.unwrap_err().is_cancelled());
+        assert_eq!(clients.len(), 0);
     }
 }
