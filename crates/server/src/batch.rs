@@ -110,7 +110,7 @@ pub(crate) fn run_with<'n>(
                 break;
             }
         }
-        if reply.len() > REPLY_BYTES_MAX || batch.timer.is_over() {
+        if reply.len() > REPLY_BYTES_MAX || batch.timer.is_over {
             break;
         }
     }
@@ -176,11 +176,15 @@ impl<'a> Batch<'a> {
         let (command, args) = match commands::resolve(words) {
             Ok(found) => found,
             Err(unresolved) => {
-                let text = unresolved.text(words);
-                self.node.stats.error(&text);
                 if let commands::Unresolved::WrongArity(command) = unresolved {
                     self.timer.block.rejected(command);
+                    if exclusive::is_exec(command) {
+                        let text = commands::resolve::wrong_arity(command);
+                        return self.abort(session, text.strip_prefix("ERR ").unwrap_or(&text), reply);
+                    }
                 }
+                let text = unresolved.text(words);
+                self.node.stats.error(&text);
                 return self.refuse(session, &text, reply);
             }
         };
@@ -325,18 +329,20 @@ struct Timer<'a> {
     command: Option<&'static Command>,
     calls: u64,
     failed: u64,
+    /// Whether the batch has stayed long enough, as of `last`.
+    is_over: bool,
 }
 
 impl<'a> Timer<'a> {
     fn start(block: &'a Block, now: Instant) -> Self {
-        Timer { block, began: now, since: now, last: now, command: None, calls: 0, failed: 0 }
+        Timer { block, began: now, since: now, last: now, command: None, calls: 0, failed: 0, is_over: false }
     }
 
     fn ran(&mut self, session: &Session, command: &'static Command, failed: bool) {
         let same = self.command.is_some_and(|known| known.id() == command.id());
         if !same {
             if self.command.is_some() {
-                self.last = clock::steady();
+                self.look();
                 self.close();
             }
             self.command = Some(command);
@@ -345,13 +351,14 @@ impl<'a> Timer<'a> {
         self.calls += 1;
         self.failed += u64::from(failed);
         if self.calls.is_multiple_of(CLOCK_EVERY) {
-            self.last = clock::steady();
+            self.look();
         }
     }
 
-    /// Whether the batch has stayed long enough.
-    fn is_over(&self) -> bool {
-        self.last.saturating_duration_since(self.began) > STAY_MAX
+    /// Looks at the clock.
+    fn look(&mut self) {
+        self.last = clock::steady();
+        self.is_over = self.last.saturating_duration_since(self.began) > STAY_MAX;
     }
 
     /// Counts the run that ends at `last`.
