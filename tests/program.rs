@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
 
+use crate::harness::process::TempDir;
 use crate::harness::{Client, Frame, Node, wait_for};
 
 fn refused(args: &[&str]) -> (Option<i32>, String) {
@@ -29,6 +30,16 @@ fn a_bad_option_is_named_and_the_code_is_2() {
         (&["--spool-memory", "64xb"], "spool-memory"),
         (&["--on-divergence", "perhaps"], "on-divergence"),
         (&["--log-level", "shout"], "log-level"),
+        (&["--requirepass-file", "/nosuch/file"], "requirepass-file"),
+        (&["--masterauth-file", "/nosuch/file"], "masterauth-file"),
+        (&["--masterauth", "a", "--masterauth-file", "b"], "masterauth-file"),
+        (&["--http", "9380"], "http"),
+        (&["--databases", "0"], "databases"),
+        (&["--report-version", "seven"], "report-version"),
+        (&["--enable-debug-command", "perhaps"], "enable-debug-command"),
+        (&["--protected-mode", "perhaps"], "protected-mode"),
+        (&["--client-output-buffer-limit", "normal 1mb"], "client-output-buffer-limit"),
+        (&["--replica-announce-port", "x"], "replica-announce-port"),
     ] {
         let (code, text) = refused(args);
         assert_eq!(code, Some(2), "{args:?}: {text}");
@@ -55,6 +66,135 @@ fn health_and_metrics() {
     let alone = Node::start(&["--replicaof", "127.0.0.1:1"]);
     assert!(http(alone.http, "/healthz").0.contains("200"));
     assert!(http(alone.http, "/readyz").0.contains("503"));
+}
+
+/// The value of a metric, with its labels as the page writes them.
+fn metric(node: &Node, name: &str) -> Option<f64> {
+    let (_, text) = http(node.http, "/metrics");
+    let line = text.lines().find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ')))?;
+    line.rsplit(' ').next()?.parse().ok()
+}
+
+#[test]
+fn the_metrics_tell_what_happened() {
+    let master = master_or_skip!("redis-7.0", "--repl-diskless-sync-delay", "0");
+    let mut at_master = master.client();
+    at_master.line("MSET a 1 b 2 c 3");
+    at_master.line("SET d 4 EX 1000");
+    let node = Node::replica_of(&master);
+    node.wait_state("streaming");
+    for number in 0..5 {
+        at_master.line(&format!("SET streamed:{number} x"));
+    }
+    node.wait_caught_up(&master);
+    let mut client = node.client();
+    for _ in 0..7 {
+        client.line("GET a");
+    }
+    assert!(client.ask(&["SET", "a", "2"]).is_error());
+    assert!(client.ask(&["LLEN", "a"]).is_error());
+    for (name, value) in [
+        ("nearside_is_replica", 1.0),
+        ("nearside_link_up", 1.0),
+        ("nearside_link_state{state=\"streaming\"}", 1.0),
+        ("nearside_link_state{state=\"loading\"}", 0.0),
+        ("nearside_loaded", 1.0),
+        ("nearside_full_syncs_total", 1.0),
+        ("nearside_full_syncs_done_total", 1.0),
+        ("nearside_sync_in_progress", 0.0),
+        ("nearside_applied_commands_total{command=\"set\"}", 5.0),
+        ("nearside_commands_total{command=\"get\"}", 7.0),
+        ("nearside_command_rejections_total{command=\"set\"}", 1.0),
+        ("nearside_command_failures_total{command=\"llen\"}", 1.0),
+        ("nearside_keys{db=\"0\"}", 9.0),
+        ("nearside_keys_with_deadline{db=\"0\"}", 1.0),
+        ("nearside_lag_bytes", 0.0),
+        ("nearside_lag_seconds", 0.0),
+        ("nearside_offset_applied_bytes", master.offset() as f64),
+        ("nearside_offset_received_bytes", master.offset() as f64),
+    ] {
+        assert_eq!(metric(&node, name), Some(value), "{name}\n{}", http(node.http, "/metrics").1);
+    }
+    for name in ["nearside_memory_used_bytes", "nearside_memory_rss_bytes", "nearside_uptime_seconds"] {
+        assert!(metric(&node, name).is_some_and(|value| value > 0.0), "{name}");
+    }
+    assert!(metric(&node, "nearside_master_last_io_seconds").is_some_and(|seconds| seconds < 60.0));
+    drop(client);
+    wait_for("the end of the connection", || (metric(&node, "nearside_clients") == Some(0.0)).then_some(()));
+}
+
+#[test]
+fn hostile_http_harms_nobody() {
+    let node = Node::start(&[]);
+    let long = vec![b'a'; 1 << 20];
+    for bytes in [
+        &b"\0\0\0\0\r\n\r\n"[..],
+        b"GET\r\n\r\n",
+        b"GET /metrics HTTP/9.9\r\n\r\n",
+        b"PING\r\n*1\r\n$4\r\nPING\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\nHost: ",
+        &long,
+    ] {
+        let mut socket = TcpStream::connect(("127.0.0.1", node.http)).expect("connect");
+        // It may be closed before all is sent.
+        let _ = socket.write_all(bytes);
+        let _ = socket.shutdown(std::net::Shutdown::Write);
+        let mut answer = Vec::new();
+        let _ = socket.read_to_end(&mut answer);
+        assert!(
+            answer.is_empty() || answer.starts_with(b"HTTP/1.1 4"),
+            "{:?}",
+            String::from_utf8_lossy(&answer)
+        );
+    }
+    // Connections that say nothing hold their places only.
+    let silent: Vec<_> =
+        (0..16).map(|_| TcpStream::connect(("127.0.0.1", node.http)).expect("connect")).collect();
+    assert!(http(node.http, "/healthz").0.contains("200"));
+    assert!(http(node.http, "/readyz").0.contains("200"));
+    drop(silent);
+}
+
+#[test]
+fn passwords_come_from_files_and_the_environment() {
+    let folder = TempDir::new("passwords");
+    let path = folder.path().join("password");
+    std::fs::write(&path, "from-a-file\n").expect("a file");
+    let path = path.to_str().expect("a path in UTF-8");
+    let node = Node::start(&["--requirepass-file", path]);
+    let mut client = node.client();
+    assert!(client.ask(&["PING"]).text().starts_with("NOAUTH "));
+    assert_eq!(client.ask(&["AUTH", "from-a-file"]), Frame::Simple("OK".into()));
+
+    let node = Node::start_with(&[], &[("NEARSIDE_REQUIREPASS", "from-outside")]);
+    let mut client = node.client();
+    assert!(client.ask(&["PING"]).text().starts_with("NOAUTH "));
+    assert_eq!(client.ask(&["AUTH", "from-outside"]), Frame::Simple("OK".into()));
+    let line = std::fs::read(format!("/proc/{}/cmdline", node.pid())).expect("the process list");
+    assert!(!String::from_utf8_lossy(&line).contains("from-outside"));
+
+    let master = master_or_skip!("redis-7.0", "--requirepass", "master-s");
+    let master_is = ["--replicaof", "127.0.0.1", &master.port.to_string()].map(String::from);
+    let master_is: Vec<&str> = master_is.iter().map(String::as_str).collect();
+    Node::start_with(&master_is, &[("NEARSIDE_MASTERAUTH", "master-s")]).wait_state("streaming");
+}
+
+#[test]
+fn shutdown_ends_it_and_bad_words_do_not() {
+    let node = Node::start(&[]);
+    let mut client = node.client();
+    for bad in
+        [&["SHUTDOWN", "nosuch"][..], &["SHUTDOWN", "SAVE", "NOSAVE"], &["SHUTDOWN", "ABORT", "NOSAVE"]]
+    {
+        assert_eq!(client.ask(bad), Frame::Error("ERR syntax error".into()), "{bad:?}");
+    }
+    let none = client.ask(&["SHUTDOWN", "ABORT"]);
+    assert_eq!(none, Frame::Error("ERR No shutdown in progress.".into()));
+    assert!(client.ask(&["SHUTDOWN", "SAVE"]).is_error(), "there is nothing to save to yet");
+    assert_eq!(client.line("PING"), Frame::Simple("PONG".into()));
+    assert!(client.try_ask(&["SHUTDOWN", "NOSAVE", "NOW", "FORCE"]).is_err());
+    wait_for("the port's release", || Client::try_connect(node.port).is_err().then_some(()));
 }
 
 #[test]

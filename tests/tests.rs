@@ -12,6 +12,7 @@ mod cases; // transcripts, run against a real server and against us
 mod clients; // programs with redis-py, go-redis, redis-rs
 mod big; // a million keys, slow loads, big values
 mod readme; // its lists follow from the tables
+mod embedding; // the library inside another program
 mod program; // options, ports, signals, metrics, strangers
 mod topology; // REPLICAOF, promotion, failover
 mod faults; // what goes wrong, and what is said of it

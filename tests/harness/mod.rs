@@ -11,7 +11,7 @@ pub mod walk; // two servers, compared key by key
 pub mod workload; // seeded random writes over all types
 
 pub use client::{Client, Frame};
-pub use process::{Master, Node};
+pub use process::{Master, Node, free_port};
 pub use random::Random;
 
 use std::time::{Duration, Instant};

@@ -173,6 +173,7 @@ pub struct Node {
     pub port: u16,
     pub http: u16,
     args: Vec<String>,
+    variables: Vec<(String, String)>,
     child: Option<Ended>,
     dir: TempDir,
 }
@@ -184,9 +185,14 @@ impl Node {
     }
     /// Starts the program with these arguments, on free ports.
     pub fn start(args: &[&str]) -> Node {
+        Self::start_with(args, &[])
+    }
+    /// The same, with these variables in its environment.
+    pub fn start_with(args: &[&str], variables: &[(&str, &str)]) -> Node {
         let mut node = Node {
             port: 0,
             http: 0,
+            variables: variables.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect(),
             args: args.iter().map(|&arg| arg.to_owned()).collect(),
             child: None,
             dir: TempDir::new("node"),
@@ -212,6 +218,7 @@ impl Node {
             .arg("--ports-file")
             .arg(&ports)
             .args(&self.args)
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a second handle"))
             .stderr(log);
