@@ -3,7 +3,7 @@
 CARGO ?= cargo
 MASTER ?=
 
-.PHONY: help run test test-long soak check bench fuzz doc
+.PHONY: help run test test-long soak check bench fuzz sanitize doc
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -33,3 +33,6 @@ bench: ## side by side with a real redis-server replica
 
 fuzz: ## one minute each fuzz target (needs cargo-fuzz and a nightly toolchain)
 	@tests/fuzz/run.sh
+
+sanitize: ## unsafe code under Miri and the address sanitizer (needs a nightly toolchain)
+	@tests/sanitize.sh

@@ -33,6 +33,7 @@ case $tier in
     "$CARGO" test --workspace --locked
     "$CARGO" test --workspace --locked -- --ignored
     [[ -x tests/fuzz/run.sh ]] && tests/fuzz/run.sh
+    tests/sanitize.sh
     ;;
   soak)
     get

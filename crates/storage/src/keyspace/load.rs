@@ -65,7 +65,7 @@ impl Keyspace {
     }
 
     /// Gives a keyspace that nobody else sees the shards it needs; marks go along.
-    fn grow_at_once(&mut self) {
+    pub(super) fn grow_at_once(&mut self) {
         let shard_bits = table::shard_bits_for(self.counts.keys(), self.plan.keys_per_shard());
         let next = Table::new(shard_bits, 0);
         next.respects_marks.store(self.current.respects_marks.load(Ordering::Relaxed), Ordering::Relaxed);

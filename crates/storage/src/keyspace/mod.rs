@@ -23,6 +23,8 @@ mod load;
 mod prefetch;
 mod resize;
 mod table;
+#[cfg(test)]
+mod tests;
 mod walk;
 mod word;
 

@@ -1,8 +1,12 @@
-//! Measures: bytes a key, and nanoseconds of the common operations. Not a test: run it with
-//! `cargo test --release -p nearside-storage --test measure -- --ignored --nocapture`; `KEYS` sets how many.
+//! Measures the store: bytes a key, and nanoseconds of the common operations. Run it with `cargo bench --bench store`;
+//! `KEYS` sets how many.
 #![allow(missing_docs)]
 #![allow(clippy::unwrap_used, clippy::print_stdout)] // it prints what it measured
 use storage::{DbIndex, Hashed, KeyMeta, Limits, ScanCursor, Store, StoreConfig, UnixMillis};
+
+use storage::score::Score;
+use storage::value::hash::{DeadlineForm, FieldDeadline};
+use storage::value::{Hash, InValue, Set, SortedSet};
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
@@ -43,9 +47,56 @@ fn timed(what: &str, times: usize, body: impl FnOnce()) {
     println!("{what:32} {:8.1} ns", (on_processor() - start) as f64 / times as f64);
 }
 
-#[test]
-#[ignore = "a measurement"]
-fn measure() {
+/// Bytes an element of `keys` keys with `elements` elements each, which `make` makes.
+fn collections<T: Into<storage::Value> + InValue>(
+    what: &str,
+    keys: usize,
+    elements: usize,
+    make: impl Fn(usize, &Limits) -> T,
+) {
+    let limits = Limits::default();
+    let (before, resident_before) = (allocated(), resident());
+    let store = Store::new(StoreConfig { databases: 16, hash_key: [1, 2], limits });
+    let mut loading = store.begin_load().unwrap();
+    loading.expect(DB, keys).unwrap();
+    for i in 0..keys {
+        let value = make(i, &Limits::default());
+        loading.insert(DB, &key(i), value.into(), KeyMeta::default()).unwrap();
+    }
+    loading.commit(&store.writer(), None).unwrap();
+    store.settle();
+    let bytes = |now: usize, then: usize| now.saturating_sub(then) as f64 / (keys * elements) as f64;
+    let (now, resident_now) = (bytes(allocated(), before), bytes(resident(), resident_before));
+    println!("{what:32} {now:8.1} allocated, {resident_now:.1} resident");
+}
+
+fn hash(fields: usize) -> impl Fn(usize, &Limits) -> Hash {
+    move |i, limits| {
+        let mut hash = Hash::default();
+        for field in 0..fields {
+            hash.set(&key(field), &key(i), FieldDeadline::Cleared, limits, DeadlineForm::default());
+        }
+        hash
+    }
+}
+
+fn set(members: usize) -> impl Fn(usize, &Limits) -> Set {
+    move |_, limits| {
+        let mut set = Set::default();
+        (0..members).for_each(|member| drop(set.add(&key(member), limits)));
+        set
+    }
+}
+
+fn sorted_set(members: usize) -> impl Fn(usize, &Limits) -> SortedSet {
+    move |_, limits| {
+        let mut set = SortedSet::default();
+        (0..members).for_each(|member| drop(set.insert(&key(member), Score::from(member as i64), limits)));
+        set
+    }
+}
+
+fn main() {
     let keys: usize = std::env::var("KEYS").map_or(1_000_000, |keys| keys.parse().unwrap());
     let new = || Store::new(StoreConfig { databases: 16, hash_key: [1, 2], limits: Limits::default() });
     let value = [b'v'; 100];
@@ -166,4 +217,13 @@ fn measure() {
             }
         }
     });
+
+    let many = keys / 10;
+    println!("bytes an element of 16 bytes (fields and values of 16 each):");
+    collections("hashes of 10", many, 10, hash(10));
+    collections("sets of 10", many, 10, set(10));
+    collections("sorted sets of 10", many, 10, sorted_set(10));
+    collections("a hash", 1, keys, hash(keys));
+    collections("a set", 1, keys, set(keys));
+    collections("a sorted set", 1, keys, sorted_set(keys));
 }

@@ -1,0 +1,196 @@
+//! A keyspace on its own, small enough for Miri: what the store's tests reach with tens of thousands of keys only.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{Fate, KeyHasher, Keyspace, Resize, Table};
+use crate::entry::{AccessClock, Content, Entry, Usage};
+use crate::gate::{Asker, Gate, Token};
+use crate::reclaim::Bin;
+use crate::scan::ScanCursor;
+use crate::time::UnixMillis;
+use crate::value::{Text, Value};
+
+type Model = BTreeMap<Vec<u8>, (Vec<u8>, Option<UnixMillis>)>;
+
+const LATER: Option<UnixMillis> = Some(UnixMillis(5000));
+
+fn hasher() -> KeyHasher {
+    KeyHasher::new([1, 2])
+}
+
+fn key(number: usize) -> Vec<u8> {
+    format!("key:{number}").into_bytes()
+}
+
+/// Small and in the entry, beside it, or a number; some with a deadline.
+fn held(number: usize) -> (Vec<u8>, Option<UnixMillis>) {
+    let text = match number % 4 {
+        0 => number.to_string().into_bytes(),
+        1 => vec![b'v'; number],
+        2 => vec![b'w'; 300],
+        _ => vec![b'x'; 70_000],
+    };
+    (text, LATER.filter(|_| number.is_multiple_of(3)))
+}
+
+fn entry(key: &[u8], (text, deadline): &(Vec<u8>, Option<UnixMillis>)) -> Entry {
+    Entry::from_text(key, text, *deadline, Usage::default(), AccessClock(7))
+}
+
+fn put(keyspace: &Keyspace, token: &Token<'_>, model: &mut Model, number: usize, of: usize) {
+    let (key, held) = (key(number), held(of));
+    drop(keyspace.write(token, &key, keyspace.hasher.hash(&key)).set(entry(&key, &held)));
+    model.insert(key, held);
+}
+
+fn check(keyspace: &Keyspace, model: &Model) {
+    let mut seen = Model::new();
+    let mut cursor = ScanCursor::START;
+    loop {
+        cursor = keyspace.scan(cursor, 5, |entry| {
+            let held = (entry.text().unwrap().to_vec(), entry.deadline());
+            assert_eq!(seen.insert(entry.key().to_vec(), held), None, "a key was given twice");
+        });
+        if cursor == ScanCursor::START {
+            break;
+        }
+    }
+    assert_eq!(&seen, model);
+    let wanted: Vec<_> = model.keys().map(|key| (&**key, keyspace.hasher.hash(key))).collect();
+    let found = keyspace.find_many(&wanted, |_| true);
+    assert!(found.iter().zip(&wanted).all(|(entry, (key, _))| entry.unwrap().key() == *key));
+    assert!(wanted.iter().all(|(key, hash)| keyspace.find(key, *hash).unwrap().key() == *key));
+    let mut dice = 1u64;
+    let mut random = || {
+        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        dice
+    };
+    let by_chance = keyspace.random(&mut random, |entry| entry.key().to_vec());
+    assert_eq!(by_chance.is_some(), !model.is_empty());
+    assert!(by_chance.is_none_or(|key| model.contains_key(&key)));
+    assert_eq!(keyspace.counts.keys(), model.len());
+    assert_eq!(
+        keyspace.counts.deadlines(),
+        model.values().filter(|(_, deadline)| deadline.is_some()).count()
+    );
+}
+
+/// One edit of each sort, on a key that `turn` chooses.
+fn edit(keyspace: &Keyspace, token: &Token<'_>, model: &mut Model, turn: usize, keys: usize) {
+    let number = turn * 7 % keys;
+    let name = key(number);
+    let mut trash = Bin::default();
+    let mut place = keyspace.write(token, &name, keyspace.hasher.hash(&name));
+    assert_eq!(place.entry().is_some(), model.contains_key(&name));
+    match (turn % 5, place.entry().is_some()) {
+        (0, true) => {
+            drop(place.remove().unwrap());
+            model.remove(&name);
+        }
+        (1, true) => {
+            let (text, deadline) = held(turn);
+            let (form, payload) = Value::String(Text::new(&text)).into_parts();
+            let mut room = Vec::new();
+            place.rewrite(form, Content::of(payload, &mut room), deadline, &mut trash);
+            model.insert(name.clone(), (text, deadline));
+        }
+        (2, true) => {
+            let deadline = LATER.filter(|_| turn.is_multiple_of(2));
+            place.set_deadline(deadline, &mut trash);
+            model.get_mut(&name).unwrap().1 = deadline;
+        }
+        (3, true) => {
+            let fate = if turn.is_multiple_of(2) { Fate::Keep } else { Fate::Remove };
+            place.edit_value(&mut trash, |value| {
+                *value = Value::String(Text::new(b"edited"));
+                ((), fate)
+            });
+            match fate {
+                Fate::Keep => model.get_mut(&name).unwrap().0 = b"edited".to_vec(),
+                Fate::Remove => drop(model.remove(&name)),
+            }
+        }
+        _ => {
+            drop(place);
+            put(keyspace, token, model, number, turn);
+        }
+    }
+}
+
+#[test]
+fn entries_are_edited_and_seen_while_they_move() {
+    const KEYS: usize = 24;
+    let gate = Gate::new();
+    let token = gate.token(Asker::Other);
+    for (shard_bits, next_bits) in [(12, 13), (13, 12)] {
+        let mut keyspace = Keyspace::new(hasher(), 1 << shard_bits, 1);
+        let mut model = Model::new();
+        (0..KEYS).for_each(|number| put(&keyspace, &token, &mut model, number, number));
+        check(&keyspace, &model);
+        assert!(keyspace.next.set(Arc::new(Table::new(next_bits, 0))).is_ok());
+        for turn in 0.. {
+            edit(&keyspace, &token, &mut model, turn, KEYS);
+            if turn.is_multiple_of(4) {
+                check(&keyspace, &model);
+            }
+            match keyspace.resize(&token) {
+                Resize::Settled => {}
+                Resize::Order(_) => panic!("the second table is there"),
+                Resize::Finished(successor) => {
+                    keyspace = *successor;
+                    break;
+                }
+            }
+        }
+        assert_eq!(keyspace.shards(), 1 << next_bits);
+        check(&keyspace, &model);
+        (0..40).for_each(|turn| edit(&keyspace, &token, &mut model, turn, KEYS));
+        check(&keyspace, &model);
+    }
+}
+
+#[test]
+fn shared_entries_have_one_owner_whichever_data_set_goes() {
+    const KEYS: usize = 12;
+    let gate = Gate::new();
+    let token = gate.token(Asker::Other);
+    for is_committed in [false, true] {
+        let old = Keyspace::new(hasher(), 0, 1);
+        let mut old_model = Model::new();
+        (0..KEYS).for_each(|number| put(&old, &token, &mut old_model, number, number));
+        old.expect_marks();
+        let mut new = Keyspace::for_load(hasher(), 0, 1);
+        let mut new_model = Model::new();
+        for number in 0..KEYS {
+            let of = if number.is_multiple_of(2) { number } else { number + 1 };
+            let hash = new.hasher.hash(&key(number));
+            let is_shared = new.add_loaded(Some(&old), hash, entry(&key(number), &held(of))).unwrap();
+            assert_eq!(is_shared, number.is_multiple_of(2));
+            assert!(new.add_loaded(Some(&old), hash, entry(&key(number), &held(of))).is_err());
+            new_model.insert(key(number), held(of));
+            if number == KEYS / 2 {
+                // Marks go along to a larger table.
+                new.grow_at_once();
+            }
+        }
+        check(&old, &old_model);
+        check(&new, &new_model);
+        let (left, mut model) = if is_committed {
+            new.respect_marks(false);
+            new.expect_marks();
+            old.respect_marks(true);
+            drop(old);
+            (new, new_model)
+        } else {
+            drop(new);
+            (old, old_model)
+        };
+        check(&left, &model);
+        // Edits beside the clearing of the marks.
+        edit(&left, &token, &mut model, 0, KEYS);
+        while left.clear_marks() {}
+        (0..20).for_each(|turn| edit(&left, &token, &mut model, turn, KEYS));
+        check(&left, &model);
+    }
+}
