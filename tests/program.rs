@@ -93,6 +93,7 @@ fn the_metrics_tell_what_happened() {
     }
     assert!(client.ask(&["SET", "a", "2"]).is_error());
     assert!(client.ask(&["LLEN", "a"]).is_error());
+    client.line("GET nothing");
     for (name, value) in [
         ("nearside_is_replica", 1.0),
         ("nearside_link_up", 1.0),
@@ -103,11 +104,13 @@ fn the_metrics_tell_what_happened() {
         ("nearside_full_syncs_done_total", 1.0),
         ("nearside_sync_in_progress", 0.0),
         ("nearside_applied_commands_total{command=\"set\"}", 5.0),
-        ("nearside_commands_total{command=\"get\"}", 7.0),
+        ("nearside_commands_total{command=\"get\"}", 8.0),
         ("nearside_command_rejections_total{command=\"set\"}", 1.0),
         ("nearside_command_failures_total{command=\"llen\"}", 1.0),
         ("nearside_keys{db=\"0\"}", 9.0),
         ("nearside_keys_with_deadline{db=\"0\"}", 1.0),
+        ("nearside_keyspace_hits_total", 8.0),
+        ("nearside_keyspace_misses_total", 1.0),
         ("nearside_lag_bytes", 0.0),
         ("nearside_lag_seconds", 0.0),
         ("nearside_offset_applied_bytes", master.offset() as f64),

@@ -32,6 +32,13 @@ case $tier in
     export NEARSIDE_LONG=1
     "$CARGO" test --workspace --locked
     "$CARGO" test --workspace --locked -- --ignored
+    # Licences and sources of what is linked in.
+    if "$CARGO" deny --version >/dev/null 2>&1; then
+      "$CARGO" deny check licenses bans sources
+    else
+      [[ ${CI:-} == true ]] && { echo "cargo-deny is missing" >&2; exit 1; }
+      echo "skipped: cargo-deny"
+    fi
     [[ -x tests/fuzz/run.sh ]] && tests/fuzz/run.sh
     tests/sanitize.sh
     ;;

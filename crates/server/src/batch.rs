@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use commands::{Command, CommandError, Dialect, Run, ServerCommand as S, Source, WriteContext};
 use protocol::limits::Peer;
 use protocol::{Args, Reply, Request, Words};
-use storage::{Hashed, Reader, Writer};
+use storage::{Hashed, Lookups, Reader, Writer};
 
 use crate::admission::{self, Situation};
 use crate::answer::{self, Call, Now, Then};
@@ -82,6 +82,7 @@ pub(crate) fn run_with<'n>(
     };
     let now = Now::read();
     session.client().touch(now.steady);
+    let lookups = Lookups::default();
     let mut batch = Batch {
         node,
         now,
@@ -91,6 +92,7 @@ pub(crate) fn run_with<'n>(
         writer,
         hashed: Vec::new(),
         looked_up: 0,
+        lookups: &lookups,
         timer: Timer::start(node.stats.local(), now.steady),
     };
     if count - *ran > 1 && session.is_plain() {
@@ -116,6 +118,7 @@ pub(crate) fn run_with<'n>(
     }
     drop(batch);
     drop(words);
+    node.stats.local().looked_up(&lookups);
     if *ran >= count {
         *start += parser.consume();
         *ran = 0;
@@ -142,6 +145,8 @@ struct Batch<'a> {
     hashed: Vec<Hashed<'a>>,
     /// How many of those were looked up.
     looked_up: usize,
+    /// What was looked up, and found or not.
+    lookups: &'a Lookups,
     timer: Timer<'a>,
 }
 
@@ -210,14 +215,16 @@ impl<'a> Batch<'a> {
         let answered = match command.run {
             Run::Read(handler) => {
                 let hash = self.hash_of(command, args);
-                let (node, wall, dialect) = (self.node, self.now.wall, self.dialect);
+                let (node, wall, dialect, lookups) = (self.node, self.now.wall, self.dialect, self.lookups);
                 let Some(reader) = self.reader() else { return Step::Stop(Next::Gate) };
-                let mut context = node.read_context(Source::Reader(reader), session, wall, dialect);
+                let mut context = node.read_context(Source::Reader(reader), session, wall, dialect, lookups);
                 if let Some(hash) = &hash {
                     context.db = context.db.hashed(std::slice::from_ref(hash));
                 }
+                let before = lookups.clone();
                 match handler(&context, args, reply) {
                     Err(CommandError::Long) => {
+                        lookups.back_to(&before);
                         reply.rollback(mark);
                         return exclusively(words);
                     }

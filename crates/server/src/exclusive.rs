@@ -8,7 +8,7 @@ use std::sync::Arc;
 use commands::spec::{Find, KeySpec};
 use commands::{Command, CommandError, Run, ServerCommand as S, Source, WriteContext};
 use protocol::{Args, Reply};
-use storage::Writer;
+use storage::{Lookups, Writer};
 
 use crate::answer::{self, Call, Now, Then};
 use crate::batch::{self, Next};
@@ -153,11 +153,14 @@ pub(crate) fn on_data(
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
     match command.run {
-        Run::Read(handler) => handler(
-            &node.read_context(Source::Writer(writer), session, now.wall, node.dialect()),
-            args,
-            reply,
-        ),
+        Run::Read(handler) => {
+            let lookups = Lookups::default();
+            let source = Source::Writer(writer);
+            let context = node.read_context(source, session, now.wall, node.dialect(), &lookups);
+            let answered = handler(&context, args, reply);
+            node.stats.local().looked_up(&lookups);
+            answered
+        }
         Run::Write(handler) => {
             // Asked again under the token: a REPLICAOF may have come between.
             if !node.upstream.is_writable() {

@@ -238,6 +238,12 @@ const METRICS: &[Metric] = &[
         each(f, give, |totals| totals.rejected);
     })
     .by("command"),
+    counter("nearside_keyspace_hits_total", "Keys that clients asked for and that were there.", |f, give| {
+        give("", f.totals.keyspace_hits as f64);
+    }),
+    counter("nearside_keyspace_misses_total", "Keys that clients asked for and that were not.", |f, give| {
+        give("", f.totals.keyspace_misses as f64);
+    }),
     counter("nearside_error_replies_total", "Error replies.", |f, give| {
         give("", f.totals.error_replies as f64);
     }),
@@ -374,6 +380,8 @@ mod tests {
             input_bytes: 4,
             output_bytes: 5,
             error_replies: 6,
+            keyspace_hits: 10,
+            keyspace_misses: 11,
             gate_waits: 7,
             token_holds: 8,
             token_wait_nanos: 9000,

@@ -9,7 +9,7 @@ use std::time::Instant;
 use commands::{Dialect, ReadContext, Source};
 use protocol::Reply;
 use protocol::reply::Mark;
-use storage::{Store, UnixMillis};
+use storage::{Lookups, Store, UnixMillis};
 
 use crate::answer::{Answered, Then};
 use crate::clients::Clients;
@@ -69,8 +69,10 @@ impl Node {
         session: &Session,
         now: UnixMillis,
         dialect: Dialect,
+        lookups: &'a Lookups,
     ) -> ReadContext<'a> {
         let mut context = ReadContext::new(source, session.db(), now, dialect);
+        context.db = context.db.counted(lookups);
         if session.client().no_touch.load(Relaxed) {
             context.db = context.db.untouching();
         }

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use commands::Command;
 use parking_lot::Mutex;
+use storage::Lookups;
 
 /// Blocks of counters. More threads than this share some; two threads adding to one only lose a cache line.
 const BLOCKS: usize = 16;
@@ -203,6 +204,17 @@ impl Block {
             add(&per.nanos, nanos);
             if failed > 0 {
                 add(&per.failed, failed);
+            }
+        }
+    }
+
+    /// Counts the keys that were looked up.
+    pub(crate) fn looked_up(&self, lookups: &Lookups) {
+        for (counter, count) in
+            [(&self.keyspace_hits, lookups.hits()), (&self.keyspace_misses, lookups.misses())]
+        {
+            if count > 0 {
+                add(counter, count);
             }
         }
     }

@@ -3,6 +3,8 @@
 //! Owns what a reader sees of the keyspace: expired keys are hidden here. Never changes anything but the time of
 //! access.
 
+use std::cell::Cell;
+
 use crate::entry::EntryView;
 use crate::gate::Access;
 use crate::keyspace::{KeyHash, Keyspace, Ref, Refs};
@@ -15,6 +17,34 @@ const RANDOM_TRIES_MAX: usize = 100;
 /// ... and how many it walks over before it says that there is none.
 const RANDOM_WALK_MAX: usize = 10_000;
 
+/// How many keys were looked up, and found or not: `keyspace_hits` and `keyspace_misses` of INFO. Plain cells, for one
+/// thread's batch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lookups {
+    hits: Cell<u64>,
+    misses: Cell<u64>,
+}
+
+impl Lookups {
+    /// How many were there.
+    pub fn hits(&self) -> u64 {
+        self.hits.get()
+    }
+    /// How many were not.
+    pub fn misses(&self) -> u64 {
+        self.misses.get()
+    }
+    /// Forgets what was noted since `before`: those look-ups will be made again.
+    pub fn back_to(&self, before: &Lookups) {
+        self.hits.set(before.hits());
+        self.misses.set(before.misses());
+    }
+    fn note(&self, found: bool) {
+        let counter = if found { &self.hits } else { &self.misses };
+        counter.set(counter.get() + 1);
+    }
+}
+
 /// A numbered database, looked at under a [`crate::Reader`] or [`crate::Writer`], at a given moment.
 #[derive(Clone, Copy, Debug)]
 pub struct Db<'a> {
@@ -24,11 +54,12 @@ pub struct Db<'a> {
     now: UnixMillis,
     touches: bool,
     hashed: &'a [Hashed<'a>],
+    lookups: Option<&'a Lookups>,
 }
 
 impl<'a> Db<'a> {
     pub(crate) fn new(inner: &'a Inner, access: Access<'a>, index: DbIndex, now: UnixMillis) -> Db<'a> {
-        Db { inner, access, index, now, touches: true, hashed: &[] }
+        Db { inner, access, index, now, touches: true, hashed: &[], lookups: None }
     }
 
     /// The same, leaving no trace of access on the keys (`CLIENT NO-TOUCH`).
@@ -40,6 +71,11 @@ impl<'a> Db<'a> {
     /// hashed again. Best a few, in the order of use.
     pub fn hashed(self, hashed: &'a [Hashed<'a>]) -> Db<'a> {
         Db { hashed, ..self }
+    }
+
+    /// The same, counting what is looked up.
+    pub fn counted(self, lookups: &'a Lookups) -> Db<'a> {
+        Db { lookups: Some(lookups), ..self }
     }
 
     /// The database's number.
@@ -85,15 +121,27 @@ impl<'a> Db<'a> {
     /// Looks a key up without noting that it was used (TYPE, TTL, OBJECT, EXISTS).
     #[inline]
     pub fn peek(&self, key: &[u8]) -> Option<Ref<'_>> {
-        let found = self.keyspace()?.find(key, self.hash_of(key))?;
-        found.is_visible(self.now).then_some(found)
+        let found = self.keyspace().and_then(|keyspace| keyspace.find(key, self.hash_of(key)));
+        let found = found.filter(|found| found.is_visible(self.now));
+        if let Some(lookups) = self.lookups {
+            lookups.note(found.is_some());
+        }
+        found
     }
 
     /// Looks several keys up as of one moment: locks all their shards together.
     pub fn get_many(&self, keys: &[&[u8]]) -> Refs<'_> {
-        let Some(keyspace) = self.keyspace() else { return Refs::none(keys.len()) };
-        let wanted: Vec<(&[u8], KeyHash)> = keys.iter().map(|key| (*key, self.hash_of(key))).collect();
-        let found = keyspace.find_many(&wanted, |entry| entry.is_visible(self.now));
+        let found = match self.keyspace() {
+            Some(keyspace) => {
+                let wanted: Vec<(&[u8], KeyHash)> =
+                    keys.iter().map(|key| (*key, self.hash_of(key))).collect();
+                keyspace.find_many(&wanted, |entry| entry.is_visible(self.now))
+            }
+            None => Refs::none(keys.len()),
+        };
+        if let Some(lookups) = self.lookups {
+            (0..keys.len()).for_each(|place| lookups.note(found.get(place).is_some()));
+        }
         if self.touches {
             found.iter().flatten().for_each(|entry| entry.touch(self.inner.clock()));
         }

@@ -54,7 +54,7 @@ pub mod packed;
 pub mod score;
 pub mod value;
 
-pub use db::Db;
+pub use db::{Db, Lookups};
 pub use entry::{EntryView, Usage};
 pub use functions::{Functions, Library};
 pub use keyspace::{KeyHash, Ref, Refs};
