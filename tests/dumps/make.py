@@ -70,7 +70,7 @@ def words(prefix, count):
     return [f"{prefix}{i}" for i in range(count)]
 
 
-def fill(c):
+def fill(c, without=()):
     """Every type in every encoding; what a server does not know it refuses, and that is fine."""
     pairs = lambda *a: [x for pair in zip(*a) for x in pair]
     # strings
@@ -111,7 +111,7 @@ def fill(c):
         c("CONFIG", "SET", "list-max-ziplist-size", 8)
         c.must("RPUSH", "l:deep", *[f"compress me {i:06}" for i in range(40)])
     # streams
-    if not isinstance(c("XADD", "x:plain", "1-1", "a", "b"), ReplyError):
+    if "streams" not in without and not isinstance(c("XADD", "x:plain", "1-1", "a", "b"), ReplyError):
         c.must("XADD", "x:plain", "1-2", "a", "c"), c.must("XADD", "x:plain", "7-0", "other", "17", "more", "x" * 30)
         c.must("XDEL", "x:plain", "1-2")
         c.must("CONFIG", "SET", "stream-node-max-entries", 3)
@@ -140,7 +140,7 @@ def fill(c):
         c.must("ARINSERT", "ar:inserted", "a", "b"), c.must("ARSET", "ar:sparse", 70000, "far")
         c.must("ARRING", "ar:ring", 3, "a", "b", "c", "d")
     # hash templates
-    if not isinstance(c("HIMPORT", "PREPARE", "p", "one", "two", "17"), ReplyError):
+    if "templates" not in without and not isinstance(c("HIMPORT", "PREPARE", "p", "one", "two", "17"), ReplyError):
         c.must("HIMPORT", "SET", "ht:1", "p", "v1", "2", "three"), c.must("HIMPORT", "SET", "ht:2", "p", "w1", "-2", "")
         c.must("HIMPORT", "SET", "ht:long", "p", "v" * 40, "2", "three")
         c.must("HIMPORT", "PREPARE", "q", "o" * 40, "x"), c.must("HIMPORT", "SET", "ht:3", "q", "1", "2")
@@ -396,6 +396,79 @@ def psync(name, master, *options):
             file.write(transfer(PORT))
 
 
+def crc64(data):
+    """CRC-64 of Jones: reflected, begun at 0."""
+    crc = 0
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x95AC9329AC4BC9B5 if crc & 1 else 0)
+    return crc
+
+
+def read_by(name, reader, data):
+    """Bytes that `reader` did not write, and what it says of them once it has read them."""
+    path = os.path.join(HERE, name + ".rdb")
+    with open(path, "wb") as file:
+        file.write(data)
+    with tempfile.TemporaryDirectory() as directory:
+        shutil.copy(path, os.path.join(directory, "dump.rdb"))
+        with Server(reader, "--dir", directory) as server:
+            while b"loading:0" not in server.client.must("INFO", "persistence"):
+                time.sleep(0.05)
+            told = describe(server.client, server.version)
+    with open(os.path.join(HERE, name + ".txt"), "w") as file:
+        file.write(f"reader {reader}\n{told}")
+
+
+def saved(master, fill, *options):
+    """What a server with these data writes."""
+    with Server(master, *options) as server:
+        fill(server.client)
+        server.client.must("SELECT", 0), server.client.must("SAVE")
+        directory = server.client.must("CONFIG", "GET", "dir")[1].decode()
+        with open(os.path.join(directory, "dump.rdb"), "rb") as file:
+            return file.read()
+
+
+def version_1(name):
+    """Redis 1: what 2.8 writes when nothing may be packed, a deadline in seconds, no checksum."""
+    def fill_plain(c):
+        for kind in ("hash", "list", "zset"):
+            c.must("CONFIG", "SET", f"{kind}-max-ziplist-entries", 0)
+        c.must("CONFIG", "SET", "set-max-intset-entries", 0)
+        for key, value in [("empty", ""), ("short", "hello"), ("int8", "-100"), ("int16", "-30000"), ("int32", "2000000000"),
+                           ("int64", "-9000000000000000000"), ("lzf", "abcabcabc" * 30), ("1234", "a number's")]:
+            c.must("SET", key, value)
+        c.must("RPUSH", "list", "a", "17", "x" * 50, ""), c.must("SADD", "set", "a", 1, 70000), c.must("HMSET", "hash", "f", "v", 1, 2)
+        c.must("ZADD", "zset", 1, "a", 2.5, "b", "inf", "c", "-inf", "d", 1e100, "e"), c.must("SELECT", 3), c.must("SET", "in3", "x")
+    data = saved("redis-2.8", fill_plain)
+    until = b"\xfd" + struct.pack("<i", 2000000000) + b"\x00\x05until\x01x"
+    read_by(name, "redis-2.8", b"REDIS0001" + data[9:-9] + until + b"\xff")
+
+
+def version_2(name):
+    """Redis 2.2: collections in one string; a small hash is a zipmap, which needs no ziplist's setting."""
+    data = saved("redis-2.8", lambda c: (c.must("RPUSH", "list", "a", "17", "x" * 50), c.must("SADD", "ints", 1, 70000),
+                                         c.must("ZADD", "zset", 1, "a", 2.5, "b"), c.must("SET", "s", "v")))
+    long = b"v" * 20
+    zipmap = b"\x02\x01a\x01\x00b\x05field" + bytes([len(long)]) + b"\x00" + long + b"\xff"
+    read_by(name, "redis-2.8", b"REDIS0002" + data[9:-9] + b"\x09\x04hash" + bytes([len(zipmap)]) + zipmap + b"\xff")
+
+
+def under_version(name, master, version, without):
+    """What `master` writes of data that the servers of `version` had too, under that version."""
+    data = saved(master, lambda c: fill(c, without))
+    data = b"REDIS%04d" % version + data[9:-8]
+    read_by(name, master, data + struct.pack("<Q", crc64(data)))
+
+
+def old(name):
+    """Files of long ago that came with others' work; see README.md."""
+    with open(os.path.join(HERE, name + ".rdb"), "rb") as file:
+        read_by(name, "redis-2.8", file.read())
+
+
 def encodings(name, reader):
     """Which form a server of today, with its default limits, gives each value of a dump."""
     with tempfile.TemporaryDirectory() as directory:
@@ -410,6 +483,24 @@ def encodings(name, reader):
                 for key in sorted(c.must("KEYS", "*")):
                     file.write(f"db {db} {text(key)} {c.must('OBJECT', 'ENCODING', key).decode()}\n")
 
+
+def payloads(name, master):
+    """The keys of a dump as its own server gives them by DUMP: a line each of database, key and bytes."""
+    # Without the limits under which it was filled a hash of a template is packed when it is loaded.
+    limits = ("--hash-max-listpack-value", 20) if master == "redis-8.10" else ()
+    with tempfile.TemporaryDirectory() as directory:
+        shutil.copy(os.path.join(HERE, name + ".rdb"), os.path.join(directory, "dump.rdb"))
+        with Server(master, "--dir", directory, *limits) as server, open(os.path.join(HERE, name + ".payloads"), "w") as file:
+            c = server.client
+            while b"loading:0" not in c.must("INFO", "persistence"):
+                time.sleep(0.05)
+            for db in range(16):
+                c.must("SELECT", db)
+                for key in sorted(c.must("KEYS", "*")):
+                    file.write(f"db {db} {text(key)} {c.must('DUMP', key).hex()}\n")
+
+
+PAYLOADS = ("redis-2.8", "redis-5.0", "redis-7.0", "redis-7.4", "redis-8.10", "redis-8.10-arrays", "valkey-9.1")
 
 DUMPS = {
     "redis-2.8": lambda n: every_type(n, "redis-2.8"),
@@ -438,11 +529,20 @@ DUMPS = {
     "redis-3.2-psync": lambda n: psync(n, "redis-3.2"),
     "redis-7.0-psync": lambda n: psync(n, "redis-7.0", "--repl-diskless-sync", "yes", "--repl-diskless-sync-delay", "0"),
     "valkey-9.1-psync": lambda n: psync(n, "valkey-9.1", "--repl-diskless-sync-delay", "0"),
+    # Versions that no server at hand writes, in its bytes.
+    "layout-0001": version_1,
+    "layout-0002": version_2,
+    "layout-0008": lambda n: under_version(n, "redis-5.0", 8, ("streams",)),
+    "layout-0014": lambda n: under_version(n, "redis-8.10", 14, ("templates",)),
+    **{found[:-4]: old for found in sorted(os.listdir(HERE)) if found.startswith("old-") and found.endswith(".rdb")},
 }
 
 if __name__ == "__main__":
     for wanted in sys.argv[1:] or DUMPS:
         print(wanted, flush=True)
         DUMPS[wanted](wanted)
-        if os.path.exists(os.path.join(HERE, wanted + ".txt")) and "modules" not in wanted and "keymeta" not in wanted:
+        if wanted in PAYLOADS:
+            payloads(wanted, wanted.removesuffix("-arrays"))
+        odd = ("modules", "keymeta", "old-", "layout-")
+        if os.path.exists(os.path.join(HERE, wanted + ".txt")) and not any(word in wanted for word in odd):
             encodings(wanted, "valkey-9.1" if wanted.startswith("valkey-9") else "redis-8.10")

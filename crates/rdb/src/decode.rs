@@ -39,7 +39,7 @@ const CHECKSUM_SINCE: u32 = 5;
 ///             at += used;
 ///             keys += usize::from(matches!(item, Item::Whole { .. }));
 ///         }
-///         Step::More { .. } => return Err(decoder.truncated()),
+///         Step::More { .. } => return Err(decoder.truncated(file.len() as u64)),
 ///         Step::Done => break,
 ///     }
 /// }
@@ -160,9 +160,10 @@ impl Decoder {
         self.flavour
     }
 
-    /// The error when no more bytes come although the end was not reached.
-    pub fn truncated(&self) -> RdbError {
-        RdbError::Truncated { what: self.wanted, at: self.at }
+    /// The error when no more bytes come although the end was not reached: `bytes` is how many there were in all,
+    /// for those of an item that is not whole are counted by who keeps them.
+    pub fn truncated(&self, bytes: u64) -> RdbError {
+        RdbError::Truncated { what: self.wanted, at: bytes.max(self.at) }
     }
 
     /// Whether the end was given.

@@ -207,7 +207,7 @@ impl Load {
     /// When the snapshot has not ended, or a key came twice. The old data set stays.
     pub fn finish(self, then: impl FnOnce(&Loaded)) -> Result<Loaded, LinkError> {
         if !self.decoder.is_done() {
-            return Err(link_error(&self.decoder.truncated()));
+            return Err(link_error(&self.decoder.truncated(self.bytes)));
         }
         let Builder { mut loading, mut loaded, functions, .. } = self.building;
         let writer = self.store.applier();
@@ -432,7 +432,7 @@ mod tests {
         for (name, file) in dumps() {
             let store = store();
             let whole = load(&store, &file, usize::MAX).unwrap_or_else(|error| panic!("{name}: {error}"));
-            assert!(whole.keys > 0 && whole.shared_keys == 0, "{name}");
+            assert!((whole.keys > 0 || name.ends_with("empty-database")) && whole.shared_keys == 0, "{name}");
             for piece in [1, 2, 3, 7, 64, 1000] {
                 // Everything is equal to what is there already, or it would not be shared.
                 let again = load(&store, &file, piece).unwrap_or_else(|error| panic!("{name}: {error}"));
