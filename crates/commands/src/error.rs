@@ -12,6 +12,8 @@ use protocol::Reply;
 pub enum CommandError {
     /// The key holds a value of another kind.
     WrongType,
+    /// The key holds a module's value, which needs that module; the id of its type.
+    ModuleMissing(u64),
     /// The arguments do not follow the command's syntax.
     Syntax,
     /// An argument, or a stored value, is no integer or does not fit 64 bits.
@@ -52,6 +54,13 @@ impl CommandError {
     pub fn text(&self) -> Cow<'_, str> {
         Cow::Borrowed(match self {
             CommandError::WrongType => "WRONGTYPE Operation against a key holding the wrong kind of value",
+            CommandError::ModuleMissing(id) => {
+                let module = rdb::ModuleId(*id).name();
+                return Cow::Owned(format!(
+                    "WRONGTYPE Operation against a key holding a value of the module type {module}, whose module does \
+                     not run here"
+                ));
+            }
             CommandError::Syntax => "ERR syntax error",
             CommandError::NotInteger => "ERR value is not an integer or out of range",
             CommandError::NotFloat => "ERR value is not a valid float",
@@ -91,7 +100,10 @@ impl std::fmt::Display for CommandError {
 impl std::error::Error for CommandError {}
 
 impl From<storage::WrongKind> for CommandError {
-    fn from(_: storage::WrongKind) -> Self {
-        CommandError::WrongType
+    fn from(wrong: storage::WrongKind) -> Self {
+        match wrong {
+            storage::WrongKind::Ours => CommandError::WrongType,
+            storage::WrongKind::Module(id) => CommandError::ModuleMissing(id),
+        }
     }
 }

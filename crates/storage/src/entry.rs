@@ -25,6 +25,7 @@
 #![allow(unsafe_code)]
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::borrow::Cow;
 use std::ptr::{self, NonNull};
 use std::slice;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -631,6 +632,14 @@ impl EntryView {
     /// What sort of value it is.
     pub fn kind(&self) -> Kind {
         self.form().kind()
+    }
+
+    /// TYPE's word for it: a module's type has a name of its own.
+    pub fn type_name(&self) -> Cow<'static, str> {
+        match self.value() {
+            ValueRef::Module(module) => Cow::Owned(module.type_name()),
+            _ => Cow::Borrowed(self.kind().name()),
+        }
     }
 
     /// The value.

@@ -190,9 +190,9 @@ impl<'s> Slot<'s> {
         &mut self,
         change: impl FnOnce(&mut T) -> R,
     ) -> Result<Option<R>, WrongKind> {
-        match self.kind() {
+        match self.entry() {
             None => return Ok(None),
-            Some(kind) if kind != T::KIND => return Err(WrongKind),
+            Some(entry) if entry.kind() != T::KIND => return Err(entry.value().wrong_kind()),
             Some(_) => {}
         }
         self.changed = true;

@@ -56,7 +56,10 @@ pub(crate) fn touch(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) ->
 
 /// TYPE key
 pub(crate) fn type_(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
-    reply.simple(ctx.db.peek(args.get(0)).map_or("none", |found| found.kind().name()));
+    match ctx.db.peek(args.get(0)) {
+        Some(found) => reply.simple(&found.type_name()),
+        None => reply.simple("none"),
+    }
     Ok(())
 }
 

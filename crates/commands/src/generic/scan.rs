@@ -54,7 +54,7 @@ pub(crate) fn scan(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> 
     let mut found = Reply::new(reply.protocol());
     let mut visited = 0;
     let next = ctx.db.scan(ScanCursor(cursor), count, |key, entry| {
-        let wanted = kind.is_none_or(|kind| entry.kind().name().as_bytes().eq_ignore_ascii_case(kind))
+        let wanted = kind.is_none_or(|kind| entry.type_name().as_bytes().eq_ignore_ascii_case(kind))
             && pattern.is_none_or(|pattern| glob::matches(pattern, key));
         if wanted {
             visited += 1;

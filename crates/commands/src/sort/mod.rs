@@ -267,7 +267,7 @@ fn load(sort: &Sort<'_>, db: &Db<'_>, unsorted: bool) -> Result<Loaded, CommandE
                 Loaded::Ordered(elements().collect())
             }
         }
-        _ => return Err(CommandError::WrongType),
+        other => return Err(other.wrong_kind().into()),
     })
 }
 

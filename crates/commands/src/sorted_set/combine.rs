@@ -73,7 +73,7 @@ impl<'a> Members<'a> {
         match value {
             ValueRef::SortedSet(set) => Ok(Members::SortedSet(set)),
             ValueRef::Set(set) => Ok(Members::Set(set)),
-            _ => Err(CommandError::WrongType),
+            other => Err(other.wrong_kind().into()),
         }
     }
 

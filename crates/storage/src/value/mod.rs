@@ -74,7 +74,12 @@ impl Kind {
 /// The key holds a value of another kind: WRONGTYPE to a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the key holds a value of another kind")]
-pub struct WrongKind;
+pub enum WrongKind {
+    /// One of ours.
+    Ours,
+    /// A module's, by the id of its type (see [`ModuleValue::id`]).
+    Module(u64),
+}
 
 /// A value that owns its parts.
 #[derive(Clone, Debug)]
@@ -134,6 +139,17 @@ impl Value {
     }
 }
 
+impl ValueRef<'_> {
+    /// The error of who wanted another kind.
+    #[cold]
+    pub fn wrong_kind(self) -> WrongKind {
+        match self {
+            ValueRef::Module(module) => WrongKind::Module(module.id),
+            _ => WrongKind::Ours,
+        }
+    }
+}
+
 macro_rules! typed {
     ($($(#[$doc:meta])* $name:ident -> $variant:ident($type:ty)),+ $(,)?) => {
         impl<'a> ValueRef<'a> {$(
@@ -144,7 +160,7 @@ macro_rules! typed {
             pub fn $name(self) -> Result<$type, WrongKind> {
                 match self {
                     ValueRef::$variant(inner) => Ok(inner),
-                    _ => Err(WrongKind),
+                    other => Err(other.wrong_kind()),
                 }
             }
         )+}
