@@ -5,6 +5,7 @@
 
 use protocol::Reply;
 use storage::score::{DoubleForm, DoubleText, format_double};
+use storage::value::hyperloglog::Estimator;
 
 /// Whose server it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +69,16 @@ impl Dialect {
     /// How DEBUG DIGEST writes a score.
     pub fn digest_form(self) -> DoubleForm {
         if self.is_valkey() || self.is_redis_from(7, 2) { DoubleForm::Digits } else { DoubleForm::Seventeen }
+    }
+
+    /// How PFCOUNT counts.
+    pub fn estimator(self) -> Estimator {
+        if self.is_valkey() || self.is_redis_from(5, 0) { Estimator::Ertl } else { Estimator::LessBias }
+    }
+
+    /// Whether what PFMERGE stores is dense, whatever it was made of (3.2, and the servers before it).
+    pub fn merges_densely(self) -> bool {
+        !self.is_valkey() && !self.is_redis_from(4, 0)
     }
 
     /// Whether DEBUG DIGEST tells a field with a deadline from one without.

@@ -77,7 +77,7 @@ pub(crate) fn pfcount(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) 
             Some(found) => {
                 let mut digits = itoa::Buffer::new();
                 let bytes = bytes_of(found.text()?, &mut digits)?;
-                hll::cached_count(bytes).map_or_else(|| hll::count(bytes), Ok)?
+                hll::cached_count(bytes).map_or_else(|| hll::count(bytes, ctx.dialect.estimator()), Ok)?
             }
         },
         keys => {
@@ -86,7 +86,7 @@ pub(crate) fn pfcount(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) 
             for entry in ctx.db.get_many(keys).iter().flatten() {
                 hll::unite(&mut union, bytes_of(entry.text()?, &mut itoa::Buffer::new())?)?;
             }
-            hll::count_union(&union)
+            hll::count_union(&union, ctx.dialect.estimator())
         }
     };
     reply.int(i64::try_from(count).unwrap_or(i64::MAX));
@@ -97,12 +97,13 @@ pub(crate) fn pfcount(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) 
 pub(crate) fn pfcount_noted(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
     pfcount(&ctx.as_read(), args, reply)?;
     let [key] = args.as_slice() else { return Ok(()) };
+    let estimator = ctx.dialect.estimator();
     ctx.db.edit(key, |slot| {
         if let Some(text) = slot.text()?
             && hll::cached_count(bytes_of(text, &mut itoa::Buffer::new())?).is_none()
         {
             edit(slot, |bytes| {
-                let count = hll::count(bytes)?;
+                let count = hll::count(bytes, estimator)?;
                 hll::cache_count(bytes, count);
                 Ok(())
             })?;
@@ -115,7 +116,7 @@ pub(crate) fn pfcount_noted(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &
 pub(crate) fn pfmerge(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
     let bytes_max = ctx.limits.hll_sparse_max_bytes;
     let mut union = hll::no_registers();
-    let mut dense = false;
+    let mut dense = ctx.dialect.merges_densely();
     // The destination is one of the sources.
     for entry in ctx.db.get_many(args.as_slice()).iter().flatten() {
         let mut digits = itoa::Buffer::new();

@@ -10,10 +10,13 @@ use storage::value::set::{Distinct, SetRef};
 use storage::{Limits, Refs};
 
 use crate::item::ReplyItem;
-use crate::{CommandError, ReadContext, WriteContext};
+use crate::{CommandError, ReadContext, Role, WriteContext};
 
-/// The sets of these keys; `None` for a key that is not there.
-fn sets<'a>(refs: &'a Refs<'_>) -> Result<Vec<Option<SetRef<'a>>>, CommandError> {
+/// Sets by key; `None` for a key that is not there.
+type Found<'a> = Result<Vec<Option<SetRef<'a>>>, CommandError>;
+
+/// The sets of these keys.
+fn sets<'a>(refs: &'a Refs<'_>) -> Found<'a> {
     refs.iter().map(|entry| Ok(entry.map(|entry| entry.set()).transpose()?)).collect()
 }
 
@@ -194,7 +197,7 @@ pub(crate) fn sinterstore(
     args: Args<'_>,
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
-    store(ctx, args, reply, |sets, limits| {
+    store(ctx, args, reply, intersected, |sets, limits| {
         let ints = by_size(sets).is_some_and(|sets| matches!(sets.first(), Some(SetRef::Ints(_))));
         let mut result = if ints { Set::ints() } else { Set::packed() };
         intersect(sets, |member| add(&mut result, member, limits));
@@ -209,7 +212,7 @@ pub(crate) fn sunionstore(
     args: Args<'_>,
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
-    store(ctx, args, reply, |sets, limits| {
+    store(ctx, args, reply, any, |sets, limits| {
         let mut result = Set::ints();
         for member in sets.iter().flatten().flat_map(|set| set.iter()) {
             add(&mut result, member, limits);
@@ -224,7 +227,7 @@ pub(crate) fn sdiffstore(
     args: Args<'_>,
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
-    store(ctx, args, reply, |sets, limits| {
+    store(ctx, args, reply, any, |sets, limits| {
         let mut result = Set::ints();
         let Some((Some(first), others)) = sets.split_first() else { return result };
         // Redis takes the other sets' members out of the whole first set when that is less to look at than to look
@@ -252,16 +255,34 @@ fn add(result: &mut Set, member: Item<'_>, limits: &Limits) -> bool {
     true
 }
 
+/// The sets to store a union or a difference of.
+fn any<'a>(_: Role, refs: &'a Refs<'_>) -> Found<'a> {
+    sets(refs)
+}
+
+/// The sets to store an intersection of. Masters before 7.0 look no further than the first key that is not there, so
+/// what comes after it in a stream may be of any kind.
+fn intersected<'a>(role: Role, refs: &'a Refs<'_>) -> Found<'a> {
+    if role == Role::Replica {
+        let mut sets_first = refs.iter().take_while(|entry| entry.is_none_or(|entry| entry.set().is_ok()));
+        if sets_first.any(|entry| entry.is_none()) {
+            return Ok(vec![None]);
+        }
+    }
+    sets(refs)
+}
+
 /// Stores what `combine` makes of the sets of the keys that follow the first; how many members it has.
 fn store(
     ctx: &mut WriteContext<'_>,
     args: Args<'_>,
     reply: &mut Reply,
+    sets: impl for<'r> FnOnce(Role, &'r Refs<'_>) -> Found<'r>,
     combine: impl FnOnce(&[Option<SetRef<'_>>], &Limits) -> Set,
 ) -> Result<(), CommandError> {
     let result = {
         let refs = ctx.db.get_many(args.from(1).as_slice());
-        combine(&sets(&refs)?, ctx.limits)
+        combine(&sets(ctx.role, &refs)?, ctx.limits)
     };
     reply.len_int(result.len());
     ctx.db.edit(args.get(0), |slot| {

@@ -67,3 +67,17 @@ fn a_stored_result_has_no_deadline() {
     session.run("SUNIONSTORE d s");
     assert_eq!(deadline(&session), None);
 }
+
+/// A master before 7.0 looked no further than the key that is not there, and says so in its stream.
+#[test]
+fn an_intersection_of_an_old_masters_stream_may_name_other_kinds_behind_a_missing_key() {
+    let replica = Session::replica();
+    replica.transcript("> SADD set a\n< :1|\n> SADD to b\n< :1|\n> SET string v\n< +OK|");
+    let wrong = "-WRONGTYPE Operation against a key holding the wrong kind of value|";
+    assert_eq!(replica.run("SINTERSTORE to set string missing"), wrong);
+    assert_eq!(replica.run("SINTERSTORE to set missing string"), ":0|");
+    assert_eq!(replica.run("EXISTS to"), ":0|");
+    let master = Session::new();
+    master.transcript("> SADD set a\n< :1|\n> SET string v\n< +OK|");
+    assert_eq!(master.run("SINTERSTORE to set missing string"), wrong);
+}
