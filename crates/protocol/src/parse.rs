@@ -74,9 +74,15 @@ impl Default for State {
 
 /// A line that holds a number.
 enum Line {
-    Number { value: i64, next: usize },
+    Number {
+        value: i64,
+        next: usize,
+    },
     Unfinished,
+    /// No number, or one that does not fit.
     Wrong,
+    /// A CR without its LF.
+    WrongEnd,
 }
 
 impl Parser {
@@ -165,6 +171,7 @@ impl Parser {
             let (count, next) = match number_line(rest, 1, searched) {
                 Line::Number { value, next } => (value, next),
                 Line::Wrong => return Err(ProtocolError::WordCount),
+                Line::WrongEnd => return Err(ProtocolError::LineEnd),
                 Line::Unfinished => {
                     if rest.len() > LINE_BYTES_MAX {
                         return Err(ProtocolError::WordCountLine);
@@ -215,6 +222,7 @@ impl Parser {
                     self.state = State::Words { missing, at, searched: searched_to(rest) };
                     return Ok(false);
                 }
+                Ok(Line::WrongEnd) => return Err(self.stop_at(missing, at, ProtocolError::LineEnd)),
                 Ok(Line::Wrong) => return Err(self.stop_at(missing, at, ProtocolError::BulkLength)),
                 Err(error) => return Err(self.stop_at(missing, at, error)),
             };
@@ -326,7 +334,7 @@ fn number_line(rest: &[u8], from: usize, searched: usize) -> Line {
                 None => Line::Wrong,
             }
         }
-        Some(_) => Line::Wrong,
+        Some(_) => Line::WrongEnd,
     }
 }
 
@@ -459,6 +467,9 @@ mod tests {
             (b"*1\r\n$-1\r\n", "ERR Protocol error: invalid bulk length"),
             (b"*1\r\n$04\r\nPING\r\n", "ERR Protocol error: invalid bulk length"),
             (b"*1\r\n$536870913\r\n", "ERR Protocol error: invalid bulk length"),
+            (b"*1\rx", "ERR Protocol error: invalid CRLF in request"),
+            (b"*\rx", "ERR Protocol error: invalid CRLF in request"),
+            (b"*1\r\n$4\rx", "ERR Protocol error: invalid CRLF in request"),
             (b"*1\r\n$4\r\nPINGxx", "ERR Protocol error: invalid CRLF in request"),
             (b"PING \"a\r\n", "ERR Protocol error: unbalanced quotes in request"),
         ] {
