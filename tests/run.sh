@@ -39,7 +39,7 @@ case $tier in
       [[ ${CI:-} == true ]] && { echo "cargo-deny is missing" >&2; exit 1; }
       echo "skipped: cargo-deny"
     fi
-    [[ -x tests/fuzz/run.sh ]] && tests/fuzz/run.sh
+    tests/fuzz/run.sh --runs 200000
     tests/sanitize.sh
     ;;
   soak)

@@ -35,7 +35,7 @@ fn read(file: &[u8], piece: usize) -> (Vec<String>, Result<(), RdbError>) {
             Ok(Step::More { wanted }) => {
                 assert!(wanted > end - at);
                 if end == file.len() {
-                    return (items, Err(decoder.truncated()));
+                    return (items, Err(decoder.truncated(file.len() as u64)));
                 }
                 end = (end + piece).min(file.len());
             }

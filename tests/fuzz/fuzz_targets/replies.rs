@@ -3,10 +3,13 @@
 //! The first byte says how long the pieces are.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use protocol::frame::{FrameError, FrameReader};
+use std::mem::{Discriminant, discriminant};
 
-fn read(data: &[u8], piece: usize) -> (Vec<String>, Option<FrameError>) {
+use libfuzzer_sys::fuzz_target;
+use protocol::frame::{Frame, FrameError, FrameReader};
+
+/// The kind of each frame, and how many bytes it took.
+fn read(data: &[u8], piece: usize) -> (Vec<(Discriminant<Frame>, usize)>, Option<FrameError>) {
     let (mut reader, mut buffer, mut seen) = (FrameReader::default(), Vec::new(), Vec::new());
     for piece in data.chunks(piece.max(1)) {
         buffer.extend_from_slice(piece);
@@ -15,8 +18,8 @@ fn read(data: &[u8], piece: usize) -> (Vec<String>, Option<FrameError>) {
                 Err(error) => return (seen, Some(error)),
                 Ok(None) => break,
                 Ok(Some((frame, used))) => {
-                    // Maps and sets come in no order: only their size can be told.
-                    seen.push(format!("{frame:?}").len().to_string());
+                    // No more of it: a map of maps as keys keeps one of two that are equal, or both, by chance.
+                    seen.push((discriminant(&frame), used));
                     buffer.drain(..used);
                 }
             }
