@@ -305,7 +305,8 @@ fn a_module_s_command_in_a_real_stream() {
     let node = Node::replica_of(&master);
     node.wait_state("streaming");
     let reply = node.client().ask(&["GET", "doc"]);
-    assert!(reply.is_error(), "{reply:?}");
+    assert!(reply.is_error() && reply.text().contains("ReJSON-RL"), "{reply:?}");
+    assert_eq!(node.client().ask(&["TYPE", "doc"]), Frame::Simple("ReJSON-RL".into()));
     assert_eq!(node.client().ask(&["GET", "plain"]), Frame::Bulk(b"before".to_vec()));
 }
 

@@ -17,3 +17,5 @@ mod program; // options, ports, signals, metrics, strangers
 mod topology; // REPLICAOF, promotion, failover
 mod faults; // what goes wrong, and what is said of it
 mod equality; // a workload on a real master, then digest and walk: nothing may differ
+mod requests; // bytes that are requests, nearly requests, or none: the same answers as a real server's
+mod soak; // rounds of everything at once, for hours

@@ -20,10 +20,15 @@ pub struct Depth {
     pub field_deadlines: bool,
     /// PEXPIRETIME: from 7.0 on; before, PTTL within a tolerance.
     pub absolute_deadlines: bool,
+    /// That tolerance: relative deadlines count from when the bytes came, so an outage moves them, as at a real replica.
+    pub deadline_slack_ms: i64,
     /// FUNCTION LIST: from 7.0 on.
     pub functions: bool,
     /// XINFO STREAM FULL: from 6.0 on.
     pub streams: bool,
+    /// How many nodes a stream has: until some way into 6.2 an entry went into a node that was not full yet, however
+    /// long it was. No command can tell, for such masters pass trimming on as exact.
+    pub stream_nodes: bool,
 }
 
 impl Depth {
@@ -35,8 +40,10 @@ impl Depth {
             load_packs: true,
             field_deadlines: since((7, 4), (9, 0)),
             absolute_deadlines: since((7, 0), (0, 0)),
+            deadline_slack_ms: 1500, // more than the loopback needs
             functions: since((7, 0), (0, 0)),
             streams: since((6, 0), (0, 0)),
+            stream_nodes: since((7, 0), (0, 0)),
         }
     }
 }
@@ -114,8 +121,7 @@ fn compare_key(
         same(&[b"PEXPIRETIME", key], Order::Kept);
     } else {
         let (here, there) = (ours.ask(&[b"PTTL", key]).int(), theirs.ask(&[b"PTTL", key]).int());
-        // relative deadlines count from when the bytes came: a second is more than the loopback needs
-        if here.signum() != there.signum() || (here - there).abs() > 1500 {
+        if here.signum() != there.signum() || (here - there).abs() > depth.deadline_slack_ms {
             found.push(format!("db{db}: PTTL {}: {here} here, {there} at the master", key.escape_ascii()));
         }
     }
@@ -151,7 +157,10 @@ fn compare_key(
         "stream" => {
             same(&[b"XRANGE", key, b"-", b"+"], Order::Kept);
             if depth.streams {
-                same(&[b"XINFO", b"STREAM", key, b"FULL", b"COUNT", b"0"], Order::StreamInfo);
+                same(
+                    &[b"XINFO", b"STREAM", key, b"FULL", b"COUNT", b"0"],
+                    Order::StreamInfo { nodes: depth.stream_nodes },
+                );
             }
         }
         other => found.push(format!("db{db}: {} is a {other}: how is it compared?", key.escape_ascii())),
@@ -173,7 +182,9 @@ enum Order {
     },
     /// The shape of a radix tree is not part of the data; times of sight are each server's own. From 7.2 on a master
     /// does not tell its replicas of a consumer that it made in passing and that has nothing pending.
-    StreamInfo,
+    StreamInfo {
+        nodes: bool,
+    },
 }
 
 impl Order {
@@ -197,7 +208,7 @@ impl Order {
                 b"listpackex" => *name = b"listpack".to_vec(),
                 _ => {}
             },
-            (Order::StreamInfo, frame) => without_times(frame),
+            (Order::StreamInfo { nodes }, frame) => without_times(frame, nodes),
             _ => {}
         }
     }
@@ -214,12 +225,13 @@ impl Order {
     }
 }
 
-fn without_times(frame: &mut Frame) {
+fn without_times(frame: &mut Frame, nodes: bool) {
     let Frame::Array(items) = frame else { return };
     let mut at = 0;
     while at < items.len() {
         if let Frame::Bulk(name) = &items[at]
-            && matches!(name.as_slice(), b"radix-tree-nodes" | b"seen-time" | b"active-time")
+            && (matches!(name.as_slice(), b"radix-tree-nodes" | b"seen-time" | b"active-time")
+                || (!nodes && name == b"radix-tree-keys"))
             && at + 1 < items.len()
         {
             items[at + 1] = Frame::Null;
@@ -236,7 +248,7 @@ fn without_times(frame: &mut Frame) {
                 })
             });
         }
-        without_times(&mut items[at]);
+        without_times(&mut items[at], nodes);
         at += 1;
     }
 }

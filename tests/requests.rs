@@ -1,0 +1,161 @@
+//! Bytes that are requests, nearly requests, or none: a real server and nearside answer them the same, byte for byte,
+//! up to the end of the connection.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+
+use crate::harness::{Client, Node, Random};
+
+/// A server, and a connection to ask whether it has seen what was sent over others.
+struct Server {
+    port: u16,
+    control: Client,
+}
+
+impl Server {
+    fn new(port: u16, mut control: Client) -> Server {
+        control.line("PING");
+        Server { port, control }
+    }
+
+    /// What it answers to these bytes, which arrive in two pieces, before it closes.
+    fn answer(&mut self, bytes: &[u8], cut: usize) -> Vec<u8> {
+        let mut socket = TcpStream::connect(("127.0.0.1", self.port)).expect("connect");
+        socket.set_nodelay(true).expect("an option");
+        let (front, back) = bytes.split_at(cut);
+        for piece in [front, back] {
+            // Who was told of a mistake may find the connection closed.
+            let _ = socket.write_all(piece);
+            // A real server has one thread, which reads some of every connection in each of its rounds; what it is
+            // still to answer is lost when it finds the end of the connection first.
+            for _ in 0..3 + piece.len() / 8192 {
+                self.control.line("PING");
+            }
+        }
+        let _ = socket.shutdown(Shutdown::Write);
+        let (mut seen, mut room) = (Vec::new(), [0; 4096]);
+        loop {
+            match socket.read(&mut room) {
+                // A reset follows when bytes were left unread.
+                Ok(0) | Err(_) => return seen,
+                Ok(count) => seen.extend_from_slice(&room[..count]),
+            }
+        }
+    }
+}
+
+fn assert_same(node: &mut Server, master: &mut Server, bytes: &[u8], cut: usize) {
+    let (ours, theirs) = (node.answer(bytes, cut), master.answer(bytes, cut));
+    assert_eq!(
+        ours.escape_ascii().to_string(),
+        theirs.escape_ascii().to_string(),
+        "to {:?} cut at {cut}",
+        bytes.escape_ascii().to_string()
+    );
+}
+
+#[test]
+fn mistakes_are_told_in_the_words_of_a_real_server() {
+    let master = master_or_skip!("redis-7.4");
+    let node = Node::start(&[]);
+    let (mut ours, mut theirs) =
+        (Server::new(node.port, node.client()), Server::new(master.port, master.client()));
+    for bytes in [
+        &b"*1\r\n$4\r\nPING\r\n"[..],
+        b"PING\r\n\r\n\nPING\n",
+        b"*0\r\n*-1\r\n*-5\r\nPING\r\n",
+        b"*2\r\n$4\r\nECHO\r\n$0\r\n\r\n",
+        b"ECHO \"a\\x41\\n\\\"b\"\r\nECHO 'it\\'s'\r\nECHO \"\"\r\n",
+        b"echo \"a\"b\r\n",
+        b"echo 'a\r\n",
+        b"echo \"a\\\r\n",
+        b"  PING  \t \r\n",
+        b"*1\r\n$-1\r\n",
+        b"*1\r\n$-5\r\n",
+        b"*1\r\n$\r\n",
+        b"*1\r\n$04\r\nPING\r\n",
+        b"*1\r\n$+4\r\nPING\r\n",
+        b"*1\r\n$4x\r\nPING\r\n",
+        b"*1\r\n$536870913\r\n",
+        b"*1\r\n$99999999999999999999999\r\n",
+        b"*1\r\nx\r\n",
+        b"*1\r\n*1\r\n",
+        b"*1\r\n\xff\r\n",
+        b"*1\r\n\r\n$4\r\nPING\r\n",
+        b"*\r\nPING\r\n",
+        b"*+1\r\n$4\r\nPING\r\n",
+        b"*01\r\n$4\r\nPING\r\n",
+        b"* 1\r\n$4\r\nPING\r\n",
+        b"*1x\r\n",
+        b"*2147483647\r\n",
+        b"*2147483648\r\n",
+        b"*99999999999999999999999\r\n",
+        b"PING\r\n*1\r\n$x\r\nPING\r\n",
+        b"+PING\r\n:1\r\n$4\r\n",
+        b"GET\r\nGET a b\r\nNOSUCH \"\x01\r\n",
+        b"*1\r\n$0\r\n\r\n",
+        b"*1\r\n$3\r\na\r\n\r\n",
+    ] {
+        for cut in [0, 1, bytes.len() / 2, bytes.len() - 1, bytes.len()] {
+            assert_same(&mut ours, &mut theirs, bytes, cut);
+        }
+    }
+    // Lines and numbers that never end.
+    for head in ["", "*", "*1\r\n$", "*1\r\n$3\r\nabc\r\n", "ECHO \""] {
+        for length in [65_536 - 200, 65_536 + 200, 200_000] {
+            let mut bytes = head.as_bytes().to_vec();
+            bytes.resize(head.len() + length, b'1');
+            assert_same(&mut ours, &mut theirs, &bytes, head.len());
+        }
+    }
+}
+
+/// What a stranger may not send, before it has said who it is.
+#[test]
+fn strangers_are_held_short() {
+    let master = master_or_skip!("redis-7.4", "--requirepass", "secret");
+    let node = Node::start(&["--requirepass", "secret"]);
+    let known = |mut client: Client| {
+        client.line("AUTH secret");
+        client
+    };
+    let mut ours = Server::new(node.port, known(node.client()));
+    let mut theirs = Server::new(master.port, known(master.client()));
+    for bytes in [
+        &b"*11\r\n$4\r\nPING\r\n"[..],
+        b"*10\r\n$4\r\nPING\r\n",
+        b"*2\r\n$4\r\nAUTH\r\n$16385\r\n",
+        b"*2\r\n$4\r\nAUTH\r\n$16384\r\n",
+        b"*2\r\n$4\r\nAUTH\r\n$6\r\nsecret\r\n*11\r\n$4\r\nPING\r\n",
+        b"AUTH secret\r\n*2\r\n$4\r\nECHO\r\n$5\r\nhello\r\n",
+        b"AUTH wrong\r\n*11\r\n",
+        b"GET a\r\nPING\r\nECHO a\r\n*1\r\n$-1\r\n",
+    ] {
+        for cut in 0..=bytes.len() {
+            assert_same(&mut ours, &mut theirs, bytes, cut);
+        }
+    }
+}
+
+/// Pieces of requests in any order. Words are as long as they say, and a CR has its LF: Redis passes over the bytes at
+/// those places without a look, and we (as Valkey) do not.
+#[test]
+fn pieces_of_requests_in_any_order() {
+    let master = master_or_skip!("redis-7.4");
+    let node = Node::start(&[]);
+    let (mut ours, mut theirs) =
+        (Server::new(node.port, node.client()), Server::new(master.port, master.client()));
+    let mut random = Random::from_env(20_260_104);
+    let pieces = b"*1\r\n|*2\r\n|*3\r\n|*0\r\n|*-1\r\n|*|$4\r\nPING\r\n|$4\r\nECHO\r\n|$0\r\n\r\n|$1\r\na\r\n|PING\r\n|ECHO\r\n\
+                   |ECHO |a\r\n|\r\n|\n|a| |\t|\"|'|\\|x41|1|-|GET\r\n|$-1\r\n|*1\r\n$4\r\nPING\r\n\
+                   |*2\r\n$4\r\nECHO\r\n$1\r\na\r\n";
+    let pieces: Vec<&[u8]> = pieces.split(|byte| *byte == b'|').collect();
+    for _ in 0..400 {
+        let mut bytes = Vec::new();
+        for _ in 0..1 + random.below(9) {
+            bytes.extend_from_slice(random.pick::<&[u8]>(&pieces));
+        }
+        let cut = random.below(bytes.len() as u64 + 1) as usize;
+        assert_same(&mut ours, &mut theirs, &bytes, cut);
+    }
+}
