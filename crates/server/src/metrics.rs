@@ -314,7 +314,30 @@ fn render(facts: &Facts) -> String {
             }
         });
     }
-    recorder.handle().render()
+    in_order(&recorder.handle().render())
+}
+
+/// The same page in the table's order, and each metric's values in that of their labels: the recorder keeps them in
+/// hash maps, and a person compares two pages.
+fn in_order(page: &str) -> String {
+    let place = |block: &str| {
+        let name = block.strip_prefix("# HELP ").and_then(|rest| rest.split(' ').next());
+        METRICS.iter().position(|metric| Some(metric.name) == name)
+    };
+    let mut blocks: Vec<&str> =
+        page.split("\n\n").map(str::trim_end).filter(|block| !block.is_empty()).collect();
+    blocks.sort_by_key(|block| place(block));
+    let mut ordered = String::with_capacity(page.len());
+    for block in blocks {
+        let (comments, mut values): (Vec<&str>, Vec<&str>) =
+            block.lines().partition(|line| line.starts_with('#'));
+        values.sort_unstable();
+        for line in comments.iter().chain(&values) {
+            ordered.push_str(line);
+            ordered.push('\n');
+        }
+    }
+    ordered
 }
 
 #[cfg(test)]
@@ -461,6 +484,21 @@ mod tests {
                 metric.name
             );
         }
+    }
+
+    #[test]
+    fn the_page_is_in_the_tables_order() {
+        let page = render(&busy());
+        let told: Vec<&str> = page
+            .lines()
+            .filter_map(|line| line.strip_prefix("# TYPE "))
+            .filter_map(|line| line.split(' ').next())
+            .collect();
+        let table: Vec<&str> = METRICS.iter().map(|metric| metric.name).collect();
+        assert_eq!(told, table);
+        let states: Vec<&str> =
+            page.lines().filter(|line| line.starts_with("nearside_link_state{")).collect();
+        assert!(states.is_sorted() && states.len() == LinkState::ALL.len());
     }
 
     #[test]
