@@ -16,7 +16,8 @@ use crate::entry::Entry;
 const SHARDS_PER_STEP: usize = 64;
 
 impl Keyspace {
-    /// An empty keyspace for a load. Until it is [adopted](Keyspace::adopt) the entries it shares are the old one's.
+    /// An empty keyspace for a load. For as long as it [respects marks](Keyspace::respect_marks) the entries it shares
+    /// are the old one's.
     pub(crate) fn for_load(hasher: KeyHasher, expected: usize, keys_per_shard: usize) -> Keyspace {
         let keyspace = Keyspace::new(hasher, expected, keys_per_shard);
         keyspace.respect_marks(true);

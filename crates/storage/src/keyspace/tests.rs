@@ -120,7 +120,7 @@ fn edit(keyspace: &Keyspace, token: &Token<'_>, model: &mut Model, turn: usize, 
 
 #[test]
 fn entries_are_edited_and_seen_while_they_move() {
-    const KEYS: usize = 24;
+    const KEYS: usize = if cfg!(miri) { 6 } else { 24 };
     let gate = Gate::new();
     let token = gate.token(Asker::Other);
     for (shard_bits, next_bits) in [(12, 13), (13, 12)] {
@@ -145,14 +145,14 @@ fn entries_are_edited_and_seen_while_they_move() {
         }
         assert_eq!(keyspace.shards(), 1 << next_bits);
         check(&keyspace, &model);
-        (0..40).for_each(|turn| edit(&keyspace, &token, &mut model, turn, KEYS));
+        (0..KEYS * 2).for_each(|turn| edit(&keyspace, &token, &mut model, turn, KEYS));
         check(&keyspace, &model);
     }
 }
 
 #[test]
 fn shared_entries_have_one_owner_whichever_data_set_goes() {
-    const KEYS: usize = 12;
+    const KEYS: usize = if cfg!(miri) { 4 } else { 12 };
     let gate = Gate::new();
     let token = gate.token(Asker::Other);
     for is_committed in [false, true] {
@@ -190,7 +190,7 @@ fn shared_entries_have_one_owner_whichever_data_set_goes() {
         // Edits beside the clearing of the marks.
         edit(&left, &token, &mut model, 0, KEYS);
         while left.clear_marks() {}
-        (0..20).for_each(|turn| edit(&left, &token, &mut model, turn, KEYS));
+        (0..KEYS * 2).for_each(|turn| edit(&left, &token, &mut model, turn, KEYS));
         check(&left, &model);
     }
 }
