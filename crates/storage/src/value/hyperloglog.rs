@@ -510,6 +510,27 @@ mod tests {
         assert_eq!(count(&bytes, Estimator::LessBias), Ok(1));
     }
 
+    /// PFCOUNT on redis-3.2 after PFADD of `e0`, `e1` and so on, so many: zeros, the polynomial, and beyond both.
+    #[test]
+    fn counts_of_before_5_0() {
+        let (mut bytes, mut added) = (empty(), 0);
+        for (elements, counted) in [
+            (10, 10),
+            (1_000, 1_008),
+            (5_000, 4_968),
+            (20_000, 19_890),
+            (40_000, 40_005),
+            (60_000, 60_147),
+            (100_000, 100_843),
+        ] {
+            for element in added..elements {
+                assert!(add(&mut bytes, format!("e{element}").as_bytes(), 3000).is_ok());
+            }
+            added = elements;
+            assert_eq!(count(&bytes, Estimator::LessBias), Ok(counted), "{elements}");
+        }
+    }
+
     #[test]
     fn broken_runs_are_told() {
         let mut bytes = empty();
