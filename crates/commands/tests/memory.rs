@@ -111,6 +111,20 @@ fn dumps() -> Vec<(String, Vec<u8>)> {
     found
 }
 
+/// Dumps of which a neighbour says nearly the same: for the long tier.
+const NEARLY_THE_SAME: [&str; 10] = [
+    "layout-0008",
+    "layout-0014",
+    "redict-7.3",
+    "redis-6.0-nosum",
+    "redis-6.2",
+    "redis-7.0",
+    "redis-8.2",
+    "redis-8.6",
+    "valkey-8.1",
+    "valkey-9.0",
+];
+
 /// Each byte of each dump, one bit of it turned (each of its bits in the long tier): an error or other values, no
 /// panic, and no more memory than the bytes are worth.
 #[test]
@@ -119,7 +133,7 @@ fn a_turned_bit_anywhere_costs_no_more_than_its_bytes() {
     let long = std::env::var("NEARSIDE_LONG").is_ok();
     let (mut most, mut tried) = ((0, String::new()), 0);
     for (name, mut file) in dumps() {
-        if file.len() > 4000 && !long {
+        if !long && (file.len() > 4000 || NEARLY_THE_SAME.contains(&name.as_str())) {
             continue;
         }
         for at in 0..file.len() {
@@ -134,7 +148,7 @@ fn a_turned_bit_anywhere_costs_no_more_than_its_bytes() {
             }
         }
     }
-    assert!(tried > 50_000, "{tried}");
+    assert!(tried > 20_000, "{tried}");
     eprintln!("at most {} bytes: {}", most.0, most.1);
 }
 
