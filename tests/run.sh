@@ -25,13 +25,13 @@ get() { # what get.sh takes
 case $tier in
   test)
     get
-    "$CARGO" test --workspace --locked
+    "$CARGO" test --profile checked --workspace --locked
     ;;
   long)
     get --all
     export NEARSIDE_LONG=1
-    "$CARGO" test --workspace --locked
-    "$CARGO" test --workspace --locked -- --ignored
+    "$CARGO" test --profile checked --workspace --locked
+    "$CARGO" test --profile checked --workspace --locked -- --ignored
     # Licences and sources of what is linked in.
     if "$CARGO" deny --version >/dev/null 2>&1; then
       "$CARGO" deny check licenses bans sources
