@@ -8,6 +8,7 @@ pub mod proxy; // a wire that fails on purpose
 pub mod scripted; // a master that is a script
 pub mod random; // seeded choices
 pub mod walk; // two servers, compared key by key
+pub mod grammar; // requests from a grammar of all commands
 pub mod workload; // seeded random writes over all types
 
 pub use client::{Client, Frame};

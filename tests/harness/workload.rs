@@ -92,8 +92,7 @@ impl Workload {
             2 => format!("{:e}", self.random.next() as i64 as f64 * 1.7e200),
             3 | 4 => format!("{}", self.random.below(1000) as f64 / 7.0),
             5 => format!("{}", (self.random.next() as i64) as f64),
-            // before 7.0 a small sorted set kept the sign of a zero
-            6 if self.since((7, 0), (0, 0)) => "-0".into(),
+            6 => "-0".into(),
             _ => format!("{}", self.random.below(40) as i64 - 20),
         }
     }

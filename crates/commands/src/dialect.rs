@@ -57,6 +57,34 @@ impl Dialect {
         self.vendor == Vendor::Valkey
     }
 
+    /// Whether LSET takes the low 32 bits of its index for the whole of it (Redis 7.2 to 8.6, every Valkey).
+    pub fn cuts_list_index(self) -> bool {
+        self.is_valkey() || (self.is_redis_from(7, 2) && !self.is_redis_from(8, 8))
+    }
+
+    /// Whether a packed sorted set keeps a score of `-0` (up to 6.2), which later becomes `0`.
+    pub fn keeps_packed_minus_zero(self) -> bool {
+        !self.is_valkey() && !self.is_redis_from(7, 0)
+    }
+
+    /// The version of the RDB format that its DUMP writes.
+    pub fn rdb_version(self) -> u32 {
+        if self.is_valkey() {
+            return if self.major >= 9 { rdb::flavour::VALKEY_VERSION } else { 11 };
+        }
+        match (self.major, self.minor) {
+            (..3, _) => 6,
+            (3, _) => 7,
+            (4, _) => 8,
+            (5 | 6, _) => 9,
+            (7, ..2) => 10,
+            (7, 2 | 3) => 11,
+            (7, _) | (8, ..6) => 12,
+            (8, 6 | 7) => 13,
+            _ => 15,
+        }
+    }
+
     /// How replies and stored texts write a double (`%.17g` up to Redis 7.0).
     pub fn double_form(self) -> DoubleForm {
         if self.is_valkey() || self.is_redis_from(7, 2) {

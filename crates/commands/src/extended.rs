@@ -34,6 +34,14 @@ enum Magnitude {
 }
 
 impl Extended {
+    /// The largest finite number.
+    pub(crate) const MAX: Extended = Extended {
+        negative: false,
+        magnitude: Magnitude::Finite { mantissa: u64::MAX, exponent: EXPONENT_MAX },
+    };
+    /// The same with a minus.
+    pub(crate) const MIN: Extended = Extended { negative: true, ..Extended::MAX };
+
     /// What `strtold` makes of the whole text; `None` for NaN, blanks, and what does not fit.
     pub(crate) fn parse(text: &[u8]) -> Option<Extended> {
         if text.is_empty() || text.len() > TEXT_BYTES_MAX {

@@ -26,16 +26,20 @@ const FOOTER_BYTES: usize = 10;
 /// # Errors
 /// The first line is missing or is not `#!lua name=…`, in the servers' words.
 pub fn parse_library(code: &[u8]) -> Result<(Vec<u8>, Library), CommandError> {
-    let rest = code.strip_prefix(b"#!").ok_or(CommandError::new("ERR Missing library metadata"))?;
-    let end = rest.iter().position(|&byte| byte == b'\n');
-    let line =
-        end.and_then(|end| rest.get(..end)).ok_or(CommandError::new("ERR Invalid library metadata"))?;
-    let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-    let engine = words.next().ok_or(CommandError::new("ERR Invalid library metadata"))?;
+    const INVALID: CommandError = CommandError::new("ERR Invalid library metadata");
+    if !code.starts_with(b"#!") {
+        return Err(CommandError::new("ERR Missing library metadata"));
+    }
+    let end = code.iter().position(|&byte| byte == b'\n');
+    let line = end.and_then(|end| code.get(..end)).ok_or(INVALID)?;
+    let words = protocol::words_of_line(line).ok_or(INVALID)?;
+    let (first, values) = words.split_first().ok_or(INVALID)?;
+    let engine = first.strip_prefix(b"#!").ok_or(INVALID)?;
     let mut name: Option<&[u8]> = None;
-    for word in words {
-        let Some(given) = word.strip_prefix(b"name=") else {
-            return Err(told("ERR Invalid metadata value given: ", word, ""));
+    for value in values {
+        let given = value.split_at_checked(b"name=".len());
+        let Some((_, given)) = given.filter(|(key, _)| key.eq_ignore_ascii_case(b"name=")) else {
+            return Err(told("ERR Invalid metadata value given: ", value, ""));
         };
         if name.replace(given).is_some() {
             return Err(CommandError::new(
@@ -95,7 +99,12 @@ pub(crate) fn delete(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Rep
 
 /// FUNCTION FLUSH [ASYNC | SYNC]
 pub(crate) fn flush(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
-    if args.len() > 1 || (args.len() == 1 && !args.is_word(0, "async") && !args.is_word(0, "sync")) {
+    if args.len() > 1 {
+        return Err(CommandError::new(
+            "ERR unknown subcommand or wrong number of arguments for 'FLUSH'. Try FUNCTION HELP.",
+        ));
+    }
+    if args.len() == 1 && !args.is_word(0, "async") && !args.is_word(0, "sync") {
         return Err(CommandError::new("ERR FUNCTION FLUSH only supports SYNC|ASYNC option"));
     }
     ctx.writer.set_functions(Functions::default());
@@ -111,6 +120,11 @@ pub(crate) fn restore(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Re
         2 if is("append") => (false, false),
         2 if is("flush") => (true, false),
         2 if is("replace") => (false, true),
+        3.. => {
+            return Err(CommandError::new(
+                "ERR unknown subcommand or wrong number of arguments for 'RESTORE'. Try FUNCTION HELP.",
+            ));
+        }
         _ => {
             return Err(CommandError::new(
                 "ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE.",
@@ -126,6 +140,16 @@ pub(crate) fn restore(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Re
     }
     ctx.writer.set_functions(functions);
     reply.ok();
+    Ok(())
+}
+
+/// FUNCTION DUMP
+pub(crate) fn dump(ctx: &ReadContext<'_>, _: Args<'_>, reply: &mut Reply) -> Done {
+    let mut payload = Vec::new();
+    let mut encoder = rdb::Encoder::new(&mut payload);
+    ctx.source.functions().iter().for_each(|(_, library)| encoder.function(&library.code));
+    crate::restore::finish_payload(&mut payload, ctx.dialect.rdb_version());
+    reply.bulk(&payload);
     Ok(())
 }
 

@@ -118,8 +118,22 @@ impl<'a> LexRange<'a> {
         Ok(LexRange { min: LexBound::parse(min)?, max: LexBound::parse(max)? })
     }
 
+    /// Whether no member can be in it. (Where scores differ, members stand in no order, and only this tells.)
+    fn is_empty(&self) -> bool {
+        use LexBound::{Excluded, Highest, Included, Lowest};
+        match (self.min, self.max) {
+            (Highest, _) | (_, Lowest) => true,
+            (Lowest, _) | (_, Highest) => false,
+            (Included(min), Included(max)) => min > max,
+            (Included(min) | Excluded(min), Included(max) | Excluded(max)) => min >= max,
+        }
+    }
+
     /// The elements in it, without the first `offset`; `reverse` when they will be given from the end.
     pub(crate) fn ranks(&self, set: SortedSetRef<'_>, reverse: bool, offset: usize) -> Range<usize> {
+        if self.is_empty() {
+            return 0..0;
+        }
         set.ranks_by_member(
             reverse,
             offset,

@@ -1,14 +1,15 @@
-//! RESTORE: a key from the bytes that DUMP gave.
+//! DUMP and RESTORE: a value as bytes that any server takes.
 //!
-//! Owns the payload's footer (two bytes of version, eight of checksum) and the command's options. Never reads a
-//! value itself: see [`crate::convert`].
+//! Owns the payload's footer (two bytes of version, eight of checksum) and the command's options. Never reads or
+//! writes a value itself: see [`crate::convert`].
 
 use protocol::{Args, Reply, number};
 use rdb::{Decoder, Item, Step};
-use storage::{Limits, UnixMillis, Usage, Value};
+use storage::{Limits, UnixMillis, Usage, Value, ValueRef};
 
+use crate::convert::save::{self, Target, Unwritable};
 use crate::convert::{self, ConvertError, Rules, ValueBuilder};
-use crate::{CommandError, Role, WriteContext};
+use crate::{CommandError, ReadContext, Role, WriteContext};
 
 /// Version and checksum.
 const FOOTER_BYTES: usize = 10;
@@ -26,6 +27,32 @@ struct Options {
     replace: bool,
     absolute: bool,
     usage: Usage,
+}
+
+/// DUMP key
+pub(crate) fn dump(context: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> Result<(), CommandError> {
+    let Some(found) = context.db.get(args.get(0)) else {
+        reply.null();
+        return Ok(());
+    };
+    reply.bulk(&payload(found.value(), Target::of(found.value(), context.dialect))?);
+    Ok(())
+}
+
+/// A value with its type and footer.
+fn payload(value: ValueRef<'_>, target: Target) -> Result<Vec<u8>, CommandError> {
+    let unwritable = |error: Unwritable| CommandError::Other(format!("ERR {error}").into());
+    let mut payload = vec![save::type_of(value, target).map_err(unwritable)?];
+    save::write(value, target, &mut payload).map_err(unwritable)?;
+    finish_payload(&mut payload, target.version);
+    Ok(payload)
+}
+
+/// Puts version and checksum behind a payload.
+pub(crate) fn finish_payload(payload: &mut Vec<u8>, version: u32) {
+    let version = u16::try_from(version).unwrap_or(u16::MAX);
+    payload.extend_from_slice(&version.to_le_bytes());
+    payload.extend_from_slice(&rdb::checksum(payload).to_le_bytes());
 }
 
 /// RESTORE key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]

@@ -189,6 +189,8 @@ pub enum ServerCommand {
     ConfigSet,
     Info,
     Role,
+    Wait,
+    Waitaof,
     Time,
     Lastsave,
     Replicaof,

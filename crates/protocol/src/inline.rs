@@ -2,7 +2,7 @@
 //!
 //! Owns the rules of quotes and escapes, which are Redis'. Never copies a word that has none.
 
-use crate::request::Span;
+use crate::request::{Request, Span};
 
 /// Splits `line` (without its end) into words; `None` when a quote does not end where a word does.
 ///
@@ -26,6 +26,20 @@ pub(crate) fn split(line: &[u8], words: &mut Vec<Span>, unescaped: &mut Vec<u8>)
             words.push(Span::unescaped(from, unescaped.len() - from));
         }
     }
+}
+
+/// The words of a line, without their quotes; `None` when a quote does not end where a word does.
+///
+/// ```
+/// let words = protocol::words_of_line(b"#!lua name=\"my\\x6cib\" ").expect("balanced");
+/// assert_eq!(words, [b"#!lua".as_slice(), b"name=mylib"]);
+/// assert_eq!(protocol::words_of_line(b"open \"quote"), None);
+/// ```
+pub fn words_of_line(line: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let (mut words, mut unescaped) = (Vec::new(), Vec::new());
+    split(line, &mut words, &mut unescaped)?;
+    let request = Request::new(line, &unescaped, &words);
+    Some((0..words.len()).map(|at| request.word(at).to_vec()).collect())
 }
 
 /// Copies the word at the front of `rest`, which has quotes somewhere; returns how many bytes it took.

@@ -88,6 +88,7 @@
 //! under that number, which real servers were seen to read.
 
 pub mod decode;
+pub mod encode;
 pub mod flavour;
 pub mod item;
 pub mod module;
@@ -106,6 +107,7 @@ mod error;
 
 pub use crc64::checksum;
 pub use decode::Decoder;
+pub use encode::{Encoder, Summed};
 pub use error::RdbError;
 pub use flavour::{Flavour, of_dump_version};
 pub use item::{

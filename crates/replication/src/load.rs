@@ -10,9 +10,10 @@ use std::collections::BTreeSet;
 
 use commands::Dialect;
 use commands::convert::{self, ConvertError, Rules, ValueBuilder};
+use commands::function::parse_library;
 use rdb::{Decoder, Flavour, Item, Key, RdbError, Step, Str, Whole};
 use storage::value::{Limits, Text};
-use storage::{DbIndex, Functions, KeyMeta, Library, LoadError, Loading, Store, UnixMillis, Usage};
+use storage::{DbIndex, Functions, KeyMeta, LoadError, Loading, Store, UnixMillis, Usage};
 
 use crate::error::{ErrorCode, LinkError};
 
@@ -214,6 +215,10 @@ impl Load {
         loading.complete(&writer).map_err(|error| load_error(&error))?;
         loaded.keys = loading.keys() as u64;
         loaded.shared_keys = loading.shared_keys() as u64;
+        if writer.limits().zset_packed_minus_zero != loaded.dialect.keeps_packed_minus_zero() {
+            let zset_packed_minus_zero = loaded.dialect.keeps_packed_minus_zero();
+            writer.set_limits(Limits { zset_packed_minus_zero, ..writer.limits().clone() });
+        }
         let _exclusive = writer.close_gate();
         loading.commit(&writer, Some(functions)).map_err(|error| load_error(&error))?;
         then(&loaded);
@@ -233,6 +238,7 @@ enum Taken {
 
 impl Builder {
     fn add(&mut self, item: Item<'_>) -> Result<(), LinkError> {
+        self.limits.zset_packed_minus_zero = self.loaded.dialect.keeps_packed_minus_zero();
         let rules = Rules::new(&self.limits, self.flavour);
         match (item, &mut self.open) {
             (Item::Whole { key, value: Whole::Text(Str::Bytes(text)) }, _) => {
@@ -300,13 +306,11 @@ impl Builder {
                 self.loading.expect(self.db, keys).map_err(|error| load_error(&error))?;
             }
             Item::Function(code) => {
-                let name = library_name(code);
-                let (engine, name) = name.ok_or_else(|| {
-                    LinkError::new(ErrorCode::CorruptRdb, "a function library does not begin with its name")
+                let (name, library) = parse_library(code).map_err(|error| {
+                    LinkError::new(ErrorCode::CorruptRdb, format!("a function library: {error}"))
                 })?;
-                let library = Library { engine: engine.to_ascii_uppercase(), code: code.to_vec().into() };
-                if self.functions.insert(name.as_bytes(), library).is_some() {
-                    let text = format!("the function library {name} came twice");
+                if self.functions.insert(&name, library).is_some() {
+                    let text = format!("the function library {} came twice", name.escape_ascii());
                     return Err(LinkError::new(ErrorCode::CorruptRdb, text));
                 }
             }
@@ -353,15 +357,6 @@ fn meta(key: &Key<'_>) -> KeyMeta {
         deadline: key.deadline.map(UnixMillis),
         usage: Usage { idle_seconds: key.idle, frequency: key.frequency },
     }
-}
-
-/// The engine and the name that the first line of a library's code tells: `#!lua name=mylib`.
-fn library_name(code: &[u8]) -> Option<(&str, &str)> {
-    let line = code.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
-    let mut words = std::str::from_utf8(line).ok()?.split_ascii_whitespace();
-    let engine = words.next()?;
-    let name = words.find_map(|word| word.strip_prefix("name="))?;
-    Some((engine, name.trim_matches('"')))
 }
 
 /// Before writers said who they were, the version of the format tells it.

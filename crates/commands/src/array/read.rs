@@ -112,7 +112,8 @@ pub(crate) fn arlastitems(
     let newest_first = match args.len() {
         2 => false,
         3 if args.is_word(2, "rev") => true,
-        _ => return Err(CommandError::Syntax),
+        3 => return Err(CommandError::Syntax),
+        _ => return Err(CommandError::WrongArity("arlastitems")),
     };
     let found = ctx.db.get(args.get(0));
     let array = array(&found)?.filter(|_| count > 0);

@@ -10,6 +10,7 @@ mod array;
 mod hash;
 mod list;
 mod packed;
+pub mod save;
 mod sets;
 mod stream;
 

@@ -11,7 +11,9 @@ mod scan;
 pub(crate) use expire::{expire, expireat, expiretime, persist, pexpire, pexpireat, pexpiretime, pttl, ttl};
 pub(crate) use flush::{flushall, flushdb, swapdb};
 pub(crate) use moving::{copy, move_, rename, renamenx};
-pub(crate) use object::{memory_usage, object_encoding, object_freq, object_idletime, object_refcount};
+pub(crate) use object::{
+    memory_usage, object_encoding, object_freq, object_help, object_idletime, object_refcount,
+};
 pub(crate) use scan::{keys, scan};
 
 use protocol::{Args, Reply};

@@ -54,6 +54,30 @@ pub(crate) fn object_freq(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Rep
     Ok(())
 }
 
+/// OBJECT HELP
+pub(crate) fn object_help(_: &ReadContext<'_>, _: Args<'_>, reply: &mut Reply) -> Done {
+    const LINES: &[&str] = &[
+        "OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "ENCODING <key>",
+        "    Return the kind of internal representation used in order to store the value",
+        "    associated with a <key>.",
+        "FREQ <key>",
+        "    Return the access frequency index of the <key>. The returned integer is",
+        "    proportional to the logarithm of the recent access frequency of the key.",
+        "IDLETIME <key>",
+        "    Return the idle time of the <key>, that is the approximated number of",
+        "    seconds elapsed since the last access to the key.",
+        "REFCOUNT <key>",
+        "    Return the number of references of the value associated with the specified",
+        "    <key>.",
+        "HELP",
+        "    Print this help.",
+    ];
+    reply.array(LINES.len());
+    LINES.iter().for_each(|line| reply.simple(line));
+    Ok(())
+}
+
 /// MEMORY USAGE key [SAMPLES count]: every element is counted, however many samples are asked for
 pub(crate) fn memory_usage(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
     let mut at = 1;

@@ -110,10 +110,14 @@ pub(crate) fn lset(
     args: Args<'_>,
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
-    let limits = ctx.limits;
+    let (limits, dialect) = (ctx.limits, ctx.dialect);
     ctx.db.edit(args.get(0), |slot| {
         let list = slot.list()?.ok_or(CommandError::NoSuchKey)?;
-        let index = list.index(integer(args.get(1))?).ok_or(CommandError::IndexOutOfRange)?;
+        let index = integer(args.get(1))?;
+        // As the master that took it did: its low 32 bits.
+        #[allow(clippy::cast_possible_truncation)]
+        let index = if dialect.cuts_list_index() { i64::from(index as i32) } else { index };
+        let index = list.index(index).ok_or(CommandError::IndexOutOfRange)?;
         slot.edit(|list: &mut List| list.set(index, args.get(2), limits))?;
         Ok::<_, CommandError>(())
     })?;

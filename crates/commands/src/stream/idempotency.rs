@@ -14,6 +14,7 @@ pub(crate) fn xcfgset(
     args: Args<'_>,
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
+    ctx.db.peek(args.get(0)).ok_or(CommandError::NoSuchKey)?.stream()?;
     let (mut duration_s, mut ids_max) = (None, None);
     let mut at = 1;
     while at < args.len() {

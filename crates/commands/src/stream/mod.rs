@@ -97,11 +97,18 @@ fn error_with(parts: &[&[u8]]) -> CommandError {
 
 /// There is no such key, or no such group in its stream.
 fn no_group(key: &[u8], group: &[u8]) -> CommandError {
+    let (key, group) = (printed(key), printed(group));
     error_with(&[b"NOGROUP No such key '", key, b"' or consumer group '", group, b"'"])
+}
+
+/// What servers print of a name: up to its first zero byte.
+fn printed(name: &[u8]) -> &[u8] {
+    name.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 
 /// There is no such group in the stream.
 fn no_group_in(key: &[u8], group: &[u8]) -> CommandError {
+    let (key, group) = (printed(key), printed(group));
     error_with(&[b"NOGROUP No such consumer group '", group, b"' for key name '", key, b"'"])
 }
 

@@ -10,7 +10,9 @@ use protocol::reply::Deferred;
 use protocol::{Args, Protocol, Reply};
 
 use super::claim::{more, seen};
-use super::{error_with, id, integer, integer_or, lag_rule, reply_entry, reply_fields, reply_id, stream};
+use super::{
+    error_with, id, integer, integer_or, lag_rule, printed, reply_entry, reply_fields, reply_id, stream,
+};
 use crate::{CommandError, ReadContext, WriteContext};
 
 /// What was asked, beside the IDs.
@@ -112,9 +114,9 @@ pub(crate) fn xreadgroup(
         if stream(&found)?.is_none_or(|stream| stream.group(group).is_none()) {
             return Err(error_with(&[
                 b"NOGROUP No such key '",
-                key,
+                printed(key),
                 b"' or consumer group '",
-                group,
+                printed(group),
                 b"' in XREADGROUP with GROUP option",
             ]));
         }

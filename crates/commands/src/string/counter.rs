@@ -130,9 +130,6 @@ impl<'a> IncrexWords<'a> {
         if words.only_without_deadline && words.persist {
             return Err(CommandError::Syntax);
         }
-        if words.only_without_deadline && words.deadline.is_none() {
-            return Err(CommandError::new("ERR ENX flag requires an expiration"));
-        }
         Ok(words)
     }
 
@@ -169,6 +166,9 @@ impl<'a> IncrexWords<'a> {
 pub(crate) fn increx(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
     let words = IncrexWords::parse(args.from(1))?;
     let increment = words.increment()?;
+    if words.only_without_deadline && words.deadline.is_none() {
+        return Err(CommandError::new("ERR ENX flag requires an expiration"));
+    }
     let deadline = match words.deadline {
         Some((unit, argument)) => Some(unit.positive(argument, ctx.clock, "increx")?),
         None => None,
@@ -192,25 +192,31 @@ pub(crate) fn increx(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Rep
             }
             Increment::Float { by, lower, upper } => {
                 let value = float(slot)?;
-                let sum = value.add(by);
-                let bounded = match sum {
-                    Some(sum) if lower.is_some_and(|lower| sum.compare(lower) == Ordering::Less) => lower,
-                    Some(sum) if upper.is_some_and(|upper| sum.compare(upper) == Ordering::Greater) => upper,
-                    other => other,
+                if value.is_infinite() {
+                    return Err(CommandError::new("ERR value cannot be Infinity"));
+                }
+                // An infinite sum lies beyond any bound.
+                let sum = value.add(by).unwrap_or(value);
+                let (lower, upper) = (lower.unwrap_or(Extended::MIN), upper.unwrap_or(Extended::MAX));
+                let bounded = if sum.compare(lower) == Ordering::Less {
+                    lower
+                } else if sum.is_infinite() || sum.compare(upper) == Ordering::Greater {
+                    upper
+                } else {
+                    sum
                 };
-                let text = |number: Option<Extended>| number.map(Extended::to_text).unwrap_or_default();
-                reply.array(2);
-                if bounded != sum && !words.saturate {
-                    answer_float(&text(Some(value)), reply);
+                if (sum.is_infinite() || bounded != sum) && !words.saturate {
+                    reply.array(2);
+                    answer_float(&value.to_text(), reply);
                     answer_float(b"0", reply);
                     return Ok(());
                 }
-                if bounded.is_none_or(Extended::is_infinite) {
-                    return Err(CommandError::new("ERR increment would produce NaN or Infinity"));
-                }
-                let sum = text(bounded);
+                let applied = bounded.add(value.negated()).filter(|applied| !applied.is_infinite());
+                let applied = applied.ok_or(CommandError::new("ERR applied increment would be Infinity"))?;
+                let sum = bounded.to_text();
+                reply.array(2);
                 answer_float(&sum, reply);
-                answer_float(&text(bounded.and_then(|sum| sum.add(value.negated()))), reply);
+                answer_float(&applied.to_text(), reply);
                 Text::Short(sum)
             }
         };

@@ -67,6 +67,12 @@ pub(super) const ROWS: &[Command] = &[
     Command::new("echo", 2, Group::Connection, "1.0.0", Run::Server(S::Echo))
         .flags(&[F::FAST, F::LOADING, F::STALE])
         .categories(&[C::CONNECTION]),
+    Command::new("wait", 3, Group::Generic, "3.0.0", Run::Server(S::Wait))
+        .flags(&[F::BLOCKING])
+        .categories(&[C::CONNECTION]),
+    Command::new("waitaof", 4, Group::Generic, "7.2.0", Run::Server(S::Waitaof))
+        .flags(&[F::BLOCKING])
+        .categories(&[C::CONNECTION]),
     Command::new("quit", -1, Group::Connection, "1.0.0", Run::Server(S::Quit))
         .flags(&[F::ALLOW_BUSY, F::FAST, F::LOADING, F::NO_AUTH, F::NOSCRIPT, F::STALE])
         .categories(&[C::CONNECTION]),

@@ -106,6 +106,9 @@ pub(super) const ROWS: &[Command] = &[
         .flags(&[F::READONLY])
         .categories(&[C::KEYSPACE])
         .keys(&[KeySpec::at(2, &[K::RO])]),
+    Command::new("object|help", 2, Group::Generic, "6.2.0", Run::Read(generic::object_help))
+        .flags(&[F::LOADING, F::STALE])
+        .categories(&[C::KEYSPACE]),
     Command::new("object|refcount", 3, Group::Generic, "2.2.3", Run::Read(generic::object_refcount))
         .flags(&[F::READONLY])
         .categories(&[C::KEYSPACE])
@@ -127,6 +130,10 @@ pub(super) const ROWS: &[Command] = &[
     Command::new("memory|usage", -3, Group::Server, "4.0.0", Run::Read(generic::memory_usage))
         .flags(&[F::READONLY])
         .keys(&[KeySpec::at(2, &[K::RO])]),
+    Command::new("dump", 2, Group::Generic, "2.6.0", Run::Read(restore::dump))
+        .flags(&[F::READONLY])
+        .categories(&[C::KEYSPACE])
+        .keys(&[KeySpec::at(1, &[K::RO, K::ACCESS])]),
     Command::new("restore", -4, Group::Generic, "2.6.0", Run::Write(restore::restore))
         .flags(&[F::DENYOOM, F::WRITE])
         .categories(&[C::DANGEROUS, C::KEYSPACE])

@@ -17,6 +17,9 @@ pub(super) const ROWS: &[Command] = &[
     Command::new("function|list", -2, Group::Scripting, "7.0.0", Run::Read(function::list))
         .flags(&[F::NOSCRIPT])
         .categories(&[C::SCRIPTING]),
+    Command::new("function|dump", 2, Group::Scripting, "7.0.0", Run::Read(function::dump))
+        .flags(&[F::NOSCRIPT])
+        .categories(&[C::SCRIPTING]),
     Command::new("function|flush", -2, Group::Scripting, "7.0.0", Run::Write(function::flush))
         .flags(&[F::NOSCRIPT, F::WRITE])
         .categories(&[C::SCRIPTING]),

@@ -2,6 +2,7 @@
 
 use commands::CommandError;
 use protocol::Reply;
+use storage::Limits;
 
 use super::{Answered, Call, Then, error, lossy};
 use crate::config_table;
@@ -61,7 +62,11 @@ pub(super) fn set(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     })?;
     if rows.iter().any(|(name, ..)| config_table::is_limit(name)) {
         let limits = call.node.settings.read().limits.clone();
-        call.exactly(|writer| writer.set_limits(limits));
+        // Not ours to set: it follows from whom we follow.
+        call.exactly(|writer| {
+            let zset_packed_minus_zero = writer.limits().zset_packed_minus_zero;
+            writer.set_limits(Limits { zset_packed_minus_zero, ..limits });
+        });
     }
     if rows.iter().any(|(name, ..)| config_table::is_load_rule(name)) {
         let rules = call.node.settings.read().load_rules;

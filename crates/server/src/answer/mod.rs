@@ -114,6 +114,8 @@ pub(crate) fn run(server: S, call: &mut Call<'_>, reply: &mut Reply) -> Answered
         S::ConfigSet => config::set(call, reply),
         S::Info => info::info(call, reply),
         S::Role => replication::role(call, reply),
+        S::Wait => replication::wait(call, reply),
+        S::Waitaof => replication::waitaof(call, reply),
         S::Replicaof => replication::replicaof(call, reply),
         S::Lastsave => connection::lastsave(call, reply),
         S::Shutdown => connection::shutdown(call),

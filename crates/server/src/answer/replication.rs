@@ -40,6 +40,57 @@ pub(super) fn role(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     Ok(Then::Continue)
 }
 
+/// WAIT numreplicas timeout: nobody follows this node, so the number is known at once.
+pub(super) fn wait(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
+    if call.node.upstream.role() != Role::Master {
+        return Err(CommandError::new(
+            "ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica is \
+             configured to be writable (which is not the default) writes to replicas are just local and are not \
+             propagated.",
+        ));
+    }
+    parse_int(call.args.get(0)).ok_or(CommandError::NotInteger)?;
+    timeout(call.args.get(1))?;
+    reply.int(0);
+    Ok(Then::Continue)
+}
+
+/// WAITAOF numlocal numreplicas timeout: there is no file that data are appended to.
+pub(super) fn waitaof(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
+    let local = parse_int(call.args.get(0)).ok_or(CommandError::NotInteger)?;
+    if !(0..=1).contains(&local) {
+        return Err(CommandError::new("ERR value is out of range, value must between 0 and 1"));
+    }
+    if parse_int(call.args.get(1)).ok_or(CommandError::NotInteger)? < 0 {
+        return Err(CommandError::NotPositive);
+    }
+    timeout(call.args.get(2))?;
+    if call.node.upstream.role() != Role::Master {
+        return Err(CommandError::new(
+            "ERR WAITAOF cannot be used with replica instances. Please also note that writes to replicas are just \
+             local and are not propagated.",
+        ));
+    }
+    if local == 1 {
+        return Err(CommandError::new(
+            "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.",
+        ));
+    }
+    reply.array(2);
+    reply.int(0);
+    reply.int(0);
+    Ok(Then::Continue)
+}
+
+/// How long a client is ready to wait, in milliseconds.
+fn timeout(word: &[u8]) -> Result<i64, CommandError> {
+    match parse_int(word) {
+        None => Err(CommandError::new("ERR timeout is not an integer or out of range")),
+        Some(..0) => Err(CommandError::new("ERR timeout is negative")),
+        Some(millis) => Ok(millis),
+    }
+}
+
 /// REPLICAOF host port | NO ONE. Runs where waiting is allowed: a promotion is over when it is answered.
 pub(super) fn replicaof(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     if call.args.is_word(0, "no") && call.args.is_word(1, "one") {

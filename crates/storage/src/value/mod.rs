@@ -290,6 +290,8 @@ pub struct Limits {
     pub zset_max_listpack_entries: usize,
     /// `zset-max-listpack-value`, bytes
     pub zset_max_listpack_value: usize,
+    /// Whether a packed sorted set keeps the sign of a zero, as servers before Redis 7.0 did.
+    pub zset_packed_minus_zero: bool,
     /// `list-max-listpack-size`: negative for a class of bytes, positive for a count
     pub list_max_listpack_size: i32,
     /// `stream-node-max-bytes`
@@ -310,6 +312,7 @@ impl Default for Limits {
             set_max_listpack_value: 64,
             zset_max_listpack_entries: 128,
             zset_max_listpack_value: 64,
+            zset_packed_minus_zero: false,
             list_max_listpack_size: -2,
             stream_node_max_bytes: 4096,
             stream_node_max_entries: 100,

@@ -88,7 +88,7 @@ impl SortedSet {
         let mut set = SortedSet::for_elements(elements.len(), longest, limits);
         for (name, score) in &elements {
             match &mut set {
-                SortedSet::Packed(packed) => packed::push(packed, name, *score),
+                SortedSet::Packed(packed) => packed::push(packed, name, packed::kept(*score, limits)),
                 SortedSet::Big(big) => {
                     big.insert(name, *score);
                 }
@@ -150,13 +150,13 @@ impl SortedSet {
             Some((_, score)) if score == new => {}
             Some((at, _)) => {
                 packed::remove(packed, at);
-                packed::insert(packed, member, new);
+                packed::insert(packed, member, packed::kept(new, limits));
             }
             None if packed.len() / 2 < limits.zset_max_listpack_entries
                 && member.len() <= limits.zset_max_listpack_value
                 && packed.has_room(member.len()) =>
             {
-                packed::insert(packed, member, new);
+                packed::insert(packed, member, packed::kept(new, limits));
             }
             None => {
                 self.become_big().insert(member, new);
@@ -337,6 +337,11 @@ impl<'a> SortedSetRef<'a> {
                 }
             }
             SortedSetRef::Big(big) => {
+                let ends = (big.get(0), big.len().checked_sub(1).and_then(|last| big.get(last)));
+                let may_hold = matches!(ends, (Some((first, _)), Some((last, _))) if within_max(first) && reaches_min(last));
+                if !may_hold {
+                    return 0..0;
+                }
                 let start = big.partition_point(|member, _| !reaches_min(member));
                 let end = big.partition_point(|member, _| within_max(member)).max(start);
                 if reverse {

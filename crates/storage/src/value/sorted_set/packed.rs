@@ -1,13 +1,13 @@
 //! A small sorted set as the listpack that Redis has: member, score, member, score, in order.
 //!
-//! A score is stored as an integer when it is one (so a packed `-0` becomes `0`, as it does in Redis), else as text;
-//! what an older master wrote stays as it wrote it.
+//! A score is stored as an integer when it is one, else as text; what an older master wrote stays as it wrote it.
 //!
 //! Owns the layout of the pairs. Never decides when a set is too big for it.
 
 use super::Element;
 use crate::packed::{Item, Listpack, ListpackRef, Position};
 use crate::score::{DoubleForm, Score, format_double};
+use crate::value::Limits;
 
 /// The score that an item stores; `None` when it stores none.
 fn score_of(item: Item<'_>) -> Option<Score> {
@@ -40,12 +40,22 @@ pub(super) fn find(packed: ListpackRef<'_>, member: &[u8]) -> Option<(Position, 
     Some((at, score.unwrap_or_default()))
 }
 
+/// The integer that a score is stored as; none for `-0`.
+fn integer_of(score: Score) -> Option<i64> {
+    score.as_integer().filter(|&integer| integer != 0 || score.get().is_sign_positive())
+}
+
+/// A score as a packed set keeps it: `-0` becomes `0`, but for servers before Redis 7.0.
+pub(super) fn kept(score: Score, limits: &Limits) -> Score {
+    if score == Score::ZERO && !limits.zset_packed_minus_zero { Score::ZERO } else { score }
+}
+
 /// Puts a member in that is not there.
 pub(super) fn insert(packed: &mut Listpack, member: &[u8], score: Score) {
     match place(packed.view(), member, score) {
         Some(at) => {
             let at = packed.insert_before(at, member);
-            match score.as_integer() {
+            match integer_of(score) {
                 Some(integer) => packed.insert_int_after(at, integer),
                 None => packed.insert_after(at, &format_double(score.get(), DoubleForm::Shortest)),
             };
@@ -57,7 +67,7 @@ pub(super) fn insert(packed: &mut Listpack, member: &[u8], score: Score) {
 /// Puts an element behind all others, where it belongs.
 pub(super) fn push(packed: &mut Listpack, member: &[u8], score: Score) {
     packed.push(member);
-    match score.as_integer() {
+    match integer_of(score) {
         Some(integer) => packed.push_int(integer),
         None => packed.push(&format_double(score.get(), DoubleForm::Shortest)),
     }

@@ -1,0 +1,423 @@
+//! Every command on data, with valid, odd and hostile arguments, beside a real server: the same replies, the same data.
+//!
+//! Three ways: as writes to a master that we follow, comparing the data; as reads to that master and to us; and as
+//! writes to two masters, one of them us. Owns what is sent and how it is compared. Never decides what a command's
+//! arguments are: `tests/grammar/commands.txt` does.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::harness::client::shown;
+use crate::harness::grammar::{Compare, Line, Maker, families, meet};
+use crate::harness::process::TempDir;
+use crate::harness::walk::{Depth, differences};
+use crate::harness::workload::Workload;
+use crate::harness::{Client, Frame, Master, Node, Random};
+
+/// Requests of each family and server; the long tier multiplies it.
+const REQUESTS: usize = 1_000;
+/// The server whose words our errors are.
+const NEWEST: &str = "redis-8.10";
+/// How many are sent before replies are compared.
+const BATCH: usize = 50;
+
+fn requests() -> usize {
+    match std::env::var("NEARSIDE_DIFFERENTIAL").ok().and_then(|text| text.parse().ok()) {
+        Some(count) => count,
+        None => REQUESTS * if std::env::var("NEARSIDE_LONG").is_ok() { 20 } else { 1 },
+    }
+}
+
+fn chosen() -> Vec<(String, Vec<Line>)> {
+    let only = std::env::var("NEARSIDE_FAMILY").ok();
+    families().into_iter().filter(|(name, _)| only.as_ref().is_none_or(|only| only == name)).collect()
+}
+
+fn seconds(client: &mut Client) -> i64 {
+    client.line("TIME").items()[0].text().parse().expect("seconds")
+}
+
+/// Whether the server does not have it: then there is nothing to compare with.
+fn unknown(reply: &Frame) -> bool {
+    matches!(reply, Frame::Error(text) if text.starts_with("ERR unknown command")
+        || text.starts_with("ERR unknown subcommand"))
+}
+
+/// All replies; panics where a request had none or more than one.
+fn together(client: &mut Client, requests: &[Vec<Vec<u8>>]) -> Vec<Frame> {
+    let mut all = requests.to_vec();
+    all.push(vec![b"ECHO".to_vec(), b"that was all".to_vec()]);
+    let mut replies = client.pipeline(&all);
+    let last = replies.pop();
+    if last != Some(Frame::Bulk(b"that was all".to_vec())) {
+        let pairs: Vec<String> = requests
+            .iter()
+            .zip(&replies)
+            .map(|(words, reply)| format!("{}\n    {reply:?}", shown(words)))
+            .collect();
+        panic!("not one reply to each request:\n{}", pairs.join("\n"));
+    }
+    replies
+}
+
+/// Differences by command; few of each.
+struct Found {
+    by_command: BTreeMap<String, Vec<String>>,
+    /// Whether the server is the one whose words ours are.
+    newest: bool,
+}
+
+impl Found {
+    fn compare(&mut self, line: &Line, words: &[Vec<u8>], mut here: Frame, mut there: Frame) -> bool {
+        if unknown(&there) {
+            return true;
+        }
+        if !self.newest && line.command.ends_with("|help") {
+            return true; // the newest Redis' too
+        }
+        if !self.newest && (here.is_error() || there.is_error()) {
+            // What an error says, and which options there are, is the newest Redis' with us.
+            return there.is_error();
+        }
+        meet(line.compare, words, &mut here, &mut there);
+        if here == there {
+            return true;
+        }
+        let text = |frame: &Frame| format!("{frame:?}").chars().take(600).collect::<String>();
+        let of_command = self.by_command.entry(line.command.clone()).or_default();
+        if of_command.len() < 4 {
+            let sent: String = shown(words).chars().take(400).collect();
+            of_command.push(format!("> {sent}\n    here  {}\n    there {}", text(&here), text(&there)));
+        }
+        false
+    }
+    fn assert_none(&self, server: &str) {
+        let all: Vec<String> = self.by_command.values().map(|some| some.join("\n")).collect();
+        assert!(all.is_empty(), "{server}: {} commands answer otherwise\n{}", all.len(), all.join("\n"));
+    }
+}
+
+fn is_write(line: &Line) -> bool {
+    matches!(commands::find(line.command.as_bytes()).expect("in the table").run, commands::Run::Write(_))
+}
+
+/// Payloads for RESTORE, of what is there now.
+fn gather_payloads(maker: &mut Maker, server: &mut Client) {
+    maker.payloads.clear();
+    for _ in 0..40 {
+        let Frame::Bulk(key) = server.ask(&["RANDOMKEY"]) else { return };
+        if let Frame::Bulk(payload) = server.ask(&[b"DUMP".as_slice(), &key])
+            && payload.len() < 20_000
+        {
+            maker.payloads.push(payload);
+        }
+    }
+    if let Frame::Bulk(payload) = server.ask(&["FUNCTION", "DUMP"]) {
+        maker.functions_payloads.push(payload);
+    }
+}
+
+/// Whether OBJECT ENCODING of every key is the same after these requests.
+fn same_encodings(
+    batch: &[(&Line, Vec<Vec<u8>>)],
+    ours: &mut Client,
+    theirs: &mut Client,
+    found: &mut Found,
+    valkey: bool,
+) -> bool {
+    let Frame::Array(keys) = theirs.ask(&["KEYS", "*"]) else { panic!("KEYS") };
+    let asked: Vec<Vec<Vec<u8>>> =
+        keys.iter().map(|key| vec![b"OBJECT".to_vec(), b"ENCODING".to_vec(), key.bytes().to_vec()]).collect();
+    let (here, there) = (ours.pipeline(&asked), theirs.pipeline(&asked));
+    // Valkey's short strings share an allocation with their key: `embstr` or `raw` hangs on that one's length too. And
+    // sorting a sorted set leaves it big.
+    let embedded = |frame: &Frame| matches!(frame, Frame::Bulk(name) if name == b"embstr" || name == b"raw");
+    let strings = |here: &Frame, there: &Frame| valkey && embedded(here) && embedded(there);
+    let mut same = true;
+    for ((key, here), there) in keys.iter().zip(here).zip(there) {
+        if here != there && !strings(&here, &there) && !key.bytes().starts_with(b"sortzset") {
+            same = false;
+            let of_key = batch.iter().filter(|(_, words)| words.iter().any(|word| word == key.bytes()));
+            let sent: Vec<String> =
+                of_key.map(|(_, words)| shown(words).chars().take(160).collect::<String>()).collect();
+            let of_encodings = found.by_command.entry("object|encoding".into()).or_default();
+            if of_encodings.len() < 6 {
+                of_encodings.push(format!(
+                    "encoding of {key:?}: {here:?} here, {there:?} there after\n    {}",
+                    sent.join("\n    ")
+                ));
+            }
+        }
+    }
+    same
+}
+
+/// Writes to a master that we follow, and reads to both.
+fn as_replica(name: &str) {
+    let master = master_or_skip!(name);
+    let node = Node::replica_of(&master);
+    node.wait_state("streaming");
+    let (mut theirs, mut ours) = (master.client(), node.client());
+    theirs.ask(&["DEBUG", "SET-ACTIVE-EXPIRE", "0"]);
+    // nothing was there before we came, so no value was packed by a load
+    let depth = Depth { load_packs: false, ..Depth::of(master.version(), master.is_valkey()) };
+    let each_batch = std::env::var("NEARSIDE_EACH").is_ok(); // to find the command at fault
+    let mut maker = Maker::new(Random::from_env(20_261_121), seconds(&mut theirs));
+    let mut found = Found { by_command: BTreeMap::new(), newest: name == NEWEST };
+    for (at, (family, lines)) in chosen().into_iter().enumerate() {
+        theirs.line("FLUSHALL");
+        if at % 2 == 1 && master.version() >= (6, 0) {
+            [&mut theirs, &mut ours].into_iter().for_each(|client| drop(client.ask(&["HELLO", "3"])));
+        }
+        let (writes, mut reads): (Vec<Line>, Vec<Line>) = lines.into_iter().partition(is_write);
+        // Which consumers there are with nothing pending is the master's own; the walk compares the others. Names of
+        // encodings are compared where they are the same.
+        reads.retain(|line| !line.command.starts_with("xinfo"));
+        reads.retain(|line| depth.encodings || line.command != "object|encoding");
+
+        let rounds = requests() / BATCH / 2;
+        for round in 0..rounds {
+            let batch: Vec<Vec<Vec<u8>>> = (0..BATCH).map(|_| maker.request(&writes).1).collect();
+            theirs.pipeline(&batch);
+            if round % 8 == 4 {
+                gather_payloads(&mut maker, &mut theirs);
+            }
+            if each_batch {
+                node.wait_caught_up(&master);
+                let mut ours = node.client();
+                let all =
+                    differences(&mut ours, &mut master.client(), 3, Depth { encodings: false, ..depth });
+                let warned = node.log().contains("WARN");
+                let sent: Vec<String> = batch.iter().map(|words| shown(words)).collect();
+                assert!(
+                    all.is_empty() && !warned,
+                    "{}\n{}\nafter\n{}",
+                    all.join("\n"),
+                    node.log(),
+                    sent.join("\n")
+                );
+            }
+            if reads.is_empty() || round % 2 == 0 {
+                continue;
+            }
+            node.wait_caught_up(&master);
+            let batch: Vec<(&Line, Vec<Vec<u8>>)> = (0..BATCH).map(|_| maker.request(&reads)).collect();
+            let words: Vec<Vec<Vec<u8>>> = batch.iter().map(|(_, words)| words.clone()).collect();
+            let (there, here) = (together(&mut theirs, &words), together(&mut ours, &words));
+            for (((line, words), here), there) in batch.into_iter().zip(here).zip(there) {
+                found.compare(line, &words, here, there);
+            }
+        }
+        println!("{name}: {family}");
+        node.wait_caught_up(&master);
+        // SORT leaves a sorted set big where it is read, and no replica hears of that.
+        let depth = Depth { encodings: depth.encodings && family != "sorting", ..depth };
+        let all = differences(&mut node.client(), &mut master.client(), 3, depth);
+        assert!(all.is_empty(), "{name}: {family}\n{}\n{}", all.join("\n"), node.log());
+        node.wait_caught_up(&master);
+        // To digest an array a master walks over all its empty places too, for minutes.
+        if family != "arrays" {
+            let (here, there) = (ours.ask(&["DEBUG", "DIGEST"]), theirs.ask(&["DEBUG", "DIGEST"]));
+            assert_eq!(here, there, "{name}: {family}: DEBUG DIGEST");
+        }
+        if at % 2 == 1 && master.version() >= (6, 0) {
+            [&mut theirs, &mut ours].into_iter().for_each(|client| drop(client.ask(&["HELLO", "2"])));
+        }
+    }
+    found.assert_none(name);
+}
+
+/// The same requests to two masters, one of them us.
+fn as_masters(name: &str) {
+    let master = master_or_skip!(name);
+    let node = Node::replica_of(&master); // speaks its dialect from now on
+    node.wait_state("streaming");
+    let (mut theirs, mut ours) = (master.client(), node.client());
+    ours.line("REPLICAOF NO ONE");
+    let mut maker = Maker::new(Random::from_env(20_261_122), seconds(&mut theirs));
+    let mut found = Found { by_command: BTreeMap::new(), newest: name == NEWEST };
+    let compare_encodings = Depth::of(master.version(), master.is_valkey()).encodings;
+    for (at, (family, mut lines)) in chosen().into_iter().enumerate() {
+        lines.retain(|line| compare_encodings || line.command != "object|encoding");
+        let both = |words: &[&str], theirs: &mut Client, ours: &mut Client| {
+            [theirs, ours].into_iter().for_each(|client| drop(client.ask(words)));
+        };
+        both(&["FLUSHALL"], &mut theirs, &mut ours);
+        both(&["HELLO", if at % 2 == 0 { "3" } else { "2" }], &mut theirs, &mut ours);
+        for round in 0..requests() / BATCH {
+            let mut batch: Vec<(&Line, Vec<Vec<u8>>)> = Vec::new();
+            let mut words: Vec<Vec<Vec<u8>>> = Vec::new();
+            for _ in 0..BATCH {
+                let (line, request) = maker.request(&lines);
+                words.push(request.clone());
+                batch.push((line, request));
+                if line.compare == Compare::Random {
+                    break; // its key has to go before anything else looks at it
+                }
+            }
+            let (there, here) = (together(&mut theirs, &words), together(&mut ours, &words));
+            let mut parted = false;
+            for (((line, words), here), there) in batch.iter().zip(here).zip(there) {
+                parted |= there.is_error() && !here.is_error() && is_write(line);
+                if !parted {
+                    parted = !found.compare(line, words, here, there);
+                }
+            }
+            if !parted && compare_encodings {
+                parted = !same_encodings(&batch, &mut ours, &mut theirs, &mut found, master.is_valkey());
+            }
+            if parted {
+                both(&["FLUSHALL"], &mut theirs, &mut ours);
+                both(&["FUNCTION", "FLUSH"], &mut theirs, &mut ours);
+            }
+            if let Some((Line { compare: Compare::Random, .. }, words)) = batch.last()
+                && let Some(key) = words.get(1)
+            {
+                [&mut theirs, &mut ours]
+                    .into_iter()
+                    .for_each(|client| drop(client.ask(&[b"DEL".as_slice(), key])));
+            }
+            if round % 8 == 4 {
+                gather_payloads(&mut maker, &mut theirs);
+            }
+        }
+        println!("{name}: {family}");
+    }
+    found.assert_none(name);
+}
+
+macro_rules! servers {
+    ($($test:ident: $name:literal),* $(,)?) => {$(
+        mod $test {
+            #[test]
+            fn as_its_replica() {
+                super::as_replica($name);
+            }
+            #[test]
+            fn as_a_master_beside_it() {
+                super::as_masters($name);
+            }
+        }
+    )*};
+}
+
+servers! {
+    redis_6_2: "redis-6.2",
+    redis_8_10: "redis-8.10",
+    valkey_9_1: "valkey-9.1",
+}
+
+#[test]
+fn every_command_on_data_is_in_the_grammar() {
+    let known: BTreeSet<String> =
+        families().into_iter().flat_map(|(_, lines)| lines).map(|line| line.command).collect();
+    for command in commands::table::COMMANDS {
+        if matches!(command.run, commands::Run::Read(_) | commands::Run::Write(_)) {
+            assert!(
+                known.contains(command.name),
+                "tests/grammar/commands.txt has no line for {}",
+                command.name
+            );
+        }
+    }
+}
+
+/// The values of a committed dump and of the workload: what DUMP gives here, that server's RESTORE takes, and the value
+/// is the same there.
+fn dump_is_taken(server: &str, dump: &str) {
+    let folder = TempDir::new("dump");
+    let dumps = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/dumps");
+    std::fs::copy(dumps.join(dump), folder.path().join("dump.rdb")).expect("a copy of the dump");
+    let dir = folder.path().to_str().expect("a path in UTF-8");
+    let Some(master) = Master::start(server, &["--dir", dir, "--dbfilename", "dump.rdb"]) else { return };
+    let mut theirs = master.client();
+    let mut workload = Workload::new(&master, Random::from_env(20_261_123));
+    workload.run(&mut theirs, requests());
+    theirs.line("SELECT 0");
+    theirs.ask(&["DEBUG", "SET-ACTIVE-EXPIRE", "0"]);
+    workload.settle(&master);
+    let node = Node::replica_of(&master);
+    node.wait_state("streaming");
+    node.wait_caught_up(&master);
+    let mut ours = node.client();
+    let mut restored = 0;
+    for key in crate::harness::walk::keys(&mut theirs) {
+        let Frame::Bulk(payload) = ours.ask(&[b"DUMP".as_slice(), &key]) else { continue };
+        let copy = [b"restored:".as_slice(), &key].concat();
+        let reply = theirs.ask(&[b"RESTORE".as_slice(), &copy, b"0", &payload]);
+        assert_eq!(reply, Frame::Simple("OK".into()), "{server}: RESTORE of {}", key.escape_ascii());
+        theirs.ask(&[b"PERSIST".as_slice(), &key]); // a deadline is part of the digest, and not of the payload
+        let mut same = |words: &[&[u8]]| {
+            let mut of = |key: &[u8]| {
+                let words: Vec<&[u8]> =
+                    words.iter().map(|&word| if word == b"KEY" { key } else { word }).collect();
+                theirs.ask(&words)
+            };
+            let (first, second) = (of(&key), of(&copy));
+            assert_eq!(first, second, "{server}: {} {}", shown(words), key.escape_ascii());
+            first
+        };
+        if master.version() >= (4, 0) {
+            same(&[b"DEBUG", b"DIGEST-VALUE", b"KEY"]);
+        }
+        match same(&[b"TYPE", b"KEY"]).text().as_str() {
+            "string" => drop(same(&[b"GET", b"KEY"])),
+            "list" => drop(same(&[b"LRANGE", b"KEY", b"0", b"-1"])),
+            "zset" => drop(same(&[b"ZRANGE", b"KEY", b"0", b"-1", b"WITHSCORES"])),
+            "stream" if master.version() >= (6, 0) => {
+                let mut of = |key: &[u8]| {
+                    let mut reply =
+                        theirs.ask(&[b"XINFO".as_slice(), b"STREAM", key, b"FULL", b"COUNT", b"0"]);
+                    crate::harness::walk::without_tree_nodes(&mut reply);
+                    reply
+                };
+                assert_eq!(of(&key), of(&copy), "{server}: XINFO STREAM {}", key.escape_ascii());
+            }
+            _ => {}
+        }
+        restored += 1;
+    }
+    assert!(restored > 50, "{server}: only {restored} keys");
+    if master.version() >= (7, 0)
+        && let Frame::Bulk(payload) = ours.ask(&["FUNCTION", "DUMP"])
+    {
+        let reply = theirs.ask(&[b"FUNCTION".as_slice(), b"RESTORE", &payload, b"FLUSH"]);
+        assert_eq!(reply, Frame::Simple("OK".into()), "{server}: FUNCTION RESTORE");
+    }
+    // the stream brought the copies here too, by our own RESTORE
+    node.wait_caught_up(&master);
+    let depth = Depth { encodings: false, ..Depth::of(master.version(), master.is_valkey()) };
+    let all = differences(&mut ours, &mut theirs, 3, depth);
+    assert!(all.is_empty(), "{server}: {}", all.join("\n"));
+}
+
+macro_rules! dumps {
+    ($($test:ident: $server:literal, $dump:literal;)*) => {
+        mod dump_is_taken {$(
+            #[test]
+            fn $test() {
+                super::dump_is_taken($server, $dump);
+            }
+        )*}
+    };
+}
+
+dumps! {
+    redis_6_2: "redis-6.2", "redis-6.2.rdb";
+    redis_7_0: "redis-7.0", "redis-7.0.rdb";
+    redis_7_4: "redis-7.4", "redis-7.4.rdb";
+    redis_8_2: "redis-8.2", "redis-8.2.rdb";
+    redis_8_10: "redis-8.10", "redis-8.10.rdb";
+    redis_8_10_arrays: "redis-8.10", "redis-8.10-arrays.rdb";
+    valkey_8_1: "valkey-8.1", "valkey-8.1.rdb";
+    valkey_9_1: "valkey-9.1", "valkey-9.1.rdb";
+}
+
+#[test]
+fn dump_is_taken_by_servers_of_the_long_tier() {
+    if std::env::var("NEARSIDE_LONG").is_err() {
+        return;
+    }
+    for server in ["redis-2.8", "redis-3.2", "redis-5.0", "redis-7.2", "redis-8.6", "valkey-9.0"] {
+        dump_is_taken(server, &format!("{server}.rdb"));
+    }
+}
