@@ -125,7 +125,7 @@ pub(crate) struct Options {
 
     /// The most memory that a full sync may bring us to; 0: no bound
     #[arg(long, value_name = "SIZE", default_value = "0", value_parser = parse_bytes)]
-    maxmemory: u64,
+    memory_limit: u64,
 
     /// Microseconds that loading a key takes longer, to try out slow loads; negative: one for so many keys
     #[arg(
@@ -202,7 +202,7 @@ impl Options {
             spool_memory: self.spool_memory,
             spool_disk: self.spool_disk,
             load_rules: LoadRules {
-                room: Room { resync: self.resync, bytes_max: self.maxmemory },
+                room: Room { resync: self.resync, bytes_max: self.memory_limit },
                 key_delay: self.key_load_delay,
             },
             repl_timeout: Duration::from_secs(self.repl_timeout),
@@ -278,7 +278,7 @@ mod tests {
             "--spool-memory 1tb",
             "--on-divergence maybe",
             "--resync maybe",
-            "--maxmemory much",
+            "--memory-limit much",
             "--key-load-delay x",
             "--enable-debug-command maybe",
             "--report-version 7",

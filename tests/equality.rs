@@ -173,24 +173,29 @@ fn follows_through_cuts(name: &str) {
 
 mod through_cuts {
     macro_rules! masters {
-        ($($test:ident: $name:literal),* $(,)?) => {$(
+        ($tier:tt $($test:ident: $name:literal),* $(,)?) => { $(masters!(@one $tier $test $name);)* };
+        (@one [$(#[$tier:meta])?] $test:ident $name:literal) => {
             #[test]
-            #[ignore = "long: run by make test-long"]
+            $(#[$tier])?
             fn $test() {
                 super::follows_through_cuts($name);
             }
-        )*};
+        };
     }
 
-    masters! {
+    masters! { []
+        redis_7_4: "redis-7.4",
+        valkey_9_1: "valkey-9.1",
+    }
+
+    masters! { [#[ignore = "long: run by make test-long"]]
         redis_2_8: "redis-2.8",
         redis_5_0: "redis-5.0",
         redis_6_2: "redis-6.2",
         redis_7_0: "redis-7.0",
-        redis_7_4: "redis-7.4",
+        redis_8_2: "redis-8.2",
         redis_8_10: "redis-8.10",
         redict_7_3: "redict-7.3",
         valkey_8_1: "valkey-8.1",
-        valkey_9_1: "valkey-9.1",
     }
 }

@@ -472,8 +472,8 @@ fn a_data_set_that_does_not_fit_beside_the_old_one() {
     let used: u64 =
         client.info("memory", "used_memory").and_then(|used| used.parse().ok()).expect("a number");
     let most = (used + used / 2).to_string();
-    node.set("maxmemory", &most);
-    assert_eq!(client.info("memory", "maxmemory"), Some(most));
+    node.set("memory-limit", &most);
+    assert_eq!(client.info("memory", "nearside_memory_limit"), Some(most));
     client.ask(&["REPLICAOF", "127.0.0.1", &second.port.to_string()]);
     wait_code(&node, "memory_limit");
     assert_eq!(client.line("DEBUG DIGEST"), before, "the old data stay");

@@ -1,4 +1,4 @@
-//! Whether the new data set may be built beside the old one: what `--resync` and `--maxmemory` make of a load.
+//! Whether the new data set may be built beside the old one: what `--resync` and `--memory-limit` make of a load.
 //!
 //! Owns the rule. Never measures memory, never drops anything: who loads does both.
 
@@ -21,7 +21,7 @@ pub enum Resync {
 pub struct Room {
     /// What `--resync` says.
     pub resync: Resync,
-    /// The most memory a load may bring the process to (`--maxmemory`); 0: no bound.
+    /// The most memory a load may bring the process to (`--memory-limit`); 0: no bound.
     pub bytes_max: u64,
 }
 
@@ -52,7 +52,7 @@ impl Room {
         }
         let beside = if old { " beside the old one" } else { "" };
         let text = format!(
-            "the new data set does not fit{beside}: {used} bytes of memory are used, maxmemory is {}",
+            "the new data set does not fit{beside}: {used} bytes of memory are used, the limit is {}",
             self.bytes_max
         );
         Fit::Fails(LinkError::new(ErrorCode::MemoryLimit, text))

@@ -105,7 +105,7 @@ pub static ROWS: &[Row] = &[
         |c, text| assign(&mut c.load_rules.room.resync, Word::parse(text)?),
     ),
     free(
-        "maxmemory",
+        "memory-limit",
         |c| c.load_rules.room.bytes_max.to_string(),
         |c, text| assign(&mut c.load_rules.room.bytes_max, parse_bytes(text)?),
     ),
@@ -184,6 +184,8 @@ pub static ROWS: &[Row] = &[
     fixed("replica-announced", |_| yes_no(true)),
     fixed("appendonly", |_| yes_no(false)),
     fixed("save", |_| String::new()),
+    // A replica keeps what its master keeps; what bounds a load is memory-limit.
+    fixed("maxmemory", |_| String::from("0")),
     fixed("maxmemory-policy", |_| String::from("noeviction")),
     fixed("cluster-enabled", |_| yes_no(false)),
     fixed("notify-keyspace-events", |_| String::new()),
@@ -201,13 +203,18 @@ pub fn find(name: &[u8]) -> Option<&'static Row> {
     })
 }
 
-/// Each name that one of these patterns fits, with its row. A name is given once.
-pub fn matching(patterns: &[&[u8]]) -> Vec<(&'static str, &'static Row)> {
-    let fits =
-        |name: &str| patterns.iter().any(|pattern| glob::matches_ignoring_case(pattern, name.as_bytes()));
+/// Each name that one of these patterns fits, with its row. A name is given once; one that was asked for by itself is
+/// given as it was written.
+pub fn matching<'a>(patterns: &[&'a [u8]]) -> Vec<(&'a [u8], &'static Row)> {
+    let asked = |name: &'static str| {
+        let pattern =
+            patterns.iter().find(|pattern| glob::matches_ignoring_case(pattern, name.as_bytes()))?;
+        let is_name = pattern.eq_ignore_ascii_case(name.as_bytes());
+        Some(if is_name { *pattern } else { name.as_bytes() })
+    };
     ROWS.iter()
         .flat_map(|row| [Some(row.name), row.alias].into_iter().flatten().map(move |name| (name, row)))
-        .filter(|(name, _)| fits(name))
+        .filter_map(|(name, row)| Some((asked(name)?, row)))
         .collect()
 }
 
@@ -257,7 +264,7 @@ pub fn is_limit(name: &str) -> bool {
 
 /// Whether this is one of the rules for loading, which the link keeps.
 pub fn is_load_rule(name: &str) -> bool {
-    matches!(name, "resync" | "maxmemory" | "key-load-delay")
+    matches!(name, "resync" | "memory-limit" | "key-load-delay")
 }
 
 fn some_text(text: &str) -> Option<String> {
@@ -283,7 +290,7 @@ mod tests {
     #[test]
     fn names_are_distinct_and_found_in_any_case() {
         let all = matching(&[b"*"]);
-        let mut names: Vec<&str> = all.iter().map(|(name, _)| *name).collect();
+        let mut names: Vec<&[u8]> = all.iter().map(|(name, _)| *name).collect();
         names.sort_unstable();
         let count = names.len();
         names.dedup();

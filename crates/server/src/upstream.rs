@@ -41,7 +41,7 @@ use shared::Shared;
 /// How snapshots are loaded. Can change while running.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LoadRules {
-    /// `--resync` and `--maxmemory`
+    /// `--resync` and `--memory-limit`
     pub room: Room,
     /// `--key-load-delay`: microseconds for each key; negative: one for so many keys. For tests of slow loads.
     pub key_delay: i32,
@@ -144,7 +144,7 @@ impl UpstreamHandle {
         self.tell(Control::Credentials { user, password });
     }
 
-    /// Other rules for loading (CONFIG SET maxmemory, resync, key-load-delay), from now on.
+    /// Other rules for loading (CONFIG SET memory-limit, resync, key-load-delay), from now on.
     pub fn set_load_rules(&self, rules: LoadRules) {
         *self.shared.load_rules.lock() = rules;
     }

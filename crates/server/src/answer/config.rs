@@ -22,7 +22,7 @@ pub(super) fn get(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     let config = call.node.settings.read();
     reply.map(rows.len());
     for (name, row) in rows {
-        reply.bulk(name.as_bytes());
+        reply.bulk(name);
         reply.bulk((row.get)(&config).as_bytes());
     }
     Ok(Then::Continue)

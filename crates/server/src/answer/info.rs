@@ -191,7 +191,7 @@ fn memory_fields(facts: &Facts<'_>, text: &mut Text) {
         text.field("allocator_resident", now.resident);
     }
     text.bytes("total_system_memory", total);
-    text.bytes("maxmemory", facts.node.settings.read().load_rules.room.bytes_max);
+    text.bytes("maxmemory", 0);
     text.field("maxmemory_policy", "noeviction");
     if now.is_measured {
         text.ratio("allocator_frag_ratio", now.active, now.used);
@@ -206,6 +206,7 @@ fn memory_fields(facts: &Facts<'_>, text: &mut Text) {
     text.field("mem_replication_backlog", 0);
     text.field("mem_allocator", memory::allocator());
     text.none(&["active_defrag_running"]);
+    text.bytes("nearside_memory_limit", facts.node.settings.read().load_rules.room.bytes_max);
     text.field("nearside_spool_memory", facts.status.spool.memory);
     text.field("nearside_spool_disk", facts.status.spool.disk);
 }
