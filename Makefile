@@ -3,7 +3,7 @@
 CARGO ?= cargo
 MASTER ?=
 
-.PHONY: help run test test-long soak check bench fuzz sanitize doc
+.PHONY: help run test test-long soak check bench bench-quick fuzz sanitize doc
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -28,8 +28,11 @@ check: ## format, lints, documentation
 doc: ## the documentation, opened
 	$(CARGO) doc --workspace --no-deps --open
 
-bench: ## side by side with a real redis-server replica
-	@benches/run.sh
+bench: ## side by side with real servers, into benches/README.md (about 15 minutes, on a quiet machine)
+	@benches/run.sh --readme
+
+bench-quick: ## the same with fewer keys and turns, for orientation (about 3 minutes)
+	@benches/run.sh --rounds 2 --keys 200000
 
 fuzz: ## one minute each fuzz target (needs cargo-fuzz and a nightly toolchain)
 	@tests/fuzz/run.sh
