@@ -521,12 +521,22 @@ impl Workload {
                 self.key("b", 8)
             ],
             4 => {
-                let mut words = words!["PFADD", self.key("p", 4)];
+                let mut words = words!["PFADD", self.counted()];
                 words.extend(self.some(30, Self::element));
                 words
             }
-            5 => words!["PFMERGE", self.key("p", 4), self.key("p", 4), self.key("p", 4)],
-            _ => words!["PFCOUNT", self.key("p", 4)],
+            5 => words!["PFMERGE", self.counted(), self.counted(), self.counted()],
+            _ => words!["PFCOUNT", self.counted()],
+        }
+    }
+
+    /// A key for PFADD and its like. Masters before 4.0 crash when it holds an integer, so there it has a name that
+    /// nothing else writes to.
+    fn counted(&mut self) -> Vec<u8> {
+        if self.since((4, 0), (0, 0)) {
+            self.key("p", 4)
+        } else {
+            format!("hll:{}", self.random.below(4)).into_bytes()
         }
     }
 
