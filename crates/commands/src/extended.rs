@@ -5,6 +5,8 @@
 
 use std::cmp::Ordering;
 
+use protocol::number::parse_power;
+
 /// The longest text that is read as such a number: Redis' bound (5 KiB, less C's end of string).
 const TEXT_BYTES_MAX: usize = 5 * 1024 - 1;
 
@@ -311,25 +313,11 @@ fn split_digits(text: &[u8], is_digit: fn(&u8) -> bool) -> Option<(Vec<u8>, usiz
     Some((digits, decimals, rest))
 }
 
-/// The number after an exponent's letter; far ones are kept far.
-fn parse_exponent(text: &[u8]) -> Option<i64> {
-    let (negative, digits) = match text {
-        [b'-', rest @ ..] => (true, rest),
-        [b'+', rest @ ..] => (false, rest),
-        _ => (false, text),
-    };
-    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    let value = digits.iter().fold(0i64, |sum, digit| (sum * 10 + i64::from(digit - b'0')).min(1 << 40));
-    Some(if negative { -value } else { value })
-}
-
 fn parse_decimal(text: &[u8]) -> Option<Magnitude> {
     let (digits, decimals, rest) = split_digits(text, u8::is_ascii_digit)?;
     let exponent = match rest {
         [] => 0,
-        [b'e' | b'E', rest @ ..] => parse_exponent(rest)?,
+        [b'e' | b'E', rest @ ..] => parse_power(rest)?,
         _ => return None,
     };
     let power = exponent - i64::try_from(decimals).ok()?;
@@ -363,7 +351,7 @@ fn parse_hexadecimal(text: &[u8]) -> Option<Magnitude> {
     let (digits, decimals, rest) = split_digits(text, u8::is_ascii_hexdigit)?;
     let exponent = match rest {
         [] => 0,
-        [b'p' | b'P', rest @ ..] => parse_exponent(rest)?,
+        [b'p' | b'P', rest @ ..] => parse_power(rest)?,
         _ => return None,
     };
     let mut number = Big::default();

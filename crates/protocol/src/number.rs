@@ -184,8 +184,8 @@ fn parse_hex(text: &[u8]) -> Option<f64> {
     (value.is_finite() && value != 0.0).then_some(value)
 }
 
-/// A decimal power of two, far out of range ones kept out of range.
-fn parse_power(text: &[u8]) -> Option<i64> {
+/// The number after an exponent's letter, in decimal; what is far out of range is kept out of range.
+pub fn parse_power(text: &[u8]) -> Option<i64> {
     let (negative, digits) = match text {
         [b'-', rest @ ..] => (true, rest),
         [b'+', rest @ ..] => (false, rest),

@@ -37,22 +37,6 @@ fn forms_are_those_of_a_real_server_whatever_is_done() {
     Session::with_limits(tight()).transcript(text);
 }
 
-/// For differential runs by hand: NEARSIDE_TRANSCRIPT names a file.
-#[test]
-#[ignore = "needs a transcript"]
-fn transcript_of_a_file() {
-    let path = std::env::var("NEARSIDE_TRANSCRIPT").expect("NEARSIDE_TRANSCRIPT");
-    let session = Session::with_limits(tight());
-    let text = std::fs::read_to_string(path).expect("a file");
-    let lines: Vec<&str> = text.lines().filter(|line| line.starts_with(['>', '<'])).collect();
-    for (at, pair) in lines.chunks(2).enumerate() {
-        let key = pair[0].split(' ').find(|word| word.starts_with(['k', 'h'])).unwrap_or_default();
-        let before = lines[..at * 2].chunks(2).filter(|pair| pair[0].contains(&format!(" {key}")));
-        let recent: Vec<_> = before.rev().take(14).collect();
-        assert_eq!(session.run(&pair[0][2..]), pair[1][2..], "{} after {recent:#?}", pair[0]);
-    }
-}
-
 #[test]
 fn a_field_past_its_deadline_is_hidden_and_stays() {
     let mut session = Session::new();
