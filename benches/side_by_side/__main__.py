@@ -64,6 +64,8 @@ def main():
                     except Exception as error:  # the others' turns still count, and the table says that this is lost
                         traceback.print_exc()
                         failures.append(f"{name}, turn {turn + 1}, {contender.name}: {type(error).__name__}: {error}")
+    except (SystemExit, KeyboardInterrupt):
+        failures.append("ended before its time")  # what was measured is written down all the same
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     settings = (f"{options.keys} keys, medians of {options.rounds}, {time.monotonic() - since:.0f} s.")
