@@ -26,6 +26,9 @@ asan() {
   local in_asan=(env RUSTFLAGS=-Zsanitizer=address CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/asan" PROPTEST_FAILURE_PERSISTENCE=off)
   "${in_asan[@]}" cargo "+$NIGHTLY" test --locked --target "$TARGET" -p nearside-storage --lib --tests \
     -- --skip gate_model --skip line_model || failed=1
+  # Loads that fail half way: what they had built is all given back.
+  "${in_asan[@]}" cargo "+$NIGHTLY" test --locked --target "$TARGET" -p nearside-replication --test load_faults \
+    || failed=1
   # The words of a table have other bits beside the address, so a store that is alive at the program's end looks lost.
   "${in_asan[@]}" ASAN_OPTIONS=detect_leaks=0 cargo "+$NIGHTLY" test --locked --target "$TARGET" \
     --no-default-features -p nearside-cli --test tests -- ${ASAN_TESTS:-faults:: equality::} || failed=1
