@@ -83,7 +83,9 @@ fn hash(fields: usize) -> impl Fn(usize, &Limits) -> Hash {
 fn set(members: usize) -> impl Fn(usize, &Limits) -> Set {
     move |_, limits| {
         let mut set = Set::default();
-        (0..members).for_each(|member| drop(set.add(&key(member), limits)));
+        for member in 0..members {
+            set.add(&key(member), limits);
+        }
         set
     }
 }
@@ -91,7 +93,9 @@ fn set(members: usize) -> impl Fn(usize, &Limits) -> Set {
 fn sorted_set(members: usize) -> impl Fn(usize, &Limits) -> SortedSet {
     move |_, limits| {
         let mut set = SortedSet::default();
-        (0..members).for_each(|member| drop(set.insert(&key(member), Score::from(member as i64), limits)));
+        for member in 0..members {
+            set.insert(&key(member), Score::from(member as i64), limits);
+        }
         set
     }
 }

@@ -758,11 +758,7 @@ fn sorted(frame: &mut Frame) {
 
 fn near(here: &mut Frame, there: &mut Frame) {
     match (here, there) {
-        (Frame::Int(a), Frame::Int(b)) => {
-            if a.signum() == b.signum() && (*a - *b).abs() <= 1500 && a.signum() > 0 {
-                *a = *b;
-            }
-        }
+        (Frame::Int(a), Frame::Int(b)) if *a > 0 && *b > 0 && (*a - *b).abs() <= 1500 => *a = *b,
         (Frame::Array(a), Frame::Array(b)) => a.iter_mut().zip(b).for_each(|(a, b)| near(a, b)),
         _ => {}
     }

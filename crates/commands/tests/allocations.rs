@@ -2,6 +2,7 @@
 //!
 //! From the bytes of the request to the bytes of the answer, by one connection whose buffers have seen such a request
 //! before. It stands alone in its program, because the allocator that counts is the whole program's.
+#![allow(clippy::unwrap_used)] // a panic is a failed test
 #![allow(unsafe_code)] // an allocator is one
 
 use std::alloc::{GlobalAlloc, Layout, System};
