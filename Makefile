@@ -3,7 +3,7 @@
 CARGO ?= cargo
 MASTER ?=
 
-.PHONY: help run test test-long soak check bench bench-quick fuzz sanitize doc
+.PHONY: help run test test-long soak check bench bench-quick bench-micro fuzz sanitize doc
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -33,6 +33,9 @@ bench: ## side by side with real servers, into benches/README.md (about 15 minut
 
 bench-quick: ## the same with fewer keys and turns, for orientation (about 3 minutes)
 	@benches/run.sh --rounds 2 --keys 200000
+
+bench-micro: ## parser, keyspace, encodings, sorted set, scan, in one process (criterion)
+	$(CARGO) bench --locked -p nearside-protocol -p nearside-storage --bench parse --bench keyspace --bench packed --bench sorted_set
 
 fuzz: ## one minute each fuzz target (needs cargo-fuzz and a nightly toolchain)
 	@tests/fuzz/run.sh
