@@ -68,7 +68,8 @@ def main():
         failures.append("ended before its time")  # what was measured is written down all the same
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    settings = (f"{options.keys} keys, medians of {options.rounds}, {time.monotonic() - since:.0f} s.")
+    settings = (f"{options.keys} keys, medians of {options.rounds}, {time.monotonic() - since:.0f} s; "
+                f"nearside built {table.built(options.nearside)}.")
     head, text = table.write(bench.figures, [each.name for each in taking_part], settings, failures, load)
     if options.readme and not failures:
         table.into_readme(head, text)

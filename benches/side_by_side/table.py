@@ -87,6 +87,11 @@ def revision():
     return told.stdout.strip() or "unknown"
 
 
+def built(program):
+    """When the program was built: it need not be of the revision that lies around it."""
+    return f"{datetime.datetime.fromtimestamp(os.path.getmtime(program), datetime.timezone.utc):%Y-%m-%d %H:%M} UTC"
+
+
 def write(figures, names, settings, failures, load):
     """Prints the table, and writes it where it is kept."""
     now = datetime.datetime.now(datetime.timezone.utc)
