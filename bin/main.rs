@@ -1,5 +1,7 @@
 //! The program: options → configuration → a node, until it is told to end.
 
+#[cfg(feature = "jemalloc")]
+mod allocator;
 mod log;
 mod options;
 mod progress;
@@ -8,10 +10,6 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use nearside::Replica;
-
-#[cfg(feature = "jemalloc")]
-#[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// The exit code for options that cannot be followed.
 const BAD_OPTIONS: u8 = 2;
