@@ -33,7 +33,7 @@ impl ListBuilding {
 
 /// A listpack, checked.
 pub(super) fn listpack(blob: &[u8]) -> Result<Listpack, ConvertError> {
-    Listpack::from_bytes(blob.to_vec()).map_err(|_| corrupt("a listpack"))
+    Listpack::from_wire(blob).map_err(|_| corrupt("a listpack"))
 }
 
 /// The same elements as a listpack: what Redis 7.0 and later make of a ziplist.

@@ -1,4 +1,8 @@
-//! The listpack: total bytes (u32 LE), count (u16 LE), elements with a back length each, 0xFF.
+//! The listpack: count (u16 LE), elements with a back length each.
+//!
+//! A server writes the total bytes (u32 LE) before that and 0xFF behind it. Who holds a slice knows both, so they are
+//! not kept: 5 bytes a value, which with keys of 16 bytes and hashes of five short fields is the step from the
+//! allocator's class of 96 to that of 80.
 //!
 //! An element is its encoding byte(s), its data, and the length of both once more behind it, in groups of seven
 //! bits that are read from right to left, so that a listpack can be walked in both directions:
@@ -12,14 +16,16 @@
 //! | `F0` | a length (u32 LE), a string |
 //! | `F1` `F2` `F3` `F4` | a signed integer of 16, 24, 32, 64 bits (LE) |
 //!
-//! Owns reading and editing of those bytes; every edit gives the bytes that a Redis server (8.0 or later) would have.
+//! Owns reading and editing of those bytes; every edit gives the elements that a Redis server (8.0 or later) would have.
 //! Never interprets pairs or triples of elements.
 
 use super::{Item, PackedError, parse_int};
 
-/// Total bytes and count.
-const HEADER_BYTES: usize = 6;
-/// What stands behind the last element.
+/// The count.
+const HEADER_BYTES: usize = 2;
+/// What a server writes before that: the total bytes.
+const WIRE_TOTAL_BYTES: usize = 4;
+/// What it writes behind the last element.
 const END: u8 = 0xFF;
 /// In the header's count: there are this many or more, count them.
 const COUNT_UNKNOWN: u16 = u16::MAX;
@@ -52,28 +58,34 @@ impl Listpack {
 
     /// An empty one with room for this many bytes of elements.
     pub fn with_capacity(bytes: usize) -> Self {
-        let mut own = Vec::with_capacity(bytes.saturating_add(HEADER_BYTES + 1));
-        own.extend_from_slice(&[HEADER_BYTES as u8 + 1, 0, 0, 0, 0, 0, END]);
+        let mut own = Vec::with_capacity(bytes.saturating_add(HEADER_BYTES));
+        own.extend_from_slice(&[0; HEADER_BYTES]);
         Listpack(own)
     }
 
-    /// Takes bytes from a stranger and checks all of them, once.
+    /// Takes what a server wrote, and checks all of it, once.
     ///
     /// # Errors
-    /// What is wrong with them, and where.
-    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, PackedError> {
-        let long_back_lengths = check(&bytes)?;
+    /// What is wrong with it, and where.
+    pub fn from_wire(wire: &[u8]) -> Result<Self, PackedError> {
+        let long_back_lengths = check(wire)?;
         if long_back_lengths.is_empty() {
-            Ok(Listpack(bytes))
+            let kept = wire.get(WIRE_TOTAL_BYTES..wire.len().saturating_sub(1));
+            Ok(Listpack(kept.unwrap_or_default().to_vec()))
         } else {
-            Ok(shorten(&bytes, &long_back_lengths))
+            Ok(shorten(wire, &long_back_lengths))
         }
     }
 
     /// Takes bytes that were checked before (an entry's).
     pub fn from_trusted(bytes: Vec<u8>) -> Self {
-        debug_assert_eq!(check(&bytes), Ok(Vec::new()));
+        debug_assert_eq!(check(&ListpackRef(&bytes).to_wire()), Ok(Vec::new()));
         Listpack(bytes)
+    }
+
+    /// How many bytes a server has in it: what limits count.
+    pub fn wire_len(&self) -> usize {
+        self.view().wire_len()
     }
 
     /// Its bytes.
@@ -109,7 +121,7 @@ impl Listpack {
     /// Whether it may grow by `bytes` more and stay within [`BYTES_MAX`]; whoever adds to one without another
     /// bound asks first.
     pub fn has_room(&self, bytes: usize) -> bool {
-        self.0.len().checked_add(bytes).is_some_and(|all| all <= BYTES_MAX)
+        self.wire_len().checked_add(bytes).is_some_and(|all| all <= BYTES_MAX)
     }
 
     /// Appends an element: as an integer when it is one's decimal form.
@@ -211,7 +223,6 @@ impl Listpack {
         other.note(i64::try_from(moved).unwrap_or(i64::MAX));
         let left = self.0.get(HEADER_BYTES..at).map_or(0, count);
         self.0.truncate(at);
-        self.0.push(END);
         self.set_count(0);
         self.note(i64::try_from(left).unwrap_or(i64::MAX));
         other
@@ -222,9 +233,9 @@ impl Listpack {
         self.0.shrink_to_fit();
     }
 
-    /// Where the end mark stands.
+    /// Where the last element ends.
     fn end(&self) -> usize {
-        self.0.len().saturating_sub(1)
+        self.0.len()
     }
 
     /// Replaces `removed` bytes at `at`, which are `old_count` elements, by at most one element.
@@ -245,11 +256,6 @@ impl Listpack {
 
     /// Brings the header up to date after an edit that changed the number of elements by `change`.
     fn note(&mut self, change: i64) {
-        // Whoever adds holds a smaller bound (a value's limits) or asked `has_room`: far below 4 GiB.
-        let total = u32::try_from(self.0.len()).expect("has_room keeps a listpack below 1 GiB");
-        if let Some(header) = self.0.first_chunk_mut::<4>() {
-            *header = total.to_le_bytes();
-        }
         let stored = self.view().stored_count();
         // Once unknown, always unknown, as in Redis: counting again at each edit would make each edit a walk.
         if stored != COUNT_UNKNOWN {
@@ -259,7 +265,7 @@ impl Listpack {
     }
 
     fn set_count(&mut self, count: u16) {
-        if let Some(header) = self.0.get_mut(4..HEADER_BYTES) {
+        if let Some(header) = self.0.get_mut(..HEADER_BYTES) {
             header.copy_from_slice(&count.to_le_bytes());
         }
     }
@@ -274,6 +280,18 @@ impl<'a> ListpackRef<'a> {
     /// Its bytes.
     pub fn bytes(self) -> &'a [u8] {
         self.0
+    }
+
+    /// How many bytes a server has in it: what limits count.
+    pub fn wire_len(self) -> usize {
+        WIRE_TOTAL_BYTES + self.0.len() + 1
+    }
+
+    /// What a server writes of it. (Values go out element by element; this is for comparing.)
+    pub fn to_wire(self) -> Vec<u8> {
+        // Whoever adds holds a smaller bound (a value's limits) or asked `has_room`: far below 4 GiB.
+        let total = u32::try_from(self.wire_len()).expect("has_room keeps a listpack below 1 GiB");
+        [&total.to_le_bytes(), self.0, &[END]].concat()
     }
 
     /// A copy that owns its bytes.
@@ -301,8 +319,7 @@ impl<'a> ListpackRef<'a> {
 
     /// Each element from `at` on, in turn.
     pub fn iter_from(self, at: Position) -> Iter<'a> {
-        let end = self.0.len().saturating_sub(1);
-        Iter { rest: self.0.get(at.0..end).unwrap_or_default() }
+        Iter { rest: self.0.get(at.0..).unwrap_or_default() }
     }
 
     /// Where the first element stands.
@@ -312,13 +329,13 @@ impl<'a> ListpackRef<'a> {
 
     /// Where the last element stands.
     pub fn last(self) -> Option<Position> {
-        self.before(self.0.len().checked_sub(1)?)
+        self.before(self.0.len())
     }
 
     /// Where the element stands that follows the one at `at`.
     pub fn next(self, at: Position) -> Option<Position> {
         let next = at.0 + self.stride(at)?;
-        (next + 1 < self.0.len()).then_some(Position(next))
+        (next < self.0.len()).then_some(Position(next))
     }
 
     /// Where the element stands that precedes the one at `at`.
@@ -328,7 +345,7 @@ impl<'a> ListpackRef<'a> {
 
     /// Where the element stands that `iter`, which walks this listpack, gives next.
     pub fn position(self, iter: &Iter<'a>) -> Option<Position> {
-        let end = self.0.len().checked_sub(1)?;
+        let end = self.0.len();
         let at = end.checked_sub(iter.rest.len())?;
         (at >= HEADER_BYTES && at < end).then_some(Position(at))
     }
@@ -374,8 +391,8 @@ impl<'a> ListpackRef<'a> {
 
     /// [`ListpackRef::find`], from the element at `at` on.
     pub fn find_from(self, at: Position, wanted: &[u8], skip: usize) -> Option<Position> {
-        let end = self.0.len().checked_sub(1)?;
-        let mut rest = self.0.get(at.0..end)?;
+        let end = self.0.len();
+        let mut rest = self.0.get(at.0..)?;
         let wanted_int = parse_int(wanted);
         loop {
             let (item, used) = decode(rest)?;
@@ -393,24 +410,22 @@ impl<'a> ListpackRef<'a> {
         }
     }
 
-    /// The bytes of all elements, without header and end mark.
+    /// The bytes of all elements, without the header.
     fn elements(self) -> &'a [u8] {
-        let end = self.0.len().saturating_sub(1);
-        self.0.get(HEADER_BYTES..end).unwrap_or_default()
+        self.0.get(HEADER_BYTES..).unwrap_or_default()
     }
 
     /// The count that the header says.
     fn stored_count(self) -> u16 {
         match self.0 {
-            [_, _, _, _, low, high, ..] => u16::from_le_bytes([*low, *high]),
+            [low, high, ..] => u16::from_le_bytes([*low, *high]),
             _ => 0,
         }
     }
 
     /// How many bytes the element at `at` takes, with its back length.
     fn stride(self, at: Position) -> Option<usize> {
-        let end = self.0.len().checked_sub(1)?;
-        self.0.get(at.0..end).and_then(decode).map(|(_, stride)| stride)
+        self.0.get(at.0..).and_then(decode).map(|(_, stride)| stride)
     }
 
     /// The element that ends before byte `at`.
@@ -602,7 +617,7 @@ impl<'a> Encoded<'a> {
     }
 }
 
-/// Checks all of a listpack's bytes. Says where back lengths stand that are one byte longer than they need be.
+/// Checks all that a server wrote of a listpack. Says where back lengths stand that are one byte longer than they need be.
 ///
 /// Servers before Redis 8 write the back length of an element of 2^14 - 1 (2^21 - 1, 2^28 - 1) bytes with a zero
 /// before it, and read it so; newer ones and Valkey 9 write it without. Both arrive, one is kept.
@@ -648,9 +663,10 @@ fn check(bytes: &[u8]) -> Result<Vec<usize>, PackedError> {
 }
 
 /// Drops the needless zero at each of these places.
-fn shorten(bytes: &[u8], zeros: &[usize]) -> Listpack {
+fn shorten(wire: &[u8], zeros: &[usize]) -> Listpack {
+    let bytes = wire.get(..wire.len().saturating_sub(1)).unwrap_or_default();
     let mut short = Listpack(Vec::with_capacity(bytes.len()));
-    let mut from = 0;
+    let mut from = WIRE_TOTAL_BYTES;
     for &zero in zeros {
         short.0.extend_from_slice(bytes.get(from..zero).unwrap_or_default());
         // The next seven bits become the leftmost, which say so by having no mark.
@@ -658,7 +674,6 @@ fn shorten(bytes: &[u8], zeros: &[usize]) -> Listpack {
         from = zero + 2;
     }
     short.0.extend_from_slice(bytes.get(from..).unwrap_or_default());
-    short.note(0);
     short
 }
 

@@ -48,7 +48,7 @@ fn the_bytes_are_those_of_redis() {
         pack.push(format!("f{index}").as_bytes());
         pack.push(element.as_bytes());
     }
-    let hex: String = pack.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex: String = pack.view().to_wire().iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(hex, expected);
     // And with strings around the borders of their own encodings and of the back length's; the whole is
     // 74,578 bytes, so only its FNV-1a stands here.
@@ -60,12 +60,12 @@ fn the_bytes_are_those_of_redis() {
     }
     pack.push(b"f37");
     pack.push(b"q");
-    let fnv = pack
-        .as_bytes()
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3));
-    assert_eq!((pack.as_bytes().len(), fnv), (74578, 0x16c9_e9f5_8d6c_d21e));
-    assert_eq!(check(pack.as_bytes()), Ok(vec![]));
+    let fnv =
+        pack.view().to_wire().iter().fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
+        });
+    assert_eq!((pack.wire_len(), fnv), (74578, 0x16c9_e9f5_8d6c_d21e));
+    assert_eq!(check(&pack.view().to_wire()), Ok(vec![]));
 }
 
 #[test]
@@ -76,15 +76,15 @@ fn more_elements_than_the_header_can_count() {
     }
     assert_eq!(pack.len(), 70_000);
     assert_eq!(pack.view().stored_count(), COUNT_UNKNOWN);
-    assert_eq!(check(pack.as_bytes()), Ok(vec![]));
+    assert_eq!(check(&pack.view().to_wire()), Ok(vec![]));
     let last = pack.view().nth(-1).unwrap();
     pack.remove(last);
     assert_eq!(pack.len(), 69_999);
     let tail = pack.split_off(pack.view().nth(10).unwrap());
     assert_eq!((pack.len(), tail.len()), (10, 69_989));
     assert_eq!(pack.view().stored_count(), 10);
-    assert_eq!(check(pack.as_bytes()), Ok(vec![]));
-    assert_eq!(check(tail.as_bytes()), Ok(vec![]));
+    assert_eq!(check(&pack.view().to_wire()), Ok(vec![]));
+    assert_eq!(check(&tail.view().to_wire()), Ok(vec![]));
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn the_long_back_lengths_of_older_servers_become_short() {
         expected.push(element.as_bytes());
         let mut alone = Listpack::new();
         alone.push(element.as_bytes());
-        old.extend_from_slice(&alone.as_bytes()[6..alone.as_bytes().len() - 1]);
+        old.extend_from_slice(&alone.as_bytes()[HEADER_BYTES..]);
         if length == 16378 {
             let tail = old.len() - 2;
             assert_eq!(old[tail..], [0x7F, 0xFF]);
@@ -106,21 +106,21 @@ fn the_long_back_lengths_of_older_servers_become_short() {
     old.push(END);
     let total = old.len() as u32;
     old[..4].copy_from_slice(&total.to_le_bytes());
-    assert_eq!(Listpack::from_bytes(old), Ok(expected));
+    assert_eq!(Listpack::from_wire(&old), Ok(expected));
 }
 
 #[test]
 fn broken_bytes_are_named() {
-    assert!(matches!(Listpack::from_bytes(vec![]), Err(PackedError::Truncated { .. })));
-    assert!(matches!(Listpack::from_bytes(vec![6, 0, 0, 0, 0, 0]), Err(PackedError::Truncated { .. })));
-    assert!(matches!(Listpack::from_bytes(vec![8, 0, 0, 0, 0, 0, 255]), Err(PackedError::Length { .. })));
-    assert!(matches!(Listpack::from_bytes(vec![7, 0, 0, 0, 1, 0, 255]), Err(PackedError::Count { .. })));
-    let odd = vec![9, 0, 0, 0, 1, 0, 0xF5, 1, 255];
-    assert_eq!(Listpack::from_bytes(odd), Err(PackedError::Encoding { byte: 0xF5, at: 6 }));
-    let back = vec![9, 0, 0, 0, 1, 0, 5, 2, 255];
-    assert_eq!(Listpack::from_bytes(back), Err(PackedError::BackLength { at: 6 }));
-    let huge = vec![12, 0, 0, 0, 1, 0, 0xF0, 255, 255, 255, 255, 255];
-    assert!(matches!(Listpack::from_bytes(huge), Err(PackedError::Truncated { at: 6, .. })));
+    assert!(matches!(Listpack::from_wire(&[]), Err(PackedError::Truncated { .. })));
+    assert!(matches!(Listpack::from_wire(&[6, 0, 0, 0, 0, 0]), Err(PackedError::Truncated { .. })));
+    assert!(matches!(Listpack::from_wire(&[8, 0, 0, 0, 0, 0, 255]), Err(PackedError::Length { .. })));
+    assert!(matches!(Listpack::from_wire(&[7, 0, 0, 0, 1, 0, 255]), Err(PackedError::Count { .. })));
+    let odd = [9, 0, 0, 0, 1, 0, 0xF5, 1, 255];
+    assert_eq!(Listpack::from_wire(&odd), Err(PackedError::Encoding { byte: 0xF5, at: 6 }));
+    let back = [9, 0, 0, 0, 1, 0, 5, 2, 255];
+    assert_eq!(Listpack::from_wire(&back), Err(PackedError::BackLength { at: 6 }));
+    let huge = [12, 0, 0, 0, 1, 0, 0xF0, 255, 255, 255, 255, 255];
+    assert!(matches!(Listpack::from_wire(&huge), Err(PackedError::Truncated { at: 6, .. })));
 }
 
 #[derive(Clone, Debug)]
@@ -207,7 +207,7 @@ proptest! {
                     model.extend(model_aside.iter().cloned());
                 }
             }
-            prop_assert_eq!(check(pack.as_bytes()), Ok(vec![]));
+            prop_assert_eq!(check(&pack.view().to_wire()), Ok(vec![]));
         }
         let view = pack.view();
         prop_assert_eq!(view.len(), model.len());
@@ -252,7 +252,7 @@ proptest! {
             let last = bytes.len() - 1;
             bytes[last] = END;
         }
-        let _ = Listpack::from_bytes(bytes.clone());
+        let _ = Listpack::from_wire(&bytes);
         // Not even when they were wrongly trusted.
         let view = ListpackRef::from_trusted(&bytes);
         let _ = (view.len(), view.iter().count(), view.iter().rev().count(), view.find(&wanted, 1));
@@ -265,10 +265,10 @@ proptest! {
     ) {
         let mut pack = Listpack::new();
         elements.iter().for_each(|element| pack.push(element));
-        let mut bytes = pack.into_bytes();
+        let mut bytes = pack.view().to_wire();
         let at = at % bytes.len();
         bytes[at] = value;
-        if let Ok(pack) = Listpack::from_bytes(bytes) {
+        if let Ok(pack) = Listpack::from_wire(&bytes) {
             prop_assert_eq!(pack.len(), pack.view().iter().count());
             prop_assert_eq!(pack.len(), pack.view().iter().rev().count());
         }

@@ -222,7 +222,7 @@ impl List {
     /// Leaves the packed form, if `count` more elements of `bytes` together would be too much for it.
     fn make_room(&mut self, count: usize, bytes: usize, limits: &Limits) {
         if let List::Packed(pack) = self
-            && Fill::of(limits).exceeded_by(pack.as_bytes().len().saturating_add(bytes), pack.len() + count)
+            && Fill::of(limits).exceeded_by(pack.wire_len().saturating_add(bytes), pack.len() + count)
         {
             let mut list = Quicklist::default();
             list.push_pack(std::mem::take(pack));

@@ -56,7 +56,7 @@ impl Node {
     /// Its bytes, as the limits count them.
     pub(super) fn bytes(&self) -> usize {
         match &self.body {
-            Body::Packed(pack) => pack.as_bytes().len(),
+            Body::Packed(pack) => pack.wire_len(),
             Body::Plain(element) => element.len(),
         }
     }

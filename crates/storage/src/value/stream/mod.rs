@@ -373,7 +373,7 @@ impl Stream {
 /// Whether a node takes one more entry of so many bytes.
 fn has_room(node: &Node, bytes: usize, bytes_max: usize, entries_max: usize) -> bool {
     let (live, deleted) = node.counts();
-    node.pack().bytes().len().saturating_add(bytes) < bytes_max
+    node.pack().wire_len().saturating_add(bytes) < bytes_max
         && (entries_max == 0 || live.saturating_add(deleted) < entries_max as u64)
 }
 

@@ -304,7 +304,7 @@ mod tests {
         let expected = "3f000000190003010001020181610281620200010201000100010101020105010201000105018178\
             02dff9020501000102010001010181630281790206\
             01ff";
-        let hex: String = three().pack().bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex: String = three().pack().to_wire().iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(hex, expected);
     }
 
