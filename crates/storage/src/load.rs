@@ -206,19 +206,19 @@ impl Loading {
         };
         let index = self.batch_index;
         let old = store.database(index).and_then(|database| database.get(access));
-        let batch = std::mem::take(&mut self.batch);
+        let mut batch = std::mem::take(&mut self.batch);
         let new = self
             .place(index)?
             .get_or_insert_with(|| Keyspace::for_load(store.hasher, 0, store.keys_per_shard));
         let hashes = batch.iter().map(|(hash, _)| *hash);
-        new.prefetch(hashes.clone());
+        new.prefetch_tables(hashes.clone());
         if let Some(old) = old {
             old.prefetch(hashes);
         }
         let mut added = 0;
         let mut shared = 0;
         let mut twice = None;
-        for (hash, entry) in batch {
+        for (hash, entry) in batch.drain(..) {
             match new.add_loaded(old, hash, entry) {
                 Ok(is_shared) => {
                     added += 1;
@@ -227,6 +227,8 @@ impl Loading {
                 Err(entry) => twice = Some(entry),
             }
         }
+        // Its memory serves the next batch.
+        self.batch = batch;
         self.keys += added;
         self.shared += shared;
         match twice {

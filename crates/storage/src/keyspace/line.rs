@@ -82,8 +82,11 @@ pub(crate) trait Shards {
 
     fn occupied(&self) -> &Occupied;
 
-    /// How many positions a shard has, as a power of two.
-    fn position_shift(&self) -> u32;
+    /// The shard that has this position, which is on the line.
+    fn shard_at(&self, position: u64) -> usize;
+
+    /// The first position of a shard; of the one behind the last, the line's end.
+    fn first_position(&self, shard: usize) -> u64;
 
     fn read(&self, shard: usize) -> Self::Guard<'_>;
 }
@@ -106,14 +109,14 @@ pub(crate) fn part_from<'k, T: Shards>(
     next: impl Fn() -> Option<&'k T>,
     mark: &Mark,
 ) -> Option<Part<'k, T>> {
-    let moved_below = || (mark.get() as u64) << current.position_shift();
+    let moved_below = || current.first_position(mark.get());
     while from < line_end {
         let moved = moved_below();
         let (table, is_next, end) = match next() {
             Some(next) if from < moved => (next, true, moved),
             _ => (current, false, line_end),
         };
-        let shard = (from >> table.position_shift()) as usize;
+        let shard = table.shard_at(from);
         let occupied = table.occupied().next(shard);
         if occupied != Some(shard) {
             if !is_next && from < moved_below() {
@@ -121,7 +124,7 @@ pub(crate) fn part_from<'k, T: Shards>(
                 continue;
             }
             // Empty up to there; but what is beyond `end` is in the other table.
-            let next = occupied.map_or(line_end, |next| (next as u64) << table.position_shift());
+            let next = occupied.map_or(line_end, |next| table.first_position(next));
             from = next.min(end);
             continue;
         }
@@ -132,7 +135,7 @@ pub(crate) fn part_from<'k, T: Shards>(
             continue;
         }
         // A shard of the second table may be half filled: what is above the mark is still in the first.
-        let shard_end = ((shard as u64) + 1) << table.position_shift();
+        let shard_end = table.first_position(shard + 1);
         let end = if is_next { shard_end.min(moved) } else { shard_end };
         return Some(Part { table, shard, guard, from, end });
     }

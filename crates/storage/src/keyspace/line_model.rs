@@ -19,23 +19,17 @@ const RUNS: usize = 500;
 const LINE_BITS: u32 = 4;
 
 struct Table {
-    bits: u32,
     shards: Vec<Mutex<Vec<u64>>>,
     occupied: Occupied,
 }
 
 impl Table {
-    fn new(bits: u32) -> Table {
-        let shards = (0..1 << bits).map(|_| Mutex::default()).collect();
-        Table { bits, shards, occupied: Occupied::new(1 << bits) }
-    }
-
-    fn shard_of(&self, position: u64) -> usize {
-        (position >> self.position_shift()) as usize
+    fn new(shards: usize) -> Table {
+        Table { shards: (0..shards).map(|_| Mutex::default()).collect(), occupied: Occupied::new(shards) }
     }
 
     fn add(&self, position: u64) {
-        let shard = self.shard_of(position);
+        let shard = self.shard_at(position);
         self.read(shard).push(position);
         self.occupied.note(shard, true);
     }
@@ -48,8 +42,12 @@ impl Shards for Table {
         &self.occupied
     }
 
-    fn position_shift(&self) -> u32 {
-        LINE_BITS - self.bits
+    fn shard_at(&self, position: u64) -> usize {
+        (position as usize * self.shards.len()) >> LINE_BITS
+    }
+
+    fn first_position(&self, shard: usize) -> u64 {
+        (shard << LINE_BITS).div_ceil(self.shards.len()) as u64
     }
 
     fn read(&self, shard: usize) -> MutexGuard<'_, Vec<u64>> {
@@ -88,10 +86,10 @@ impl Line {
     }
 }
 
-fn walks_beside_a_move(bits: u32, next_bits: u32) {
+fn walks_beside_a_move(shards: usize, next_shards: usize) {
     const POSITIONS: [u64; 6] = [1, 6, 7, 8, 12, 15];
     let model = move || {
-        let line = Line { current: Table::new(bits), next: Table::new(next_bits), mark: Mark::default() };
+        let line = Line { current: Table::new(shards), next: Table::new(next_shards), mark: Mark::default() };
         POSITIONS.iter().for_each(|position| line.current.add(*position));
         let line = Arc::new(line);
         let walkers: Vec<_> = (0..2)
@@ -111,12 +109,16 @@ fn walks_beside_a_move(bits: u32, next_bits: u32) {
 
 #[test]
 fn a_walk_beside_a_growing_table_misses_nothing() {
-    walks_beside_a_move(3, 4);
-    walks_beside_a_move(1, 4);
+    walks_beside_a_move(8, 16);
+    walks_beside_a_move(2, 16);
+    walks_beside_a_move(3, 13);
+    walks_beside_a_move(5, 6);
 }
 
 #[test]
 fn a_walk_beside_a_shrinking_table_misses_nothing() {
-    walks_beside_a_move(3, 1);
-    walks_beside_a_move(4, 2);
+    walks_beside_a_move(8, 2);
+    walks_beside_a_move(16, 4);
+    walks_beside_a_move(13, 3);
+    walks_beside_a_move(6, 5);
 }

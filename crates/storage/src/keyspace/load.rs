@@ -19,7 +19,8 @@ impl Keyspace {
     /// An empty keyspace for a load. For as long as it [respects marks](Keyspace::respect_marks) the entries it shares
     /// are the old one's.
     pub(crate) fn for_load(hasher: KeyHasher, expected: usize, keys_per_shard: usize) -> Keyspace {
-        let keyspace = Keyspace::new(hasher, expected, keys_per_shard);
+        let mut keyspace = Keyspace::new(hasher, expected, keys_per_shard);
+        keyspace.loaded_per_shard = expected / keyspace.shards();
         keyspace.respect_marks(true);
         keyspace
     }
@@ -45,6 +46,9 @@ impl Keyspace {
         let word = shared.unwrap_or_else(|| Word::new(entry, bits));
         // SAFETY: nobody else sees a new entry, and nobody changes a shared one while a load is under way.
         self.counts.came(&unsafe { word.view() });
+        if guard.is_empty() {
+            table::reserve(&mut guard, self.loaded_per_shard);
+        }
         table::add(&mut guard, word);
         if guard.len() == 1 {
             self.current.occupied.note(shard, true);
@@ -67,8 +71,8 @@ impl Keyspace {
 
     /// Gives a keyspace that nobody else sees the shards it needs; marks go along.
     pub(super) fn grow_at_once(&mut self) {
-        let shard_bits = table::shard_bits_for(self.counts.keys(), self.plan.keys_per_shard());
-        let next = Table::new(shard_bits, 0);
+        let shards = super::resize::shards_while_changing(self.counts.keys(), self.plan.keys_per_shard());
+        let next = Table::new(shards);
         next.respects_marks.store(self.current.respects_marks.load(Ordering::Relaxed), Ordering::Relaxed);
         let mut from = 0;
         while let Some(shard) = self.current.occupied.next(from) {
@@ -76,7 +80,8 @@ impl Keyspace {
             from = shard + 1;
         }
         self.current = Arc::new(next);
-        self.plan = super::resize::Plan::new(self.plan.keys_per_shard(), shard_bits);
+        self.loaded_per_shard = 0;
+        self.plan = super::resize::Plan::new(self.plan.keys_per_shard(), shards);
     }
 
     fn tables(&self) -> impl Iterator<Item = &Arc<Table>> {

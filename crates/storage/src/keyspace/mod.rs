@@ -82,6 +82,8 @@ pub(crate) struct Keyspace {
     moved: Mark,
     pub(crate) counts: Counts,
     plan: resize::Plan,
+    /// How many keys a load brings to a shard, as far as it said: tables are made for so many at once.
+    loaded_per_shard: usize,
 }
 
 /// What is counted as it changes; only the token's holder (or a load, for its own keyspaces) changes it.
@@ -192,14 +194,15 @@ impl std::fmt::Debug for Refs<'_> {
 impl Keyspace {
     /// An empty keyspace for so many keys.
     pub(crate) fn new(hasher: KeyHasher, expected: usize, keys_per_shard: usize) -> Keyspace {
-        let shard_bits = table::shard_bits_for(expected, keys_per_shard);
+        let shards = table::shards_for(expected, keys_per_shard);
         Keyspace {
             hasher,
-            plan: resize::Plan::new(keys_per_shard, shard_bits),
-            current: Arc::new(Table::new(shard_bits, 0)),
+            plan: resize::Plan::new(keys_per_shard, shards),
+            current: Arc::new(Table::new(shards)),
             next: OnceLock::new(),
             moved: Mark::default(),
             counts: Counts::default(),
+            loaded_per_shard: 0,
         }
     }
 

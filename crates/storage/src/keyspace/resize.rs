@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::line::Mark;
-use super::table::{self, KeyHash, WriteGuard, shard_bits_for};
+use super::table::{self, KeyHash, SHARDS_MIN, WriteGuard};
 use super::{Counts, Keyspace, Table, Word, prefetch};
 use crate::gate::Token;
 
@@ -34,9 +34,10 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    pub(super) fn new(keys_per_shard: usize, shard_bits: u32) -> Plan {
-        let plan = keys_per_shard.saturating_mul(1 << shard_bits);
-        let is_smallest = shard_bits == shard_bits_for(0, keys_per_shard);
+    pub(super) fn new(keys_per_shard: usize, shards: usize) -> Plan {
+        let plan = keys_per_shard.saturating_mul(shards);
+        // Below twice the smallest there is nothing worth the move.
+        let is_smallest = shards < 2 * SHARDS_MIN;
         Plan {
             keys_per_shard,
             above: plan.saturating_mul(GROW_ABOVE),
@@ -102,7 +103,8 @@ impl Keyspace {
             next: OnceLock::new(),
             moved: Mark::default(),
             counts: self.counts.copy(),
-            plan: Plan::new(self.plan.keys_per_shard, next.shard_bits()),
+            loaded_per_shard: 0,
+            plan: Plan::new(self.plan.keys_per_shard, next.shards()),
         }))
     }
 
@@ -113,14 +115,14 @@ impl Keyspace {
             }
             return Resize::Settled;
         }
-        let shard_bits = shard_bits_for(self.counts.keys(), self.plan.keys_per_shard);
-        if shard_bits == self.current.shard_bits() {
+        let shards = shards_while_changing(self.counts.keys(), self.plan.keys_per_shard);
+        if shards == self.current.shards() {
             // As many as there can be.
             return Resize::Settled;
         }
         let ordered = Arc::clone(self.plan.ordered.get_or_init(Arc::default));
         Resize::Order(Box::new(move || {
-            ordered.get_or_init(|| Arc::new(Table::new(shard_bits, 0)));
+            ordered.get_or_init(|| Arc::new(Table::new(shards)));
         }))
     }
 
@@ -198,15 +200,15 @@ impl Keyspace {
     }
 }
 
+/// How many shards for a database whose size is about to be another anyway: no table is to be filled exactly.
+pub(super) fn shards_while_changing(keys: usize, keys_per_shard: usize) -> usize {
+    table::shards_for(keys, keys_per_shard).next_power_of_two()
+}
+
 /// The shards of `next` that have the keys of this shard of `current`.
 fn targets(current: &Table, next: &Table, shard: usize) -> std::ops::Range<usize> {
-    if next.shard_bits() >= current.shard_bits() {
-        let more = next.shard_bits() - current.shard_bits();
-        shard << more..(shard + 1) << more
-    } else {
-        let target = shard >> (current.shard_bits() - next.shard_bits());
-        target..target + 1
-    }
+    let (first, behind) = (current.first_position(shard), current.first_position(shard + 1));
+    next.shard_at(first)..next.shard_at(behind - 1) + 1
 }
 
 impl Counts {

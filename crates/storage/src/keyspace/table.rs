@@ -2,11 +2,18 @@
 //!
 //! ```text
 //! the hash's line   hash << 7: the tables' own 7 tag bits are not used to choose anything else
-//! shard             its highest `shard_bits` bits
-//! word bits         the 16 bits below
+//! position          its highest 28 bits
+//! shard             position * shards / 2^28: each has as many positions as the next, but for one
+//! word bits         the 16 bits below the highest log2(shards), rounded down: with the shard they tell the position
 //! ```
 //! A shard's table is keyed by the word bits alone, spread over 64: growing it reads no entry. Two keys of one
-//! shard have the same word bits once in 65,536 pairs; then the keys are compared.
+//! shard have the same word bits once in 32,768 pairs at most; then the keys are compared.
+//!
+//! # How many shards
+//! A `RawTable` has a power of two of buckets, of which 7/8 may be full, so with a power of two of shards too the
+//! load is what the number of keys makes it: 1M keys stood in 2M buckets at 48 %, 21 bytes a key. The number of shards
+//! is therefore any: as many as fill the tables of the expected keys as far as chance lets them be filled (see
+//! `shards_for`), 14 bytes a key.
 //!
 //! Owns the shards and which of them are occupied. Never knows why a key is looked for.
 
@@ -19,17 +26,21 @@ use hashbrown_raw::raw::{Bucket, RawTable};
 use super::line::Occupied;
 use super::word::Word;
 use crate::entry::Entry;
+use crate::scan::ScanCursor;
 
 pub(super) type Item = (Word, SharedValue<()>);
 pub(crate) type Shard = RawTable<Item>;
 pub(crate) type ReadGuard<'a> = RwLockReadGuard<'a, Shard>;
 pub(crate) type WriteGuard<'a> = RwLockWriteGuard<'a, Shard>;
 
-/// How many keys a shard is planned for: small tables keep the longest pause of growing one short.
-pub(crate) const KEYS_PER_SHARD: usize = 400;
-const SHARD_BITS_MIN: u32 = 12;
-/// 16 million shards, for 6.7 thousand million keys as planned and eight times that before they grow again.
-const SHARD_BITS_MAX: u32 = 24;
+/// How many keys a shard is planned for at most: small tables keep the longest pause of growing one short.
+pub(crate) const KEYS_PER_SHARD: usize = 412;
+pub(crate) const SHARDS_MIN: usize = 1 << 12;
+/// 16 million shards, for 6.9 thousand million keys as planned and eight times that before they grow again.
+const SHARDS_MAX: usize = 1 << 24;
+/// How many keys a shard gets on the average so that few tables (one in twenty-two) need twice the buckets: what 32 to
+/// 512 buckets hold, less 1.7 times the square root of it.
+const KEYS_FILLING: [usize; 5] = [20, 45, 95, 200, KEYS_PER_SHARD];
 /// A shard's table is given back half its room when it holds less than this share of it.
 const SHRINK_BELOW: usize = 8;
 const SHRINK_BUCKETS_MIN: usize = 16;
@@ -42,6 +53,12 @@ impl KeyHash {
     /// Where the key is on the line that SCAN walks along; see the module.
     pub(super) fn line(self) -> u64 {
         self.0 << 7
+    }
+
+    /// Where it is as SCAN counts.
+    #[inline]
+    pub(super) fn position(self) -> u64 {
+        self.line() >> (u64::BITS - ScanCursor::BITS)
     }
 }
 
@@ -68,8 +85,9 @@ fn spread_item(item: &Item) -> u64 {
 
 /// See the module.
 pub(crate) struct Table {
+    /// Its own number of shards is the next power of two; those behind `shards` stay empty.
     map: DashMap<Word, (), NoHasher>,
-    shard_bits: u32,
+    shards: usize,
     pub(super) occupied: Occupied,
     /// Entries whose words are marked *shared* are another table's: they are not freed with this one.
     pub(super) respects_marks: AtomicBool,
@@ -79,50 +97,65 @@ pub(crate) struct Table {
 
 impl std::fmt::Debug for Table {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Table").field("shard_bits", &self.shard_bits).finish_non_exhaustive()
+        f.debug_struct("Table").field("shards", &self.shards).finish_non_exhaustive()
     }
 }
 
-/// How many shards, as a power of two, for so many keys.
-pub(crate) fn shard_bits_for(keys: usize, keys_per_shard: usize) -> u32 {
-    (keys / keys_per_shard).max(1).next_power_of_two().ilog2().clamp(SHARD_BITS_MIN, SHARD_BITS_MAX)
+/// How many shards for so many keys.
+pub(crate) fn shards_for(keys: usize, keys_per_shard: usize) -> usize {
+    let fits = |per_shard: &usize| *per_shard <= keys_per_shard && keys / per_shard >= SHARDS_MIN;
+    let per_shard = KEYS_FILLING.into_iter().rev().find(fits).unwrap_or(keys_per_shard);
+    keys.div_ceil(per_shard).clamp(SHARDS_MIN, SHARDS_MAX)
 }
 
 impl Table {
-    /// A table of `1 << shard_bits` empty shards, each with room for `per_shard` keys.
-    pub(super) fn new(shard_bits: u32, per_shard: usize) -> Table {
-        let shards = 1usize << shard_bits;
+    /// A table of so many empty shards.
+    pub(super) fn new(shards: usize) -> Table {
         Table {
-            map: DashMap::with_capacity_and_hasher_and_shard_amount(
-                per_shard << shard_bits,
-                NoHasher,
-                shards,
-            ),
-            shard_bits,
+            map: DashMap::with_capacity_and_hasher_and_shard_amount(0, NoHasher, shards.next_power_of_two()),
+            shards,
             occupied: Occupied::new(shards),
             respects_marks: AtomicBool::new(false),
             cleared: AtomicUsize::new(shards),
         }
     }
 
-    pub(crate) fn shard_bits(&self) -> u32 {
-        self.shard_bits
-    }
-
     pub(crate) fn shards(&self) -> usize {
-        1 << self.shard_bits
+        self.shards
     }
 
     /// The shard of a key with this hash.
     #[inline]
     pub(crate) fn shard_of(&self, hash: KeyHash) -> usize {
-        (hash.line() >> (64 - self.shard_bits)) as usize
+        self.shard_at(hash.position())
+    }
+
+    /// The shard that has this position.
+    #[inline]
+    pub(super) fn shard_at(&self, position: u64) -> usize {
+        ((position * self.shards as u64) >> ScanCursor::BITS) as usize
+    }
+
+    /// The first position of a shard; of the one behind the last, the line's end.
+    #[inline]
+    pub(super) fn first_position(&self, shard: usize) -> u64 {
+        ((shard as u64) << ScanCursor::BITS).div_ceil(self.shards as u64)
+    }
+
+    /// The position of a word in this shard.
+    pub(super) fn position(&self, shard: usize, bits: u16) -> u64 {
+        // A shard has at most 2^low_bits positions (there are at least 2^12 shards), so the word's bits that are a
+        // position's tell which of them it is.
+        let low_bits = ScanCursor::BITS - self.shards.ilog2();
+        let low = u64::from(bits) >> (16 - low_bits);
+        let first = self.first_position(shard);
+        first + (low.wrapping_sub(first) & ((1 << low_bits) - 1))
     }
 
     /// The bits of this hash that a word of this table holds.
     #[inline]
     pub(crate) fn bits_of(&self, hash: KeyHash) -> u16 {
-        (hash.line() << self.shard_bits >> 48) as u16
+        (hash.line() << self.shards.ilog2() >> 48) as u16
     }
 
     /// The lock of a shard.

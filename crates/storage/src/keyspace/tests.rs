@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Fate, KeyHasher, Keyspace, Resize, Table};
+use super::{Fate, KEYS_PER_SHARD, KeyHasher, Keyspace, Resize, Table, table};
 use crate::entry::{AccessClock, Content, Entry, Usage};
 use crate::gate::{Asker, Gate, Token};
 use crate::reclaim::Bin;
@@ -123,12 +123,12 @@ fn entries_are_edited_and_seen_while_they_move() {
     const KEYS: usize = if cfg!(miri) { 6 } else { 24 };
     let gate = Gate::new();
     let token = gate.token(Asker::Other);
-    for (shard_bits, next_bits) in [(12, 13), (13, 12)] {
-        let mut keyspace = Keyspace::new(hasher(), 1 << shard_bits, 1);
+    for (shards, next_shards) in [(1 << 12, 1 << 13), (1 << 13, 1 << 12), (4097, 7000), (6500, 6000)] {
+        let mut keyspace = Keyspace::new(hasher(), shards, 1);
         let mut model = Model::new();
         (0..KEYS).for_each(|number| put(&keyspace, &token, &mut model, number, number));
         check(&keyspace, &model);
-        assert!(keyspace.next.set(Arc::new(Table::new(next_bits, 0))).is_ok());
+        assert!(keyspace.next.set(Arc::new(Table::new(next_shards))).is_ok());
         for turn in 0.. {
             edit(&keyspace, &token, &mut model, turn, KEYS);
             if turn.is_multiple_of(4) {
@@ -143,11 +143,42 @@ fn entries_are_edited_and_seen_while_they_move() {
                 }
             }
         }
-        assert_eq!(keyspace.shards(), 1 << next_bits);
+        assert_eq!(keyspace.shards(), next_shards);
         check(&keyspace, &model);
         (0..KEYS * 2).for_each(|turn| edit(&keyspace, &token, &mut model, turn, KEYS));
         check(&keyspace, &model);
     }
+}
+
+#[test]
+fn a_position_is_the_same_in_tables_of_any_number_of_shards() {
+    let hasher = hasher();
+    for shards in [1 << 12, (1 << 12) + 1, 5000, (1 << 13) - 1, 100_003, 1 << 20] {
+        let table = Table::new(shards);
+        for number in 0..200_usize {
+            let hash = hasher.hash(&number.to_le_bytes());
+            let shard = table.shard_of(hash);
+            assert_eq!(table.position(shard, table.bits_of(hash)), hash.position(), "{shards} shards");
+        }
+        for shard in [0, 1, 77, shards / 2, shards - 2, shards - 1] {
+            let (first, behind) = (table.first_position(shard), table.first_position(shard + 1));
+            assert!(first < behind, "{shards} shards");
+            assert_eq!((table.shard_at(first), table.shard_at(behind - 1)), (shard, shard));
+        }
+        assert_eq!((table.first_position(0), table.first_position(shards)), (0, ScanCursor::END));
+    }
+}
+
+#[test]
+fn shards_are_as_many_as_fill_their_tables() {
+    for keys in [100_000, 300_000, 1_000_000, 3_000_000, 50_000_000] {
+        let shards = table::shards_for(keys, KEYS_PER_SHARD);
+        let per_shard = keys / shards;
+        let buckets = (per_shard * 8 / 7).next_power_of_two();
+        assert!(per_shard * 100 / buckets >= 60, "{keys} keys in {shards} shards of {buckets} buckets");
+    }
+    assert_eq!(table::shards_for(0, KEYS_PER_SHARD), 1 << 12);
+    assert_eq!(table::shards_for(usize::MAX, KEYS_PER_SHARD), 1 << 24);
 }
 
 #[test]

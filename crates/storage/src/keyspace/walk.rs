@@ -20,20 +20,16 @@ impl Shards for Table {
         &self.occupied
     }
 
-    fn position_shift(&self) -> u32 {
-        ScanCursor::BITS - self.shard_bits()
+    fn shard_at(&self, position: u64) -> usize {
+        self.shard_at(position)
+    }
+
+    fn first_position(&self, shard: usize) -> u64 {
+        self.first_position(shard)
     }
 
     fn read(&self, shard: usize) -> ReadGuard<'_> {
         self.lock(shard).read()
-    }
-}
-
-impl Table {
-    fn position(&self, shard: usize, bits: u16) -> u64 {
-        // The highest 28 of the shard's number and the word's bits together; a table has at least 2^12 shards.
-        let shift = self.position_shift();
-        ((shard as u64) << shift) | u64::from(bits) >> (16 - shift)
     }
 }
 
@@ -151,19 +147,7 @@ impl Keyspace {
     /// entries, so that the waits overlap.
     pub(crate) fn prefetch(&self, hashes: impl Iterator<Item = KeyHash> + Clone) {
         let hashes = hashes.take(PREFETCH_MAX);
-        for hash in hashes.clone() {
-            let (table, shard) = self.locate(hash);
-            prefetch::line(std::ptr::from_ref(table.lock(shard)).cast());
-        }
-        for hash in hashes.clone() {
-            // The head is read under its lock, for a writer may be growing the table. When that is taken, never mind.
-            let (table, shard) = self.locate(hash);
-            if let Some(guard) = table.lock(shard).try_read() {
-                let (control, slots) = table::lines_of(&guard, table.bits_of(hash));
-                prefetch::line(control);
-                prefetch::line(slots);
-            }
-        }
+        self.prefetch_tables(hashes.clone());
         for hash in hashes {
             let (table, shard) = self.locate(hash);
             if let Some(guard) = table.lock(shard).try_read()
@@ -172,6 +156,23 @@ impl Keyspace {
                 let entry: *const u8 = word.raw().as_ptr();
                 prefetch::line(entry);
                 prefetch::line(entry.wrapping_add(64));
+            }
+        }
+    }
+
+    /// The same up to the tables' groups: for keys that are not there yet.
+    pub(crate) fn prefetch_tables(&self, hashes: impl Iterator<Item = KeyHash> + Clone) {
+        for hash in hashes.clone() {
+            let (table, shard) = self.locate(hash);
+            prefetch::line(std::ptr::from_ref(table.lock(shard)).cast());
+        }
+        for hash in hashes {
+            // The head is read under its lock, for a writer may be growing the table. When that is taken, never mind.
+            let (table, shard) = self.locate(hash);
+            if let Some(guard) = table.lock(shard).try_read() {
+                let (control, slots) = table::lines_of(&guard, table.bits_of(hash));
+                prefetch::line(control);
+                prefetch::line(slots);
             }
         }
     }
