@@ -31,7 +31,7 @@ use std::slice;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::time::UnixMillis;
-use crate::value::text::{INLINE_BYTES_MAX, canonical_int};
+use crate::value::text::{canonical_int, is_long};
 use crate::value::{Array, stored};
 use crate::value::{
     Big, BigRef, Form, HashRef, Kind, ListRef, ModuleValue, Payload, PayloadRef, SetRef, SortedSetRef,
@@ -322,7 +322,7 @@ impl<'a> Content<'a> {
             let used;
             (*room, used) = int_to_bytes(number);
             (Form::TextInt, Content::Inline(room.get(..used).unwrap_or_default()))
-        } else if bytes.len() > INLINE_BYTES_MAX {
+        } else if is_long(bytes.len()) {
             (Form::TextLong, Content::Big(Big::Text(Box::new(bytes::Bytes::copy_from_slice(bytes)))))
         } else {
             (Form::TextShort, Content::Inline(bytes))

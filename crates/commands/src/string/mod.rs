@@ -31,7 +31,10 @@ fn answer(text: TextRef<'_>, reply: &mut Reply) {
     match text {
         TextRef::Int(number) => reply.bulk_int(number),
         TextRef::Short(bytes) | TextRef::Raw(bytes) => reply.bulk(bytes),
-        TextRef::Long(bytes) => reply.bulk_shared(bytes.clone()),
+        TextRef::Long(bytes) => match text.shared() {
+            Some(shared) => reply.bulk_shared(shared),
+            None => reply.bulk(bytes),
+        },
     }
 }
 

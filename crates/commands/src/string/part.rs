@@ -31,9 +31,9 @@ pub(crate) fn getrange(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply)
     let mut digits = itoa::Buffer::new();
     let bytes = text.bytes(&mut digits);
     let range = inclusive_range(start, end, bytes.len());
-    match text {
-        TextRef::Long(shared) => reply.bulk_shared(shared.slice(range)),
-        _ => reply.bulk(bytes.get(range).unwrap_or_default()),
+    match text.shared() {
+        Some(shared) => reply.bulk_shared(shared.slice(range)),
+        None => reply.bulk(bytes.get(range).unwrap_or_default()),
     }
     Ok(())
 }

@@ -1,14 +1,29 @@
-//! Strings: an integer, bytes in the entry, or (above 64 KiB) bytes out of line behind a count.
+//! Strings: an integer, bytes in the entry, or bytes out of line behind a count (above 64 KiB, or where that takes less).
 //!
 //! Owns which of these a string is. Never knows what its bytes mean (bits, HyperLogLog and geo have their own
 //! modules).
 
 use bytes::{Bytes, BytesMut};
 
+use super::member::allocated;
 use super::{Kind, Value, ValueKind};
 
 /// From here on a string lives out of line, so that a reply can keep it after the shard's lock is gone.
 pub const INLINE_BYTES_MAX: usize = 64 * 1024;
+
+/// What an entry has beside its value: a header, and a key of usual length.
+const BESIDE_BYTES: usize = 32;
+/// What must be gained by it before a string lives out of line for its length alone: that takes 40 bytes more, and a look
+/// at two more places.
+const GAIN_BYTES_MIN: usize = 256;
+
+/// Whether a string of so many bytes lives out of line.
+///
+/// The allocator's classes are a fourth of a power of two apart: a value of 1,024 bytes fills one, and with a key before it
+/// would take 1,280.
+pub(crate) fn is_long(bytes: usize) -> bool {
+    bytes > INLINE_BYTES_MAX || allocated(bytes + BESIDE_BYTES) - allocated(bytes) >= GAIN_BYTES_MIN
+}
 
 /// The longest string that Redis keeps in one piece with its object, and calls `embstr`.
 const EMBSTR_BYTES_MAX: usize = 44;
@@ -25,7 +40,7 @@ pub enum Text {
     Short(Vec<u8>),
     /// Bytes that were edited (APPEND, SETRANGE, SETBIT): `raw` at any length.
     Raw(Vec<u8>),
-    /// Above [`INLINE_BYTES_MAX`] bytes.
+    /// Above [`INLINE_BYTES_MAX`] bytes, or of a length that takes less room out of line.
     Long(Bytes),
 }
 
@@ -74,7 +89,7 @@ impl Text {
     pub fn new(bytes: &[u8]) -> Text {
         match canonical_int(bytes) {
             Some(number) => Text::Int(number),
-            None if bytes.len() > INLINE_BYTES_MAX => Text::Long(Bytes::copy_from_slice(bytes)),
+            None if is_long(bytes.len()) => Text::Long(Bytes::copy_from_slice(bytes)),
             None => Text::Short(bytes.to_vec()),
         }
     }
@@ -83,14 +98,14 @@ impl Text {
     pub fn from_vec(bytes: Vec<u8>) -> Text {
         match canonical_int(&bytes) {
             Some(number) => Text::Int(number),
-            None if bytes.len() > INLINE_BYTES_MAX => Text::Long(bytes.into()),
+            None if is_long(bytes.len()) => Text::Long(bytes.into()),
             None => Text::Short(bytes),
         }
     }
 
     /// Bytes that an edit made: never an integer again, `raw` at any length.
     pub fn edited(bytes: Vec<u8>) -> Text {
-        if bytes.len() > INLINE_BYTES_MAX { Text::Long(bytes.into()) } else { Text::Raw(bytes) }
+        if is_long(bytes.len()) { Text::Long(bytes.into()) } else { Text::Raw(bytes) }
     }
 
     /// Read access.
@@ -158,7 +173,7 @@ impl<'a> TextRef<'a> {
     /// be copied.
     pub fn shared(self) -> Option<Bytes> {
         match self {
-            TextRef::Long(bytes) => Some(bytes.clone()),
+            TextRef::Long(bytes) if bytes.len() > INLINE_BYTES_MAX => Some(bytes.clone()),
             _ => None,
         }
     }
@@ -254,7 +269,17 @@ mod tests {
         assert_eq!(Text::new(b"12").view().encoding(), "int");
         assert_eq!(Text::new(&[b'x'; 44]).view().encoding(), "embstr");
         assert_eq!(Text::new(&[b'x'; 45]).view().encoding(), "raw");
+        assert_eq!(Text::new(&[b'x'; 1024]).view().encoding(), "raw");
         assert_eq!(Text::new(&[b'x'; INLINE_BYTES_MAX + 1]).view().encoding(), "raw");
+    }
+
+    #[test]
+    fn what_fills_a_class_of_the_allocator_lives_out_of_line() {
+        let is_apart = |bytes| matches!(Text::new(&vec![b'x'; bytes]), Text::Long(_));
+        assert!([1000, 1024, 1280, 2048, 4090, 65_536].into_iter().all(is_apart));
+        assert!(![100, 512, 640, 900, 1025, 1100, 1300, 3000].into_iter().any(is_apart));
+        // Nothing is shared for so little: a reply copies it.
+        assert!(Text::new(&[b'x'; 1024]).view().shared().is_none());
     }
 
     #[test]
