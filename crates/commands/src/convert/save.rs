@@ -6,7 +6,7 @@
 use rdb::{Encoder, Flavour};
 use storage::UnixMillis;
 use storage::ValueRef;
-use storage::packed::{Item, ListpackRef};
+use storage::packed::Item;
 use storage::value::list::{ListRef, NodeRef};
 use storage::value::stream::{Group, Idempotency, Stream, StreamId};
 use storage::value::{Array, HashRef, SetRef, SortedSetRef, TextRef};
@@ -129,12 +129,12 @@ pub fn write(value: ValueRef<'_>, target: Target, out: &mut Vec<u8>) -> Result<(
             list.iter().for_each(|element| item(element, &mut out));
         }
         ValueRef::Set(SetRef::Ints(ints)) => out.raw(ints.bytes()),
-        ValueRef::Set(SetRef::Packed(pack)) if code == 20 => out.raw(pack.bytes()),
+        ValueRef::Set(SetRef::Packed(pack)) if code == 20 => out.raw(&pack.to_wire()),
         ValueRef::Set(set) => {
             out.length(set.len() as u64);
             set.iter().for_each(|member| item(member, &mut out));
         }
-        ValueRef::SortedSet(SortedSetRef::Packed(pack)) if code == 17 => out.raw(pack.bytes()),
+        ValueRef::SortedSet(SortedSetRef::Packed(pack)) if code == 17 => out.raw(&pack.to_wire()),
         ValueRef::SortedSet(set) => {
             out.length(set.len() as u64);
             // From the highest on, as servers do: whoever reads it then adds each in front.
@@ -146,7 +146,7 @@ pub fn write(value: ValueRef<'_>, target: Target, out: &mut Vec<u8>) -> Result<(
                 }
             }
         }
-        ValueRef::Hash(HashRef::Packed(pack)) if code == 16 => out.raw(pack.bytes()),
+        ValueRef::Hash(HashRef::Packed(pack)) if code == 16 => out.raw(&pack.to_wire()),
         ValueRef::Hash(hash) => fields(hash, code, &mut out),
         ValueRef::Stream(stream) => self::stream(stream, code, &mut out),
         ValueRef::Array(array) => self::array(array, &mut out),
@@ -173,9 +173,9 @@ fn list_nodes(list: ListRef<'_>, out: &mut Encoder<'_>) {
         out.raw(bytes);
     };
     match list {
-        ListRef::Packed(pack) => node(PACKED, pack.bytes()),
+        ListRef::Packed(pack) => node(PACKED, &pack.to_wire()),
         ListRef::Big(nodes) => nodes.nodes().for_each(|one| match one {
-            NodeRef::Packed(pack) => node(PACKED, pack.bytes()),
+            NodeRef::Packed(pack) => node(PACKED, &pack.to_wire()),
             NodeRef::Plain(element) => node(PLAIN, element),
         }),
     }
@@ -187,7 +187,7 @@ fn fields(hash: HashRef<'_>, code: u8, out: &mut Encoder<'_>) {
     match (code, hash) {
         (25, HashRef::PackedTtl(pack)) => {
             out.millis(soonest);
-            out.raw(ListpackRef::bytes(pack));
+            out.raw(&pack.to_wire());
             return;
         }
         (24, _) => out.millis(soonest),
@@ -214,7 +214,7 @@ fn stream(stream: &Stream, code: u8, out: &mut Encoder<'_>) {
     out.length(stream.nodes_len() as u64);
     for (node, pack) in stream.nodes() {
         out.raw(&rdb::encode::id_bytes(id(node)));
-        out.raw(pack.bytes());
+        out.raw(&pack.to_wire());
     }
     out.length(stream.len() as u64);
     out.id(id(stream.last_id()));

@@ -287,7 +287,7 @@ impl<'a> ListpackRef<'a> {
         WIRE_TOTAL_BYTES + self.0.len() + 1
     }
 
-    /// What a server writes of it. (Values go out element by element; this is for comparing.)
+    /// What a server writes of it: for a DUMP, and for comparing.
     pub fn to_wire(self) -> Vec<u8> {
         // Whoever adds holds a smaller bound (a value's limits) or asked `has_room`: far below 4 GiB.
         let total = u32::try_from(self.wire_len()).expect("has_room keeps a listpack below 1 GiB");
