@@ -67,6 +67,12 @@ impl Dialect {
         !self.is_valkey() && !self.is_redis_from(7, 0)
     }
 
+    /// Whether the offset of a diskless transfer may be that of the moment when it was asked for (up to 3.0): the
+    /// snapshot is of a later one, and what lies between is not sent again.
+    pub fn tells_diskless_offset_early(self) -> bool {
+        !self.is_valkey() && !self.is_redis_from(3, 1)
+    }
+
     /// The version of the RDB format that its DUMP writes.
     pub fn rdb_version(self) -> u32 {
         if self.is_valkey() {

@@ -77,15 +77,17 @@ pub struct PositionCell {
 #[derive(Clone, Copy, Debug)]
 struct History {
     replid: ReplId,
-    /// Whether a master gave it that name, so that a master can be asked to go on from it.
+    /// Whether a master gave it that name.
     known: bool,
+    /// Whether the offset is that of the data, as far as the master's word goes.
+    exact: bool,
 }
 
 impl PositionCell {
     /// At the beginning of a history of our own.
     pub fn new(replid: ReplId) -> Self {
         PositionCell {
-            history: Mutex::new(History { replid, known: false }),
+            history: Mutex::new(History { replid, known: false, exact: true }),
             offset: AtomicU64::new(0),
             db: AtomicU32::new(0),
         }
@@ -103,6 +105,12 @@ impl PositionCell {
         history.known.then(|| self.with(history.replid))
     }
 
+    /// The same, if a master can be asked to go on from it.
+    pub fn resumable(&self) -> Option<Position> {
+        let exact = self.history().exact;
+        self.known().filter(|_| exact)
+    }
+
     /// The offset alone.
     pub fn offset(&self) -> u64 {
         self.offset.load(Ordering::Acquire)
@@ -111,8 +119,13 @@ impl PositionCell {
     /// Another data set stands here now: a master's snapshot.
     pub fn set(&self, position: Position) {
         let mut history = self.history();
-        *history = History { replid: position.replid, known: true };
+        *history = History { replid: position.replid, known: true, exact: true };
         self.moved(position.offset, position.db);
+    }
+
+    /// The offset that came with this data set is not that of its data: it serves to be acknowledged, and no more.
+    pub fn doubted(&self) {
+        self.history().exact = false;
     }
 
     /// The same data set, in a history that has another name from here on.
@@ -122,7 +135,7 @@ impl PositionCell {
 
     /// The same data set, from here on in a history of our own that no master knows.
     pub fn left(&self, replid: ReplId) {
-        *self.history() = History { replid, known: false };
+        *self.history() = History { replid, known: false, exact: true };
     }
 
     /// The data set moved on to here.

@@ -34,8 +34,9 @@ impl Score {
         self.0
     }
     /// The integer that this score is, when it lies within ±2^62: packed values and replies then write it as one.
+    /// `-0` is none.
     pub fn as_integer(self) -> Option<i64> {
-        integer_of(self.0)
+        integer_of(self.0).filter(|&integer| integer != 0 || self.0.is_sign_positive())
     }
 }
 

@@ -140,9 +140,6 @@ impl Range {
     fn resolve(&self, bytes: &[u8]) -> Option<(u64, u64)> {
         let length = i64::try_from(bytes.len()).ok()?;
         let length = if self.in_bits { length.checked_mul(8)? } else { length };
-        if self.start < 0 && self.end < 0 && self.start > self.end {
-            return None;
-        }
         let from_front = |place: i64| if place < 0 { place.saturating_add(length).max(0) } else { place };
         let (start, end) = (from_front(self.start), from_front(self.end).min(length - 1));
         if start > end {
@@ -177,7 +174,10 @@ pub(crate) fn bitcount(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply)
     };
     let taken = take(ctx, args.get(0))?;
     let bytes = taken.as_ref().map_or(&[][..], Taken::bytes);
-    let count = range.resolve(bytes).map_or(0, |(first, last)| bits::count(bytes, first, last));
+    // BITPOS looks at the first byte then, once both are taken for it.
+    let backwards = range.start < 0 && range.end < 0 && range.start > range.end;
+    let bits = if backwards { None } else { range.resolve(bytes) };
+    let count = bits.map_or(0, |(first, last)| bits::count(bytes, first, last));
     reply.int(i64::try_from(count).unwrap_or(i64::MAX));
     Ok(())
 }

@@ -80,9 +80,29 @@ impl SortedSetBuilder {
                 if !elements.iter().all(|(name, _)| names.insert(name.as_slice())) {
                     return Err(TWICE);
                 }
-                SortedSet::from_elements(elements, limits)
+                // Its master holds doubles, and so -0 where it says so: that is not lost in the packed form.
+                let exact = Limits { zset_packed_minus_zero: true, ..limits.clone() };
+                SortedSet::from_elements(elements, &exact)
             }
         };
         Ok((!set.is_empty()).then(|| set.into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn minus_zero_of_a_binary_sorted_set_stays() {
+        let limits = Limits { zset_packed_minus_zero: false, ..Limits::default() };
+        let mut builder = SortedSetBuilder::new(2, &limits);
+        builder.add(Str::Bytes(b"minus"), -0.0, &limits).expect("an element");
+        builder.add(Str::Bytes(b"plus"), 0.0, &limits).expect("another");
+        let Ok(Some(Value::SortedSet(set))) = builder.finish(&limits) else { panic!("no sorted set") };
+        let sign = |member: &[u8]| set.view().score(member).expect("a member").get().is_sign_negative();
+        assert!(sign(b"minus"));
+        assert!(!sign(b"plus"));
+        assert!(matches!(set, SortedSet::Packed(_)));
     }
 }

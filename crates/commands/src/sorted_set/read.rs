@@ -136,13 +136,11 @@ pub(crate) fn zscan(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) ->
         }
         // A string in RESP3 too: as it is stored when the set is packed, and in the old form, at every version, when
         // it is big.
-        match (set, element.score.as_integer()) {
-            (SortedSetRef::Packed(_), Some(integer)) => reply.bulk_int(integer),
-            (SortedSetRef::Packed(_), None) => reply.bulk(&ctx.dialect.double(element.score.get())),
-            (SortedSetRef::Big(_), _) => {
-                reply.bulk(&format_double(element.score.get(), DoubleForm::Seventeen));
-            }
-        }
+        let score = element.score.get();
+        reply.bulk(&match set {
+            SortedSetRef::Packed(_) => ctx.dialect.double(score),
+            SortedSetRef::Big(_) => format_double(score, DoubleForm::Seventeen),
+        });
     }
     Ok(())
 }

@@ -48,7 +48,7 @@ enum Work {
     /// Nothing: what comes is passed over.
     Nothing,
     /// A snapshot is being loaded.
-    Loading { target: Position, load: Box<Load> },
+    Loading { target: Position, diskless: bool, load: Box<Load> },
     /// The stream is being followed.
     Streaming,
 }
@@ -119,7 +119,7 @@ impl Applying {
         match mark {
             Mark::SnapshotBegin { target, size } => match Load::begin(&self.store, size) {
                 Ok(load) => {
-                    self.work = Work::Loading { target, load: Box::new(load) };
+                    self.work = Work::Loading { target, diskless: size.is_none(), load: Box::new(load) };
                     if self.shared.load_rules.lock().room.drops_first() && self.has_old() {
                         self.drop_old("as resync says");
                     }
@@ -199,10 +199,14 @@ impl Applying {
 
     /// The snapshot is whole: its data set takes the place of the old one, and the position becomes its own.
     fn swap_in(&mut self) {
-        let Work::Loading { target, load } = std::mem::replace(&mut self.work, Work::Nothing) else { return };
+        let work = std::mem::replace(&mut self.work, Work::Nothing);
+        let Work::Loading { target, diskless, load } = work else { return };
         let shared = &self.shared;
         let swapped = load.finish(|loaded: &Loaded| {
             shared.position.set(Position { db: loaded.db, ..target });
+            if diskless && loaded.dialect.tells_diskless_offset_early() {
+                shared.position.doubted();
+            }
             *shared.dialect.lock() = loaded.dialect;
             let mut facts = shared.facts.lock();
             facts.previous = None;

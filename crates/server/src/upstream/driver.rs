@@ -154,7 +154,7 @@ impl Driver {
                     self.connection = Connection::Open(stream);
                     self.buffer.clear();
                     self.unsent.clear();
-                    let resume = self.shared.position.known();
+                    let resume = self.shared.position.resumable();
                     self.step(|link, now| link.connected(resume, now), &Bytes::new());
                 }
                 Woken::Connected(Err(error)) => self.closed(error),

@@ -40,11 +40,6 @@ pub(super) fn find(packed: ListpackRef<'_>, member: &[u8]) -> Option<(Position, 
     Some((at, score.unwrap_or_default()))
 }
 
-/// The integer that a score is stored as; none for `-0`.
-fn integer_of(score: Score) -> Option<i64> {
-    score.as_integer().filter(|&integer| integer != 0 || score.get().is_sign_positive())
-}
-
 /// A score as a packed set keeps it: `-0` becomes `0`, but for servers before Redis 7.0.
 pub(super) fn kept(score: Score, limits: &Limits) -> Score {
     if score == Score::ZERO && !limits.zset_packed_minus_zero { Score::ZERO } else { score }
@@ -55,7 +50,7 @@ pub(super) fn insert(packed: &mut Listpack, member: &[u8], score: Score) {
     match place(packed.view(), member, score) {
         Some(at) => {
             let at = packed.insert_before(at, member);
-            match integer_of(score) {
+            match score.as_integer() {
                 Some(integer) => packed.insert_int_after(at, integer),
                 None => packed.insert_after(at, &format_double(score.get(), DoubleForm::Shortest)),
             };
@@ -67,7 +62,7 @@ pub(super) fn insert(packed: &mut Listpack, member: &[u8], score: Score) {
 /// Puts an element behind all others, where it belongs.
 pub(super) fn push(packed: &mut Listpack, member: &[u8], score: Score) {
     packed.push(member);
-    match integer_of(score) {
+    match score.as_integer() {
         Some(integer) => packed.push_int(integer),
         None => packed.push(&format_double(score.get(), DoubleForm::Shortest)),
     }
