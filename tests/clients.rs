@@ -12,7 +12,7 @@ fn folder() -> PathBuf {
 }
 
 /// Whether `tool` runs here; says so, and fails in CI, when it does not.
-fn have(tool: &str, args: &[&str]) -> bool {
+pub(crate) fn have(tool: &str, args: &[&str]) -> bool {
     let there = Command::new(tool).args(args).output().is_ok_and(|output| output.status.success());
     if !there {
         assert!(std::env::var("CI").as_deref() != Ok("true"), "{tool} is missing");

@@ -1,6 +1,12 @@
 //! Whom we follow, changed while running: REPLICAOF another master, promotion, and back.
 
+use std::path::Path;
+use std::process::Command;
+
+use crate::clients::have;
 use crate::equality::assert_equal;
+use crate::harness::process::TempDir;
+use crate::harness::proxy::Proxy;
 use crate::harness::workload::Workload;
 use crate::harness::{Frame, Master, Node, Random, wait_for};
 
@@ -186,7 +192,6 @@ fn a_replicaof_in_the_middle_of_a_load_goes_on_from_the_old_data() {
     assert_eq!(first.client().info("stats", "sync_full").as_deref(), Some("1"), "it went on where it was");
 }
 
-/// IPv6, and names, which are resolved again at each try.
 #[test]
 fn a_master_is_reached_by_ipv6_and_by_name() {
     if std::net::TcpListener::bind("[::1]:0").is_err() {
@@ -208,6 +213,49 @@ fn a_master_is_reached_by_ipv6_and_by_name() {
         assert_equal(&master, &node);
     }
     assert!(master.client().line("INFO replication").text().contains("slave0:ip=::1,port="));
+}
+
+/// A name is resolved again at each try: a master that moves is found again.
+#[test]
+fn a_name_is_resolved_again_at_each_try() {
+    if !have("cc", &["--version"]) {
+        return;
+    }
+    let folder = TempDir::new("names");
+    let (library, names) = (folder.path().join("names.so"), folder.path().join("names"));
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/harness/names.c");
+    let built =
+        Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(source).arg("-ldl").status();
+    assert!(built.expect("cc runs").success());
+    let becomes = |address: &str| {
+        // in one step: the file is being read
+        let next = folder.path().join("next");
+        std::fs::write(&next, address)
+            .and_then(|()| std::fs::rename(&next, &names))
+            .expect("a file of names");
+    };
+    becomes("");
+
+    let master = master_or_skip!("redis-7.0", "--repl-diskless-sync-delay", "0");
+    master.client().line("SET key value");
+    let proxy = Proxy::new(master.port); // at 127.0.0.1
+    let node = Node::start_with(
+        &["--replicaof", &format!("master.test:{}", proxy.port)],
+        &[("LD_PRELOAD", library.to_str().expect("UTF-8")), ("NAMES", names.to_str().expect("UTF-8"))],
+    );
+    let mut client = node.client();
+    let mut error = |what: &str| {
+        wait_for(what, || client.info("replication", "nearside_link_error")?.contains(what).then_some(()));
+    };
+    error("unresolved");
+    becomes("127.0.0.1");
+    node.wait_state("streaming");
+    becomes("127.0.0.2");
+    proxy.cut();
+    error(&format!("refused 127.0.0.2:{}", proxy.port));
+    becomes("127.0.0.1");
+    node.wait_state("streaming");
+    assert_equal(&master, &node);
 }
 
 /// What a master up to 6.2 says in seconds from now counts from when it was said, however late it is applied.
