@@ -216,18 +216,11 @@ impl<'a> Db<'a> {
     /// lasts.
     pub fn for_each(&self, mut visit: impl FnMut(&[u8], &EntryView)) {
         let Some(keyspace) = self.keyspace() else { return };
-        let mut cursor = ScanCursor::START;
-        loop {
-            // A shard at a time.
-            cursor = keyspace.scan(cursor, 1, |entry| {
-                if entry.is_visible(self.now) {
-                    visit(entry.key(), entry);
-                }
-            });
-            if cursor == ScanCursor::START {
-                return;
+        keyspace.for_each(|entry| {
+            if entry.is_visible(self.now) {
+                visit(entry.key(), entry);
             }
-        }
+        });
     }
 
     /// Asks the processor for the memory of these keys, so that looking them up does not wait for it: for a batch,

@@ -10,6 +10,9 @@ use crate::scan::ScanCursor;
 /// The largest batch whose memory is asked for at once: the cache would lose the first again.
 const PREFETCH_MAX: usize = 256;
 
+/// How many entries ahead of the one that is read a walk asks for: enough for the waits to overlap.
+const WALK_AHEAD: usize = 12;
+
 /// How many shards RANDOMKEY tries by chance before it takes the next one that is not empty.
 const RANDOM_SHARDS_MAX: usize = 16;
 
@@ -39,6 +42,27 @@ impl Part<'_, Table> {
         table::words(&self.guard)
             .map(|word| (self.table.position(self.shard, word.bits()), word))
             .filter(|(position, _)| (self.from..self.end).contains(position))
+    }
+}
+
+/// Visits the entries of these words, which the caller keeps from being changed, and asks for their memory in time.
+fn visit_ahead<'w>(
+    count: usize,
+    word: impl Fn(usize) -> Option<&'w Word>,
+    visit: &mut impl FnMut(&EntryView),
+) {
+    let ask = |index: usize| {
+        if let Some(word) = word(index) {
+            prefetch::line(word.raw().as_ptr());
+        }
+    };
+    (0..WALK_AHEAD).for_each(ask);
+    for index in 0..count {
+        ask(index + WALK_AHEAD);
+        if let Some(word) = word(index) {
+            // SAFETY: the view is lent for the call, under the guard of the shard that the word was borrowed from.
+            visit(&unsafe { word.view() });
+        }
     }
 }
 
@@ -75,14 +99,15 @@ impl Keyspace {
             } else {
                 from = part.end;
             }
-            chosen.sort_unstable_by_key(|(position, _)| *position);
-            for (_, word) in &chosen {
-                // SAFETY: the view is lent for the call, under the part's guard.
-                visit(&unsafe { word.view() });
-            }
+            visit_ahead(chosen.len(), |index| chosen.get(index).map(|(_, word)| *word), &mut visit);
             wanted = wanted.saturating_sub(chosen.len());
         }
         if from < ScanCursor::END { ScanCursor(from) } else { ScanCursor::START }
+    }
+
+    /// Visits every entry.
+    pub(crate) fn for_each(&self, visit: impl FnMut(&EntryView)) {
+        self.visit(ScanCursor::START, usize::MAX, |_| true, visit);
     }
 
     /// Visits the entries with a deadline of some more shards; see [`crate::Db::expired`].
@@ -90,16 +115,25 @@ impl Keyspace {
         &self,
         cursor: ScanCursor,
         shards: usize,
+        visit: impl FnMut(&EntryView),
+    ) -> ScanCursor {
+        self.visit(cursor, shards, Word::has_deadline, visit)
+    }
+
+    /// Visits the entries of some more shards whose words are `chosen`, a shard under its lock at a time.
+    fn visit(
+        &self,
+        cursor: ScanCursor,
+        shards: usize,
+        chosen: impl Fn(&Word) -> bool,
         mut visit: impl FnMut(&EntryView),
     ) -> ScanCursor {
         let mut from = cursor.0;
         for _ in 0..shards {
             let Some(part) = self.part_from(from) else { return ScanCursor::START };
-            // The words tell which entries have one: the others are not read.
-            for (_, word) in part.words().filter(|(_, word)| word.has_deadline()) {
-                // SAFETY: the view is lent for the call, under the part's guard.
-                visit(&unsafe { word.view() });
-            }
+            // The words tell: entries that are not chosen are not read.
+            let words: Vec<&Word> = part.words().map(|(_, word)| word).filter(|word| chosen(word)).collect();
+            visit_ahead(words.len(), |index| words.get(index).copied(), &mut visit);
             from = part.end;
         }
         if from < ScanCursor::END { ScanCursor(from) } else { ScanCursor::START }
