@@ -162,6 +162,7 @@ fn the_link_is_cut_at_random_bytes() {
         let cut_at = if random.one_in(8) { 1 + random.below(200) } else { 200 + random.below(20_000) };
         proxy.plan(Plan { cut_at: Some(cut_at), spoil_at: None });
         wait_for("a connection's cut", || {
+            node.hurry();
             workload.run(&mut client, 50);
             (proxy.planned_cuts() > seen).then_some(())
         });
