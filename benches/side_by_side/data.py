@@ -91,6 +91,26 @@ def stream_of_mixed(keys, commands):
         )[i % 10])
 
 
+GIANTS = {"hash": b"giant:hash", "zset": b"giant:zset", "list": b"giant:list", "set": b"giant:set"}
+
+
+def giants(elements):
+    """A value of each type with that many elements."""
+    for start in range(0, elements, 500):
+        part = range(start, min(start + 500, elements))
+        yield wire("HSET", GIANTS["hash"], *(word for n in part for word in (b"field:%d" % n, text(n, 10))))
+        yield wire("ZADD", GIANTS["zset"], *(word for n in part for word in (n * 3, b"member:%d" % n)))
+        yield wire("RPUSH", GIANTS["list"], *(text(n * 31, 18) for n in part))
+        yield wire("SADD", GIANTS["set"], *(b"member:%d" % n for n in part))
+
+
+def stream_of_units(commands):
+    """Writes to two keys each, which nobody may see half done."""
+    for i in range(commands // 2):
+        yield wire("MSET", b"from:%d" % i, text(i, 20), b"beside:%d" % (i % 1000), text(i, 20))
+        yield wire("RENAME", b"from:%d" % i, b"to:%d" % (i % 1000))
+
+
 def sample_strings(keys):
     chance = random.Random(3)
     return [("GET", b"key:%012d" % chance.randrange(keys)) for _ in range(SAMPLES)]
@@ -200,6 +220,9 @@ def make(name, folder, keys, commands):
         return Data(name, folder, few, mixed(few), sample_mixed(few), stream_of_mixed(few, commands), commands)
     if name == "kilobytes":
         return Data(name, folder, keys, kilobytes(keys), sample_strings(keys))
+    if name == "giants":
+        both = (request for requests in (strings(keys), giants(keys)) for request in requests)
+        return Data(name, folder, keys, both, sample_strings(keys), stream_of_units(commands), commands)
     assert name == "keyspace"
     both = (request for requests in (strings(keys), mixed(few)) for request in requests)
     return Data(name, folder, keys, both, sample_keyspace(keys))

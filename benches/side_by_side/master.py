@@ -96,6 +96,11 @@ class WireMaster:
         self.offset += len(part)
         self.connection.sendall(part)
 
+    def send(self, part):
+        """Sends whole commands."""
+        with self.writing:
+            self.write(part)
+
     def stream(self, stream, commands, per_second):
         """Sends the stream at a steady pace: a flood would measure the spools."""
         chunk = int(len(stream) / commands * per_second * CHUNK_SECONDS)

@@ -9,15 +9,17 @@ import json
 import re
 import resource
 import subprocess
+import threading
 import time
 from dataclasses import dataclass
 
-from data import mixed_of
+from data import GIANTS, mixed_of
 from master import WireMaster
-from resp import Client
+from resp import Client, wire
 from servers import Server, tool
 
 STREAMED_PER_SECOND = 200_000
+UNITS_PER_SECOND = 100_000
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,12 @@ ROWS = {
     "keys": Row("KEYS * over the strings and the mixed, 1.1M keys", "s", 0.19),
     "keys p99": Row("GET p99 at 2,000/s during that", "ms", 2, absolute=True),
     "scan": Row("whole SCAN of them, COUNT 1000", "s", 0.22),
+    "reads p999": Row("GET p99.9 at 2,000/s during KEYS, SORT_RO, and replies of 1M elements", "ms", 2, absolute=True),
+    "reads wait": Row("how far behind the stream is meanwhile, at most", "ms", None, absolute=True),
+    "frees p999": Row("GET p99.9 while the stream deletes values of 1M elements, and all", "ms", 2, absolute=True),
+    "units rps": Row("GET a second of 50 connections while 100k/s of MSET and RENAME arrive", "k/s", None,
+                     more_is_better=True),
+    "units late": Row("how long after their time the last of those are applied", "ms", None, absolute=True),
     "resync p99": Row("GET p99 at 2,000/s during a full resync", "ms", 2, absolute=True),
     "resync failed": Row("of them answered by an error or nil", "%", 0, absolute=True),
     "resync peak": Row("peak RSS in that resync, unchanged data", "MB", None),
@@ -86,7 +94,7 @@ def visits():
     """Each visit's data set, and the function that measures it."""
     return {
         "sync": ("strings", sync), "reads": ("strings", reads), "keyspace": ("keyspace", keyspace),
-        "hashes": ("hashes", hashes), "mixed": ("mixed", mixed), "kilobytes": ("kilobytes", kilobytes),
+        "tails": ("giants", tails), "hashes": ("hashes", hashes), "mixed": ("mixed", mixed), "kilobytes": ("kilobytes", kilobytes),
     }
 
 
@@ -177,6 +185,65 @@ def keyspace(bench, contender, data):
         assert int(answer[1:answer.index(b"\r")]) == data.size, f"{server.name} tells of other keys"
         bench.note(server, keys=wall, keys_p99=latencies["p99"], scan=whole_scan(client, data))
         data.check(server)
+
+
+LONG_READS = (
+    ("KEYS", "*"), ("SORT_RO", GIANTS["list"], "ALPHA", "LIMIT", "0", "10"), ("ZRANGE", GIANTS["zset"], "0", "-1"),
+    ("SMEMBERS", GIANTS["set"]), ("HGETALL", GIANTS["hash"]), ("LRANGE", GIANTS["list"], "0", "-1"),
+)
+
+
+def tails(bench, contender, data):
+    with loaded(contender, data) as (server, master, _):
+        client = server.connected()
+        with open_loop(bench, server, data.keys) as latencies, behind(server, master) as waits:
+            for words in LONG_READS:
+                answer = client.ask_unread(*words)
+                assert answer[:1] in b"*~%", f"{server.name} answers {words} with {answer[:100]!r}"
+        bench.note(server, reads_p999=latencies["p999"], reads_wait=max(waits) * 1e3)
+
+        reading = threading.Thread(target=lambda: rates.append(benchmark(server, bench.requests // 4, 1, data.keys,
+                                                                         "GET", "key:__rand_int__")[1]))
+        rates, since = [], time.monotonic()
+        reading.start()
+        master.stream(data.stream, data.commands, UNITS_PER_SECOND)
+        caught_up(server, master)
+        late = time.monotonic() - since - data.commands / UNITS_PER_SECOND
+        reading.join()
+        bench.note(server, units_late=late * 1e3, units_rps=rates[0] / 1e3)
+        data.check(server, after_stream=True)
+
+        with open_loop(bench, server, data.keys) as latencies:
+            for words in [("DEL", key) for key in GIANTS.values()] + [("FLUSHALL",)]:
+                master.send(wire(*words))
+                caught_up(server, master)
+        bench.note(server, frees_p999=latencies["p999"])
+        assert server.client.ask("DBSIZE") == 0, f"{server.name} still has keys"
+
+
+@contextlib.contextmanager
+def behind(server, master):
+    """A SET each millisecond meanwhile; how many seconds each of them took until it was seen to be applied."""
+    client, waits, ends = server.connected(), [0.0], threading.Event()
+
+    def write():
+        sent = []
+        while sent or not ends.is_set():
+            if not ends.wait(0.001):
+                master.send(wire("SET", "beat", "x" * 100))
+                sent.append((master.offset, time.monotonic()))
+            at, now = int(client.info("replication")["slave_repl_offset"]), time.monotonic()
+            waits.extend(now - since for offset, since in sent if offset <= at)
+            sent = [each for each in sent if each[0] > at]
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        yield waits
+    finally:
+        ends.set()
+        writer.join()
+        client.close()
 
 
 def hashes(bench, contender, data):
