@@ -8,8 +8,13 @@
 //!
 //! Owns the words that say who is inside and who holds the token. Never knows what they protect.
 //!
-//! This file is compiled twice: as it is, and by `gate_model` over Shuttle's primitives, which tries its
-//! interleavings.
+//! # Orderings
+//! `closed` and each slot's `inside` are sequentially consistent: a reader stores `inside` and then loads `closed`, a
+//! closer stores `closed` and then loads `inside`, and of two who do so at least one must see the other; release and
+//! acquire would let both look too early. What a batch has read happens before its `inside` is cleared, and what the
+//! closer has written before `closed` is: who finds the one cleared sees the other whole. `waiting_count` is a hint.
+//!
+//! This file is compiled twice: as it is, and by `model` over Shuttle's primitives, which tries its interleavings.
 
 use std::cell::Cell;
 use std::collections::VecDeque;

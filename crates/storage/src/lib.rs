@@ -44,7 +44,7 @@ mod memory;
 
 mod gate;
 #[cfg(test)]
-mod gate_model;
+mod model;
 mod primitives;
 mod threads;
 

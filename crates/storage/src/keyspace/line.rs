@@ -3,8 +3,7 @@
 //! Owns what is known of that without a lock: which shards are occupied, and how many have been moved. Never looks
 //! into a shard.
 //!
-//! This file is compiled twice: as it is, and by `line_model` over Shuttle's primitives, which tries its
-//! interleavings.
+//! This file is compiled twice: as it is, and by `model` over Shuttle's primitives, which tries its interleavings.
 
 use super::primitives::{AtomicU64, AtomicUsize, Ordering};
 
@@ -52,6 +51,11 @@ impl Occupied {
 }
 
 /// How many shards of the first table have been moved to the second.
+///
+/// Moved by the token's holder alone, under the write locks of the shard that it passes and of those that have its
+/// entries now. Stored with release and loaded with acquire, for walks look at it, and at the shards' bits, without a lock:
+/// who sees a shard's bit gone sees the mark beyond it ([`Mark::pass`] stores the mark first). Under a shard's lock the
+/// lock itself orders them.
 #[derive(Debug, Default)]
 pub(crate) struct Mark(AtomicUsize);
 
@@ -89,6 +93,64 @@ pub(crate) trait Shards {
     fn first_position(&self, shard: usize) -> u64;
 
     fn read(&self, shard: usize) -> Self::Guard<'_>;
+}
+
+/// Which table has this position, and in which shard; true for as long as that shard is locked, if it still is then.
+#[inline]
+pub(crate) fn locate<'k, T: Shards>(
+    position: u64,
+    current: &'k T,
+    next: impl FnOnce() -> Option<&'k T>,
+    mark: &Mark,
+) -> (&'k T, usize) {
+    let shard = current.shard_at(position);
+    match next() {
+        Some(next) if shard < mark.get() => (next, next.shard_at(position)),
+        _ => (current, shard),
+    }
+}
+
+/// The shard that has this position, locked.
+#[inline]
+pub(crate) fn read_at<'k, T: Shards>(
+    position: u64,
+    current: &'k T,
+    next: impl Fn() -> Option<&'k T>,
+    mark: &Mark,
+) -> (&'k T, T::Guard<'k>) {
+    loop {
+        let (table, shard) = locate(position, current, &next, mark);
+        let guard = table.read(shard);
+        // The mark may have passed this shard while we waited; under its lock it cannot.
+        if std::ptr::eq(locate(position, current, &next, mark).0, table) {
+            return (table, guard);
+        }
+    }
+}
+
+/// The shards that have these positions, locked together, so that all are seen as of one moment; `look` is called for
+/// each of them under its lock. `wanted` ascends: all readers take the locks in the order of the line, and so does who
+/// moves shards. `None` when a shard was moved meanwhile, so that some were perhaps looked at in vain: try again.
+pub(crate) fn read_together<'k, T: Shards, W>(
+    wanted: impl Iterator<Item = (W, u64)>,
+    current: &'k T,
+    next: impl Fn() -> Option<&'k T>,
+    mark: &Mark,
+    mut look: impl FnMut(W, &T, &T::Guard<'k>),
+) -> Option<Vec<T::Guard<'k>>> {
+    let before = mark.get();
+    let mut locks = Vec::new();
+    let mut last: Option<(*const T, usize)> = None;
+    for (who, position) in wanted {
+        let (table, shard) = locate(position, current, &next, mark);
+        if last != Some((std::ptr::from_ref(table), shard)) {
+            locks.push(table.read(shard));
+            last = Some((std::ptr::from_ref(table), shard));
+        }
+        look(who, table, locks.last().expect("one was pushed for the first"));
+    }
+    // Under our locks none moves; one that moves beside them does no harm, but is rare enough.
+    (mark.get() == before).then_some(locks)
 }
 
 /// A locked shard, and which of its positions are wanted and are to be found there.

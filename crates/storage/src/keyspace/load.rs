@@ -5,7 +5,6 @@
 //! entry that both have stays as it is.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::table::{self, KeyHash};
 use super::word::Word;
@@ -73,7 +72,7 @@ impl Keyspace {
     pub(super) fn grow_at_once(&mut self) {
         let shards = super::resize::shards_while_changing(self.counts.keys(), self.plan.keys_per_shard());
         let next = Table::new(shards);
-        next.respects_marks.store(self.current.respects_marks.load(Ordering::Relaxed), Ordering::Relaxed);
+        next.marks.respect(self.current.marks.are_respected());
         let mut from = 0;
         while let Some(shard) = self.current.occupied.next(from) {
             self.move_words(&self.current, &next, shard, Word::moved_marked);
@@ -91,34 +90,26 @@ impl Keyspace {
     /// Whether entries with a mark are another keyspace's, and not freed with this one.
     pub(crate) fn respect_marks(&self, respect: bool) {
         for table in self.tables() {
-            table.respects_marks.store(respect, Ordering::Relaxed);
+            table.marks.respect(respect);
         }
     }
 
     /// Notes that there may be marks from now on.
     pub(crate) fn expect_marks(&self) {
         for table in self.tables() {
-            table.cleared.store(0, Ordering::Relaxed);
+            table.marks.expect();
         }
     }
 
     /// Clears the marks of some more shards; `false` when there is none left. Not while a load is under way.
     pub(crate) fn clear_marks(&self) -> bool {
-        let Some(table) = self.tables().find(|table| table.cleared.load(Ordering::Relaxed) < table.shards())
-        else {
+        let Some(table) = self.tables().find(|table| table.marks.may_be_there()) else {
             return false;
         };
-        let mut from = table.cleared.load(Ordering::Relaxed);
-        for _ in 0..SHARDS_PER_STEP {
-            let Some(shard) = table.occupied.next(from) else {
-                from = table.shards();
-                break;
-            };
+        table.marks.clear_some(&table.occupied, SHARDS_PER_STEP, |shard| {
             let guard = table.lock(shard).read();
             table::words(&guard).filter(|word| word.is_shared()).for_each(|word| word.mark_shared(false));
-            from = shard + 1;
-        }
-        table.cleared.store(from, Ordering::Relaxed);
+        });
         true
     }
 }

@@ -17,9 +17,9 @@
 
 mod guarded;
 mod line;
-#[cfg(test)]
-mod line_model;
 mod load;
+mod marks;
+mod patience;
 mod prefetch;
 mod resize;
 mod table;
@@ -41,12 +41,13 @@ pub use table::KeyHash;
 pub(crate) use table::{KEYS_PER_SHARD, ReadGuard, Table, WriteGuard};
 
 use crate::entry::{self, Content, Entry, EntryView, Hollow};
-use crate::gate::Token;
+use crate::gate::{self, Token};
 use crate::primitives;
 use crate::reclaim::{Bin, Trash};
 use crate::time::UnixMillis;
 use crate::value::{Form, Value};
 use line::Mark;
+use patience::lock_for_write;
 use table::Item;
 use word::Word;
 
@@ -216,26 +217,19 @@ impl Keyspace {
         self.current.allocated() + self.next.get().map_or(0, |next| next.allocated())
     }
 
+    fn next(&self) -> Option<&Table> {
+        self.next.get().map(|next| &**next)
+    }
+
     /// Which table has the keys of this hash, and in which shard; asked again once the shard is locked.
     #[inline]
     fn locate(&self, hash: KeyHash) -> (&Table, usize) {
-        let shard = self.current.shard_of(hash);
-        match self.next.get() {
-            Some(next) if shard < self.moved.get() => (next, next.shard_of(hash)),
-            _ => (&self.current, shard),
-        }
+        line::locate(hash.position(), &*self.current, || self.next(), &self.moved)
     }
 
     #[inline]
     fn read(&self, hash: KeyHash) -> (&Table, ReadGuard<'_>) {
-        loop {
-            let (table, shard) = self.locate(hash);
-            let guard = table.lock(shard).read();
-            // The mark may have passed this shard while we waited; under its lock it cannot.
-            if std::ptr::eq(self.locate(hash).0, table) {
-                return (table, guard);
-            }
-        }
+        line::read_at(hash.position(), &*self.current, || self.next(), &self.moved)
     }
 
     /// Looks a key up. An expired key is found too.
@@ -254,39 +248,26 @@ impl Keyspace {
         wanted: &[(&[u8], KeyHash)],
         is_visible: impl Fn(&EntryView) -> bool,
     ) -> Refs<'_> {
-        // In the order of the hash's line: all readers take the locks in this one order, and so does a writer
-        // who moves shards.
-        let mut order: Vec<usize> = (0..wanted.len()).collect();
-        let hash_of = |index: &usize| wanted.get(*index).map_or(0, |(_, hash)| hash.line());
-        order.sort_unstable_by_key(hash_of);
-        'again: loop {
-            let mark = self.moved.get();
-            let mut locks: Vec<ReadGuard<'_>> = Vec::new();
+        let mut order: Vec<(usize, &[u8], KeyHash)> =
+            wanted.iter().enumerate().map(|(index, (key, hash))| (index, *key, *hash)).collect();
+        order.sort_unstable_by_key(|(_, _, hash)| hash.line());
+        loop {
             let mut entries: Vec<Option<EntryView>> = Vec::new();
             entries.resize_with(wanted.len(), || None);
-            let mut last: Option<(*const Table, usize)> = None;
-            for index in &order {
-                let Some((key, hash)) = wanted.get(*index) else { continue };
-                let (table, shard) = self.locate(*hash);
-                if last != Some((std::ptr::from_ref(table), shard)) {
-                    locks.push(table.lock(shard).read());
-                    last = Some((std::ptr::from_ref(table), shard));
-                }
-                let guard = locks.last().expect("one was pushed for the first key");
+            let ascending = order.iter().map(|place| (place, place.2.position()));
+            let look = |&(index, key, hash): &(usize, &[u8], KeyHash),
+                        table: &Table,
+                        guard: &ReadGuard<'_>| {
                 // SAFETY: the view goes with the guards.
-                let entry = table::find(guard, table.bits_of(*hash), key).map(|word| unsafe { word.view() });
-                if let Some(place) = entries.get_mut(*index) {
+                let entry = table::find(guard, table.bits_of(hash), key).map(|word| unsafe { word.view() });
+                if let Some(place) = entries.get_mut(index) {
                     *place = entry.filter(&is_visible);
                 }
+            };
+            let locks = line::read_together(ascending, &*self.current, || self.next(), &self.moved, look);
+            if let Some(locks) = locks {
+                return Refs { entries, _locks: locks };
             }
-            // A shard that was moved between our looking for its table and our locking it was looked at in vain.
-            // (Under our locks none moves; one that moves beside them does no harm, but is rare enough.)
-            if self.moved.get() != mark {
-                drop(entries);
-                drop(locks);
-                continue 'again;
-            }
-            return Refs { entries, _locks: locks };
         }
     }
 
@@ -301,34 +282,6 @@ impl Keyspace {
         place.look();
         place
     }
-}
-
-/// How often a writer looks again before it sleeps a little, and how many little sleeps make up the 50 µs after
-/// which it closes the gate (a sleep of 1 µs takes Linux about 50).
-const LOCK_SPINS: usize = 100;
-const LOCK_SLEEP: std::time::Duration = std::time::Duration::from_micros(1);
-
-/// Locks a shard for writing. DashMap's lock admits readers while a writer waits, so a hot key could starve it: one
-/// that has waited long closes the gate, and gets the lock when the batches of reads are out.
-fn lock_for_write<'a>(token: &Token<'_>, lock: &'a dashmap::RwLock<table::Shard>) -> WriteGuard<'a> {
-    if let Some(guard) = lock.try_write() {
-        return guard;
-    }
-    if !token.has_closed() {
-        for _ in 0..LOCK_SPINS {
-            std::hint::spin_loop();
-            if let Some(guard) = lock.try_write() {
-                return guard;
-            }
-        }
-        std::thread::sleep(LOCK_SLEEP);
-        if let Some(guard) = lock.try_write() {
-            return guard;
-        }
-        let _closed = token.close();
-        return lock.write();
-    }
-    lock.write()
 }
 
 /// Where a key is or would be: its shard, locked for writing.

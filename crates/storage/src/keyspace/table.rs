@@ -18,12 +18,12 @@
 //! Owns the shards and which of them are occupied. Never knows why a key is looked for.
 
 use std::hash::BuildHasher;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use dashmap::{DashMap, RwLock, RwLockReadGuard, RwLockWriteGuard, SharedValue};
 use hashbrown_raw::raw::{Bucket, RawTable};
 
 use super::line::Occupied;
+use super::marks::Marks;
 use super::word::Word;
 use crate::entry::Entry;
 use crate::scan::ScanCursor;
@@ -89,10 +89,7 @@ pub(crate) struct Table {
     map: DashMap<Word, (), NoHasher>,
     shards: usize,
     pub(super) occupied: Occupied,
-    /// Entries whose words are marked *shared* are another table's: they are not freed with this one.
-    pub(super) respects_marks: AtomicBool,
-    /// From this shard on there may be marks.
-    pub(super) cleared: AtomicUsize,
+    pub(super) marks: Marks,
 }
 
 impl std::fmt::Debug for Table {
@@ -115,8 +112,7 @@ impl Table {
             map: DashMap::with_capacity_and_hasher_and_shard_amount(0, NoHasher, shards.next_power_of_two()),
             shards,
             occupied: Occupied::new(shards),
-            respects_marks: AtomicBool::new(false),
-            cleared: AtomicUsize::new(shards),
+            marks: Marks::none(shards),
         }
     }
 
@@ -177,7 +173,6 @@ impl Table {
 
     /// Frees every entry that is this table's, shard by shard, and leaves it empty.
     pub(super) fn clear(&self, mut free: impl FnMut(Entry)) {
-        let respects_marks = self.respects_marks.load(Ordering::Relaxed);
         let mut from = 0;
         while let Some(shard) = self.occupied.next(from) {
             let mut guard = self.lock(shard).write();
@@ -185,7 +180,7 @@ impl Table {
             self.occupied.note(shard, false);
             drop(guard);
             for (word, _) in taken {
-                if !(respects_marks && word.is_shared()) {
+                if self.marks.own(&word) {
                     // SAFETY: the word is out of its table, and no other table has the entry.
                     free(unsafe { word.into_entry() });
                 }

@@ -2,9 +2,13 @@
 //!
 //! Owns the meaning of a position in a table. Never hides an expired entry: callers do.
 
+use dashmap::RwLock;
+
 use super::line::{Occupied, Part, Shards};
+use super::patience::ShardLock;
+use super::table::Shard;
 use super::word::Word;
-use super::{EntryView, KeyHash, Keyspace, ReadGuard, Table, line, prefetch, table};
+use super::{EntryView, KeyHash, Keyspace, ReadGuard, Table, WriteGuard, line, prefetch, table};
 use crate::scan::ScanCursor;
 
 /// The largest batch whose memory is asked for at once: the cache would lose the first again.
@@ -33,6 +37,18 @@ impl Shards for Table {
 
     fn read(&self, shard: usize) -> ReadGuard<'_> {
         self.lock(shard).read()
+    }
+}
+
+impl ShardLock for RwLock<Shard> {
+    type Guard<'a> = WriteGuard<'a>;
+
+    fn try_write(&self) -> Option<WriteGuard<'_>> {
+        RwLock::try_write(self)
+    }
+
+    fn write(&self) -> WriteGuard<'_> {
+        RwLock::write(self)
     }
 }
 
@@ -69,13 +85,7 @@ fn visit_ahead<'w>(
 impl Keyspace {
     /// The next shard that is not empty, locked, of those that have positions from `from` on.
     fn part_from(&self, from: u64) -> Option<Part<'_, Table>> {
-        line::part_from(
-            from,
-            ScanCursor::END,
-            &*self.current,
-            || self.next.get().map(|next| &**next),
-            &self.moved,
-        )
+        line::part_from(from, ScanCursor::END, &*self.current, || self.next(), &self.moved)
     }
 
     /// See [`crate::Db::scan`].

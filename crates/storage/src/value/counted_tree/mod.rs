@@ -394,9 +394,9 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 3 } else { 100 }, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 2 } else { 100 }, ..ProptestConfig::default() })]
         #[test]
-        fn agrees_with_a_sorted_vector(ops in proptest::collection::vec(op(), 0..if cfg!(miri) { 120 } else { 1500 })) {
+        fn agrees_with_a_sorted_vector(ops in proptest::collection::vec(op(), 0..if cfg!(miri) { 40 } else { 1500 })) {
             run(ops);
         }
     }

@@ -537,6 +537,8 @@ mod tests {
         assert_eq!(tree.remove_at(0), None);
     }
 
+    const RUN_MAX: u16 = if cfg!(miri) { 60 } else { 600 };
+
     #[derive(Debug, Clone)]
     enum Op {
         Insert(u32),
@@ -550,10 +552,10 @@ mod tests {
     fn op() -> impl Strategy<Value = Op> {
         prop_oneof![
             4 => any::<u32>().prop_map(Op::Insert),
-            1 => (any::<u32>(), 0..600u16).prop_map(|(from, count)| Op::Run(from, count)),
-            1 => (any::<u32>(), 0..600u16).prop_map(|(from, count)| Op::RunDown(from, count)),
+            1 => (any::<u32>(), 0..RUN_MAX).prop_map(|(from, count)| Op::Run(from, count)),
+            1 => (any::<u32>(), 0..RUN_MAX).prop_map(|(from, count)| Op::RunDown(from, count)),
             4 => any::<usize>().prop_map(Op::Remove),
-            1 => (any::<usize>(), 0..900u16).prop_map(|(at, count)| Op::RemoveMany(at, count)),
+            1 => (any::<usize>(), 0..RUN_MAX * 3 / 2).prop_map(|(at, count)| Op::RemoveMany(at, count)),
             2 => (any::<usize>(), any::<usize>(), proptest::collection::vec(any::<bool>(), 0..300))
                 .prop_map(|(start, end, ends)| Op::Range(start, end, ends)),
         ]
@@ -561,7 +563,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn agrees_with_a_sorted_vector(ops in proptest::collection::vec(op(), 1..60)) {
+        fn agrees_with_a_sorted_vector(ops in proptest::collection::vec(op(), 1..if cfg!(miri) { 12 } else { 60 })) {
             let mut tree = CountedTree::default();
             let mut model: Vec<u32> = Vec::new();
             let add = |tree: &mut CountedTree<u32>, model: &mut Vec<u32>, key: u32| {

@@ -49,19 +49,22 @@ enum Edit {
     Change(usize, u8),
 }
 
+/// A page splits above some hundreds of members; an interpreter has no time for many pages.
+const NUMBERS: usize = if cfg!(miri) { 700 } else { 4000 };
+
 fn edit() -> impl Strategy<Value = Edit> {
-    let range = || (0usize..4000, 1usize..900).prop_map(|(from, length)| from..from + length);
+    let range = || (0usize..NUMBERS, 1usize..NUMBERS * 9 / 40).prop_map(|(from, length)| from..from + length);
     prop_oneof![
         3 => range().prop_map(Edit::Insert),
         2 => range().prop_map(Edit::Remove),
-        1 => (0usize..4000, any::<u8>()).prop_map(|(at, value)| Edit::Change(at, value)),
+        1 => (0usize..NUMBERS, any::<u8>()).prop_map(|(at, value)| Edit::Change(at, value)),
     ]
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 2 } else { 48 }, ..Default::default() })]
     #[test]
-    fn agrees_with_a_map(capacity in 0usize..3000, edits in prop::collection::vec(edit(), 1..20)) {
+    fn agrees_with_a_map(capacity in 0usize..NUMBERS, edits in prop::collection::vec(edit(), 1..if cfg!(miri) { 6 } else { 20 })) {
         let mut directory = Directory::with_capacity(capacity);
         let mut model: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
         for (round, edit) in edits.into_iter().enumerate() {
@@ -94,7 +97,7 @@ proptest! {
             directory.iter().map(|member| (member.name().to_vec(), member.value().to_vec())).collect();
         prop_assert_eq!(directory.iter().count(), directory.len());
         prop_assert_eq!(&seen, &model);
-        for number in 0..5000 {
+        for number in 0..NUMBERS + NUMBERS / 4 {
             prop_assert_eq!(directory.get(&name(number)).map(Member::value), model.get(&name(number)).map(|v| &**v));
         }
         let copy = directory.clone();
@@ -111,7 +114,8 @@ proptest! {
 
     #[test]
     fn a_scan_gives_whatever_stays_through_growth_and_shrinking(
-        start in 0usize..3000, capacity in 0usize..2000, count in 1usize..50, churn in 0usize..400, grow: bool,
+        start in 0usize..NUMBERS * 3 / 4, capacity in 0usize..NUMBERS / 2, count in 1usize..50, churn in 0usize..400,
+        grow: bool,
     ) {
         let mut directory = Directory::with_capacity(capacity);
         let stay: BTreeSet<Vec<u8>> = (0..start).step_by(3).map(name).collect();
@@ -128,7 +132,7 @@ proptest! {
             cursor = step.cursor;
             if cursor == 0 { break; }
             for _ in 0..churn {
-                if grow && next_new < 20_000 {
+                if grow && next_new < NUMBERS * 5 {
                     directory.insert(Member::of_set(&name(next_new)));
                     next_new += 1;
                 } else if next_gone < start {
@@ -144,7 +148,7 @@ proptest! {
 #[test]
 fn any_number_is_a_cursor() {
     let mut directory = Directory::new();
-    (0..2000).for_each(|number| {
+    (0..NUMBERS / 2).for_each(|number| {
         directory.insert(Member::of_set(&name(number)));
     });
     let in_order: Vec<&[u8]> = directory.iter().map(Member::name).collect();

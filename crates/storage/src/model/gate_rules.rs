@@ -1,96 +1,20 @@
-//! The gate's model: `gate.rs` compiled once more, over Shuttle's primitives, and tried in many interleavings.
+//! The gate: who is inside, who has the token, and a writer whom readers could starve.
 //!
-//! The shards' locks are models here too (one lock stands for DashMap's, which admits readers while a writer
-//! waits). The last model breaks rule 3 on purpose, and must fail.
-
-mod primitives {
-    pub(crate) use shuttle::hint::spin_loop;
-    pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-    pub(crate) use shuttle::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
-
-    /// Going to sleep at once shows more than looking again.
-    pub(crate) const SPINS: usize = 1;
-
-    pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-        mutex.lock().unwrap()
-    }
-
-    pub(crate) fn wait<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
-        condvar.wait(guard).unwrap()
-    }
-}
-
-#[allow(clippy::duplicate_mod)] // compiled once over each family of primitives: that is the point
-#[path = "gate.rs"]
-#[allow(dead_code)]
-mod gate;
+//! Broken on purpose: waiting for the token inside a slot, and a writer who waits for a lock with the gate open.
 
 use std::rc::Rc;
 use std::task::{Poll, Wake};
 
-use gate::{Asker, Gate};
-use primitives::{Arc, AtomicBool, AtomicUsize, Condvar, Mutex, Ordering, lock, wait};
+use super::gate::{Asker, Gate, Token};
+use super::patience::{ShardLock, lock_for_write};
+use super::primitives::{Arc, AtomicBool, AtomicUsize, Condvar, Mutex, Ordering, lock, wait};
+use super::shard::Shard;
 use shuttle::thread;
 
 const RUNS: usize = 1_000;
 
 fn random(model: impl Fn() + Send + Sync + 'static) {
-    shuttle::check_random(model, RUNS);
-}
-
-/// A shard's lock as DashMap has it: readers come in while a writer waits.
-#[derive(Default)]
-struct Shard {
-    state: Mutex<(usize, bool)>,
-    changed: Condvar,
-}
-
-impl Shard {
-    fn read(&self, body: impl FnOnce()) {
-        let mut state = lock(&self.state);
-        while state.1 {
-            state = wait(&self.changed, state);
-        }
-        state.0 += 1;
-        drop(state);
-        body();
-        lock(&self.state).0 -= 1;
-        self.changed.notify_all();
-    }
-
-    fn try_write(&self, body: impl FnOnce()) -> bool {
-        let mut state = lock(&self.state);
-        if state.0 > 0 || state.1 {
-            return false;
-        }
-        state.1 = true;
-        drop(state);
-        body();
-        lock(&self.state).1 = false;
-        self.changed.notify_all();
-        true
-    }
-
-    fn write(&self, body: impl FnOnce()) {
-        let mut state = lock(&self.state);
-        while state.0 > 0 || state.1 {
-            state = wait(&self.changed, state);
-        }
-        state.1 = true;
-        drop(state);
-        body();
-        lock(&self.state).1 = false;
-        self.changed.notify_all();
-    }
-}
-
-/// What the store does in `lock_for_write`: the gate is closed when the lock is not to be had.
-fn write_patiently(gate: &Gate, shard: &Shard, body: impl Fn()) {
-    let token = gate.token(Asker::Applier);
-    if !shard.try_write(&body) {
-        let _closed = token.close();
-        shard.write(&body);
-    }
+    super::random(RUNS, model);
 }
 
 #[test]
@@ -226,7 +150,7 @@ fn a_task_that_found_the_gate_closed_is_woken() {
 fn token_gate_and_shards_in_this_order_never_lock_up() {
     random(|| {
         let gate = Arc::new(Gate::new());
-        let shards = Arc::new([Shard::default(), Shard::default()]);
+        let shards = Arc::new([Shard::new(()), Shard::new(())]);
         let readers: Vec<_> = (0..2)
             .map(|_| {
                 let (gate, shards) = (Arc::clone(&gate), Arc::clone(&shards));
@@ -234,19 +158,21 @@ fn token_gate_and_shards_in_this_order_never_lock_up() {
                     let slot = Rc::new(Gate::register(&gate));
                     let inside = gate.enter(&slot);
                     // Several keys: ascending, and held together.
-                    shards[0].read(|| shards[1].read(|| ()));
+                    drop((shards[0].read(), shards[1].read()));
                     drop(inside);
                     // A long read leaves its slot before it asks for the token.
                     let _token = gate.token(Asker::Other);
-                    shards[1].read(|| ());
+                    drop(shards[1].read());
                 })
             })
             .collect();
         let applier = {
             let (gate, shards) = (Arc::clone(&gate), Arc::clone(&shards));
             thread::spawn(move || {
-                write_patiently(&gate, &shards[1], || ());
-                write_patiently(&gate, &shards[0], || ());
+                for shard in [&shards[1], &shards[0]] {
+                    let token = gate.token(Asker::Applier);
+                    drop(lock_for_write(&token, shard));
+                }
             })
         };
         for thread in readers.into_iter().chain([applier]) {
@@ -300,4 +226,59 @@ fn waiting_for_the_token_inside_a_slot_locks_up() {
         drop(token);
         reader.join().unwrap();
     });
+}
+
+/// Two readers of one hot key, each of whom gives its lock back only when the other has it too, or is kept out: no
+/// writer finds the shard free by waiting alone.
+fn a_writer_beside_a_hot_key(write: impl Fn(&Token<'_>, &Shard<u64>) + Send + Sync + Copy + 'static) {
+    const NOBODY: usize = 2;
+    random(move || {
+        let gate = Arc::new(Gate::new());
+        let shard = Arc::new(Shard::new(0));
+        let is_written = Arc::new(AtomicBool::new(false));
+        // Who came last, or was turned away last: the other may go.
+        let last = Arc::new(AtomicUsize::new(NOBODY));
+        let readers: Vec<_> = [0, 1]
+            .map(|me: usize| {
+                let (gate, shard) = (Arc::clone(&gate), Arc::clone(&shard));
+                let (is_written, last) = (Arc::clone(&is_written), Arc::clone(&last));
+                thread::spawn(move || {
+                    let slot = Rc::new(Gate::register(&gate));
+                    let is_over = || is_written.load(Ordering::SeqCst);
+                    while !is_over() {
+                        let inside = gate.try_enter(Rc::clone(&slot));
+                        let held = inside.is_some().then(|| shard.read());
+                        last.store(me, Ordering::SeqCst);
+                        thread::yield_now();
+                        while held.is_some() && !is_over() && last.load(Ordering::SeqCst) == me {
+                            thread::yield_now();
+                        }
+                        drop(held);
+                        drop(inside);
+                    }
+                })
+            })
+            .into();
+        while last.load(Ordering::SeqCst) == NOBODY {
+            thread::yield_now();
+        }
+        write(&gate.token(Asker::Applier), &shard);
+        is_written.store(true, Ordering::SeqCst);
+        for reader in readers {
+            reader.join().unwrap();
+        }
+        assert_eq!(*shard.read(), 1);
+    });
+}
+
+#[test]
+fn a_writer_is_not_starved_by_a_hot_key() {
+    a_writer_beside_a_hot_key(|token, shard| *lock_for_write(token, shard) += 1);
+}
+
+/// The writer waits with the gate open: there is always somebody.
+#[test]
+#[should_panic(expected = "max_steps")]
+fn a_writer_who_leaves_the_gate_open_starves() {
+    a_writer_beside_a_hot_key(|_, shard| *shard.write() += 1);
 }
