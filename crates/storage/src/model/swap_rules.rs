@@ -142,14 +142,18 @@ impl Store {
         while !is_last {
             is_last = self.has_ended.load(Ordering::SeqCst);
             let _inside = self.gate.enter(&slot);
-            let seen = self.content().read();
-            let is_like = |whole: &[(u64, u64)]| {
-                seen.len() == whole.len()
-                    && seen.iter().zip(whole).all(|(seen, whole)| {
-                        seen.0 == whole.0 && (seen.1 == whole.1 || (seen.0 < 2 && seen.1 == WRITTEN))
-                    })
-            };
-            assert!(is_like(&OLD) || is_like(&NEW), "seen: {seen:?}, which was never there");
+            let content = self.content();
+            // As a batch of several requests: the longer, the more may go wrong meanwhile.
+            for _ in 0..4 {
+                let seen = content.read();
+                let is_like = |whole: &[(u64, u64)]| {
+                    seen.len() == whole.len()
+                        && seen.iter().zip(whole).all(|(seen, whole)| {
+                            seen.0 == whole.0 && (seen.1 == whole.1 || (seen.0 < 2 && seen.1 == WRITTEN))
+                        })
+                };
+                assert!(is_like(&OLD) || is_like(&NEW), "seen: {seen:?}, which was never there");
+            }
         }
     }
 
