@@ -19,4 +19,5 @@ mod faults; // what goes wrong, and what is said of it
 mod differential; // every command on data, with odd arguments, beside a real server
 mod equality; // a workload on a real master, then digest and walk: nothing may differ
 mod requests; // bytes that are requests, nearly requests, or none: the same answers as a real server's
+mod invariants; // what a master's transactions keep true, never seen broken
 mod soak; // rounds of everything at once, for hours
