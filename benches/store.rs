@@ -160,7 +160,7 @@ fn main() {
         for batch in order.chunks(64) {
             let hashed: Vec<Hashed<'_>> = batch.iter().map(|key| store.hash(key)).collect();
             let db = writer.db(DB, NOW);
-            db.prefetch(&hashed);
+            db.prefetch(hashed.iter().map(Hashed::hash));
             for (key, hashed) in batch.iter().zip(&hashed) {
                 writer
                     .db(DB, NOW)
@@ -188,7 +188,7 @@ fn main() {
             let db = reader.db(DB, NOW);
             hashed.clear();
             hashed.extend(batch.iter().map(|key| store.hash(key)));
-            db.prefetch(&hashed);
+            db.prefetch(hashed.iter().map(Hashed::hash));
             for one in &hashed {
                 let entry = db.hashed(std::slice::from_ref(one));
                 found += usize::from(

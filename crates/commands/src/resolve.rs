@@ -26,9 +26,20 @@ pub enum Unresolved {
 /// # Errors
 /// [`Unresolved`], whose text is Redis'.
 pub fn resolve<'a>(words: &'a [&'a [u8]]) -> Result<(&'static Command, Args<'a>), Unresolved> {
-    let (name, mut rest) = words.split_first().ok_or(Unresolved::UnknownCommand)?;
-    let mut command =
-        table::find(name).filter(|row| !row.is_subcommand()).ok_or(Unresolved::UnknownCommand)?;
+    resolve_row(words.first().and_then(|name| table::find(name)), words)
+}
+
+/// The same, where the row of the first word ([`table::find`]) is known already.
+///
+/// # Errors
+/// As [`resolve`].
+#[inline]
+pub fn resolve_row<'a>(
+    row: Option<&'static Command>,
+    words: &'a [&'a [u8]],
+) -> Result<(&'static Command, Args<'a>), Unresolved> {
+    let mut rest = words.get(1..).unwrap_or_default();
+    let mut command = row.filter(|row| !row.is_subcommand()).ok_or(Unresolved::UnknownCommand)?;
     if command.has_subcommands()
         && let Some((subcommand, after)) = rest.split_first()
     {

@@ -9,8 +9,8 @@ pub const BULK_BYTES_MAX: u64 = 512 * 1024 * 1024;
 /// so [`REQUEST_BYTES_MAX`] is what really bounds them.
 pub const WORDS_MAX: u64 = i32::MAX as u64;
 
-/// The most bytes of requests that wait in one connection's buffer: Redis' `client-query-buffer-limit`. A client that
-/// passes it is cut off.
+/// The most bytes of requests that wait in one connection's buffer, unless told otherwise: Redis' default of
+/// `client-query-buffer-limit`. A client that passes it is cut off.
 pub const REQUEST_BYTES_MAX: usize = 1024 * 1024 * 1024;
 
 /// The longest line (an inline command, or a length) whose end we wait for: Redis' bound; no length needs more than

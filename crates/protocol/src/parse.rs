@@ -315,11 +315,8 @@ fn bulk_line(rest: &[u8], at: usize, searched: usize) -> Result<Line, ProtocolEr
 
 /// The number that stands from `from` to the next CR LF; what lies before `searched` holds no CR.
 fn number_line(rest: &[u8], from: usize, searched: usize) -> Line {
-    // One digit, which most lines have.
-    if let Some([digit @ b'0'..=b'9', b'\r', b'\n']) =
-        rest.get(from..).and_then(|line| line.first_chunk::<3>())
-    {
-        return Line::Number { value: i64::from(digit - b'0'), next: from + 3 };
+    if let Some((value, next)) = short_number(rest, from) {
+        return Line::Number { value, next };
     }
     let from_search = from.max(searched);
     let Some(end) = rest.get(from_search..).and_then(|line| memchr(b'\r', line)).map(|end| end + from_search)
@@ -335,6 +332,20 @@ fn number_line(rest: &[u8], from: usize, searched: usize) -> Line {
             }
         }
         Some(_) => Line::WrongEnd,
+    }
+}
+
+/// A number of up to three digits, which most lines have: neither searched for its end nor converted in general.
+#[inline]
+fn short_number(rest: &[u8], from: usize) -> Option<(i64, usize)> {
+    let number = |digits: &[u8]| digits.iter().fold(0, |number, digit| number * 10 + i64::from(digit - b'0'));
+    match *rest.get(from..)? {
+        [a @ b'0'..=b'9', b'\r', b'\n', ..] => Some((number(&[a]), from + 3)),
+        [a @ b'1'..=b'9', b @ b'0'..=b'9', b'\r', b'\n', ..] => Some((number(&[a, b]), from + 4)),
+        [a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', b'\r', b'\n', ..] => {
+            Some((number(&[a, b, c]), from + 5))
+        }
+        _ => None,
     }
 }
 

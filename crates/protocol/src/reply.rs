@@ -360,10 +360,15 @@ impl Reply {
 
     /// A header with a count, which is a length in memory and so fits.
     fn count(&mut self, marker: u8, n: usize) {
-        if let Ok(digit @ 0..=9) = u8::try_from(n) {
-            self.bytes.extend_from_slice(&[marker, b'0' + digit, b'\r', b'\n']);
-        } else {
-            self.header(marker, i64::try_from(n).unwrap_or(i64::MAX));
+        // Most are short, and these are copied in one piece of a known length.
+        let digit = |place: usize| b'0' + u8::try_from(n / place % 10).unwrap_or_default();
+        match n {
+            0..=9 => self.bytes.extend_from_slice(&[marker, digit(1), b'\r', b'\n']),
+            10..=99 => self.bytes.extend_from_slice(&[marker, digit(10), digit(1), b'\r', b'\n']),
+            100..=999 => {
+                self.bytes.extend_from_slice(&[marker, digit(100), digit(10), digit(1), b'\r', b'\n']);
+            }
+            _ => self.header(marker, i64::try_from(n).unwrap_or(i64::MAX)),
         }
     }
 

@@ -372,7 +372,7 @@ impl<P: Pace> Run<'_, P> {
                 last = key;
             }
             if let Some(hashed) = self.plan.hashed.get(first..=last) {
-                writer.db(db, UnixMillis::NOTHING_EXPIRED).prefetch(hashed);
+                writer.db(db, UnixMillis::NOTHING_EXPIRED).prefetch(hashed.iter().map(Hashed::hash));
             }
         }
     }

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use commands::{Command, CommandError, Dialect, Run, ServerCommand as S, Source, WriteContext};
 use protocol::limits::Peer;
-use protocol::{Args, Reply, Request, Words};
-use storage::{Hashed, Lookups, Reader, Writer};
+use protocol::{Reply, Request, Words};
+use storage::{Hashed, KeyHash, Lookups, Reader, Writer};
 
 use crate::admission::{self, Situation};
 use crate::answer::{self, Call, Now, Then};
@@ -59,18 +59,15 @@ pub(crate) fn run_with<'n>(
     session: &mut Session,
     buffers: &mut Buffers,
 ) -> Next {
-    let Buffers { input, start, parser, ran, reply } = buffers;
+    let Buffers { input, start, parser, planned, ran, reply } = buffers;
     let pending = input.get(*start..).unwrap_or_default();
-    // A stranger's next request may be the one that says who it is, and how much it may send then.
-    let (peer, most) =
-        if session.authenticated { (Peer::Client, REQUESTS_MAX) } else { (Peer::Unauthenticated, 1) };
-    let count = if *ran > 0 {
-        // The last batch left some of what was parsed.
-        parser.requests(pending).count()
-    } else {
+    if planned.is_empty() {
+        // A stranger's next request may be the one that says who it is, and how much it may send then.
+        let (peer, most) =
+            if session.authenticated { (Peer::Client, REQUESTS_MAX) } else { (Peer::Unauthenticated, 1) };
         match parser.parse(pending, peer, most) {
             Ok(0) => return Next::Read,
-            Ok(count) => count,
+            Ok(_) => {}
             Err(error) => {
                 tracing::debug!(client = %session.client().addr, %error, "a client broke the protocol");
                 let line = error.line();
@@ -79,7 +76,7 @@ pub(crate) fn run_with<'n>(
                 return Next::Close;
             }
         }
-    };
+    }
     let now = Now::read();
     session.client().touch(now.steady);
     let lookups = Lookups::default();
@@ -90,19 +87,17 @@ pub(crate) fn run_with<'n>(
         dialect: node.upstream.dialect(),
         reader: None,
         writer,
-        hashed: Vec::new(),
-        looked_up: 0,
         lookups: &lookups,
         timer: Timer::start(node.stats.local(), now.steady),
     };
-    if count - *ran > 1 && session.is_plain() {
-        batch.prefetch(session, (*ran..count).filter_map(|index| parser.request(index, pending)));
+    // The last batch may have left some of what was parsed and planned.
+    if planned.is_empty() {
+        batch.plan(session, parser.requests(pending), planned);
     }
     let mut words = Words::default();
     let mut next = Next::More;
-    while *ran < count {
-        let Some(request) = parser.request(*ran, pending) else { break };
-        match batch.request(session, request.collect(&mut words), reply) {
+    while let Some((request, plan)) = parser.request(*ran, pending).zip(planned.get(*ran)) {
+        match batch.request(session, plan, request.collect(&mut words), reply) {
             Step::Done => *ran += 1,
             Step::Stop(stop) => {
                 if !matches!(stop, Next::Gate | Next::Token) {
@@ -119,11 +114,25 @@ pub(crate) fn run_with<'n>(
     drop(batch);
     drop(words);
     node.stats.local().looked_up(&lookups);
-    if *ran >= count {
+    if *ran >= planned.len() {
         *start += parser.consume();
+        planned.clear();
         *ran = 0;
+        if matches!(next, Next::More) && *start == input.len() {
+            // Nothing is left: no other turn is needed to see that.
+            return Next::Read;
+        }
     }
     next
+}
+
+/// What is found out of a parsed request before it is run.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// The row of its first word.
+    row: Option<&'static Command>,
+    /// Where its first key stands among its words, with its hash, if it is a read.
+    key: Option<(usize, KeyHash)>,
 }
 
 enum Step {
@@ -141,44 +150,48 @@ struct Batch<'a> {
     reader: Option<Reader<'a>>,
     /// Taken by a request that writes, on a node that follows nobody; never beside the reader.
     writer: Option<Writer<'a>>,
-    /// First keys of the requests that read, in their order, with their hashes.
-    hashed: Vec<Hashed<'a>>,
-    /// How many of those were looked up.
-    looked_up: usize,
     /// What was looked up, and found or not.
     lookups: &'a Lookups,
     timer: Timer<'a>,
 }
 
 impl<'a> Batch<'a> {
-    /// Hashes the first keys of all requests that read, and asks the processor for what they lead to. With a million
-    /// keys a GET of a deep pipeline takes half the time then.
-    fn prefetch(&mut self, session: &Session, requests: impl Iterator<Item = Request<'a>>) {
+    /// Finds the rows of all requests, hashes the first keys of those that read, and asks the processor for what they
+    /// lead to. With a million keys a GET of a deep pipeline takes half the time then.
+    fn plan<'r>(
+        &mut self,
+        session: &Session,
+        requests: impl Iterator<Item = Request<'r>>,
+        planned: &mut Vec<Plan>,
+    ) {
         // A pipeline is mostly of one command.
-        let mut last: (&[u8], Option<&'static Command>) = (b"", None);
-        let keys = requests.filter_map(|request| {
-            if request.name() != last.0 {
-                last = (request.name(), commands::find(request.name()));
-            }
-            let command = last.1?;
-            let place = command.first_key().filter(|_| matches!(command.run, Run::Read(_)))?;
-            let key = request.word(place + command.name_words());
-            (request.len() > place + command.name_words()).then_some(key)
-        });
+        let mut name: &[u8] = b"";
+        let mut row = None;
+        let mut place = None;
         let store = &self.node.store;
-        let mut hashed = Vec::with_capacity(REQUESTS_MAX);
-        hashed.extend(keys.map(|key| store.hash(key)));
-        if hashed.len() > 1 {
+        planned.extend(requests.map(|request| {
+            if request.name() != name {
+                name = request.name();
+                row = commands::find(name);
+                place = row
+                    .filter(|row| matches!(row.run, Run::Read(_)))
+                    .and_then(|row| row.first_key().map(|place| place + row.name_words()));
+            }
+            let key = place.filter(|place| *place < request.len());
+            Plan { row, key: key.map(|place| (place, store.hash(request.word(place)).hash())) }
+        }));
+        if planned.len() > 1 && session.is_plain() {
             let (index, now) = (session.db(), self.now.wall);
             if let Some(reader) = self.reader() {
-                reader.db(index, now).prefetch(&hashed);
-                self.hashed = hashed;
+                reader
+                    .db(index, now)
+                    .prefetch(planned.iter().filter_map(|plan| plan.key.map(|(_, hash)| hash)));
             }
         }
     }
 
-    fn request(&mut self, session: &mut Session, words: &[&'a [u8]], reply: &mut Reply) -> Step {
-        let (command, args) = match commands::resolve(words) {
+    fn request(&mut self, session: &mut Session, plan: &Plan, words: &[&'a [u8]], reply: &mut Reply) -> Step {
+        let (command, args) = match commands::resolve_row(plan.row, words) {
             Ok(found) => found,
             Err(unresolved) => {
                 if let commands::Unresolved::WrongArity(command) = unresolved {
@@ -214,13 +227,11 @@ impl<'a> Batch<'a> {
         let mark = reply.mark();
         let answered = match command.run {
             Run::Read(handler) => {
-                let hash = self.hash_of(command, args);
+                let hashed = plan.key.and_then(|(place, hash)| Some(Hashed::new(words.get(place)?, hash)));
                 let (node, wall, dialect, lookups) = (self.node, self.now.wall, self.dialect, self.lookups);
                 let Some(reader) = self.reader() else { return Step::Stop(Next::Gate) };
                 let mut context = node.read_context(Source::Reader(reader), session, wall, dialect, lookups);
-                if let Some(hash) = &hash {
-                    context.db = context.db.hashed(std::slice::from_ref(hash));
-                }
+                context.db = context.db.hashed(hashed.as_slice());
                 let before = lookups.clone();
                 match handler(&context, args, reply) {
                     Err(CommandError::Long) => {
@@ -264,14 +275,6 @@ impl<'a> Batch<'a> {
             Then::Continue => Step::Done,
             Then::Close => Step::Stop(Next::Close),
         }
-    }
-
-    /// The hash of the request's first key, where the batch has computed it.
-    fn hash_of(&mut self, command: &Command, args: Args<'_>) -> Option<Hashed<'a>> {
-        let key = args.get(command.first_key()?);
-        let hashed = self.hashed.get(self.looked_up).filter(|hashed| std::ptr::eq(key, hashed.key()))?;
-        self.looked_up += 1;
-        Some(*hashed)
     }
 
     /// Takes the token, if nobody has it; the gate is left.
@@ -346,7 +349,7 @@ impl<'a> Timer<'a> {
     }
 
     fn ran(&mut self, session: &Session, command: &'static Command, failed: bool) {
-        let same = self.command.is_some_and(|known| known.id() == command.id());
+        let same = self.command.is_some_and(|known| std::ptr::eq(known, command));
         if !same {
             if self.command.is_some() {
                 self.look();

@@ -8,6 +8,8 @@ use std::cell::RefCell;
 use protocol::parse::Parser;
 use protocol::{Protocol, Reply};
 
+use crate::batch::Plan;
+
 /// Bytes read at once from a client.
 pub(crate) const READ_BYTES: usize = 16 * 1024;
 /// What a pooled buffer may hold; a larger one is given back to the allocator.
@@ -24,7 +26,9 @@ pub(crate) struct Buffers {
     pub(crate) start: usize,
     /// Finds the requests in it.
     pub(crate) parser: Parser,
-    /// How many of the requests that the parser found were run.
+    /// What was found out of the requests that the parser found.
+    pub(crate) planned: Vec<Plan>,
+    /// How many of them were run.
     pub(crate) ran: usize,
     /// The answers.
     pub(crate) reply: Reply,

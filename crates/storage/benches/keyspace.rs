@@ -40,7 +40,7 @@ fn keyspace(c: &mut Criterion) {
     let found_prefetched = |keys: &[Vec<u8>], hashed: &mut Vec<Hashed<'_>>| {
         let reader = store.reader();
         let db = reader.db(DB, NOW);
-        db.prefetch(hashed);
+        db.prefetch(hashed.iter().map(Hashed::hash));
         let is_found = |(key, hashed): (&Vec<u8>, &Hashed<'_>)| {
             db.hashed(std::slice::from_ref(hashed)).get(key).is_some_and(|entry| entry.text().is_ok())
         };

@@ -225,9 +225,9 @@ impl<'a> Db<'a> {
 
     /// Asks the processor for the memory of these keys, so that looking them up does not wait for it: for a batch,
     /// just before it is run.
-    pub fn prefetch(&self, keys: &[Hashed<'_>]) {
+    pub fn prefetch(&self, hashes: impl Iterator<Item = KeyHash> + Clone) {
         if let Some(keyspace) = self.keyspace() {
-            keyspace.prefetch(keys.iter().map(|hashed| hashed.hash));
+            keyspace.prefetch(hashes);
         }
     }
 }

@@ -202,9 +202,21 @@ pub struct Hashed<'k> {
 }
 
 impl<'k> Hashed<'k> {
+    /// A key with the hash that [`Store::hash`] gave for it before. (With another's it is not found.)
+    #[inline]
+    pub fn new(key: &'k [u8], hash: KeyHash) -> Hashed<'k> {
+        Hashed { key, hash }
+    }
+
     /// The key.
     pub fn key(&self) -> &'k [u8] {
         self.key
+    }
+
+    /// Its hash.
+    #[inline]
+    pub fn hash(&self) -> KeyHash {
+        self.hash
     }
 }
 

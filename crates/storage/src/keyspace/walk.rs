@@ -17,6 +17,10 @@ const PREFETCH_MAX: usize = 256;
 /// How many entries ahead of the one that is read a walk asks for: enough for the waits to overlap.
 const WALK_AHEAD: usize = 12;
 
+/// How many shards a prefetch has locked at once, none of which it waits for: a few, because a writer may want one; and
+/// no processor has more misses under way.
+const LOCKED_AT_ONCE: usize = 16;
+
 /// How many shards RANDOMKEY tries by chance before it takes the next one that is not empty.
 const RANDOM_SHARDS_MAX: usize = 16;
 
@@ -190,34 +194,55 @@ impl Keyspace {
     /// Brings the memory of these keys nearer: first the heads of all shards, then the tables' groups, then the
     /// entries, so that the waits overlap.
     pub(crate) fn prefetch(&self, hashes: impl Iterator<Item = KeyHash> + Clone) {
-        let hashes = hashes.take(PREFETCH_MAX);
-        self.prefetch_tables(hashes.clone());
-        for hash in hashes {
-            let (table, shard) = self.locate(hash);
-            if let Some(guard) = table.lock(shard).try_read()
-                && let Some(word) = table::find_candidate(&guard, table.bits_of(hash))
-            {
-                let entry: *const u8 = word.raw().as_ptr();
-                prefetch::line(entry);
-                prefetch::line(entry.wrapping_add(64));
+        let mut hashes = hashes.take(PREFETCH_MAX);
+        self.prefetch_heads(hashes.clone());
+        loop {
+            // Locked once for both looks: taking a shard's lock costs more than a look.
+            let mut locked: [Option<(ReadGuard<'_>, u16)>; LOCKED_AT_ONCE] = [const { None }; LOCKED_AT_ONCE];
+            let mut taken = 0;
+            for (slot, hash) in locked.iter_mut().zip(&mut hashes) {
+                taken += 1;
+                *slot = self.prefetch_group(hash);
+            }
+            for (guard, bits) in locked.iter().flatten() {
+                if let Some(word) = table::find_candidate(guard, *bits) {
+                    let entry: *const u8 = word.raw().as_ptr();
+                    prefetch::line(entry);
+                    prefetch::line(entry.wrapping_add(64));
+                }
+            }
+            if taken < LOCKED_AT_ONCE {
+                return;
             }
         }
     }
 
     /// The same up to the tables' groups: for keys that are not there yet.
     pub(crate) fn prefetch_tables(&self, hashes: impl Iterator<Item = KeyHash> + Clone) {
-        for hash in hashes.clone() {
+        self.prefetch_heads(hashes.clone());
+        for hash in hashes {
+            self.prefetch_group(hash);
+        }
+    }
+
+    /// The heads of the keys' shards.
+    fn prefetch_heads(&self, hashes: impl Iterator<Item = KeyHash>) {
+        for hash in hashes {
             let (table, shard) = self.locate(hash);
             prefetch::line(std::ptr::from_ref(table.lock(shard)).cast());
         }
-        for hash in hashes {
-            // The head is read under its lock, for a writer may be growing the table. When that is taken, never mind.
-            let (table, shard) = self.locate(hash);
-            if let Some(guard) = table.lock(shard).try_read() {
-                let (control, slots) = table::lines_of(&guard, table.bits_of(hash));
-                prefetch::line(control);
-                prefetch::line(slots);
-            }
-        }
+    }
+
+    /// Where the look-up of a key begins in its shard. The head is read under its lock, for a writer may be growing
+    /// the table; when that is taken, never mind. Says which shard it was, and for what bits to look there.
+    #[inline]
+    fn prefetch_group(&self, hash: KeyHash) -> Option<(ReadGuard<'_>, u16)> {
+        let (table, shard) = self.locate(hash);
+        let guard = table.lock(shard).try_read()?;
+        let bits = table.bits_of(hash);
+        let (control, slots) = table::lines_of(&guard, bits);
+        prefetch::line(control);
+        prefetch::line(slots);
+        Some((guard, bits))
     }
 }
