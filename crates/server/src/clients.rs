@@ -167,6 +167,17 @@ impl Client {
         }
     }
 
+    /// Notes that another task will serve it, of which [`Client::served_by`] will say which it is; false when that is
+    /// not known of the present one yet, and so cannot change.
+    pub(crate) fn is_moving(&self) -> bool {
+        let mut task = self.task.lock();
+        let is_known = matches!(*task, Task::Known(_));
+        if is_known {
+            *task = Task::Unknown;
+        }
+        is_known
+    }
+
     /// Says which task serves it.
     pub(crate) fn served_by(&self, task: AbortHandle) {
         let mut known = self.task.lock();
@@ -274,5 +285,20 @@ mod tests {
         client.served_by(task.abort_handle());
         assert!(task.await.unwrap_err().is_cancelled());
         assert_eq!(clients.len(), 0);
+    }
+
+    /// A client that is ended while it goes from one task to another ends.
+    #[tokio::test]
+    async fn who_is_ended_between_two_tasks_ends() {
+        let clients = Arc::new(Clients::default());
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let client = Arc::clone(&clients.register(nowhere, nowhere, 0, crate::clock::steady()).client);
+        assert!(!client.is_moving(), "its first task is not known yet");
+        client.served_by(tokio::spawn(std::future::pending::<()>()).abort_handle());
+        assert!(client.is_moving());
+        client.end();
+        let next = tokio::spawn(std::future::pending::<()>());
+        client.served_by(next.abort_handle());
+        assert!(next.await.unwrap_err().is_cancelled());
     }
 }

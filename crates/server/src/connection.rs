@@ -2,9 +2,9 @@
 //!
 //! Owns the socket, and decides only what to wait for. Never looks into a request.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
@@ -22,13 +22,24 @@ use crate::exclusive;
 use crate::node::Node;
 use crate::session::Session;
 use crate::stats::add;
+use crate::workers::Place;
 
 /// How often in turn a write finds the token taken before it goes where it may wait for it. Others who write are soon
 /// done, unless theirs is a long request.
 const TURNS_LOST_MAX: u32 = 16;
 
 /// Serves a connection until it ends.
-pub(crate) async fn serve(node: Arc<Node>, mut stream: TcpStream, mut session: Session) {
+pub(crate) fn serve(
+    node: Arc<Node>,
+    stream: TcpStream,
+    session: Session,
+    place: Place,
+) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    // Boxed, because a connection that goes to another thread begins there with this function again.
+    Box::pin(serve_here(node, stream, session, place))
+}
+
+async fn serve_here(node: Arc<Node>, mut stream: TcpStream, mut session: Session, mut place: Place) {
     let client = Arc::clone(session.client());
     let mut held: Option<Box<Buffers>> = None;
     loop {
@@ -37,6 +48,11 @@ pub(crate) async fn serve(node: Arc<Node>, mut stream: TcpStream, mut session: S
             // It left, or it is gone: both are ends that a server lives with.
             Ok(None) | Err(_) => return,
         };
+        if node.settings.is_over_query_limit(buffers.pending().len() + session.queued_bytes()) {
+            tracing::warn!(client = %client.addr, "a client's requests are over their limit; it is let go");
+            add(&node.stats.local().query_limit_disconnections, 1);
+            return;
+        }
         let mut turns_lost = 0;
         loop {
             let next = if turns_lost < TURNS_LOST_MAX {
@@ -78,11 +94,29 @@ pub(crate) async fn serve(node: Arc<Node>, mut stream: TcpStream, mut session: S
         client.input_bytes.store(buffers.pending().len(), Relaxed);
         held = if buffers.is_empty() {
             buffers::give_back(buffers);
+            if let Some(to) = place.elsewhere()
+                && client.is_moving()
+            {
+                // Who ended it until now has ended this task, which then does not come back from here.
+                tokio::task::yield_now().await;
+                if let Err(error) = go(node, stream, session, place, to) {
+                    tracing::debug!(client = %client.addr, %error, "a connection was lost between two threads");
+                }
+                return;
+            }
             None
         } else {
             Some(buffers)
         };
     }
+}
+
+/// Goes to another thread.
+fn go(node: Arc<Node>, stream: TcpStream, session: Session, place: Place, to: usize) -> io::Result<()> {
+    let client = Arc::clone(session.client());
+    let task = place.go(to, stream.into_std()?, |stream, place| serve(node, stream, session, place))?;
+    client.served_by(task);
+    Ok(())
 }
 
 /// Waits for bytes, and reads some. Room is lent when they are there, not while waiting for them. `None` at the end.

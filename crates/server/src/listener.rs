@@ -134,7 +134,8 @@ fn serve(node: &Arc<Node>, workers: &Workers, stream: TcpStream, address: Socket
     let client = Arc::clone(&registered.client);
     let session = Session::new(registered, !node.settings.needs_password());
     let node = Arc::clone(node);
-    let task = workers.serve(stream.into_std()?, |stream| connection::serve(node, stream, session))?;
+    let task =
+        workers.serve(stream.into_std()?, |stream, place| connection::serve(node, stream, session, place))?;
     client.served_by(task);
     Ok(())
 }
