@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::{ArgAction, Parser};
 use nearside::config::{
     Config, DATABASES_MAX, DebugAccess, HttpAddress, LogLevel, OutputLimit, PORT, Secret, Word, parse_bytes,
-    parse_master,
+    parse_master, parse_query_limit,
 };
 use nearside::{LoadRules, MasterAddress, OnDivergence, Resync, Room};
 
@@ -92,6 +92,10 @@ pub(crate) struct Options {
     /// Seconds between the kernel's probes of a silent client; 0: none
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     tcp_keepalive: u64,
+
+    /// The most bytes of requests that wait for their end, or for EXEC, from one client
+    #[arg(long, value_name = "BYTES", default_value = "1gb", value_parser = parse_query_limit)]
+    client_query_buffer_limit: u64,
 
     /// How much output is held for a client that does not read: at most HARD bytes, and SOFT bytes for so long
     #[arg(long, value_name = "normal HARD SOFT SECONDS", default_value = "normal 0 0 0", value_parser = OutputLimit::parse)]
@@ -190,6 +194,7 @@ impl Options {
             maxclients: self.maxclients,
             timeout: self.timeout,
             tcp_keepalive: self.tcp_keepalive,
+            client_query_limit: self.client_query_buffer_limit,
             client_output_limit: self.client_output_buffer_limit,
             http: self.http.0,
             dir: self.dir,

@@ -47,6 +47,8 @@ pub struct Config {
     pub timeout: u64,
     /// Seconds between the kernel's probes of a silent client; 0: none.
     pub tcp_keepalive: u64,
+    /// The most bytes of requests that wait for their end, or for EXEC, from one client.
+    pub client_query_limit: u64,
     /// How much output is held for a client that does not read.
     pub client_output_limit: OutputLimit,
     /// Where `/metrics` is served; none: nowhere.
@@ -79,6 +81,12 @@ pub struct Config {
     pub ports_file: Option<PathBuf>,
 }
 
+/// The least `client-query-buffer-limit`, as in Redis.
+const QUERY_LIMIT_MIN: u64 = 1024 * 1024;
+
+/// Redis' default of `client-query-buffer-limit`.
+const QUERY_LIMIT_DEFAULT: u64 = protocol::limits::REQUEST_BYTES_MAX as u64;
+
 impl Default for Config {
     fn default() -> Self {
         Config {
@@ -95,6 +103,7 @@ impl Default for Config {
             maxclients: 10_000,
             timeout: 0,
             tcp_keepalive: 300,
+            client_query_limit: QUERY_LIMIT_DEFAULT,
             client_output_limit: OutputLimit::default(),
             http: HttpAddress::parse("127.0.0.1:9380").ok(),
             dir: PathBuf::from("."),
@@ -315,6 +324,20 @@ pub fn parse_bytes(text: &str) -> Result<u64, String> {
         .ok()
         .and_then(|number| number.checked_mul(scale))
         .ok_or_else(|| String::from("argument must be a memory value"))
+}
+
+/// `client-query-buffer-limit`
+///
+/// # Errors
+/// What is wrong with it, in Redis' words.
+pub fn parse_query_limit(text: &str) -> Result<u64, String> {
+    const MOST: u64 = i64::MAX as u64;
+    let bytes = parse_bytes(text)?;
+    if (QUERY_LIMIT_MIN..=MOST).contains(&bytes) {
+        Ok(bytes)
+    } else {
+        Err(format!("argument must be between {QUERY_LIMIT_MIN} and {MOST} inclusive"))
+    }
 }
 
 #[cfg(test)]

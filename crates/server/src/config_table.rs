@@ -5,7 +5,7 @@
 
 use storage::glob;
 
-use crate::config::{Config, OutputLimit, Secret, Word, parse_bytes};
+use crate::config::{Config, OutputLimit, Secret, Word, parse_bytes, parse_query_limit};
 
 /// One value that has a name.
 pub struct Row {
@@ -68,6 +68,11 @@ pub static ROWS: &[Row] = &[
         "tcp-keepalive",
         |c| c.tcp_keepalive.to_string(),
         |c, text| assign(&mut c.tcp_keepalive, number(text, 0, SECONDS_MAX)?),
+    ),
+    free(
+        "client-query-buffer-limit",
+        |c| c.client_query_limit.to_string(),
+        |c, text| assign(&mut c.client_query_limit, parse_query_limit(text)?),
     ),
     free(
         "client-output-buffer-limit",
@@ -309,7 +314,13 @@ mod tests {
             "argument must be between 1 and 4294967295 inclusive"
         );
         assert_eq!(set("protected-mode", "maybe").unwrap_err(), "argument must be 'yes' or 'no'");
+        assert_eq!(
+            set("client-query-buffer-limit", "1000").unwrap_err(),
+            "argument must be between 1048576 and 9223372036854775807 inclusive"
+        );
+        assert_eq!(set("client-query-buffer-limit", "2mb"), Ok(()));
         assert_eq!(set("client-output-buffer-limit", "normal 1mb 0 0"), Ok(()));
+        assert_eq!(config.client_query_limit, 2 << 20);
         assert_eq!(config.client_output_limit.hard_bytes, 1 << 20);
     }
 }

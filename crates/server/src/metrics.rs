@@ -210,6 +210,13 @@ const METRICS: &[Metric] = &[
         give("", f.totals.connections_rejected as f64);
     }),
     counter(
+        "nearside_query_limit_disconnections_total",
+        "Clients let go for too long a request.",
+        |f, give| {
+            give("", f.totals.query_limit_disconnections as f64);
+        },
+    ),
+    counter(
         "nearside_output_limit_disconnections_total",
         "Clients let go for too much output.",
         |f, give| {
@@ -399,6 +406,7 @@ mod tests {
             commands: vec![every; table::COUNT],
             connections_received: 1,
             connections_rejected: 2,
+            query_limit_disconnections: 3,
             output_limit_disconnections: 3,
             input_bytes: 4,
             output_bytes: 5,

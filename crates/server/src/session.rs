@@ -102,6 +102,11 @@ impl Session {
         }
     }
 
+    /// Bytes of requests that wait for EXEC.
+    pub(crate) fn queued_bytes(&self) -> usize {
+        self.transaction.as_deref().map_or(0, Transaction::bytes)
+    }
+
     /// Whether its requests are simply run: it may, and nothing is open.
     pub(crate) fn is_plain(&self) -> bool {
         self.authenticated && self.transaction.is_none()

@@ -3,7 +3,7 @@
 //! Owns the one copy of [`Config`], and the few of its values that every batch looks at as plain loads. Never knows
 //! the names of values: see [`crate::config_table`].
 
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use parking_lot::{RwLock, RwLockReadGuard};
 use tokio::sync::watch;
@@ -17,6 +17,7 @@ pub(crate) struct Settings {
     serve_stale_data: AtomicBool,
     needs_password: AtomicBool,
     has_output_limit: AtomicBool,
+    query_limit: AtomicU64,
     loglevel: watch::Sender<LogLevel>,
 }
 
@@ -26,6 +27,7 @@ impl Settings {
             serve_stale_data: AtomicBool::new(true),
             needs_password: AtomicBool::new(false),
             has_output_limit: AtomicBool::new(false),
+            query_limit: AtomicU64::new(0),
             loglevel: watch::Sender::new(config.loglevel),
             config: RwLock::new(config),
         };
@@ -62,6 +64,11 @@ impl Settings {
         self.needs_password.load(Relaxed)
     }
 
+    /// Whether so many bytes of requests are too many to wait.
+    pub(crate) fn is_over_query_limit(&self, bytes: usize) -> bool {
+        u64::try_from(bytes).unwrap_or(u64::MAX) > self.query_limit.load(Relaxed)
+    }
+
     /// How much output is held for a client that does not read.
     pub(crate) fn client_output_limit(&self) -> OutputLimit {
         if self.has_output_limit.load(Relaxed) {
@@ -80,6 +87,7 @@ impl Settings {
         let config = self.config.read();
         self.serve_stale_data.store(config.replica_serve_stale_data, Relaxed);
         self.needs_password.store(config.requirepass.is_some(), Relaxed);
+        self.query_limit.store(config.client_query_limit, Relaxed);
         self.has_output_limit.store(config.client_output_limit != OutputLimit::default(), Relaxed);
         self.loglevel.send_if_modified(|level| std::mem::replace(level, config.loglevel) != config.loglevel);
     }

@@ -82,6 +82,8 @@ counters! {
     keyspace_misses,
     /// Keys removed because their deadline was past.
     expired_keys,
+    /// Clients let go because too many bytes of their requests waited.
+    query_limit_disconnections,
     /// Clients let go because too much output waited for them.
     output_limit_disconnections,
     /// Requests run while holding the writer token.

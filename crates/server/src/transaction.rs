@@ -46,6 +46,11 @@ impl Transaction {
         }
     }
 
+    /// What the queued requests take, about.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Notes that a request was refused.
     pub(crate) fn spoil(&mut self) {
         self.broken = true;

@@ -201,6 +201,36 @@ async fn output_over_the_limit_ends_the_client() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_over_the_limit_ends_the_client() {
+    let server = start(Config { client_query_limit: 1 << 20, ..config() }).await;
+    let mut other = Client::of(&server).await;
+    let long = "x".repeat(1 << 20);
+    // In one request, and in several that wait for EXEC.
+    let mut one = Client::of(&server).await;
+    // It may be cut off while it still sends.
+    one.0
+        .write_all(format!("*3|$3|SET|$1|k|${}|{long}", long.len()).replace('|', "\r\n").as_bytes())
+        .await
+        .ok();
+    assert_eq!(one.rest().await, "");
+    let mut many = Client::of(&server).await;
+    many.ask("MULTI", "+OK|").await;
+    let half = "x".repeat(1 << 19);
+    many.ask(&format!("*3|$3|SET|$1|k|${}|{half}", half.len()), "+QUEUED|").await;
+    let again = format!("*3|$3|SET|$1|k|${}|{half}", half.len()).replace('|', "\r\n");
+    many.0.write_all(again.as_bytes()).await.ok();
+    assert_eq!(many.rest().await, "");
+    other.ask("EXISTS k", ":0|").await;
+    other.ask(&format!("*3|$3|SET|$1|k|${}|{half}", half.len()), "+OK|").await;
+    other.send("INFO stats|").await;
+    let mut bytes = vec![0; 1 << 14];
+    let count = other.0.read(&mut bytes).await.unwrap();
+    let text = String::from_utf8_lossy(bytes.get(..count).unwrap());
+    assert!(text.contains("client_query_buffer_limit_disconnections:2"), "{text}");
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_never_reads_is_let_go_and_counted() {
     let limit =
         OutputLimit { soft_bytes: 1 << 20, soft_time: Duration::from_secs(1), ..OutputLimit::default() };

@@ -262,6 +262,7 @@ fn stats(facts: &Facts<'_>, text: &mut Text) {
     text.field("expired_keys", totals.expired_keys);
     text.none(&["evicted_keys"]);
     text.field("evicted_clients", 0);
+    text.field("client_query_buffer_limit_disconnections", totals.query_limit_disconnections);
     text.field("client_output_buffer_limit_disconnections", totals.output_limit_disconnections);
     text.field("keyspace_hits", totals.keyspace_hits);
     text.field("keyspace_misses", totals.keyspace_misses);
