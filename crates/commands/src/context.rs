@@ -25,6 +25,7 @@ impl<'a> Source<'a> {
         }
     }
     /// When values leave their packed forms.
+    #[inline]
     pub fn limits(self) -> &'a Limits {
         match self {
             Source::Reader(reader) => reader.limits(),
@@ -32,6 +33,7 @@ impl<'a> Source<'a> {
         }
     }
     /// A database, as it is at `now`.
+    #[inline]
     pub fn db(self, index: DbIndex, now: UnixMillis) -> Db<'a> {
         match self {
             Source::Reader(reader) => reader.db(index, now),
@@ -66,6 +68,7 @@ pub struct ReadContext<'a> {
 
 impl<'a> ReadContext<'a> {
     /// For reads of this database.
+    #[inline]
     pub fn new(source: Source<'a>, index: DbIndex, now: UnixMillis, dialect: Dialect) -> Self {
         ReadContext { source, db: source.db(index, now), index, now, limits: source.limits(), dialect }
     }

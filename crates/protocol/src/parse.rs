@@ -301,6 +301,7 @@ impl Parser {
 }
 
 /// The line of a word's length, at `at`.
+#[inline]
 fn bulk_line(rest: &[u8], at: usize, searched: usize) -> Result<Line, ProtocolError> {
     match rest.get(at) {
         Some(b'$') => Ok(number_line(rest, at + 1, searched)),
@@ -314,10 +315,16 @@ fn bulk_line(rest: &[u8], at: usize, searched: usize) -> Result<Line, ProtocolEr
 }
 
 /// The number that stands from `from` to the next CR LF; what lies before `searched` holds no CR.
+#[inline]
 fn number_line(rest: &[u8], from: usize, searched: usize) -> Line {
-    if let Some((value, next)) = short_number(rest, from) {
-        return Line::Number { value, next };
+    match short_number(rest, from) {
+        Some((value, next)) => Line::Number { value, next },
+        None => any_number_line(rest, from, searched),
     }
+}
+
+/// The same for numbers and lines of any sort.
+fn any_number_line(rest: &[u8], from: usize, searched: usize) -> Line {
     let from_search = from.max(searched);
     let Some(end) = rest.get(from_search..).and_then(|line| memchr(b'\r', line)).map(|end| end + from_search)
     else {
@@ -335,18 +342,26 @@ fn number_line(rest: &[u8], from: usize, searched: usize) -> Line {
     }
 }
 
-/// A number of up to three digits, which most lines have: neither searched for its end nor converted in general.
-#[inline]
+/// A number of up to three digits, which most lines have: neither searched for its end nor converted in general. Its
+/// line is followed by a word and that word's end, so five bytes are there as a rule.
+#[inline(always)]
 fn short_number(rest: &[u8], from: usize) -> Option<(i64, usize)> {
-    let number = |digits: &[u8]| digits.iter().fold(0, |number, digit| number * 10 + i64::from(digit - b'0'));
-    match *rest.get(from..)? {
-        [a @ b'0'..=b'9', b'\r', b'\n', ..] => Some((number(&[a]), from + 3)),
-        [a @ b'1'..=b'9', b @ b'0'..=b'9', b'\r', b'\n', ..] => Some((number(&[a, b]), from + 4)),
-        [a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', b'\r', b'\n', ..] => {
-            Some((number(&[a, b, c]), from + 5))
-        }
-        _ => None,
+    let [a, b, c, d, e] = *rest.get(from..)?.first_chunk::<5>()?;
+    let digit = |byte: u8| Some(byte.wrapping_sub(b'0')).filter(|digit| *digit <= 9).map(i64::from);
+    let a = digit(a)?;
+    if b == b'\r' {
+        return (c == b'\n').then_some((a, from + 3));
     }
+    let ab = a * 10 + digit(b)?;
+    // A number does not begin with 0.
+    if ab < 10 {
+        return None;
+    }
+    if c == b'\r' {
+        return (d == b'\n').then_some((ab, from + 4));
+    }
+    let abc = ab * 10 + digit(c)?;
+    (d == b'\r' && e == b'\n').then_some((abc, from + 5))
 }
 
 /// How far a search for CR LF came: a CR that ends the bytes is looked at again when its LF is there.

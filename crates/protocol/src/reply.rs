@@ -115,6 +115,7 @@ impl Reply {
     }
 
     /// A bulk string, copied.
+    #[inline]
     pub fn bulk(&mut self, value: &[u8]) {
         self.bytes.reserve(value.len() + HEADER_BYTES_MAX + 2);
         self.count(b'$', value.len());
@@ -359,6 +360,7 @@ impl Reply {
     }
 
     /// A header with a count, which is a length in memory and so fits.
+    #[inline]
     fn count(&mut self, marker: u8, n: usize) {
         // Most are short, and these are copied in one piece of a known length.
         let digit = |place: usize| b'0' + u8::try_from(n / place % 10).unwrap_or_default();

@@ -60,6 +60,7 @@ impl<'a> Request<'a> {
     }
 
     /// The words side by side, in `room`.
+    #[inline]
     pub fn collect<'r>(&self, room: &'r mut Words<'a>) -> &'r [&'a [u8]] {
         match room.short.get_mut(..self.words.len()) {
             Some(short) => {
@@ -81,6 +82,7 @@ impl<'a> Request<'a> {
         self.bytes
     }
 
+    #[inline]
     fn at(&self, span: Span) -> &'a [u8] {
         let (from, at) = if span.at & UNESCAPED == 0 {
             (self.bytes, span.at)

@@ -597,6 +597,7 @@ impl EntryView {
         EntryView(entry)
     }
 
+    #[inline]
     fn plan(&self) -> Plan {
         // SAFETY: the view's own obligation.
         unsafe { Plan::read(self.0) }
@@ -607,6 +608,7 @@ impl EntryView {
         Form::from_byte(unsafe { self.0.add(FORM_AT).read() })
     }
 
+    #[inline]
     fn payload(&self) -> PayloadRef<'_> {
         let plan = self.plan();
         let form = self.form();
@@ -722,7 +724,14 @@ impl EntryView {
     /// # Errors
     /// [`WrongKind`] when it is another kind; so for the methods that follow.
     pub fn text(&self) -> Result<TextRef<'_>, WrongKind> {
-        self.value().text()
+        match self.form() {
+            // What most strings are, without a look at what else a value may be.
+            Form::TextShort => match self.payload() {
+                PayloadRef::Inline(bytes) => Ok(TextRef::Short(bytes)),
+                PayloadRef::Big(_) => self.value().text(),
+            },
+            _ => self.value().text(),
+        }
     }
 
     /// The value as a list.

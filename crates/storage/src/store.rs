@@ -245,6 +245,7 @@ impl Reader<'_> {
     }
 
     /// When values leave their packed forms.
+    #[inline]
     pub fn limits(&self) -> &Limits {
         self.inner.limits.get(self.inside.access()).expect("a store always has limits")
     }
