@@ -255,6 +255,43 @@ async fn who_never_reads_is_let_go_and_counted() {
     server.shutdown().await;
 }
 
+/// A client with a deep pipeline had its thread until all of it was answered.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deep_pipeline_leaves_others_their_turns() {
+    const DEPTH: usize = 200_000;
+    let server = start(config()).await;
+    let mut other = Client::of(&server).await;
+    other.ask("SET n 0", "+OK|").await;
+    let (mut answers, mut requests) = Client::of(&server).await.0.into_split();
+    let writing = tokio::spawn(async move {
+        requests.write_all("INCR n\r\n".repeat(DEPTH).as_bytes()).await.unwrap();
+        requests
+    });
+    let reading = tokio::spawn(async move {
+        let last = format!(":{DEPTH}\r\n");
+        let mut bytes = Vec::new();
+        while !bytes.ends_with(last.as_bytes()) {
+            assert_ne!(answers.read_buf(&mut bytes).await.unwrap(), 0);
+        }
+    });
+    // How far the pipeline was whenever the other had its turn.
+    let mut seen = std::collections::BTreeSet::<usize>::new();
+    while !seen.contains(&DEPTH) {
+        other.send("GET n|").await;
+        let mut bytes = Vec::new();
+        while bytes.iter().filter(|byte| **byte == b'\n').count() < 2 {
+            assert_ne!(other.0.read_buf(&mut bytes).await.unwrap(), 0);
+        }
+        seen.insert(String::from_utf8(bytes).unwrap().lines().nth(1).unwrap().parse().unwrap());
+    }
+    seen.remove(&0);
+    seen.remove(&DEPTH);
+    assert!(seen.len() > 2, "answered only at {seen:?}");
+    reading.await.unwrap();
+    drop(writing.await.unwrap());
+    server.shutdown().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_can_end_another() {
     let server = start(config()).await;
