@@ -156,7 +156,7 @@ def sync(bench, contender, data):
         bench.note(server, resync_p99=latencies["p99"], resync_peak=peak / 1e6, resync_growth=peak / rest,
                    resync_failed=100 * (latencies["missing"] + latencies["errors"]) / latencies["answers"])
         data.check(server)
-        bench.note(server, connection=idle_connection(server))
+    bench.note(server, connection=idle_connection(contender))
 
 
 def reads(bench, contender, data):
@@ -297,21 +297,28 @@ def whole_scan(client, data):
     return seconds
 
 
-def idle_connection(server, wanted=9_900):
-    """Kilobytes a connection that has asked once and now is idle."""
-    before = server.rss()
-    clients = []
+def idle_connection(contender, few=900, many=9_900):
+    """Kilobytes a connection that has asked once and now is idle.
+
+    Of a server without data, since connections are given first what a load has freed; and from few to many, since the
+    first bring what all share.
+    """
+    server = Server(contender)
+    clients, resident = [], []
     try:
-        for _ in range(wanted):
-            clients.append(Client(server.port))
-        for client in clients:
-            assert client.ask("PING") == b"PONG"
-        # What they shrink when idle, they have by then.
-        time.sleep(3)
-        return (server.rss() - before) / wanted / 1e3
+        for wanted in few, many:
+            new = [Client(server.port) for _ in range(wanted - len(clients))]
+            clients += new
+            for client in new:
+                assert client.ask("PING") == b"PONG"
+            # What they shrink when idle, they have by then.
+            time.sleep(3)
+            resident.append(server.rss())
+        return (resident[1] - resident[0]) / (many - few) / 1e3
     finally:
         for client in clients:
             client.close()
+        server.stop()
 
 
 def enough_files():
