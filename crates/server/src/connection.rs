@@ -58,7 +58,9 @@ async fn serve_here(node: Arc<Node>, mut stream: TcpStream, mut session: Session
             let next = if turns_lost < TURNS_LOST_MAX {
                 batch::run(&node, &mut session, &mut buffers)
             } else {
-                let Some(ran) = exclusive::run_batch(&node, session, buffers).await else { return };
+                // What is rarely waited for is boxed: its room would be part of each idle connection.
+                let running = Box::pin(exclusive::run_batch(&node, session, buffers));
+                let Some(ran) = running.await else { return };
                 session = ran.session;
                 buffers = ran.buffers;
                 ran.next
@@ -73,7 +75,8 @@ async fn serve_here(node: Arc<Node>, mut stream: TcpStream, mut session: Session
                 Next::More | Next::Token => tokio::task::yield_now().await,
                 Next::Gate => node.store.gate_opened().await,
                 Next::Exclusive(request) => {
-                    let Some(answered) = exclusive::run(&node, session, request).await else { return };
+                    let running = Box::pin(exclusive::run(&node, session, request));
+                    let Some(answered) = running.await else { return };
                     session = answered.session;
                     buffers.reply.set_protocol(session.protocol());
                     buffers.reply.append(answered.reply);
@@ -170,7 +173,7 @@ async fn write(
         client.output_bytes.store(waiting, Relaxed);
     }
     if let Some(patience) = limit.patience(bytes) {
-        let sent = tokio::time::timeout(patience, send(stream, &mut buffers.reply)).await;
+        let sent = Box::pin(tokio::time::timeout(patience, send(stream, &mut buffers.reply))).await;
         // What was sent in time is out of the buffer.
         let left = buffers.reply.len();
         match sent {
@@ -212,4 +215,19 @@ fn let_go(node: &Node, client: &Client, bytes: usize) -> io::Error {
     tracing::warn!(client = %client.addr, bytes, "a client's output is over its limit; it is let go");
     add(&node.stats.local().output_limit_disconnections, 1);
     io::ErrorKind::OutOfMemory.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size_of_task<F>(_: fn(Arc<Node>, TcpStream, Session, Place) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn ten_thousand_idle_connections_are_small() {
+        let (task, client) = (size_of_task(serve_here), size_of::<Client>());
+        assert!(task <= 640 && client <= 192, "a connection's task takes {task} bytes, its entry {client}");
+    }
 }
