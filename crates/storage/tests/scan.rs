@@ -220,6 +220,97 @@ fn grow_and_shrink_beside_readers(seed: u64) {
     assert_eq!(store.reader().db(DB, NOW).len(), STABLE);
 }
 
+/// What happens to the database in the middle of a walk.
+#[derive(Clone, Copy, Debug)]
+enum Disturbance {
+    Grow,
+    Shrink,
+    Replace,
+    FailToReplace,
+    Churn,
+}
+
+/// A round is a whole walk, and something that goes on in its middle: the same database grows and shrinks, is moved to
+/// more or fewer shards, replaced by a load, kept by one that fails. 10,000 with `NEARSIDE_LONG` set.
+#[test]
+fn rounds_of_growth_shrinking_and_resyncs_miss_nothing() {
+    use Disturbance::{Churn, FailToReplace, Grow, Replace, Shrink};
+    const STABLE: usize = 200;
+    // Above 32,768 keys a table of the fewest shards is to grow, and below 1,024 the larger one is to shrink.
+    const GROWN: usize = 34_000;
+    const STEP: usize = 4_000;
+    let rounds = if std::env::var_os("NEARSIDE_LONG").is_some() { 10_000 } else { 60 };
+    let store = store(77);
+    let stays = || (0..STABLE).map(|i| format!("stable:{i}"));
+    set(&store, stays());
+    let mut state = 7_u64;
+    let mut dice = move |below: usize| {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 33) as usize % below
+    };
+    // Volatile keys that are there: `first..last`.
+    let (mut first, mut last) = (0, 0);
+    let mut shards_seen = std::collections::BTreeSet::new();
+    for round in 0..rounds {
+        let disturbance = [Grow, Grow, Shrink, Shrink, Replace, FailToReplace, Churn][dice(7)];
+        let (count, every) = (1 + dice(100), 1 + dice(8));
+        let mut call = 0;
+        let seen = walk(
+            &store,
+            || count,
+            || {
+                call += 1;
+                if call % every != 0 || call > every * 20 {
+                    return;
+                }
+                match disturbance {
+                    Grow if last - first < GROWN => {
+                        set(&store, volatile(last..last + STEP));
+                        last += STEP;
+                        store.settle();
+                    }
+                    Shrink => {
+                        let until = (first + STEP).min(last);
+                        remove(&store, volatile(first..until));
+                        first = until;
+                        store.settle();
+                        // Moves are a step at each edit.
+                        set(&store, stays());
+                    }
+                    Replace if call == every => {
+                        (first, last) = (last, last + 300);
+                        let plan = [1, 10_000, 40_000][round % 3];
+                        replace(&store, stays().chain(volatile(first..last)), plan);
+                    }
+                    FailToReplace if call == every => {
+                        store.settle();
+                        let mut loading = store.begin_load().expect("the last one is over");
+                        for key in stays().take(STABLE / 2).chain(volatile(0..100)) {
+                            loading.insert_text(DB, key.as_bytes(), b"v", KeyMeta::default()).unwrap();
+                        }
+                        drop(loading);
+                    }
+                    Grow | Replace | FailToReplace | Churn => {
+                        set(&store, volatile(last..last + 50));
+                        last += 50;
+                        remove(&store, volatile(first..first + 50));
+                        first += 50;
+                        // The walk may have begun before they came.
+                        set(&store, stays().take(20));
+                    }
+                }
+            },
+        );
+        for key in stays() {
+            assert_eq!(seen.get(&key), Some(&1), "{key} in round {round}, {disturbance:?}");
+        }
+        assert!(seen.values().all(|times| *times == 1), "round {round}, {disturbance:?}");
+        assert_eq!(store.reader().db(DB, NOW).len(), STABLE + last - first);
+        shards_seen.insert(store.reader().db(DB, NOW).shards());
+    }
+    assert!(shards_seen.len() >= 3, "it was never moved: {shards_seen:?}");
+}
+
 #[test]
 fn any_number_is_a_cursor() {
     let store = store(3);

@@ -1,8 +1,10 @@
 //! The promise of HSCAN, SSCAN and ZSCAN on a million members, under churn: what stays is seen exactly once, and no
 //! call looks at many more slots than it was asked for.
 
-#![allow(clippy::unwrap_used)] // a panic is a failed test
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a panic is a failed test
 #![allow(missing_docs)]
+
+use std::collections::BTreeSet;
 
 use storage::packed::Item;
 use storage::score::Score;
@@ -119,6 +121,75 @@ fn promise<C: Collection>() {
         // Whatever goes is seen or not, but not twice.
         assert!(times == 1 || (times == 0 && number % 10 == 0 && number < gone), "{number}: {times}");
     }
+}
+
+/// Rounds of a whole walk each, of collections of all sizes, packed ones too, that grow, shrink, and are replaced by a
+/// copy that came in another order, as a resync does. 10,000 with `NEARSIDE_LONG` set.
+fn rounds<C: Collection>() {
+    let rounds = if std::env::var_os("NEARSIDE_LONG").is_some() { 10_000 } else { 100 };
+    let mut state = 99_u64;
+    let mut dice = move |below: usize| {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 33) as usize % below
+    };
+    for round in 0..rounds {
+        let stable = 1 + dice([20, 700, 5_000][round % 3]);
+        let mut volatile = BTreeSet::new();
+        let mut collection = C::default();
+        (0..stable).for_each(|number| collection.add(&name(number)));
+        let (mut cursor, mut seen) = (0, vec![false; stable]);
+        // Some tens of calls, more where it grows ahead of them.
+        let (count, is_growing) = (1 + stable / 40 + dice(50), dice(2) == 0);
+        let mut is_copied = false;
+        for call in 0.. {
+            assert!(call < 100_000, "it ends");
+            let step = collection.scan(cursor, count, |name| {
+                let name = String::from_utf8(name.to_vec()).unwrap();
+                let number: usize = name.strip_prefix("member:").unwrap().parse().unwrap();
+                if number < stable {
+                    seen[number] = true;
+                }
+            });
+            cursor = step.cursor;
+            if cursor == 0 {
+                break;
+            }
+            for _ in 0..dice(100) {
+                let number = MEMBERS + dice(20_000);
+                if is_growing == (dice(4) > 0) {
+                    if volatile.insert(number) {
+                        collection.add(&name(number));
+                    }
+                } else if let Some(number) = volatile.pop_first() {
+                    collection.remove(&name(number));
+                }
+            }
+            if !is_copied && dice(20) == 0 {
+                is_copied = true;
+                let mut copy = C::default();
+                volatile.iter().rev().for_each(|number| copy.add(&name(*number)));
+                (0..stable).rev().for_each(|number| copy.add(&name(number)));
+                collection = copy;
+            }
+        }
+        let missed = seen.iter().position(|seen| !seen);
+        assert_eq!(missed, None, "round {round}, {stable} members, COUNT {count}");
+    }
+}
+
+#[test]
+fn rounds_of_hscan_miss_nothing() {
+    rounds::<Hash>();
+}
+
+#[test]
+fn rounds_of_sscan_miss_nothing() {
+    rounds::<Set>();
+}
+
+#[test]
+fn rounds_of_zscan_miss_nothing() {
+    rounds::<SortedSet>();
 }
 
 #[test]
