@@ -3,7 +3,7 @@
 CARGO ?= cargo
 MASTER ?=
 
-.PHONY: help run test test-long soak check bench bench-quick bench-micro fuzz sanitize doc
+.PHONY: help run test test-long soak check bench bench-quick bench-micro instructions fuzz sanitize miri doc
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -37,8 +37,14 @@ bench-quick: ## the same with fewer keys and turns, for orientation (about 3 min
 bench-micro: ## parser, keyspace, encodings, sorted set, scan, in one process (criterion)
 	$(CARGO) bench --locked -p nearside-protocol -p nearside-storage --bench parse --bench keyspace --bench packed --bench sorted_set
 
+instructions: ## instructions of parse, get, apply and load against their baseline (needs valgrind)
+	@benches/instructions.py
+
 fuzz: ## one minute each fuzz target (needs cargo-fuzz and a nightly toolchain)
 	@tests/fuzz/run.sh
 
 sanitize: ## unsafe code under Miri and the address sanitizer (needs a nightly toolchain)
 	@tests/sanitize.sh
+
+miri: ## unsafe code under Miri alone; fails where it is not installed
+	@tests/sanitize.sh miri
