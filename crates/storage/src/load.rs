@@ -210,28 +210,12 @@ impl Loading {
         let new = self
             .place(index)?
             .get_or_insert_with(|| Keyspace::for_load(store.hasher, 0, store.keys_per_shard));
-        let hashes = batch.iter().map(|(hash, _)| *hash);
-        new.prefetch_tables(hashes.clone());
-        if let Some(old) = old {
-            old.prefetch(hashes);
-        }
-        let mut added = 0;
-        let mut shared = 0;
-        let mut twice = None;
-        for (hash, entry) in batch.drain(..) {
-            match new.add_loaded(old, hash, entry) {
-                Ok(is_shared) => {
-                    added += 1;
-                    shared += usize::from(is_shared);
-                }
-                Err(entry) => twice = Some(entry),
-            }
-        }
+        let added = new.add_loaded(old, &mut batch);
         // Its memory serves the next batch.
         self.batch = batch;
-        self.keys += added;
-        self.shared += shared;
-        match twice {
+        self.keys += added.keys;
+        self.shared += added.shared;
+        match added.twice {
             None => Ok(()),
             Some(entry) => {
                 self.failed = true;

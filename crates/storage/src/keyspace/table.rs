@@ -20,7 +20,7 @@
 use std::hash::BuildHasher;
 
 use dashmap::{DashMap, RwLock, RwLockReadGuard, RwLockWriteGuard, SharedValue};
-use hashbrown_raw::raw::{Bucket, RawTable};
+use hashbrown_raw::raw::{Bucket, InsertSlot, RawTable};
 
 use super::line::Occupied;
 use super::marks::Marks;
@@ -163,6 +163,21 @@ impl Table {
         self.map.shards().get(shard).expect("a shard's number is below their count")
     }
 
+    /// A shard of a table that nobody else sees.
+    ///
+    /// # Panics
+    /// When there is no such shard.
+    #[inline]
+    pub(super) fn shard_mut(&mut self, shard: usize) -> &mut Shard {
+        self.map.shards_mut().get_mut(shard).expect("a shard's number is below their count").get_mut()
+    }
+
+    /// Where a shard's own data are. For prefetching.
+    #[inline]
+    pub(super) fn head_of(&self, shard: usize) -> *const u8 {
+        std::ptr::from_ref(self.lock(shard)).cast()
+    }
+
     /// Bytes that the shards and their tables take, without the entries. Locks each shard for a moment.
     #[allow(dead_code)] // what INFO's memory figures will be made of
     pub(crate) fn allocated(&self) -> usize {
@@ -223,6 +238,31 @@ pub(super) fn find_candidate(shard: &Shard, bits: u16) -> Option<&Word> {
 /// Adds a word whose key the shard does not have.
 pub(super) fn add(shard: &mut Shard, word: Word) -> Bucket<Item> {
     shard.insert(spread(word.bits()), (word, SharedValue::new(())), spread_item)
+}
+
+/// A free place for a word, in a shard that does not have its key.
+pub(super) struct Vacancy<'s> {
+    shard: &'s mut Shard,
+    slot: InsertSlot,
+    bits: u16,
+}
+
+/// A free place for a word with these bits; `None` when the shard has the key.
+#[inline]
+pub(super) fn vacancy<'s>(shard: &'s mut Shard, bits: u16, key: &[u8]) -> Option<Vacancy<'s>> {
+    let is_there = |(word, _): &Item| is_word_of(word, bits, key);
+    let slot = shard.find_or_find_insert_slot(spread(bits), is_there, spread_item).err()?;
+    Some(Vacancy { shard, slot, bits })
+}
+
+impl Vacancy<'_> {
+    /// Puts the word there.
+    #[inline]
+    pub(super) fn fill(self, word: Word) {
+        debug_assert_eq!(word.bits(), self.bits);
+        // SAFETY: the slot was found in this shard for a word with these bits, and the shard was not changed since.
+        unsafe { self.shard.insert_in_slot(spread(self.bits), self.slot, (word, SharedValue::new(()))) };
+    }
 }
 
 /// Makes room for more words.

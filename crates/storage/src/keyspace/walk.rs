@@ -217,19 +217,11 @@ impl Keyspace {
         }
     }
 
-    /// The same up to the tables' groups: for keys that are not there yet.
-    pub(crate) fn prefetch_tables(&self, hashes: impl Iterator<Item = KeyHash> + Clone) {
-        self.prefetch_heads(hashes.clone());
-        for hash in hashes {
-            self.prefetch_group(hash);
-        }
-    }
-
     /// The heads of the keys' shards.
     fn prefetch_heads(&self, hashes: impl Iterator<Item = KeyHash>) {
         for hash in hashes {
             let (table, shard) = self.locate(hash);
-            prefetch::line(std::ptr::from_ref(table.lock(shard)).cast());
+            prefetch::line(table.head_of(shard));
         }
     }
 

@@ -114,9 +114,8 @@ impl Word {
     /// Another word for the same entry, marked, for another table.
     pub(crate) fn share(&self, bits: u16) -> Word {
         self.mark_shared(true);
-        let word = Word(AtomicPtr::new(Word::tag(self.raw(), bits, self.has_deadline())));
-        word.mark_shared(true);
-        word
+        let tagged = Word::tag(self.raw(), bits, self.has_deadline());
+        Word(AtomicPtr::new(tagged.map_addr(|address| address | SHARED)))
     }
 
     /// The same entry with other bits and no mark, on its way to another table of the same keyspace.
