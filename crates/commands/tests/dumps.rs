@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use commands::convert::{self, Rules, ValueBuilder};
 use commands::{Dialect, digest};
-use rdb::{Decoder, Flavour, Item, Step};
+use rdb::{Decoder, Flavour, Item, Step, Whole};
 use storage::value::stream::{Stream, StreamId};
 use storage::{DbIndex, Limits, Store, StoreConfig, UnixMillis, Value};
 
@@ -127,6 +127,17 @@ fn lines(value: &Value) -> Vec<String> {
 /// Deadlines beyond this (in 2030) were ahead when the server was asked.
 const LONG_AHEAD: i64 = 1_900_000_000_000;
 
+/// A value of one piece; where its bytes can be stored as they came, that is the same.
+fn whole(value: Whole<'_>, rules: Rules<'_>) -> Option<Value> {
+    let stored = convert::whole(value, rules).expect("it is sound");
+    if let Some(kept) = convert::in_place(value, rules) {
+        let stored = stored.as_ref().expect("an empty value is not stored").view();
+        assert!(stored.same(kept));
+        assert_eq!(stored.encoding(), kept.encoding());
+    }
+    stored
+}
+
 /// Every value of a dump, by database and key.
 fn load(file: &[u8]) -> BTreeMap<(u32, Vec<u8>), Value> {
     let limits = Limits::default();
@@ -143,7 +154,7 @@ fn load(file: &[u8]) -> BTreeMap<(u32, Vec<u8>), Value> {
             (_, Item::Header { flavour, .. }) => rules = Rules::new(&limits, flavour),
             (_, Item::SelectDb(index)) => db = index,
             (_, Item::Whole { key, value }) => {
-                put(db, key.name, convert::whole(value, rules).expect("it is sound"));
+                put(db, key.name, whole(value, rules));
             }
             (_, Item::Open { key, run }) => {
                 open = ValueBuilder::open(run, rules).ok().map(|builder| (key.name.to_vec(), builder));
@@ -237,9 +248,7 @@ fn load_payload(payload: &[u8]) -> Value {
     while let Step::Item { item, used } = decoder.next(&body[at..]).expect("it is sound") {
         at += used;
         match (item, &mut open) {
-            (Item::Whole { value: whole, .. }, _) => {
-                value = convert::whole(whole, rules).expect("it is sound")
-            }
+            (Item::Whole { value: piece, .. }, _) => value = whole(piece, rules),
             (Item::Open { run, .. }, _) => open = ValueBuilder::open(run, rules).ok(),
             (Item::Close, open) => {
                 value = open.take().expect("one is open").finish(rules).expect("it is whole");

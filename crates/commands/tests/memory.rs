@@ -76,7 +76,10 @@ fn read(file: &[u8], mut decoder: Decoder) {
             (Item::Header { flavour, .. }, _) => rules = Rules::new(&limits, flavour),
             (Item::Whole { value, .. }, _) => match convert::whole(value, rules) {
                 Ok(value) => kept.push(value),
-                Err(_) => return,
+                Err(_) => {
+                    assert!(convert::in_place(value, rules).is_none(), "what is broken is not stored");
+                    return;
+                }
             },
             (Item::Open { run, .. }, _) => match ValueBuilder::open(run, rules) {
                 Ok(builder) => open = Some(builder),

@@ -253,6 +253,12 @@ impl Builder {
                     .map_err(|error| load_error(&error))?;
             }
             (Item::Whole { key, value }, _) => {
+                if let Some(value) = convert::in_place(value, rules) {
+                    return self
+                        .loading
+                        .insert_ref(self.db, key.name, value, meta(&key))
+                        .map_err(|error| load_error(&error));
+                }
                 match convert::whole(value, rules).map_err(|e| corrupt(key.name, e))? {
                     Some(value) => self
                         .loading

@@ -9,13 +9,13 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::entry::{Entry, Usage};
+use crate::entry::{Content, Entry, Usage};
 use crate::functions::Functions;
 use crate::gate::Access;
 use crate::keyspace::{KeyHash, Keyspace};
 use crate::store::{Inner, Store};
 use crate::time::{DbIndex, UnixMillis};
-use crate::value::Value;
+use crate::value::{Value, ValueRef};
 use crate::writer::Writer;
 
 /// How many keys are looked up together: their memory is asked for at once.
@@ -161,6 +161,27 @@ impl Loading {
         let store = &self.over.store;
         let hash = store.hasher.hash(key);
         let entry = Entry::from_value(key, value, meta.deadline, meta.usage, store.clock());
+        self.add(index, hash, entry)
+    }
+
+    /// The same for a value that is looked at where it was read: the bytes of a packed one go straight into the entry.
+    ///
+    /// # Errors
+    /// As [`Loading::insert`].
+    pub fn insert_ref(
+        &mut self,
+        index: DbIndex,
+        key: &[u8],
+        value: ValueRef<'_>,
+        meta: KeyMeta,
+    ) -> Result<(), LoadError> {
+        let Some((form, bytes)) = value.packed() else {
+            return self.insert(index, key, value.to_value(), meta);
+        };
+        let store = &self.over.store;
+        let hash = store.hasher.hash(key);
+        let content = Content::Inline(bytes);
+        let entry = Entry::new(key, form, content, meta.deadline, meta.usage, store.clock());
         self.add(index, hash, entry)
     }
 

@@ -16,7 +16,7 @@ mod stream;
 
 use rdb::{Flavour, Item, Run, Str, Whole};
 use storage::value::hash::DeadlineForm;
-use storage::value::{Limits, ModuleValue, Text, Value};
+use storage::value::{Limits, ModuleValue, Text, Value, ValueRef};
 
 use array::ArrayBuilder;
 use hash::HashBuilder;
@@ -69,6 +69,15 @@ pub fn whole(value: Whole<'_>, rules: Rules<'_>) -> Result<Option<Value>, Conver
         Whole::Text(text) => Ok(Some(self::text(text).into())),
         Whole::Packed(packing, blob) => packed::value(packing, blob, rules),
         Whole::Templated(template, blob) => packed::templated(template, blob, rules),
+    }
+}
+
+/// A value that is stored with the bytes in which it came: no copy of them is made before the store's own. `None` for
+/// all others, wrong ones among them: [`whole`] says what they are.
+pub fn in_place<'a>(value: Whole<'a>, rules: Rules<'_>) -> Option<ValueRef<'a>> {
+    match value {
+        Whole::Packed(packing, blob) => packed::in_place(packing, blob, rules.limits),
+        Whole::Text(_) | Whole::Templated(..) => None,
     }
 }
 

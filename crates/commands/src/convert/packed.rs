@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 
 use rdb::{Packing, Str, Template, ziplist, zipmap};
-use storage::packed::{Intset, Listpack};
+use storage::packed::{Intset, IntsetRef, Listpack, ListpackRef};
 use storage::value::list::ListBuilder;
-use storage::value::sorted_set::SortedSet;
-use storage::value::{Limits, Set};
+use storage::value::sorted_set::{SortedSet, SortedSetRef};
+use storage::value::{HashRef, Limits, Set, SetRef, ValueRef};
 
 use super::hash::{self, HashBuilder};
 use super::list::{from_ziplist, listpack, push};
@@ -34,6 +34,27 @@ pub(super) fn value(packing: Packing, blob: &[u8], rules: Rules<'_>) -> Result<O
             Ok((!list.is_empty()).then(|| list.into()))
         }
     }
+}
+
+/// The value that a blob is, when it can be kept as it is; see [`super::in_place`].
+pub(super) fn in_place<'a>(packing: Packing, blob: &'a [u8], limits: &Limits) -> Option<ValueRef<'a>> {
+    let pack = || ListpackRef::from_wire(blob).ok().flatten();
+    let value = match packing {
+        Packing::HashListpack => {
+            let hash = HashRef::from_pairs(pack()?).filter(|hash| hash.fits(limits))?;
+            ValueRef::Hash(hash)
+        }
+        Packing::SetListpack => ValueRef::Set(Some(SetRef::Packed(pack()?)).filter(|set| set.fits(limits))?),
+        Packing::SetIntset => {
+            let ints = IntsetRef::from_bytes(blob).ok()?;
+            ValueRef::Set(Some(SetRef::Ints(ints)).filter(|set| set.fits(limits))?)
+        }
+        Packing::SortedSetListpack => {
+            ValueRef::SortedSet(SortedSetRef::from_packed(pack()?, limits).ok().flatten()?)
+        }
+        _ => return None,
+    };
+    (value.elements() > 0).then_some(value)
 }
 
 /// A hash with a template's fields and the values in `blob`.

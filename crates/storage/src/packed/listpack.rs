@@ -70,8 +70,7 @@ impl Listpack {
     pub fn from_wire(wire: &[u8]) -> Result<Self, PackedError> {
         let long_back_lengths = check(wire)?;
         if long_back_lengths.is_empty() {
-            let kept = wire.get(WIRE_TOTAL_BYTES..wire.len().saturating_sub(1));
-            Ok(Listpack(kept.unwrap_or_default().to_vec()))
+            Ok(Listpack(kept_of(wire).to_vec()))
         } else {
             Ok(shorten(wire, &long_back_lengths))
         }
@@ -121,7 +120,7 @@ impl Listpack {
     /// Whether it may grow by `bytes` more and stay within [`BYTES_MAX`]; whoever adds to one without another
     /// bound asks first.
     pub fn has_room(&self, bytes: usize) -> bool {
-        self.wire_len().checked_add(bytes).is_some_and(|all| all <= BYTES_MAX)
+        self.view().has_room(bytes)
     }
 
     /// Appends an element: as an integer when it is one's decimal form.
@@ -277,6 +276,16 @@ impl<'a> ListpackRef<'a> {
         ListpackRef(bytes)
     }
 
+    /// Looks at what a server wrote, and checks all of it. `None` when some of it is to be kept otherwise than it was
+    /// written: see [`Listpack::from_wire`].
+    ///
+    /// # Errors
+    /// What is wrong with it, and where.
+    pub fn from_wire(wire: &'a [u8]) -> Result<Option<Self>, PackedError> {
+        let long_back_lengths = check(wire)?;
+        Ok(long_back_lengths.is_empty().then(|| ListpackRef(kept_of(wire))))
+    }
+
     /// Its bytes.
     pub fn bytes(self) -> &'a [u8] {
         self.0
@@ -292,6 +301,11 @@ impl<'a> ListpackRef<'a> {
         // Whoever adds holds a smaller bound (a value's limits) or asked `has_room`: far below 4 GiB.
         let total = u32::try_from(self.wire_len()).expect("has_room keeps a listpack below 1 GiB");
         [&total.to_le_bytes(), self.0, &[END]].concat()
+    }
+
+    /// See [`Listpack::has_room`].
+    pub fn has_room(self, bytes: usize) -> bool {
+        self.wire_len().checked_add(bytes).is_some_and(|all| all <= BYTES_MAX)
     }
 
     /// A copy that owns its bytes.
@@ -398,7 +412,10 @@ impl<'a> ListpackRef<'a> {
             let (item, used) = decode(rest)?;
             let found = match item {
                 Item::Int(value) => wanted_int == Some(value),
-                Item::Str(bytes) => bytes == wanted,
+                // Members of one set are often as long as each other and begin alike: their ends tell them apart.
+                Item::Str(bytes) => {
+                    bytes.len() == wanted.len() && bytes.last() == wanted.last() && bytes == wanted
+                }
             };
             if found {
                 return Some(Position(end - rest.len()));
@@ -617,6 +634,11 @@ impl<'a> Encoded<'a> {
     }
 }
 
+/// What is kept of a listpack that a server wrote, and that was checked.
+fn kept_of(wire: &[u8]) -> &[u8] {
+    wire.get(WIRE_TOTAL_BYTES..wire.len().saturating_sub(1)).unwrap_or_default()
+}
+
 /// Checks all that a server wrote of a listpack. Says where back lengths stand that are one byte longer than they need be.
 ///
 /// Servers before Redis 8 write the back length of an element of 2^14 - 1 (2^21 - 1, 2^28 - 1) bytes with a zero
@@ -636,6 +658,20 @@ fn check(bytes: &[u8]) -> Result<Vec<usize>, PackedError> {
     let mut actual = 0u64;
     let mut long_back_lengths = Vec::new();
     while let Some(&first) = elements.first() {
+        // Nearly all elements are a short string or a small number: one byte tells their length, one the back length.
+        let short = match first {
+            0x00..=0x7F => 1,
+            0x80..=0xBF => 1 + (first & 0x3F),
+            _ => 0,
+        };
+        if let Some((&back, others)) = elements.get(usize::from(short)..).and_then(<[u8]>::split_first)
+            && short == back
+            && short != 0
+        {
+            actual += 1;
+            elements = others;
+            continue;
+        }
         let at = end - elements.len();
         if first > 0xF4 {
             return Err(PackedError::Encoding { byte: first, at });

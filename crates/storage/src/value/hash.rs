@@ -126,7 +126,8 @@ impl Hash {
 
     /// A small one from a listpack of pairs; `None` when its elements are no pairs.
     pub fn from_pairs(pack: Listpack) -> Option<Hash> {
-        pack.len().is_multiple_of(2).then_some(Hash::Packed(pack))
+        HashRef::from_pairs(pack.view())?;
+        Some(Hash::Packed(pack))
     }
 
     /// A small one from a listpack of triples; `None` when its elements are no triples with a deadline (or 0) as
@@ -256,12 +257,7 @@ impl Hash {
     }
 
     fn is_too_big(&self, limits: &Limits) -> bool {
-        match self {
-            Hash::Packed(pack) | Hash::PackedTtl(pack) => {
-                self.len() > limits.hash_max_listpack_entries || !pack.has_room(0)
-            }
-            Hash::Big(_) => false,
-        }
+        !self.view().fits(limits)
     }
 
     /// Takes the big form, laid out for so many fields or the ones there are.
@@ -289,6 +285,21 @@ impl<'a> HashRef<'a> {
             HashRef::Packed(pack) => pack.len() / 2,
             HashRef::PackedTtl(pack) => pack.len() / 3,
             HashRef::Big(big) => big.len(),
+        }
+    }
+
+    /// A small one from a listpack of pairs; `None` when its elements are no pairs.
+    pub fn from_pairs(pack: ListpackRef<'a>) -> Option<Self> {
+        pack.len().is_multiple_of(2).then_some(HashRef::Packed(pack))
+    }
+
+    /// Whether it may have the form that it has.
+    pub fn fits(self, limits: &Limits) -> bool {
+        match self {
+            HashRef::Packed(pack) | HashRef::PackedTtl(pack) => {
+                self.len() <= limits.hash_max_listpack_entries && pack.has_room(0)
+            }
+            HashRef::Big(_) => true,
         }
     }
 

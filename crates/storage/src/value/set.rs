@@ -225,12 +225,7 @@ impl Set {
 
     /// Leaves a small form when it has more members than that may have.
     pub fn fit(&mut self, limits: &Limits) {
-        let leaves = match self {
-            Set::Ints(ints) => ints.len() > limits.set_max_intset_entries.min(INTS_MAX),
-            Set::Packed(pack) => pack.len() > limits.set_max_listpack_entries,
-            Set::Big(_) => false,
-        };
-        if leaves {
+        if !self.view().fits(limits) {
             self.make_big(0);
         }
     }
@@ -259,6 +254,15 @@ fn add_to(directory: &mut Directory, member: &[u8]) -> bool {
 }
 
 impl<'a> SetRef<'a> {
+    /// Whether it may have the form that it has.
+    pub fn fits(self, limits: &Limits) -> bool {
+        match self {
+            SetRef::Ints(ints) => ints.len() <= limits.set_max_intset_entries.min(INTS_MAX),
+            SetRef::Packed(pack) => pack.len() <= limits.set_max_listpack_entries,
+            SetRef::Big(_) => true,
+        }
+    }
+
     /// How many members it has.
     pub fn len(self) -> usize {
         match self {

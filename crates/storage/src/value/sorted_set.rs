@@ -219,6 +219,18 @@ impl SortedSet {
 }
 
 impl<'a> SortedSetRef<'a> {
+    /// Looks at the listpack of an RDB. `None` when there are too many elements to keep it.
+    ///
+    /// # Errors
+    /// When the listpack is not pairs of a member and a score.
+    pub fn from_packed(packed: ListpackRef<'a>, limits: &Limits) -> Result<Option<Self>, SortedSetError> {
+        if !packed::is_sound(packed) {
+            return Err(SortedSetError::Score);
+        }
+        let set = SortedSetRef::Packed(packed);
+        Ok((set.len() <= limits.zset_max_listpack_entries).then_some(set))
+    }
+
     /// How many elements it has.
     pub fn len(self) -> usize {
         match self {

@@ -257,6 +257,21 @@ impl<'a> ValueRef<'a> {
     }
 }
 
+impl<'a> ValueRef<'a> {
+    /// The bytes of a packed collection, as an entry stores them; `None` for what is stored otherwise.
+    pub(crate) fn packed(self) -> Option<(Form, &'a [u8])> {
+        match self {
+            ValueRef::List(ListRef::Packed(pack)) => Some((Form::ListPacked, pack.bytes())),
+            ValueRef::Set(SetRef::Ints(ints)) => Some((Form::SetInts, ints.bytes())),
+            ValueRef::Set(SetRef::Packed(pack)) => Some((Form::SetPacked, pack.bytes())),
+            ValueRef::SortedSet(SortedSetRef::Packed(pack)) => Some((Form::SortedSetPacked, pack.bytes())),
+            ValueRef::Hash(HashRef::Packed(pack)) => Some((Form::HashPacked, pack.bytes())),
+            ValueRef::Hash(HashRef::PackedTtl(pack)) => Some((Form::HashPackedTtl, pack.bytes())),
+            _ => None,
+        }
+    }
+}
+
 /// The fewest little-endian bytes that hold `number`, and how many of them count.
 pub(crate) fn int_to_bytes(number: i64) -> ([u8; 8], usize) {
     let used = if i8::try_from(number).is_ok() {
