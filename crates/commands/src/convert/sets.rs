@@ -64,7 +64,7 @@ impl SortedSetBuilder {
         match self {
             SortedSetBuilder::Few(elements) => elements.push((member.to_vec(), score)),
             SortedSetBuilder::Many(set) => {
-                if set.insert(member, score, limits).is_some() {
+                if !set.insert_new(member, score, limits) {
                     return Err(TWICE);
                 }
             }

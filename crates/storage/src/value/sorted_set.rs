@@ -97,16 +97,29 @@ impl SortedSet {
         set
     }
 
+    /// Adds an element; `false`, and nothing is changed, when the member is there.
+    pub fn insert_new(&mut self, member: &[u8], score: Score, limits: &Limits) -> bool {
+        match self {
+            SortedSet::Big(big) => big.insert_new(member, score),
+            SortedSet::Packed(_) => {
+                let mut is_new = false;
+                self.apply(member, limits, |old| {
+                    is_new = old.is_none();
+                    is_new.then_some(score)
+                });
+                is_new
+            }
+        }
+    }
+
     /// A set out of the listpack of an RDB, whose bytes it keeps unless there are too many elements.
     ///
     /// # Errors
     /// When the listpack is not pairs of a member and a score.
     pub fn from_packed(packed: Listpack, limits: &Limits) -> Result<Self, SortedSetError> {
-        if !packed::is_sound(packed.view()) {
-            return Err(SortedSetError::Score);
-        }
+        let fits = SortedSetRef::from_packed(packed.view(), limits)?.is_some();
         let mut set = SortedSet::Packed(packed);
-        if set.len() > limits.zset_max_listpack_entries {
+        if !fits {
             set.become_big();
         }
         Ok(set)

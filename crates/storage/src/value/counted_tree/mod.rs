@@ -168,7 +168,9 @@ impl BigSortedSet {
             // Equal numbers change nothing: not even 0 becomes -0, as in Redis.
             Some(old) if old == new => {}
             Some(old) => self.set_score(name, old, new),
-            None => self.put(name, new),
+            None => {
+                self.insert_new(name, new);
+            }
         }
         old
     }
@@ -178,16 +180,19 @@ impl BigSortedSet {
         self.apply(name, |_| Some(score))
     }
 
-    /// Puts a member in that is not there.
-    fn put(&mut self, name: &[u8], score: Score) {
-        let member = Member::of_sorted_set(name, score.get());
-        let standing = Standing(member.pointer());
-        let len = self.members.len();
-        self.members.insert(member);
-        // Else the address in the tree would be of a member that is gone, or another's.
-        assert_eq!(self.members.len(), len + 1, "the caller has looked for the name");
+    /// Puts a member in, looked for once; `false`, and nothing is changed, when it is there.
+    pub fn insert_new(&mut self, name: &[u8], score: Score) -> bool {
+        let mut standing = None;
+        self.members.insert_or_get(name, || {
+            let member = Member::of_sorted_set(name, score.get());
+            standing = Some(Standing(member.pointer()));
+            member
+        });
+        // Made only to be put in: the address in the tree is of a member that is there.
+        let Some(standing) = standing else { return false };
         let rank = self.rank_of_new(score, name);
         self.order.insert_at(rank, standing);
+        true
     }
 
     /// Where a new element belongs. Snapshots come from the end, and streams often at the end: looked at first.
@@ -252,7 +257,7 @@ impl Clone for BigSortedSet {
     fn clone(&self) -> Self {
         let mut copy = BigSortedSet::with_capacity(self.len());
         for (name, score) in self.range(0, self.len()) {
-            copy.put(name, score);
+            copy.insert_new(name, score);
         }
         copy
     }
