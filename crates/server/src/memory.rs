@@ -1,6 +1,7 @@
 //! How much memory the process has, as the allocator and the kernel see it.
 //!
-//! Owns the asking. Never estimates: where nobody knows, the kernel's figure stands for it.
+//! Owns the asking, and the one request: to give back what is not needed. Never estimates: where nobody knows, the
+//! kernel's figure stands for it.
 
 /// Bytes at one moment.
 #[derive(Clone, Copy, Debug, Default)]
@@ -48,6 +49,25 @@ fn allocated() -> Option<(u64, u64, u64)> {
 fn allocated() -> Option<(u64, u64, u64)> {
     None
 }
+
+/// Gives the pages that the allocator keeps for later back to the kernel, now rather than when they have lain there for
+/// a while: what a load has taken for a moment is not needed soon. Takes milliseconds.
+#[cfg(feature = "jemalloc")]
+pub(crate) fn give_back() {
+    use tikv_jemalloc_ctl::{Access, AsName};
+    let Ok(arenas) = tikv_jemalloc_ctl::arenas::narenas::read() else { return };
+    for arena in 0..arenas {
+        // Pages that may lie there for no time at all go at once.
+        let decay = format!("arena.{arena}.dirty_decay_ms\0");
+        if let Ok(before) = decay.name().update(0_isize) {
+            let _as_it_was = decay.name().write(before);
+        }
+    }
+}
+
+/// There is nothing that could be asked.
+#[cfg(not(feature = "jemalloc"))]
+pub(crate) fn give_back() {}
 
 fn resident_set() -> u64 {
     field("/proc/self/status", "VmRSS:").unwrap_or_default()

@@ -4,6 +4,11 @@
 //! loading or applying. It holds pieces in memory up to one bound, then in files up to another; both full, it
 //! refuses the piece, the caller stops reading, and nothing is lost.
 //!
+//! A load that keeps up is not outrun, though: a few megabytes of a snapshot are held, and the next piece is refused for
+//! some milliseconds. Were all of it taken at wire speed, 64 MiB of pieces would lie here that a loader gets to no sooner
+//! for it: 0.3 of the size of a million small strings, for which memory is found, filled and given back. It is the
+//! loader that does not take a piece in that time that the master is not made to wait for.
+//!
 //! Files are segments, unlinked as soon as they are open: what is in them dies with the process, and each goes as
 //! soon as its last piece is taken.
 //!
@@ -17,7 +22,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex, MutexGuard};
@@ -30,6 +35,12 @@ const SEGMENT_BYTES_MAX: u64 = 64 << 20;
 const JOINED_BYTES_MAX: u64 = 256 << 10;
 /// Pieces in a file are joined when they came within this time, for each is dated by its first byte.
 const JOINED_MILLIS_MAX: i64 = 10;
+/// A snapshot's piece waits for the load when so much is in memory: some twenty pieces, more than what a loader takes
+/// while this side does not run, and little enough to stay in the processor's cache.
+const SNAPSHOT_BYTES_AHEAD: u64 = 4 << 20;
+/// ... for so long. Loads take a piece of 256 KiB in about 1 ms; one that does not take it in this is behind, and is
+/// waited for no more until it is back.
+pub(crate) const SNAPSHOT_WAIT: Duration = Duration::from_millis(5);
 /// What a piece in memory costs beside its bytes.
 const PIECE_COST: u64 = 96;
 
@@ -61,6 +72,8 @@ pub(crate) enum Kind {
 /// Why a piece was not taken in.
 #[derive(Debug)]
 pub(crate) enum Refused {
+    /// A load takes what came before, and the piece is taken in [`SNAPSHOT_WAIT`] from now at the latest.
+    Soon,
     /// Both bounds are reached.
     Full,
     /// The file cannot be written.
@@ -146,7 +159,8 @@ pub(crate) fn spool<M>(limits: SpoolLimits) -> (SpoolIn<M>, SpoolOut<M>, SpoolGa
         on_disk: Arc::new(AtomicU64::new(0)),
         taken: Notify::new(),
     });
-    let input = SpoolIn { shared: Arc::clone(&shared), limits, segment: None };
+    let input =
+        SpoolIn { shared: Arc::clone(&shared), limits, segment: None, waiting: None, is_behind: false };
     (input, SpoolOut { shared: Arc::clone(&shared) }, SpoolGauge { shared })
 }
 
@@ -157,6 +171,10 @@ pub(crate) struct SpoolIn<M> {
     limits: SpoolLimits,
     /// The file that is being filled, and how far.
     segment: Option<(Arc<Segment>, u64)>,
+    /// Since when a snapshot's piece waits for the load.
+    waiting: Option<Instant>,
+    /// A piece waited in vain, and the load has not caught up since.
+    is_behind: bool,
 }
 
 impl<M> SpoolIn<M> {
@@ -169,13 +187,29 @@ impl<M> SpoolIn<M> {
     ///
     /// # Errors
     /// When there is no room, now. The bytes are still the caller's.
-    pub(crate) fn bytes(&mut self, kind: Kind, bytes: &Bytes, received: UnixMillis) -> Result<(), Refused> {
+    pub(crate) fn bytes(
+        &mut self,
+        kind: Kind,
+        bytes: &Bytes,
+        received: UnixMillis,
+        now: Instant,
+    ) -> Result<(), Refused> {
         if bytes.is_empty() {
             return Ok(());
         }
         let length = bytes.len() as u64;
         let mut queue = self.shared.queue.lock();
         let cost = length.saturating_add(PIECE_COST);
+        if kind == Kind::Snapshot && !queue.items.is_empty() && queue.memory > SNAPSHOT_BYTES_AHEAD {
+            let since = *self.waiting.get_or_insert(now);
+            if !self.is_behind && now.saturating_duration_since(since) < SNAPSHOT_WAIT {
+                return Err(Refused::Soon);
+            }
+            self.is_behind = true;
+        } else {
+            self.is_behind = false;
+        }
+        self.waiting = None;
         // An empty queue takes any piece: bounds smaller than one must not stop the stream.
         if queue.items.is_empty() {
             // What is left of the last file was taken: its space goes back.
@@ -212,6 +246,7 @@ impl<M> SpoolIn<M> {
         let mut queue = self.shared.queue.lock();
         let items = std::mem::take(&mut queue.items);
         queue.memory = 0;
+        (self.waiting, self.is_behind) = (None, false);
         drop(queue);
         // Freeing a long queue takes a while, and closing its files too.
         drop(items);
@@ -427,7 +462,7 @@ mod tests {
                         let kind = if stream { Kind::Stream } else { Kind::Snapshot };
                         let bytes = piece(length, number as u8);
                         let received = UnixMillis(i64::from(number));
-                        if input.bytes(kind, &bytes, received).is_ok() {
+                        if input.bytes(kind, &bytes, received, crate::clock::steady()).is_ok() {
                             went_in.push(Item::Bytes { kind, bytes, received });
                         }
                     }
@@ -460,29 +495,35 @@ mod tests {
         let (mut input, mut output, gauge) = spool::<u32>(limits(1_000, 1_000));
         let now = UnixMillis(5);
         for _ in 0..2 {
-            input.bytes(Kind::Stream, &piece(800, 1), now).unwrap();
+            input.bytes(Kind::Stream, &piece(800, 1), now, crate::clock::steady()).unwrap();
         }
-        assert!(matches!(input.bytes(Kind::Stream, &piece(800, 2), now), Err(Refused::Full)));
+        assert!(matches!(
+            input.bytes(Kind::Stream, &piece(800, 2), now, crate::clock::steady()),
+            Err(Refused::Full)
+        ));
         assert_eq!(gauge.holding(), Holding { memory: 896, disk: 800, oldest: Some(now), idle: false });
         assert!(output.take_now().unwrap().is_some());
-        input.bytes(Kind::Stream, &piece(800, 2), now).unwrap();
+        input.bytes(Kind::Stream, &piece(800, 2), now, crate::clock::steady()).unwrap();
     }
 
     #[test]
     fn a_directory_that_cannot_be_written_is_told_and_loses_nothing() {
         let dir = PathBuf::from("/nonexistent");
         let (mut input, mut output, _) = spool::<u32>(SpoolLimits { dir, memory_max: 10, disk_max: 1 << 30 });
-        input.bytes(Kind::Stream, &piece(8, 1), UnixMillis(0)).unwrap();
-        assert!(matches!(input.bytes(Kind::Stream, &piece(8, 2), UnixMillis(0)), Err(Refused::Failed(_))));
+        input.bytes(Kind::Stream, &piece(8, 1), UnixMillis(0), crate::clock::steady()).unwrap();
+        assert!(matches!(
+            input.bytes(Kind::Stream, &piece(8, 2), UnixMillis(0), crate::clock::steady()),
+            Err(Refused::Failed(_))
+        ));
         assert!(output.take_now().unwrap().is_some());
-        input.bytes(Kind::Stream, &piece(8, 2), UnixMillis(0)).unwrap();
+        input.bytes(Kind::Stream, &piece(8, 2), UnixMillis(0), crate::clock::steady()).unwrap();
         assert!(matches!(output.take_now(), Ok(Some(Item::Bytes { bytes, .. })) if bytes == piece(8, 2)));
     }
 
     #[test]
     fn it_is_idle_only_when_the_consumer_asks_for_more_in_vain() {
         let (mut input, mut output, gauge) = spool::<u32>(limits(1_000, 0));
-        input.bytes(Kind::Stream, &piece(3, 1), UnixMillis(7)).unwrap();
+        input.bytes(Kind::Stream, &piece(3, 1), UnixMillis(7), crate::clock::steady()).unwrap();
         assert!(output.take().unwrap().is_some());
         assert_eq!(gauge.holding().oldest, Some(UnixMillis(7)), "it is still worked on");
         assert!(output.take_now().unwrap().is_none());
@@ -499,11 +540,36 @@ mod tests {
     fn clearing_gives_everything_back() {
         let (mut input, mut output, gauge) = spool::<u32>(limits(100, 1 << 20));
         for _ in 0..100 {
-            input.bytes(Kind::Snapshot, &piece(1000, 1), UnixMillis(0)).unwrap();
+            input.bytes(Kind::Snapshot, &piece(1000, 1), UnixMillis(0), crate::clock::steady()).unwrap();
         }
         input.clear();
         input.mark(1);
         assert_eq!((gauge.holding().memory, gauge.holding().disk), (0, 0));
         assert_eq!(output.take().unwrap(), Some(Item::Mark(1)));
+    }
+
+    #[test]
+    fn a_snapshot_waits_for_a_load_that_keeps_up_and_for_no_other() {
+        let (mut input, mut output, _gauge) = spool::<u32>(limits(64 << 20, 0));
+        let (bytes, received, start) = (piece(1 << 20, 1), UnixMillis(0), crate::clock::steady());
+        let mut offer = |at: Instant| input.bytes(Kind::Snapshot, &bytes, received, at);
+        while offer(start).is_ok() {}
+        // Room comes in time, again and again.
+        for turn in 0..100 {
+            let at = start + SNAPSHOT_WAIT * turn;
+            assert!(matches!(offer(at), Err(Refused::Soon)), "turn {turn}");
+            assert!(output.take_now().unwrap().is_some());
+            offer(at + SNAPSHOT_WAIT / 2).unwrap();
+        }
+        // It does not: this piece and those behind it are taken, however many lie there.
+        let late = start + SNAPSHOT_WAIT * 200;
+        assert!(matches!(offer(late), Err(Refused::Soon)));
+        (0..20).for_each(|_| offer(late + SNAPSHOT_WAIT).unwrap());
+        // Once the load has caught up, it is waited for again.
+        while output.take_now().unwrap().is_some() {}
+        while offer(late + SNAPSHOT_WAIT).is_ok() {}
+        assert!(matches!(offer(late + SNAPSHOT_WAIT), Err(Refused::Soon)));
+        // What is no snapshot never waits.
+        input.bytes(Kind::Stream, &bytes, received, late).unwrap();
     }
 }

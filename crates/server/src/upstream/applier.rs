@@ -225,8 +225,22 @@ impl Applying {
                 self.applier.begin(position, loaded.dialect);
                 self.work = Work::Streaming;
                 self.tell(Event::Loaded { epoch: self.epoch, applied: position.offset });
+                self.trim();
             }
             Err(error) => self.failed(error, Remedy::Retry),
+        }
+    }
+
+    /// Has memory given back that the load took for a moment, and that of the data before it, once they are taken apart.
+    /// Left to lie for the allocator's second, they were 0.17 of the size of a million small strings.
+    fn trim(&self) {
+        let store = self.store.clone();
+        let trim = std::thread::Builder::new().name("nearside-trim".into()).spawn(move || {
+            store.settle();
+            memory::give_back();
+        });
+        if let Err(error) = trim {
+            tracing::debug!(%error, "no thread to give memory back: the allocator does it in its time");
         }
     }
 
@@ -310,6 +324,7 @@ impl Applying {
     fn stop(&mut self) {
         if let Work::Loading { .. } = std::mem::replace(&mut self.work, Work::Nothing) {
             self.shared.sync_ends(false);
+            self.trim();
         }
     }
 

@@ -25,7 +25,7 @@ use super::connect::connect;
 use super::shared::{Shared, random};
 use super::{MasterAddress, Role, UpstreamConfig};
 use crate::clock;
-use crate::spool::{Kind, Refused, SpoolGauge, SpoolIn};
+use crate::spool::{Kind, Refused, SNAPSHOT_WAIT, SpoolGauge, SpoolIn};
 
 /// What one read takes at most.
 const READ_BYTES_MAX: usize = 256 << 10;
@@ -87,6 +87,8 @@ pub(super) struct Driver {
     unsent: BytesMut,
     /// What the spool refused, and what must come after it.
     refused: VecDeque<Entry>,
+    /// How soon it is offered again, when nobody takes from the spool.
+    again: Duration,
     epoch: u64,
     /// Who waits for a promotion of this epoch.
     promoting: Option<(u64, oneshot::Sender<()>)>,
@@ -124,6 +126,7 @@ impl Driver {
             buffer: BytesMut::with_capacity(READ_BYTES_MAX),
             unsent: BytesMut::new(),
             refused: VecDeque::new(),
+            again: REFUSED_AGAIN,
             epoch: 0,
             promoting: None,
         }
@@ -184,7 +187,7 @@ impl Driver {
         let wants_taken = !reading || state == Some(LinkState::WaitingRetry);
         let mut wakes = self.link.as_ref().and_then(|(link, _)| link.wakes());
         if !reading {
-            let again = clock::steady() + REFUSED_AGAIN;
+            let again = clock::steady() + self.again;
             wakes = Some(wakes.map_or(again, |wakes| wakes.min(again)));
         } else if state == Some(LinkState::WaitingRetry)
             && wakes.is_some_and(|wakes| wakes <= clock::steady())
@@ -306,21 +309,28 @@ impl Driver {
         while let Some(entry) = self.refused.pop_front() {
             match entry {
                 Entry::Mark(mark) => self.spool.mark(mark),
-                Entry::Bytes(kind, bytes, received) => match self.spool.bytes(kind, &bytes, received) {
-                    Ok(()) => {}
-                    Err(why) => {
-                        self.refused.push_front(Entry::Bytes(kind, bytes, received));
-                        self.spool_is_full(why);
-                        return;
+                Entry::Bytes(kind, bytes, received) => {
+                    match self.spool.bytes(kind, &bytes, received, clock::steady()) {
+                        Ok(()) => {}
+                        Err(why) => {
+                            self.refused.push_front(Entry::Bytes(kind, bytes, received));
+                            self.refused_by(why);
+                            return;
+                        }
                     }
-                },
+                }
             }
         }
         self.spool_has_room();
     }
 
-    fn spool_is_full(&mut self, why: Refused) {
+    fn refused_by(&mut self, why: Refused) {
+        self.again = REFUSED_AGAIN;
         let error = match why {
+            Refused::Soon => {
+                self.again = SNAPSHOT_WAIT;
+                return;
+            }
             Refused::Full => LinkError::new(
                 ErrorCode::SpoolFull,
                 "spool-memory and spool-disk are full: the master is not read from until there is room",
