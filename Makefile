@@ -34,8 +34,9 @@ bench: ## side by side with real servers, into benches/README.md (about 15 minut
 bench-quick: ## the same with fewer keys and turns, for orientation (about 3 minutes)
 	@benches/run.sh --rounds 2 --keys 200000
 
-bench-micro: ## parser, keyspace, encodings, sorted set, scan, in one process (criterion)
+bench-micro: ## parser, keyspace, encodings, sorted set, scan (criterion), loads: in one process
 	$(CARGO) bench --locked -p nearside-protocol -p nearside-storage --bench parse --bench keyspace --bench packed --bench sorted_set
+	$(CARGO) bench --locked -p nearside-replication --bench load
 
 instructions: ## instructions of parse, get, apply and load against their baseline (needs valgrind)
 	@benches/instructions.py
