@@ -330,7 +330,7 @@ mod tests {
         assert_eq!(minus.cmp(&plus), Ordering::Equal);
         assert_eq!(minus, plus);
         assert_eq!(&format_double(minus.get(), DoubleForm::Shortest)[..], b"-0");
-        assert_eq!(minus.as_integer(), Some(0));
+        assert_eq!((minus.as_integer(), plus.as_integer()), (None, Some(0)), "no integer is -0");
     }
 
     #[test]
