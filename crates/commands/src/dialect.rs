@@ -67,6 +67,41 @@ impl Dialect {
         !self.is_valkey() && !self.is_redis_from(7, 0)
     }
 
+    /// Whether `+` in XREAD is the last ID that the stream gave, so that nothing is read when its entry was deleted
+    /// (Redis 7.4, which brought it, and every Valkey that has it).
+    pub fn reads_deleted_last(self) -> bool {
+        self.is_valkey() || !self.is_redis_from(8, 0)
+    }
+
+    /// Whether a negative offset in LIMIT counts from the other end of the range, in sorted sets that are not packed
+    /// (Redis 7.4 and 8.0, Valkey from 8.0 on); it passes over everything otherwise.
+    pub fn counts_offset_from_end(self) -> bool {
+        match self.vendor {
+            Vendor::Valkey => self.major >= 8,
+            Vendor::Redis => self.is_redis_from(7, 4) && !self.is_redis_from(8, 2),
+        }
+    }
+
+    /// Whether a string that was set, and not edited since, is in one piece with its object (`embstr`): since Redis
+    /// 8.2 and Valkey 8.1 the key has to fit in there too.
+    ///
+    /// A deadline takes room in Redis 8.2 to 8.4. (That a key had one, and that a long key got one later, shows in some
+    /// servers; not here.)
+    pub fn embeds(self, key: &[u8], value_bytes: usize, has_deadline: bool) -> bool {
+        /// Longer keys have a longer header in Valkey 9.1.
+        const SHORT_KEY_BYTES_MAX: usize = 31;
+        let bytes = key.len().saturating_add(value_bytes);
+        match self.vendor {
+            Vendor::Valkey if (self.major, self.minor) >= (9, 1) => {
+                bytes <= if key.len() <= SHORT_KEY_BYTES_MAX { 113 } else { 111 }
+            }
+            Vendor::Valkey if (self.major, self.minor) >= (8, 1) => bytes <= 41,
+            Vendor::Redis if self.is_redis_from(8, 6) => bytes <= 41,
+            Vendor::Redis if self.is_redis_from(8, 2) => bytes <= if has_deadline { 33 } else { 41 },
+            _ => value_bytes <= 44,
+        }
+    }
+
     /// Whether the offset of a diskless transfer may be that of the moment when it was asked for (up to 3.0): the
     /// snapshot is of a later one, and what lies between is not sent again.
     pub fn tells_diskless_offset_early(self) -> bool {

@@ -50,6 +50,11 @@ impl CommandError {
         CommandError::Other(Cow::Borrowed(text))
     }
 
+    /// An error that repeats a word of the request; like servers, only up to its first zero byte.
+    pub(crate) fn naming(before: &str, word: &[u8], after: &str) -> Self {
+        CommandError::Bytes([before.as_bytes(), printed(word), after.as_bytes()].concat())
+    }
+
     /// The error line, without `-` and line end.
     pub fn text(&self) -> Cow<'_, str> {
         Cow::Borrowed(match self {
@@ -91,6 +96,11 @@ impl CommandError {
     }
 }
 
+/// What servers print of a word: up to its first zero byte.
+pub(crate) fn printed(word: &[u8]) -> &[u8] {
+    word.split(|byte| *byte == 0).next().unwrap_or_default()
+}
+
 impl std::fmt::Display for CommandError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.text())
@@ -105,5 +115,15 @@ impl From<storage::WrongKind> for CommandError {
             storage::WrongKind::Ours => CommandError::WrongType,
             storage::WrongKind::Module(id) => CommandError::ModuleMissing(id),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::Session;
+
+    #[test]
+    fn of_several_mistakes_the_one_that_a_real_server_tells() {
+        Session::new().transcript(include_str!("../tests/transcripts/wrong-options.txt"));
     }
 }

@@ -3,8 +3,6 @@
 //! Owns the first line of a library (`#!engine name=…`) and what FUNCTION's subcommands do to the stored set.
 //! Never runs a library's code, so it cannot know the names of the functions in it.
 
-use std::borrow::Cow;
-
 use bytes::Bytes;
 use protocol::{Args, Reply};
 use rdb::{Decoder, Item, Step};
@@ -39,7 +37,7 @@ pub fn parse_library(code: &[u8]) -> Result<(Vec<u8>, Library), CommandError> {
     for value in values {
         let given = value.split_at_checked(b"name=".len());
         let Some((_, given)) = given.filter(|(key, _)| key.eq_ignore_ascii_case(b"name=")) else {
-            return Err(told("ERR Invalid metadata value given: ", value, ""));
+            return Err(CommandError::naming("ERR Invalid metadata value given: ", value, ""));
         };
         if name.replace(given).is_some() {
             return Err(CommandError::new(
@@ -54,13 +52,9 @@ pub fn parse_library(code: &[u8]) -> Result<(Vec<u8>, Library), CommandError> {
         ));
     }
     if !engine.eq_ignore_ascii_case(ENGINE.as_bytes()) {
-        return Err(told("ERR Engine '", engine, "' not found"));
+        return Err(CommandError::naming("ERR Engine '", engine, "' not found"));
     }
     Ok((name.to_vec(), Library { engine: ENGINE.to_owned(), code: Bytes::copy_from_slice(code) }))
-}
-
-fn told(before: &str, what: &[u8], after: &str) -> CommandError {
-    CommandError::Other(Cow::Owned(format!("{before}{}{after}", String::from_utf8_lossy(what))))
 }
 
 /// FUNCTION LOAD [REPLACE] code
@@ -72,14 +66,14 @@ pub(crate) fn load(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply
     };
     for option in options {
         if !option.eq_ignore_ascii_case(b"replace") {
-            return Err(told("ERR Unknown option given: ", option, ""));
+            return Err(CommandError::naming("ERR Unknown option given: ", option, ""));
         }
         replace = true;
     }
     let (name, library) = parse_library(code)?;
     let mut functions = ctx.writer.functions().clone();
     if functions.insert(&name, library).is_some() && !replace {
-        return Err(told("ERR Library '", &name, "' already exists"));
+        return Err(CommandError::naming("ERR Library '", &name, "' already exists"));
     }
     ctx.writer.set_functions(functions);
     reply.bulk(&name);
@@ -135,7 +129,7 @@ pub(crate) fn restore(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Re
     let mut functions = if flush { Functions::default() } else { ctx.writer.functions().clone() };
     for (name, library) in libraries {
         if functions.insert(&name, library).is_some() && !replace {
-            return Err(told("ERR Library ", &name, " already exists"));
+            return Err(CommandError::naming("ERR Library ", &name, " already exists"));
         }
     }
     ctx.writer.set_functions(functions);
@@ -190,7 +184,7 @@ pub(crate) fn list(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> 
             at += 1;
             pattern = Some(args.opt(at).ok_or(CommandError::new("ERR library name argument was not given"))?);
         } else {
-            return Err(told("ERR Unknown argument ", args.get(at), ""));
+            return Err(CommandError::naming("ERR Unknown argument ", args.get(at), ""));
         }
         at += 1;
     }

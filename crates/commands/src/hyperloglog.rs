@@ -168,8 +168,7 @@ pub(crate) fn pfdebug(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Re
             }
             reply.int(i64::from(!dense));
         } else {
-            let text = [b"ERR Unknown PFDEBUG subcommand '".as_slice(), args.get(0), b"'"].concat();
-            return Err(CommandError::Bytes(text));
+            return Err(CommandError::naming("ERR Unknown PFDEBUG subcommand '", args.get(0), "'"));
         }
         Ok(())
     })

@@ -43,6 +43,7 @@ mod string;
 pub use context::{BATCH_ELEMENTS_MAX, BATCH_KEYS_MAX, ReadContext, Role, Source, WriteContext};
 pub use dialect::{Dialect, ReplyDouble, Vendor};
 pub use error::CommandError;
+pub use generic::encoding;
 pub use resolve::{Unresolved, resolve, resolve_row};
 pub use spec::{Command, Flags, Group, KeyFlags, KeySpec, Run, ServerCommand};
 pub use table::find;

@@ -4,6 +4,7 @@
 
 use protocol::{Args, Reply};
 
+use crate::error::printed;
 use crate::spec::Command;
 use crate::table;
 
@@ -61,7 +62,7 @@ impl Unresolved {
         match self {
             Unresolved::UnknownCommand => {
                 text.extend_from_slice(b"ERR unknown command '");
-                text.extend_from_slice(printed(word(0), REPEATED_BYTES_MAX));
+                text.extend_from_slice(cut(word(0), REPEATED_BYTES_MAX));
                 text.extend_from_slice(b"', with args beginning with: ");
                 let start = text.len();
                 for arg in words.iter().skip(1) {
@@ -71,15 +72,15 @@ impl Unresolved {
                         break;
                     };
                     text.push(b'\'');
-                    text.extend_from_slice(printed(arg, room));
+                    text.extend_from_slice(cut(arg, room));
                     text.extend_from_slice(b"' ");
                 }
             }
             Unresolved::UnknownSubcommand => {
                 text.extend_from_slice(b"ERR unknown subcommand '");
-                text.extend_from_slice(printed(word(1), REPEATED_BYTES_MAX));
+                text.extend_from_slice(cut(word(1), REPEATED_BYTES_MAX));
                 text.extend_from_slice(b"'. Try ");
-                text.extend_from_slice(&printed(word(0), usize::MAX).to_ascii_uppercase());
+                text.extend_from_slice(&printed(word(0)).to_ascii_uppercase());
                 text.extend_from_slice(b" HELP.");
             }
             Unresolved::WrongArity(command) => {
@@ -100,10 +101,10 @@ pub fn wrong_arity(command: &Command) -> String {
     format!("ERR wrong number of arguments for '{}' command", command.name)
 }
 
-/// What Redis' `%.*s` prints of a string: up to its first NUL, and not more than `most`.
-fn printed(word: &[u8], most: usize) -> &[u8] {
-    let end = word.iter().position(|byte| *byte == 0).unwrap_or(word.len()).min(most);
-    word.get(..end).unwrap_or_default()
+/// What servers print of a word, and not more than `most` of that.
+fn cut(word: &[u8], most: usize) -> &[u8] {
+    let printed = printed(word);
+    printed.get(..most).unwrap_or(printed)
 }
 
 #[cfg(test)]

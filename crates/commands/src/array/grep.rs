@@ -7,6 +7,9 @@ use protocol::{Args, Reply};
 use super::{array, index, limit, pattern, reply_index, reply_pair, walk};
 use crate::{CommandError, ReadContext};
 
+/// How many predicates a request may have, as in Redis.
+const PREDICATES_MAX: usize = 250;
+
 /// What is asked of a value.
 enum Predicate<'a> {
     Exact(&'a [u8]),
@@ -120,6 +123,9 @@ fn order(args: Args<'_>) -> Result<Order<'_>, CommandError> {
             }
             _ => return Err(CommandError::Syntax),
         };
+        if order.predicates.len() + regular.len() > PREDICATES_MAX {
+            return Err(CommandError::new("ERR too many predicates, maximum is 250"));
+        }
         at += words;
     }
     // Whether case counts is known only now.

@@ -109,6 +109,11 @@ pub(crate) fn arlastitems(
 ) -> Result<(), CommandError> {
     let count = parse_int(args.get(1)).ok_or(CommandError::new("ERR invalid COUNT"))?;
     let count = usize::try_from(count).unwrap_or(0);
+    if count == 0 {
+        // Before anything else is looked at, the key too.
+        reply.array(0);
+        return Ok(());
+    }
     let newest_first = match args.len() {
         2 => false,
         3 if args.is_word(2, "rev") => true,
@@ -116,8 +121,7 @@ pub(crate) fn arlastitems(
         _ => return Err(CommandError::WrongArity("arlastitems")),
     };
     let found = ctx.db.get(args.get(0));
-    let array = array(&found)?.filter(|_| count > 0);
-    let Some((array, end)) = array.and_then(|array| Some((array, array.last_index()?))) else {
+    let Some((array, end)) = array(&found)?.and_then(|array| Some((array, array.last_index()?))) else {
         reply.array(0);
         return Ok(());
     };

@@ -98,9 +98,7 @@ impl Conditions {
                 () if is(b"xx") => conditions.some = true,
                 () if is(b"gt") => conditions.later = true,
                 () if is(b"lt") => conditions.earlier = true,
-                () => {
-                    return Err(CommandError::Bytes([b"ERR Unsupported option ".as_slice(), word].concat()));
-                }
+                () => return Err(CommandError::naming("ERR Unsupported option ", word, "")),
             }
         }
         if conditions.none && (conditions.some || conditions.later || conditions.earlier) {

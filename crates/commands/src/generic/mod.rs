@@ -11,6 +11,7 @@ mod scan;
 pub(crate) use expire::{expire, expireat, expiretime, persist, pexpire, pexpireat, pexpiretime, pttl, ttl};
 pub(crate) use flush::{flushall, flushdb, swapdb};
 pub(crate) use moving::{copy, move_, rename, renamenx};
+pub use object::encoding;
 pub(crate) use object::{
     memory_usage, object_encoding, object_freq, object_help, object_idletime, object_refcount,
 };
@@ -79,10 +80,35 @@ pub(crate) fn randomkey(ctx: &ReadContext<'_>, _: Args<'_>, reply: &mut Reply) -
 
 #[cfg(test)]
 mod tests {
+    use crate::Dialect;
     use crate::testing::Session;
 
     #[test]
     fn transcripts_of_a_real_server() {
         Session::new().transcript(include_str!("../../tests/transcripts/generic.txt"));
+    }
+
+    /// Lengths of key and value, the longest that is `embstr`: tried on each of these servers.
+    #[test]
+    fn a_string_is_embedded_as_far_as_the_followed_master_embeds_it() {
+        let longest = |dialect: Dialect, key_bytes: usize, option: &str| {
+            let session = Session { dialect, ..Session::new() };
+            let key = "k".repeat(key_bytes);
+            (0..200).rev().find(|value_bytes| {
+                session.run(&format!("SET {key} \"{}\"{option}", "v".repeat(*value_bytes)));
+                session.run(&format!("OBJECT ENCODING {key}")) == "$6|embstr|"
+            })
+        };
+        for dialect in [Dialect::redis(7, 0), Dialect::redis(8, 0), Dialect::valkey(8, 0)] {
+            assert_eq!([1, 120].map(|key| longest(dialect, key, "")), [Some(44); 2], "{dialect:?}");
+        }
+        for dialect in [Dialect::redis(8, 2), Dialect::redis(8, 6), Dialect::NEWEST, Dialect::valkey(8, 1)] {
+            let found = [1, 31, 32, 41, 42].map(|key| longest(dialect, key, ""));
+            assert_eq!(found, [Some(40), Some(10), Some(9), Some(0), None], "{dialect:?}");
+        }
+        let found = [1, 31, 32, 62, 120].map(|key| longest(Dialect::valkey(9, 1), key, ""));
+        assert_eq!(found, [Some(112), Some(82), Some(79), Some(49), None]);
+        assert_eq!(longest(Dialect::redis(8, 2), 1, " EX 100"), Some(32));
+        assert_eq!(longest(Dialect::redis(8, 6), 1, " EX 100"), Some(40));
     }
 }

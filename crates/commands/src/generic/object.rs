@@ -4,11 +4,12 @@
 
 use protocol::number::parse_int;
 use protocol::{Args, Reply};
-use storage::ValueRef;
 use storage::value::TextRef;
+use storage::{EntryView, ValueRef};
 
 use super::Done;
 use crate::context::ReadContext;
+use crate::dialect::Dialect;
 use crate::error::CommandError;
 
 /// Integers from 0 to below this are one shared object in Redis, whose count of references says so.
@@ -17,8 +18,18 @@ const SHARED_INTEGERS: i64 = 10_000;
 /// OBJECT ENCODING key
 pub(crate) fn object_encoding(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
     let found = ctx.db.peek(args.get(0));
-    reply.bulk_or_null(found.as_ref().map(|found| found.encoding().as_bytes()));
+    reply.bulk_or_null(found.as_deref().map(|found| encoding(args.get(0), found, ctx.dialect).as_bytes()));
     Ok(())
+}
+
+/// The name of the form in which a server of this dialect would keep this key's value.
+pub fn encoding(key: &[u8], entry: &EntryView, dialect: Dialect) -> &'static str {
+    match entry.value() {
+        ValueRef::String(TextRef::Short(bytes)) => {
+            if dialect.embeds(key, bytes.len(), entry.deadline().is_some()) { "embstr" } else { "raw" }
+        }
+        value => value.encoding(),
+    }
 }
 
 /// OBJECT REFCOUNT key

@@ -101,7 +101,7 @@ fn radius(text: &[u8]) -> Result<f64, CommandError> {
 fn centre(set: SortedSetRef<'_>, member: &[u8], dialect: Dialect) -> Result<Point, CommandError> {
     position(set, member).ok_or_else(|| {
         if is_newest_valkey(dialect) {
-            CommandError::Bytes([b"ERR member ", member, b" does not exist"].concat())
+            CommandError::naming("ERR member ", member, " does not exist")
         } else {
             CommandError::new("ERR could not decode requested zset member")
         }

@@ -344,5 +344,5 @@ pub(super) fn take_fields(words: Args<'_>, count: usize) -> Result<Args<'_>, Com
 }
 
 pub(super) fn unknown_argument(word: &[u8]) -> CommandError {
-    CommandError::Bytes([b"ERR unknown argument: ", word].concat())
+    CommandError::naming("ERR unknown argument: ", word, "")
 }

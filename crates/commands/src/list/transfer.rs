@@ -90,15 +90,15 @@ pub(crate) fn lmovem(
 /// COUNT|EXACTLY count OBO|BULK
 fn amount(args: Args<'_>) -> Result<Amount, CommandError> {
     let exactly = args.is_word(4, "exactly");
+    if !exactly && !args.is_word(4, "count") {
+        return Err(CommandError::Syntax);
+    }
+    let count = at_least(args.get(5), 1, CommandError::new("ERR count should be greater than 0"))?;
     let order = match () {
         () if args.is_word(6, "obo") => Order::OneByOne,
         () if args.is_word(6, "bulk") => Order::Bulk,
         () => return Err(CommandError::Syntax),
     };
-    if !exactly && !args.is_word(4, "count") {
-        return Err(CommandError::Syntax);
-    }
-    let count = at_least(args.get(5), 1, CommandError::new("ERR count should be greater than 0"))?;
     Ok(Amount { count, exactly, order })
 }
 

@@ -2,6 +2,7 @@
 
 use storage::Limits;
 
+use crate::Dialect;
 use crate::testing::Session;
 
 #[test]
@@ -80,4 +81,19 @@ fn an_intersection_of_an_old_masters_stream_may_name_other_kinds_behind_a_missin
     let master = Session::new();
     master.transcript("> SADD set a\n< :1|\n> SET string v\n< +OK|");
     assert_eq!(master.run("SINTERSTORE to set missing string"), wrong);
+}
+
+/// As a real master does; its replicas hear of the members that went, and keep the form.
+#[test]
+fn what_spop_leaves_of_a_big_set_is_packed_again_when_it_is_little() {
+    let left = |session: Session, command: &str| {
+        let members: String = (0..600).map(|number| format!(" m{number}")).collect();
+        session.run(&format!("SADD s{members}"));
+        session.run(command);
+        session.run("OBJECT ENCODING s")
+    };
+    assert_eq!(left(Session::new(), "SPOP s 500"), "$8|listpack|");
+    assert_eq!(left(Session::new(), "SPOP s 499"), "$9|hashtable|");
+    let old = Session { dialect: Dialect::redis(7, 0), ..Session::new() };
+    assert_eq!(left(old, "SPOP s 500"), "$9|hashtable|");
 }

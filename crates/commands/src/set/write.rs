@@ -90,6 +90,9 @@ pub(crate) fn smove(
     Ok(())
 }
 
+/// When so many times what is left is not more than what SPOP takes, a server moves what is left to a new set.
+const SPOP_MOVES_BELOW: usize = 5;
+
 /// SPOP key [count]
 pub(crate) fn spop(
     ctx: &mut WriteContext<'_>,
@@ -105,6 +108,8 @@ pub(crate) fn spop(
         ),
         _ => return Err(CommandError::Syntax),
     };
+    let packs = ctx.dialect.is_valkey() || ctx.dialect.is_redis_from(7, 2);
+    let limits = ctx.limits;
     let popped = ctx.db.edit(args.get(0), |slot| {
         let Some(set) = slot.set()? else { return Ok::<_, CommandError>(Vec::new()) };
         let popped: Vec<Vec<u8>> = set.sample(count.unwrap_or(1)).into_iter().map(Item::to_vec).collect();
@@ -114,7 +119,16 @@ pub(crate) fn spop(
             slot.edit::<Set, _>(|set| {
                 popped.iter().for_each(|member| {
                     set.remove(member);
-                })
+                });
+                let moves = count.is_some() && set.len().saturating_mul(SPOP_MOVES_BELOW) <= popped.len();
+                if packs && moves && matches!(set, Set::Big(_)) {
+                    let mut moved = Set::packed();
+                    let mut digits = itoa::Buffer::new();
+                    set.view().iter().for_each(|member| {
+                        moved.add(member.as_bytes(&mut digits), limits);
+                    });
+                    *set = moved;
+                }
             })?;
         }
         Ok(popped)

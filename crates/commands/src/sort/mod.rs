@@ -13,7 +13,7 @@ use storage::value::{List, SortedSet};
 use storage::{Db, ValueRef};
 
 use crate::context::{ReadContext, Role, WriteContext};
-use crate::error::CommandError;
+use crate::error::{CommandError, printed};
 use crate::partial_sort::partial_sort;
 use pattern::Pattern;
 
@@ -196,11 +196,13 @@ fn rows(sort: &Sort<'_>, db: &Db<'_>, role: Role) -> Result<Vec<Row>, CommandErr
         };
         rows.push(Row { element, by });
     }
+    // What is stored is compared to its end; an answer's texts only up to their first zero byte, as C does.
+    let text = if sort.store.is_some() { <[u8]>::cmp } else { compare_printed };
     let order = |a: &Row, b: &Row| {
-        let order = compare(a, b);
+        let order = compare(a, b, text);
         if sort.descending { order.reverse() } else { order }
     };
-    // Only BY texts leaves ties whose order shows, and a server sorts a part by another way than the whole.
+    // Texts leave ties whose order shows, and with BY a server sorts a part by another way than the whole.
     if by.is_some() && range != (0..rows.len()) {
         partial_sort(&mut rows, range.clone(), order);
     } else {
@@ -211,13 +213,18 @@ fn rows(sort: &Sort<'_>, db: &Db<'_>, role: Role) -> Result<Vec<Row>, CommandErr
     Ok(rows)
 }
 
-fn compare(a: &Row, b: &Row) -> Ordering {
+fn compare_printed(a: &[u8], b: &[u8]) -> Ordering {
+    printed(a).cmp(printed(b))
+}
+
+fn compare(a: &Row, b: &Row, text: impl Fn(&[u8], &[u8]) -> Ordering) -> Ordering {
     match (&a.by, &b.by) {
         (By::Number(x), By::Number(y)) => {
             x.partial_cmp(y).unwrap_or(Ordering::Equal).then_with(|| a.element.cmp(&b.element))
         }
-        (By::Text(x), By::Text(y)) => x.cmp(y), // nothing comes first
-        _ => a.element.cmp(&b.element),
+        (By::Text(Some(x)), By::Text(Some(y))) => text(x, y),
+        (By::Text(x), By::Text(y)) => x.is_some().cmp(&y.is_some()), // nothing comes first
+        _ => text(&a.element, &b.element),
     }
 }
 
@@ -291,6 +298,37 @@ mod tests {
     #[test]
     fn transcripts_of_a_real_server() {
         Session::new().transcript(include_str!("../../tests/transcripts/sort.txt"));
+    }
+
+    /// C compares texts up to their first zero byte, and keeps ties as they were; what is stored has no ties.
+    #[test]
+    fn texts_behind_a_zero_byte_count_only_where_the_order_is_stored() {
+        Session::new().transcript(
+            "> RPUSH z \"\\x00b\" \"\" \"\\x00a\" a \"a\\x00z\" \"a\\x00b\" b
+             < :7|
+             > SORT z ALPHA
+             < *7|$2|\0b|$0||$2|\0a|$1|a|$3|a\0z|$3|a\0b|$1|b|
+             > SORT z ALPHA DESC
+             < *7|$1|b|$1|a|$3|a\0z|$3|a\0b|$2|\0b|$0||$2|\0a|
+             > SORT z ALPHA LIMIT 1 3
+             < *3|$0||$2|\0a|$1|a|
+             > SORT z ALPHA STORE stored
+             < :7|
+             > LRANGE stored 0 -1
+             < *7|$0||$2|\0a|$2|\0b|$1|a|$3|a\0b|$3|a\0z|$1|b|
+             > RPUSH l a b c d
+             < :4|
+             > MSET w_a \"x\\x00b\" w_b \"x\\x00a\" w_c x w_d w
+             < +OK|
+             > SORT l BY w_* ALPHA
+             < *4|$1|d|$1|a|$1|b|$1|c|
+             > SORT l BY w_* ALPHA DESC
+             < *4|$1|a|$1|b|$1|c|$1|d|
+             > SORT l BY w_* ALPHA STORE stored
+             < :4|
+             > LRANGE stored 0 -1
+             < *4|$1|d|$1|c|$1|b|$1|a|",
+        );
     }
 
     #[test]

@@ -8,7 +8,7 @@ use storage::value::sorted_set::{Element, SortedSet, SortedSetRef};
 
 use super::{Listing, sees_count, store};
 use crate::range::{IndexRange, LexRange, ScoreRange};
-use crate::{CommandError, ReadContext, WriteContext};
+use crate::{CommandError, Dialect, ReadContext, WriteContext};
 
 /// By what a range is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,9 +94,18 @@ impl<'a> Query<'a> {
     }
 
     /// The ranks that it asks for.
-    fn ranks(&self, set: SortedSetRef<'_>) -> Range<usize> {
-        // A negative offset passes over everything, a negative limit is none.
-        let offset = usize::try_from(self.offset).unwrap_or(usize::MAX);
+    fn ranks(&self, set: SortedSetRef<'_>, dialect: Dialect) -> Range<usize> {
+        // A negative limit is none. A negative offset passes over everything, unless it counts from the other end.
+        let from_end = match usize::try_from(self.offset.unsigned_abs()) {
+            Ok(places) if self.offset < 0 && !set.is_packed() && dialect.counts_offset_from_end() => {
+                Some(places)
+            }
+            _ => None,
+        };
+        let offset = match from_end {
+            Some(_) => 0,
+            None => usize::try_from(self.offset).unwrap_or(usize::MAX),
+        };
         let ranks = match self.bounds {
             Bounds::Index(range) => {
                 let len = set.len();
@@ -117,6 +126,12 @@ impl<'a> Query<'a> {
             }
             Bounds::Lex(range) => range.ranks(set, self.reverse, offset),
         };
+        let ranks = match from_end {
+            Some(places) if places > ranks.len() => 0..0,
+            Some(places) if self.reverse => ranks.start..ranks.start + places,
+            Some(places) => ranks.end - places..ranks.end,
+            None => ranks,
+        };
         let count = usize::try_from(self.limit).unwrap_or(usize::MAX).min(ranks.len());
         if self.reverse { ranks.end - count..ranks.end } else { ranks.start..ranks.start + count }
     }
@@ -135,7 +150,7 @@ fn range(
         reply.array(0);
         return Ok(());
     };
-    let ranks = query.ranks(set);
+    let ranks = query.ranks(set, ctx.dialect);
     ctx.looks_at(ranks.len())?;
     let mut listing = Listing::begin(reply, ctx.dialect, query.with_scores, ranks.len());
     let elements = set.range(ranks.start, ranks.end);
@@ -207,7 +222,7 @@ pub(crate) fn zrangestore(
     let found = ctx.db.get(args.get(1));
     let set = found.as_deref().map(|entry| entry.sorted_set()).transpose()?;
     let result = set.map(|set| {
-        let ranks = query.ranks(set);
+        let ranks = query.ranks(set, ctx.dialect);
         // Only the number of a range of indexes is known beforehand; the result of others grows from a packed one, in
         // the order of the answer (and `-0` becomes `0` as long as it is packed). 7.2 takes the unknown number for a
         // very large one.

@@ -88,3 +88,48 @@ fn a_scan_writes_scores_as_they_are_stored() {
     assert_eq!(session.run("ZSCAN z 0 MATCH b NOSCORES"), "*2|$1|0|*1|$1|b|");
     assert_eq!(session.run("ZSCAN z 0 NOVALUES"), "-ERR NOVALUES option can only be used in HSCAN|");
 }
+
+/// ZRANGESTORE comes as it was sent: what the master counted from the end, its replica has to.
+#[test]
+fn a_negative_offset_counts_from_the_end_of_a_big_set_where_it_does_so_at_the_master() {
+    let big: String = (100..400).map(|number| format!(" 0 m{number}")).collect();
+    let answers = |dialect| {
+        let session = Session { dialect, ..Session::new() };
+        session.run(&format!("ZADD z{big}"));
+        session.run("ZADD packed 0 a 0 b 0 c");
+        [
+            "ZRANGESTORE d z [m110 [m120 BYLEX LIMIT -2 5",
+            "ZRANGEBYLEX z [m110 [m120 LIMIT -2 5",
+            "ZREVRANGEBYLEX z [m120 [m110 LIMIT -2 5",
+            "ZRANGEBYLEX z [m110 [m120 LIMIT -11 1",
+            "ZRANGEBYLEX z [m110 [m120 LIMIT -12 1",
+            "ZREVRANGEBYLEX z [m120 [m110 LIMIT -11 1",
+            "ZREVRANGEBYLEX z [m120 [m110 LIMIT -12 1",
+            "ZRANGEBYSCORE z 0 0 LIMIT -1 -1",
+            "ZREVRANGEBYSCORE z 0 0 LIMIT -1 -1",
+            "ZRANGE z 0 0 BYSCORE LIMIT -9223372036854775808 1",
+            "ZRANGEBYLEX packed - + LIMIT -1 1",
+        ]
+        .map(|line| session.run(line))
+    };
+    let counted = [
+        ":2|",
+        "*2|$4|m119|$4|m120|",
+        "*2|$4|m111|$4|m110|",
+        "*1|$4|m110|",
+        "*0|",
+        "*1|$4|m120|",
+        "*0|",
+        "*1|$4|m399|",
+        "*1|$4|m100|",
+        "*0|",
+        "*0|",
+    ];
+    for dialect in [Dialect::redis(7, 4), Dialect::redis(8, 0), Dialect::valkey(8, 0), Dialect::valkey(9, 1)]
+    {
+        assert_eq!(answers(dialect), counted, "{dialect:?}");
+    }
+    for dialect in [Dialect::redis(7, 2), Dialect::redis(8, 2), Dialect::NEWEST] {
+        assert!(answers(dialect).iter().all(|answer| answer == "*0|" || answer == ":0|"), "{dialect:?}");
+    }
+}

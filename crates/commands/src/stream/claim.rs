@@ -6,7 +6,7 @@ use storage::value::stream::{ConsumerId, Group, LagRule, Pending, StreamId};
 
 use protocol::{Args, Reply};
 
-use super::{error_with, id, integer, integer_or, no_group, reply_entry, reply_id};
+use super::{id, integer, integer_or, no_group, reply_entry, reply_id};
 use crate::{CommandError, Role, WriteContext};
 
 /// How many entries XAUTOCLAIM looks at for each that it may claim.
@@ -101,7 +101,7 @@ fn claim(args: Args<'_>, role: Role, clock: UnixMillis) -> Result<(Vec<StreamId>
                 claim.last_id = id::strict(value, 0)?;
                 at += 1;
             }
-            _ => return Err(error_with(&[b"ERR Unrecognized XCLAIM option '", args.get(at), b"'"])),
+            _ => return Err(CommandError::naming("ERR Unrecognized XCLAIM option '", args.get(at), "'")),
         }
         at += 1;
     }
@@ -326,7 +326,7 @@ pub(crate) fn xnack(
                     let count = numids(value)?;
                     let all = args.from(at + 2).as_slice().get(..count);
                     let mismatch = CommandError::new("ERR number of IDs doesn't match numids");
-                    ids = Some(id::all(all.ok_or(mismatch)?.iter().copied())?);
+                    ids = Some(all.ok_or(mismatch)?);
                     at += 1 + count;
                 }
                 Some(value) if args.is_word(at, "retrycount") => {
@@ -334,11 +334,12 @@ pub(crate) fn xnack(
                     retry_count = Some(u64::try_from(integer(value)?).map_err(|_| negative)?);
                     at += 1;
                 }
-                _ => return Err(error_with(&[b"ERR Unrecognized XNACK option '", args.get(at), b"'"])),
+                _ => return Err(CommandError::naming("ERR Unrecognized XNACK option '", args.get(at), "'")),
             }
             at += 1;
         }
         let ids = ids.ok_or(CommandError::new("ERR syntax error, expected IDS keyword"))?;
+        let ids = id::all(ids.iter().copied())?;
         let done = slot.edit(|stream: &mut Stream| {
             ids.into_iter()
                 .filter(|id| release(stream, name, *id, verdict, retry_count, makes_pending))

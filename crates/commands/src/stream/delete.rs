@@ -57,9 +57,10 @@ pub(crate) fn xdelex(
     args: Args<'_>,
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
-    let (references, ids) = options(args, 1)?;
     ctx.db.edit(args.get(0), |slot| {
-        if slot.stream()?.is_none() {
+        let has_stream = slot.stream()?.is_some();
+        let (references, ids) = options(args, 1)?;
+        if !has_stream {
             return not_found(reply, ids.len());
         }
         let ids = id::all(ids.iter())?;
@@ -74,10 +75,11 @@ pub(crate) fn xackdel(
     args: Args<'_>,
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
-    let (references, ids) = options(args, 2)?;
     let group = args.get(1);
     ctx.db.edit(args.get(0), |slot| {
-        if slot.stream()?.is_none_or(|stream| stream.group(group).is_none()) {
+        let has_group = slot.stream()?.is_some_and(|stream| stream.group(group).is_some());
+        let (references, ids) = options(args, 2)?;
+        if !has_group {
             return not_found(reply, ids.len());
         }
         let ids = id::all(ids.iter())?;
@@ -100,7 +102,7 @@ fn options<'a>(args: Args<'a>, first: usize) -> Result<(References, Args<'a>), C
     let mut ids = None;
     let mut at = first;
     while at < args.len() {
-        if args.is_word(at, "ids") && at + 2 < args.len() {
+        if args.is_word(at, "ids") && at + 1 < args.len() {
             let count = "ERR Number of IDs must be a positive integer";
             let count = integer_or(args.get(at + 1), count).and_then(|number| {
                 usize::try_from(number).ok().filter(|number| *number > 0).ok_or(CommandError::new(count))

@@ -57,7 +57,8 @@ pub(crate) fn xgroup_setid(
         }
         let last_id = match args.get(2) {
             b"$" => stream.last_id(),
-            id => id::strict(id, 0)?,
+            // Not in CREATE: `-` and `+` are IDs here.
+            id => id::loose(id, 0)?,
         };
         let read = entries_read(options, stream.entries_added(), dialect);
         slot.edit(|stream: &mut Stream| {

@@ -42,7 +42,7 @@ pub(super) fn strict(arg: &[u8], seq: u64) -> Result<StreamId, CommandError> {
 }
 
 /// The same, or `-` and `+` for the lowest and the highest.
-fn loose(arg: &[u8], seq: u64) -> Result<StreamId, CommandError> {
+pub(super) fn loose(arg: &[u8], seq: u64) -> Result<StreamId, CommandError> {
     match arg {
         b"-" => Ok(StreamId::MIN),
         b"+" => Ok(StreamId::MAX),

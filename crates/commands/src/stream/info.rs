@@ -49,6 +49,8 @@ pub(crate) fn xinfo_stream(
     args: Args<'_>,
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
+    let found = ctx.db.get(args.get(0));
+    let stream = stream(&found)?.ok_or(CommandError::NoSuchKey)?;
     let full = match args.len() {
         1 => None,
         _ if !args.is_word(1, "full") => return Err(wrong_arguments()),
@@ -60,8 +62,6 @@ pub(crate) fn xinfo_stream(
         },
         _ => return Err(wrong_arguments()),
     };
-    let found = ctx.db.get(args.get(0));
-    let stream = stream(&found)?.ok_or(CommandError::NoSuchKey)?;
     let says = Says::from(ctx.dialect);
     let mut fields = 6 + usize::from(full.is_none());
     fields += if says.counters { 3 } else { 0 } + if says.idempotency { 6 } else { 0 };

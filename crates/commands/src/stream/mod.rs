@@ -21,6 +21,7 @@ use storage::{EntryView, Ref, WrongKind};
 
 use protocol::Reply;
 
+use crate::error::printed;
 use crate::{CommandError, Dialect};
 
 pub(crate) use add::xadd;
@@ -99,11 +100,6 @@ fn error_with(parts: &[&[u8]]) -> CommandError {
 fn no_group(key: &[u8], group: &[u8]) -> CommandError {
     let (key, group) = (printed(key), printed(group));
     error_with(&[b"NOGROUP No such key '", key, b"' or consumer group '", group, b"'"])
-}
-
-/// What servers print of a name: up to its first zero byte.
-fn printed(name: &[u8]) -> &[u8] {
-    name.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 
 /// There is no such group in the stream.

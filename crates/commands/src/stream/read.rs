@@ -10,10 +10,9 @@ use protocol::reply::Deferred;
 use protocol::{Args, Protocol, Reply};
 
 use super::claim::{more, seen};
-use super::{
-    error_with, id, integer, integer_or, lag_rule, printed, reply_entry, reply_fields, reply_id, stream,
-};
-use crate::{CommandError, ReadContext, WriteContext};
+use super::{error_with, id, integer, integer_or, lag_rule, reply_entry, reply_fields, reply_id, stream};
+use crate::error::printed;
+use crate::{CommandError, Dialect, ReadContext, WriteContext};
 
 /// What was asked, beside the IDs.
 #[derive(Clone, Copy)]
@@ -53,6 +52,11 @@ impl Bounds {
     }
 }
 
+/// The ID whose entry `+` stands for: there may be no such entry.
+fn newest(stream: &Stream, dialect: Dialect) -> Option<StreamId> {
+    if dialect.reads_deleted_last() { Some(stream.last_id()) } else { stream.last().map(|last| last.id) }
+}
+
 /// XREAD [COUNT count] [MAXCOUNT count] [MAXSIZE bytes] [BLOCK milliseconds] STREAMS key [key ...] id [id ...]
 pub(crate) fn xread(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> Result<(), CommandError> {
     let order = order(args, false)?;
@@ -63,7 +67,7 @@ pub(crate) fn xread(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) ->
         let above = match *id {
             b"$" => stream.map_or(StreamId::MIN, Stream::last_id),
             // The last entry alone.
-            b"+" => match stream.and_then(Stream::last).and_then(|last| last.id.prev()) {
+            b"+" => match stream.and_then(|stream| newest(stream, ctx.dialect)).and_then(StreamId::prev) {
                 Some(before_last) => before_last,
                 None => continue,
             },

@@ -191,3 +191,23 @@ fn a_master_has_settled_what_we_are_told() {
     session.run("XSETID s 1-0 ENTRIESADDED 1");
     assert!(session.run("XINFO STREAM s").contains("$17|last-generated-id|$3|1-0|"));
 }
+
+#[test]
+fn the_last_entry_is_read_after_it_was_deleted_as_the_followed_master_reads_it() {
+    let answers = |dialect| {
+        let session = Session { dialect, ..Session::new() };
+        session.run("XADD s 1-1 a b");
+        session.run("XADD s 1-2 a b");
+        session.run("XDEL s 1-2");
+        let before = session.run("XREAD STREAMS s +");
+        session.run("XADD s 1-3 c d");
+        (before, session.run("XREAD STREAMS s +"))
+    };
+    let (first, last) = ("*1|*2|$1|s|*1|*2|$3|1-1|*2|$1|a|$1|b|", "*1|*2|$1|s|*1|*2|$3|1-3|*2|$1|c|$1|d|");
+    for dialect in [Dialect::redis(7, 4), Dialect::valkey(8, 0), Dialect::valkey(9, 1)] {
+        assert_eq!(answers(dialect), ("*-1|".into(), last.into()), "{dialect:?}");
+    }
+    for dialect in [Dialect::redis(8, 0), Dialect::NEWEST] {
+        assert_eq!(answers(dialect), (first.into(), last.into()), "{dialect:?}");
+    }
+}

@@ -67,16 +67,24 @@ pub(crate) fn msetex(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Rep
 
 /// DELEX key [IFEQ v | IFNE v | IFDEQ d | IFDNE d]
 pub(crate) fn delex(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
-    let condition = match args.as_slice() {
-        [_] => Condition::Always,
-        [_, word, operand] => Condition::of_word(word, operand)
-            .ok_or(CommandError::new("ERR Invalid condition. Use IFEQ, IFNE, IFDEQ, or IFDNE"))?,
+    let words = match args.as_slice() {
+        [_] => None,
+        [_, word, operand] => Some((*word, *operand)),
         _ => return Err(CommandError::WrongArity("delex")),
     };
     ctx.db.edit(args.get(0), |slot| {
-        if condition.looks_at_value() && slot.text().is_err() {
-            return Err(CommandError::new("ERR Key should be of string type if conditions are specified"));
-        }
+        // Without a value nobody asks what the condition is.
+        let condition = match words {
+            Some((word, operand)) if slot.exists() => {
+                if slot.text().is_err() {
+                    let error = "ERR Key should be of string type if conditions are specified";
+                    return Err(CommandError::new(error));
+                }
+                let error = "ERR Invalid condition. Use IFEQ, IFNE, IFDEQ, or IFDNE";
+                Condition::of_word(word, operand).ok_or(CommandError::new(error))?
+            }
+            _ => Condition::Always,
+        };
         let removed = slot.exists() && condition.is_met(slot)? && slot.remove();
         reply.int(i64::from(removed));
         Ok(())

@@ -79,6 +79,8 @@ pub(crate) fn incrbyfloat(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mu
     })
 }
 
+const CROSSED: CommandError = CommandError::new("ERR LBOUND can't be greater than UBOUND");
+
 /// What INCREX adds, and between which bounds.
 #[derive(Clone, Copy)]
 enum Increment {
@@ -86,11 +88,32 @@ enum Increment {
     Float { by: Extended, lower: Option<Extended>, upper: Option<Extended> },
 }
 
-/// INCREX's options, as they were typed.
+/// What INCREX adds: the only option that is looked at before all are known.
+#[derive(Clone, Copy)]
+enum By {
+    Int(i64),
+    Float(Extended),
+}
+
+impl By {
+    fn int(word: &[u8]) -> Result<By, CommandError> {
+        let wrong = CommandError::new("ERR Increment is not an integer or out of range");
+        parse_int(word).map(By::Int).ok_or(wrong)
+    }
+
+    fn float(word: &[u8]) -> Result<By, CommandError> {
+        let by = Extended::parse(word).ok_or(CommandError::new("ERR Increment is not a valid float"))?;
+        if by.is_infinite() {
+            return Err(CommandError::new("ERR BYFLOAT increment cannot be Infinity"));
+        }
+        Ok(By::Float(by))
+    }
+}
+
+/// INCREX's options, the others as they were typed.
 #[derive(Default)]
 struct IncrexWords<'a> {
-    by_int: Option<&'a [u8]>,
-    by_float: Option<&'a [u8]>,
+    by: Option<By>,
     saturate: bool,
     lower: Option<&'a [u8]>,
     upper: Option<&'a [u8]>,
@@ -113,11 +136,11 @@ impl<'a> IncrexWords<'a> {
                 _ if is(b"persist") && unsaid => words.persist = true,
                 Some(operand) => {
                     at += 1;
-                    let by_unsaid = words.by_int.is_none() && words.by_float.is_none();
+                    let by_unsaid = words.by.is_none();
                     match Unit::of_word(word) {
                         Some(unit) if unsaid => words.deadline = Some((unit, operand)),
-                        None if is(b"byint") && by_unsaid => words.by_int = Some(operand),
-                        None if is(b"byfloat") && by_unsaid => words.by_float = Some(operand),
+                        None if is(b"byint") && by_unsaid => words.by = Some(By::int(operand)?),
+                        None if is(b"byfloat") && by_unsaid => words.by = Some(By::float(operand)?),
                         None if is(b"lbound") && words.lower.is_none() => words.lower = Some(operand),
                         None if is(b"ubound") && words.upper.is_none() => words.upper = Some(operand),
                         _ => return Err(CommandError::Syntax),
@@ -134,31 +157,30 @@ impl<'a> IncrexWords<'a> {
     }
 
     fn increment(&self) -> Result<Increment, CommandError> {
-        let crossed = CommandError::new("ERR LBOUND can't be greater than UBOUND");
-        if let Some(by) = self.by_float {
-            let float = |word: &[u8], error| Extended::parse(word).ok_or(CommandError::new(error));
-            let by = float(by, "ERR Increment is not a valid float")?;
-            if by.is_infinite() {
-                return Err(CommandError::new("ERR BYFLOAT increment cannot be Infinity"));
-            }
-            let bound = |word: Option<&[u8]>, error| word.map(|word| float(word, error)).transpose();
-            let lower = bound(self.lower, "ERR LBOUND is not a valid float")?;
-            let upper = bound(self.upper, "ERR UBOUND is not a valid float")?;
-            if let (Some(lower), Some(upper)) = (lower, upper)
-                && lower.compare(upper) == Ordering::Greater
-            {
-                return Err(crossed);
-            }
-            return Ok(Increment::Float { by, lower, upper });
-        }
+        let by = match self.by.unwrap_or(By::Int(1)) {
+            By::Int(by) => by,
+            By::Float(by) => return self.float_increment(by),
+        };
         let int = |word: Option<&[u8]>, absent, error| match word {
             None => Ok(absent),
             Some(word) => parse_int(word).ok_or(CommandError::new(error)),
         };
-        let by = int(self.by_int, 1, "ERR Increment is not an integer or out of range")?;
         let lower = int(self.lower, i64::MIN, "ERR LBOUND is not an integer or out of range")?;
         let upper = int(self.upper, i64::MAX, "ERR UBOUND is not an integer or out of range")?;
-        if lower > upper { Err(crossed) } else { Ok(Increment::Int { by, lower, upper }) }
+        if lower > upper { Err(CROSSED) } else { Ok(Increment::Int { by, lower, upper }) }
+    }
+
+    fn float_increment(&self, by: Extended) -> Result<Increment, CommandError> {
+        let float = |word: &[u8], error| Extended::parse(word).ok_or(CommandError::new(error));
+        let bound = |word: Option<&[u8]>, error| word.map(|word| float(word, error)).transpose();
+        let lower = bound(self.lower, "ERR LBOUND is not a valid float")?;
+        let upper = bound(self.upper, "ERR UBOUND is not a valid float")?;
+        if let (Some(lower), Some(upper)) = (lower, upper)
+            && lower.compare(upper) == Ordering::Greater
+        {
+            return Err(CROSSED);
+        }
+        Ok(Increment::Float { by, lower, upper })
     }
 }
 

@@ -54,13 +54,13 @@ pub(super) fn debug(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
             });
         }
         (b"object", [key]) => {
-            let (index, now) = (call.session.db(), call.now.wall);
+            let (dialect, index, now) = (call.node.dialect(), call.session.db(), call.now.wall);
             let told = call.exactly(|writer| {
                 let db = writer.db(index, now);
                 let entry = db.peek(key)?;
                 Some(format!(
                     "Value refcount:1 encoding:{} lru_seconds_idle:{}",
-                    entry.encoding(),
+                    commands::encoding(key, &entry, dialect),
                     entry.idle_seconds(now)
                 ))
             });

@@ -257,6 +257,11 @@ impl<'a> SortedSetRef<'a> {
         self.len() == 0
     }
 
+    /// Whether it is in the packed form.
+    pub fn is_packed(self) -> bool {
+        matches!(self, SortedSetRef::Packed(_))
+    }
+
     /// `OBJECT ENCODING`'s answer.
     pub fn encoding(self) -> &'static str {
         match self {
