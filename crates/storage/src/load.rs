@@ -104,6 +104,8 @@ impl Store {
         store.frozen.store(true, Ordering::Release);
         for index in 0..self.databases() {
             if let Some(keyspace) = writer.all(DbIndex(index)).keyspace() {
+                // Mostly there is nothing to do. But a data set that was aside while marks were cleared has its own.
+                while keyspace.clear_marks() {}
                 keyspace.expect_marks();
             }
         }
@@ -341,5 +343,59 @@ impl Inner {
         // The gate is entered anew for each step, so that nobody waits long for it; the tables know how far they are.
         let reader = store.reader();
         self.databases.iter().any(|database| database.get(reader.access()).is_some_and(Keyspace::clear_marks))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::store::StoreConfig;
+    use crate::value::Limits;
+
+    const DB: DbIndex = DbIndex(0);
+
+    fn load(store: &Store, text: &[u8]) {
+        let mut loading = store.begin_load().expect("no other load");
+        for number in 0..1000 {
+            loading
+                .insert_text(DB, format!("key:{number}").as_bytes(), text, KeyMeta::default())
+                .expect("a new key");
+        }
+        loading.commit(&store.writer(), None).expect("a whole load");
+    }
+
+    fn shared(store: &Store) -> usize {
+        let reader = store.reader();
+        reader.db(DB, UnixMillis(0)).keyspace().map_or(0, Keyspace::shared)
+    }
+
+    #[test]
+    fn marks_that_were_aside_while_the_others_were_cleared_are_gone_before_the_next_load() {
+        let store = Store::new(StoreConfig { databases: 1, hash_key: [1, 2], limits: Limits::default() });
+        load(&store, b"same");
+        store.settle();
+        let (goes_on, waits) = mpsc::channel::<()>();
+        store.inner.reclaimer.run_later(move || {
+            let _ = waits.recv();
+        });
+        load(&store, b"same");
+        assert_eq!(shared(&store), 1000, "clearing has not begun");
+
+        let writer = store.writer();
+        let aside = writer.set_aside(DB);
+        goes_on.send(()).expect("the thread waits");
+        while store.is_loading() {
+            std::thread::yield_now();
+        }
+        aside.bring_back();
+        drop(writer);
+        assert_eq!(shared(&store), 1000, "nobody saw them");
+
+        let loading = store.begin_load().expect("the last one is over");
+        assert_eq!(shared(&store), 0, "else the next data set would leave them to nobody");
+        drop(loading);
+        assert!(store.reader().db(DB, UnixMillis(0)).contains(b"key:7"));
     }
 }

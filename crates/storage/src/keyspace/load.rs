@@ -137,4 +137,17 @@ impl Keyspace {
         });
         true
     }
+
+    /// How many entries are marked.
+    #[cfg(test)]
+    pub(crate) fn shared(&self) -> usize {
+        self.tables()
+            .map(|table| {
+                let shards = (0..table.shards()).map(|shard| table.lock(shard).read());
+                shards
+                    .map(|guard| table::words(&guard).filter(|word| word.is_shared()).count())
+                    .sum::<usize>()
+            })
+            .sum()
+    }
 }
