@@ -171,7 +171,13 @@ fn run(bytes: &mut [u8], operation: &Operation) -> Option<i128> {
         Action::Set(value) => {
             // An unsigned field takes a negative number by its bits, as C converts it.
             let value = if width.signed { i128::from(value) } else { i128::from(value.cast_unsigned()) };
-            (present, width.fit(value, overflow))
+            // Redis subtracts in 64 bits, and takes the lowest numbers for ones above the range, if that has fewer bits.
+            let (least, most) = width.range();
+            let fitted = match overflow {
+                Overflow::Saturate if value < least && most - value > i128::from(i64::MAX) => (most, true),
+                _ => width.fit(value, overflow),
+            };
+            (present, fitted)
         }
         Action::IncrBy(by) => {
             let fitted = width.fit(present + i128::from(by), overflow);
