@@ -329,6 +329,13 @@ fn as_masters(name: &str) {
                     parted = !found.compare(line, words, here, there);
                 }
             }
+            if let Some((Line { compare: Compare::Random, .. }, words)) = batch.last()
+                && let Some(key) = words.get(1)
+            {
+                [&mut theirs, &mut ours]
+                    .into_iter()
+                    .for_each(|client| drop(client.ask(&[b"DEL".as_slice(), key])));
+            }
             if each_batch && !parted {
                 let depth = Depth { encodings: false, ..Depth::of(master.version(), master.is_valkey()) };
                 let all = differences(&mut node.client(), &mut master.client(), 3, depth);
@@ -341,13 +348,6 @@ fn as_masters(name: &str) {
             if parted {
                 both(&["FLUSHALL"], &mut theirs, &mut ours);
                 both(&["FUNCTION", "FLUSH"], &mut theirs, &mut ours);
-            }
-            if let Some((Line { compare: Compare::Random, .. }, words)) = batch.last()
-                && let Some(key) = words.get(1)
-            {
-                [&mut theirs, &mut ours]
-                    .into_iter()
-                    .for_each(|client| drop(client.ask(&[b"DEL".as_slice(), key])));
             }
             if round % 8 == 4 {
                 gather_payloads(&mut maker, &mut theirs);
