@@ -310,8 +310,10 @@ mod tests {
         Box::pin(async move {
             while stream.read_u8().await.is_ok() {
                 let name = thread::current().name().unwrap_or_default().to_owned();
+                // Asked before the answer, so that the client knows which wishes had been seen by then.
+                let elsewhere = place.elsewhere();
                 stream.write_all(name.as_bytes()).await.unwrap();
-                if let Some(to) = place.elsewhere() {
+                if let Some(to) = elsewhere {
                     place.go(to, stream.into_std().unwrap(), say_where).unwrap();
                     return;
                 }
