@@ -2,6 +2,7 @@
 //!
 //! Owns nothing: it borrows the data set for one request. Never knows a connection, an offset, or the time of day.
 
+use protocol::number::parse_int;
 use storage::{Db, DbIndex, DbMut, Functions, Limits, Reader, UnixMillis, Writer};
 
 use crate::dialect::Dialect;
@@ -116,6 +117,23 @@ pub enum Role {
     Master,
 }
 
+impl Role {
+    /// The integer that a text is. In a master's stream it is also what one up to 3.0 takes for it, by C's `strtoll` up
+    /// to the first zero byte: `007`, `+1`, and zero for bytes that begin with a zero byte.
+    pub fn integer(self, text: &[u8]) -> Option<i64> {
+        let strict = parse_int(text);
+        if strict.is_some() || self == Role::Master {
+            return strict;
+        }
+        let text = text.split(|byte| *byte == 0).next().unwrap_or_default();
+        if text.is_empty() {
+            return Some(0);
+        }
+        // Of signs and digits, and nothing else: so does `strtoll`, but for blanks before them, which are refused.
+        std::str::from_utf8(text).ok()?.parse().ok()
+    }
+}
+
 /// For a handler that may write.
 #[derive(Debug)]
 pub struct WriteContext<'a> {
@@ -177,6 +195,33 @@ impl<'a> WriteContext<'a> {
             now: self.now,
             limits: self.limits,
             dialect: self.dialect,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As redis-2.8 and redis-3.2 answer to SET and INCR.
+    #[test]
+    fn old_masters_read_integers_as_c_does() {
+        for (text, old, new) in [
+            (&b"\0\0"[..], Some(0), None),
+            (b"12\0abc", Some(12), None),
+            (b"007", Some(7), None),
+            (b"+5", Some(5), None),
+            (b"-0", Some(0), None),
+            (b"", Some(0), None),
+            (b" 5", None, None),
+            (b"5 ", None, None),
+            (b"+", None, None),
+            (b"-\0", None, None),
+            (b"9223372036854775808", None, None),
+            (b"-17", Some(-17), Some(-17)),
+        ] {
+            assert_eq!(Role::Replica.integer(text), old, "{}", text.escape_ascii());
+            assert_eq!(Role::Master.integer(text), new, "{}", text.escape_ascii());
         }
     }
 }

@@ -1,6 +1,5 @@
 //! HSET and its kin, HDEL, and counters.
 
-use protocol::number::parse_int;
 use protocol::{Args, Reply};
 use storage::value::Hash;
 use storage::value::hash::FieldDeadline;
@@ -112,10 +111,13 @@ pub(crate) fn hincrby(
     args: Args<'_>,
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
-    let increment = parse_int(args.get(2)).ok_or(CommandError::NotInteger)?;
+    let role = ctx.role;
+    let increment = role.integer(args.get(2)).ok_or(CommandError::NotInteger)?;
     let sum = change_value(ctx, args, |value| {
         let old = match value {
-            Some(value) => parse_int(value).ok_or(CommandError::new("ERR hash value is not an integer"))?,
+            Some(value) => {
+                role.integer(value).ok_or(CommandError::new("ERR hash value is not an integer"))?
+            }
             None => 0,
         };
         let sum = old.checked_add(increment).ok_or(CommandError::Overflow)?;

@@ -10,7 +10,7 @@ use storage::value::{Text, TextRef};
 use storage::{Slot, UnixMillis};
 
 use super::Done;
-use crate::context::WriteContext;
+use crate::context::{Role, WriteContext};
 use crate::error::CommandError;
 use crate::expiry::Unit;
 use crate::extended::Extended;
@@ -27,19 +27,20 @@ pub(crate) fn decr(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply
 
 /// INCRBY key increment
 pub(crate) fn incrby(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
-    add(ctx, args.get(0), parse_int(args.get(1)).ok_or(CommandError::NotInteger)?, reply)
+    add(ctx, args.get(0), ctx.role.integer(args.get(1)).ok_or(CommandError::NotInteger)?, reply)
 }
 
 /// DECRBY key decrement
 pub(crate) fn decrby(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
-    let decrement = parse_int(args.get(1)).ok_or(CommandError::NotInteger)?;
+    let decrement = ctx.role.integer(args.get(1)).ok_or(CommandError::NotInteger)?;
     let increment = decrement.checked_neg().ok_or(CommandError::new("ERR decrement would overflow"))?;
     add(ctx, args.get(0), increment, reply)
 }
 
 fn add(ctx: &mut WriteContext<'_>, key: &[u8], increment: i64, reply: &mut Reply) -> Done {
+    let role = ctx.role;
     ctx.db.edit(key, |slot| {
-        let sum = integer(slot)?.checked_add(increment).ok_or(CommandError::Overflow)?;
+        let sum = integer(slot, role)?.checked_add(increment).ok_or(CommandError::Overflow)?;
         slot.put(Text::Int(sum).into());
         reply.int(sum);
         Ok(())
@@ -47,12 +48,12 @@ fn add(ctx: &mut WriteContext<'_>, key: &[u8], increment: i64, reply: &mut Reply
 }
 
 /// The integer that the key holds; 0 when there is none.
-fn integer(slot: &Slot<'_>) -> Result<i64, CommandError> {
+fn integer(slot: &Slot<'_>, role: Role) -> Result<i64, CommandError> {
     match slot.text()? {
         None => Ok(0),
         Some(TextRef::Int(number)) => Ok(number),
         // An edited string may be an integer without being stored as one.
-        Some(text) => parse_int(text.bytes(&mut itoa::Buffer::new())).ok_or(CommandError::NotInteger),
+        Some(text) => role.integer(text.bytes(&mut itoa::Buffer::new())).ok_or(CommandError::NotInteger),
     }
 }
 
@@ -196,10 +197,11 @@ pub(crate) fn increx(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Rep
         None => None,
     };
     let gone = deadline.is_some_and(|deadline| ctx.deletes_at(deadline));
+    let role = ctx.role;
     ctx.db.edit(args.get(0), |slot| {
         let stored = match increment {
             Increment::Int { by, lower, upper } => {
-                let value = integer(slot)?;
+                let value = integer(slot, role)?;
                 let (sum, within) = add_within(value, by, lower, upper);
                 reply.array(2);
                 if !within && !words.saturate {
