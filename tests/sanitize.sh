@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Nightly's tools over the modules with unsafe code: sanitize.sh [asan | asan-store | miri]; without a word asan and miri.
 #
-# asan-store: the store's tests and the loads that fail, with the system's allocator and every access checked.
-# asan: these, and the program beside a real server.
+# asan-store: the tests of the store's unsafe modules, with the system's allocator and every access checked: for CI.
+# asan: all tests of the store, the loads that fail, and the program beside a real server.
 # miri: the store's tests of unsafe code, in an interpreter that knows the rules of the language; small cases only.
 # A tool that is missing is `skipped: NAME`, which fails where it was asked for by name, and where CI=true.
 set -euo pipefail
@@ -24,19 +24,18 @@ has_nightly() {
 
 in_asan=(env RUSTFLAGS=-Zsanitizer=address CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/asan" PROPTEST_FAILURE_PERSISTENCE=off)
 
-asan_store() {
+# Shuttle's models switch stacks by themselves, which the sanitizer takes for a fault.
+asan_store() { # which of its tests
   has_nightly || { skipped asan "no toolchain $NIGHTLY"; return; }
-  # Shuttle's models switch stacks by themselves, which the sanitizer takes for a fault.
-  "${in_asan[@]}" cargo "+$NIGHTLY" test --locked --target "$TARGET" -p nearside-storage --lib --tests \
-    -- --skip model:: || failed=1
-  # Loads that fail half way: what they had built is all given back.
-  "${in_asan[@]}" cargo "+$NIGHTLY" test --locked --target "$TARGET" -p nearside-replication --test load_faults \
-    || failed=1
+  "${in_asan[@]}" cargo "+$NIGHTLY" test --locked --target "$TARGET" -p nearside-storage "$@" -- --skip model:: || failed=1
 }
 
 asan() {
   has_nightly || { skipped asan "no toolchain $NIGHTLY"; return; }
-  asan_store
+  asan_store --lib --tests
+  # Loads that fail half way: what they had built is all given back.
+  "${in_asan[@]}" cargo "+$NIGHTLY" test --locked --target "$TARGET" -p nearside-replication --test load_faults \
+    || failed=1
   # The words of a table have other bits beside the address, so a store that is alive at the program's end looks lost.
   "${in_asan[@]}" ASAN_OPTIONS=detect_leaks=0 cargo "+$NIGHTLY" test --locked --target "$TARGET" \
     --no-default-features -p nearside-cli --test tests -- ${ASAN_TESTS:-faults:: equality::} || failed=1
@@ -57,7 +56,7 @@ miri() {
 
 case ${1:-both} in
   asan) asan ;;
-  asan-store) asan_store ;;
+  asan-store) PROPTEST_CASES=${PROPTEST_CASES:-32} asan_store --lib --test load --test store ;;
   miri) miri ;;
   both) miri; asan ;;
   *) echo "usage: $0 [asan | asan-store | miri]" >&2; exit 2 ;;
