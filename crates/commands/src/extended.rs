@@ -257,6 +257,24 @@ impl From<i64> for Extended {
     }
 }
 
+/// Finite doubles convert exactly: they have 53 bits and smaller exponents. Others become infinities.
+impl From<f64> for Extended {
+    fn from(value: f64) -> Extended {
+        const FRACTION_BITS: u32 = 52;
+        let bits = value.to_bits();
+        let fraction = bits & ((1 << FRACTION_BITS) - 1);
+        let magnitude = match (bits >> FRACTION_BITS) & 0x7ff {
+            0 => round(u128::from(fraction), -1074),
+            0x7ff => Magnitude::Infinite,
+            exponent => {
+                let whole = fraction | 1 << FRACTION_BITS;
+                round(u128::from(whole), i32::try_from(exponent).unwrap_or(0) - 1075)
+            }
+        };
+        Extended { negative: value.is_sign_negative(), magnitude }
+    }
+}
+
 /// `value >> shift`, rounded to the nearest, halves to even.
 fn shift_right_even(value: u128, shift: u32) -> u128 {
     if shift == 0 {
@@ -631,6 +649,7 @@ mod tests {
                 // An exact decimal form reads back as the same bits, which a double has fewer of.
                 let exact = Extended::parse(format!("{value:.1100}").as_bytes()).unwrap();
                 let short = Extended::parse(format!("{value:e}").as_bytes());
+                prop_assert_eq!(Extended::from(value), exact);
                 if let (Magnitude::Finite { mantissa, .. }, Some(short)) = (exact.magnitude, short) {
                     prop_assert_eq!(mantissa & 0x7ff, 0, "a double has 53 bits");
                     let difference = exact.add(short.negated()).unwrap();

@@ -1,12 +1,14 @@
 //! AROP: one number made of many values.
 //!
-//! Owns which values count as numbers. Sums and comparisons are those of C's `long double`, as in Redis.
+//! Owns which values count as numbers. Sums and comparisons are those of C's `long double`, as in Redis; a value that
+//! Redis keeps as a double has its digits, `-360.372032` is `-360.37203199999999` there.
 
 use std::cmp::Ordering;
 
 use protocol::{Args, Reply};
 
 use super::{array, index, walk};
+use crate::convert::kept_as_float;
 use crate::extended::Extended;
 use crate::{CommandError, ReadContext};
 
@@ -26,7 +28,7 @@ pub(crate) fn arop(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> 
     let operation = operation(args)?;
     let found = ctx.db.get(args.get(0));
     let values = walk(array(&found)?, start, end).map(|(_, value)| value);
-    let numbers = |value: storage::value::array::Element<'_>| Extended::parse(value.as_bytes());
+    let numbers = |value: storage::value::array::Element<'_>| number(value.as_bytes());
     match operation {
         Operation::Used => reply.len_int(values.count()),
         Operation::Match(wanted) => reply.len_int(values.filter(|value| value.as_bytes() == wanted).count()),
@@ -57,6 +59,10 @@ pub(crate) fn arop(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> 
         }
     }
     Ok(())
+}
+
+fn number(text: &[u8]) -> Option<Extended> {
+    kept_as_float(text).map(Extended::from).or_else(|| Extended::parse(text))
 }
 
 fn operation<'a>(args: Args<'a>) -> Result<Operation<'a>, CommandError> {

@@ -92,6 +92,18 @@ fn values_are_added_up_and_searched() {
         < :6|
         > AROP a 0 9 MATCH hello
         < :1|
+        > ARSET floats 0 -360.372032 33.333333 -3.60372032e2 1234567.125
+        < :4|
+        > AROP floats 0 0 MIN
+        < $19|-360.37203199999999|
+        > AROP floats 0 0 SUM
+        < $19|-360.37203199999999|
+        > AROP floats 1 1 MAX
+        < $9|33.333333|
+        > AROP floats 2 2 MIN
+        < $11|-360.372032|
+        > AROP floats 3 3 MIN
+        < $11|1234567.125|
         > AROP a 0 9 ADD
         < -ERR unknown operation|
         > ARGREP a - + MATCH hel

@@ -43,6 +43,15 @@ impl ArrayBuilder {
     }
 }
 
+/// The float that Redis keeps in the place of this text, which it gives again: plain decimals alone.
+pub(crate) fn kept_as_float(text: &[u8]) -> Option<f64> {
+    if !text.contains(&b'.') || text.contains(&b'e') {
+        return None;
+    }
+    let value: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
+    (float(value) == text).then_some(value)
+}
+
 /// The text of a float: such that a `.0` tells it from an integer.
 fn float(value: f64) -> Vec<u8> {
     let value = f64::from_bits(value.to_bits() & !FLOAT_BITS_DROPPED);
@@ -59,6 +68,28 @@ fn float(value: f64) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_is_kept_as_a_float_only_where_that_gives_it_again() {
+        // Whether DUMP of redis-8.10 has the text or a double.
+        for text in ["-360.372032", "-1.12345", "1.5", "100000000.0", "33554432.0", "-0.0", "100000000.25"] {
+            assert!(kept_as_float(text.as_bytes()).is_some(), "{text}");
+        }
+        for text in [
+            "0.1",
+            "33.333333",
+            "0.5000000",
+            "17",
+            ".5",
+            "1.",
+            "+1.5",
+            "1.2676506002282294e+30",
+            "x.y",
+            "inf",
+        ] {
+            assert!(kept_as_float(text.as_bytes()).is_none(), "{text}");
+        }
+    }
 
     #[test]
     fn floats_as_a_server_showed_them() {

@@ -14,6 +14,8 @@ pub mod save;
 mod sets;
 mod stream;
 
+pub(crate) use array::kept_as_float;
+
 use rdb::{Flavour, Item, Run, Str, Whole};
 use storage::value::hash::DeadlineForm;
 use storage::value::{Limits, ModuleValue, Text, Value, ValueRef};
