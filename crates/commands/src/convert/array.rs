@@ -76,6 +76,10 @@ mod tests {
             assert!(kept_as_float(text.as_bytes()).is_some(), "{text}");
         }
         for text in [
+            // As doubles these have an exponent.
+            "88500.0078125",
+            "488500.08203125",
+            "12562.585678100586",
             "0.1",
             "33.333333",
             "0.5000000",
