@@ -359,10 +359,7 @@ impl Builder {
 
 /// What came with a key.
 fn meta(key: &Key<'_>) -> KeyMeta {
-    KeyMeta {
-        deadline: key.deadline.map(UnixMillis),
-        usage: Usage { idle_seconds: key.idle, frequency: key.frequency },
-    }
+    KeyMeta { deadline: key.deadline.map(UnixMillis), usage: Usage { idle_seconds: key.idle } }
 }
 
 /// Before writers said who they were, the version of the format tells it.

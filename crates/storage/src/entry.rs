@@ -1,14 +1,14 @@
 //! The entry: one allocation that holds a key, its value or the pointer to it, and what is known about both.
 //!
 //! ```text
-//! offset 0  access   u32, atomic: 24 bits of seconds (last access), 8 bits of frequency
-//!        4  form     u8: kind and encoding (value::Form)
-//!        5  shape    u8: has a deadline; how wide the lengths are; whether the payload is a pointer
-//!        6  deadline i64, only when there is one
-//!           lengths  of the key (1, 2 or 4 bytes), of the value (1, 2 or 4; none before a pointer)
+//! offset 0  head     u32, atomic: the lowest byte is the shape, 5 bits of form (value::Form), and one each for a deadline
+//!                    and for key and value whose lengths take four bytes; above it 24 bits of seconds, the last access
+//!        4  deadline i64, only when there is one
+//!           lengths  of the key, of the value (1 or 4 bytes each; none before a pointer)
 //!           key, value
 //! ```
-//! A 16-byte key with a 100-byte value takes 8 + 116 bytes: the allocator's class of 128.
+//! A 16-byte key with a 100-byte value takes 6 + 116 bytes: the allocator's class of 128. With a hash of five short
+//! fields (1 + 73 bytes) it takes 96, a class exactly.
 //!
 //! An allocation is as large as the allocator's size class for its content, so that its size follows from the
 //! content (nothing stores it), and a new value of about the same size is written over the old one.
@@ -19,8 +19,12 @@
 //! - An [`Entry`] owns its allocation; [`Entry::into_raw`] hands that over to a table's slot word, and exactly
 //!   one [`Entry::from_raw`] takes it back.
 //! - An [`EntryView`] is made by the keyspace alone, and given out as `&EntryView` only, whose borrow is held by
-//!   the shard's lock guard: while it lives nobody writes to the entry, but for the atomic access word.
+//!   the shard's lock guard: while it lives nobody writes to the entry, but for the seconds in the atomic head.
 //! - The functions that take a raw entry and write need the shard's write lock (or an entry that no table has).
+//! - The head is read and written whole and atomically, all relaxed. Its shape changes under the write lock alone, so
+//!   whoever has the lock for reading sees the last one, in whichever store; and when readers note an access beside each
+//!   other, each by a load and a store, all store the one shape that all of them read. What may be lost is one of two
+//!   times of access.
 
 #![allow(unsafe_code)]
 
@@ -30,6 +34,7 @@ use std::ptr::{self, NonNull};
 use std::slice;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::packed::listpack::Head;
 use crate::time::UnixMillis;
 use crate::value::text::{canonical_int, is_long};
 use crate::value::{Array, stored};
@@ -38,16 +43,14 @@ use crate::value::{
     Stream, TextRef, Value, ValueRef, WrongKind, int_from_bytes, int_to_bytes,
 };
 
-const FORM_AT: usize = 4;
-const SHAPE_AT: usize = 5;
-const DEADLINE_AT: usize = 6;
+const DEADLINE_AT: usize = 4;
 
-const SHAPE_DEADLINE: u8 = 1;
-const SHAPE_KEY_SHIFT: u8 = 1;
-const SHAPE_VALUE_SHIFT: u8 = 3;
-const SHAPE_WIDTH_MASK: u8 = 3;
-/// Width code of a value that is a pointer.
-const WIDTH_POINTER: u8 = 3;
+/// The head's lowest byte is the shape; [`Form::BITS`] of it are the form.
+const SHAPE: u32 = 0xff;
+const SHAPE_DEADLINE: u8 = 1 << 5;
+const SHAPE_LONG_KEY: u8 = 1 << 6;
+const SHAPE_LONG_VALUE: u8 = 1 << 7;
+const SECONDS_SHIFT: u32 = 8;
 
 const POINTER_BYTES: usize = size_of::<*mut u8>();
 /// Leaves the three lowest bits of an address to the slot word.
@@ -61,9 +64,6 @@ const SLOT_BYTES: usize = 14;
 pub(crate) struct AccessClock(pub(crate) u32);
 
 const CLOCK_MASK: u32 = 0x00ff_ffff;
-const FREQUENCY_SHIFT: u32 = 24;
-/// Redis gives a new key this much, so that it is not the first to go.
-const FREQUENCY_NEW: u8 = 5;
 
 impl AccessClock {
     pub(crate) fn at(now: UnixMillis) -> AccessClock {
@@ -71,20 +71,18 @@ impl AccessClock {
     }
 }
 
-/// How a key was used before it came here: what an RDB tells of it.
+/// How a key was used before it came here: what an RDB tells of it. How often is not kept: as on a server with this one's
+/// policy (noeviction), where nothing asks for it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// Seconds since the last access.
     pub idle_seconds: Option<u64>,
-    /// The logarithmic access counter of LFU.
-    pub frequency: Option<u8>,
 }
 
 impl Usage {
-    fn word(self, clock: AccessClock) -> u32 {
+    fn last_access(self, clock: AccessClock) -> AccessClock {
         let idle = u32::try_from(self.idle_seconds.unwrap_or(0)).unwrap_or(CLOCK_MASK).min(CLOCK_MASK);
-        let seconds = clock.0.wrapping_sub(idle) & CLOCK_MASK;
-        seconds | u32::from(self.frequency.unwrap_or(FREQUENCY_NEW)) << FREQUENCY_SHIFT
+        AccessClock(clock.0.wrapping_sub(idle) & CLOCK_MASK)
     }
 }
 
@@ -110,35 +108,30 @@ struct Plan {
     value_len: usize,
 }
 
-fn width_code(len: usize) -> u8 {
-    if len <= 0xff {
-        0
-    } else if len <= 0xffff {
-        1
-    } else {
-        assert!(u32::try_from(len).is_ok(), "keys and packed values are shorter than 4 GiB");
-        2
-    }
+/// How many bytes a length takes.
+#[inline]
+fn width(is_long: bool) -> usize {
+    if is_long { 4 } else { 1 }
 }
 
-fn width(code: u8) -> usize {
-    match code {
-        0 => 1,
-        1 => 2,
-        2 => 4,
-        _ => 0,
-    }
+fn is_long_len(len: usize) -> bool {
+    assert!(u32::try_from(len).is_ok(), "keys and packed values are shorter than 4 GiB");
+    len > usize::from(u8::MAX)
 }
 
 impl Plan {
     /// `value_len` is `None` for a pointer.
-    fn new(key_len: usize, value_len: Option<usize>, deadline: bool) -> Plan {
-        let key_code = width_code(key_len);
-        let value_code = value_len.map_or(WIDTH_POINTER, width_code);
+    fn new(key_len: usize, form: Form, value_len: Option<usize>, deadline: bool) -> Plan {
+        debug_assert_eq!(form.is_big(), value_len.is_none());
+        let flag = |flag: u8, is_set: bool| if is_set { flag } else { 0 };
+        let (long_key, long_value) = (is_long_len(key_len), value_len.is_some_and(is_long_len));
         let start = DEADLINE_AT + if deadline { 8 } else { 0 };
-        let key_at = start + width(key_code) + width(value_code);
+        let key_at = start + width(long_key) + value_len.map_or(0, |_| width(long_value));
         Plan {
-            shape: u8::from(deadline) | key_code << SHAPE_KEY_SHIFT | value_code << SHAPE_VALUE_SHIFT,
+            shape: form as u8
+                | flag(SHAPE_DEADLINE, deadline)
+                | flag(SHAPE_LONG_KEY, long_key)
+                | flag(SHAPE_LONG_VALUE, long_value),
             key_at,
             key_len,
             value_at: key_at + key_len,
@@ -147,30 +140,35 @@ impl Plan {
     }
 
     /// # Safety
-    /// `entry` points to a whole entry that nobody writes to meanwhile.
+    /// `entry` points to a whole entry that nobody writes to meanwhile, but for the seconds in its head.
     #[inline]
     unsafe fn read(entry: NonNull<u8>) -> Plan {
-        // SAFETY: the shape byte and the lengths it announces lie inside the entry.
+        // SAFETY: the head and the lengths it announces lie inside the entry.
         unsafe {
-            let shape = entry.add(SHAPE_AT).read();
-            let key_code = shape >> SHAPE_KEY_SHIFT & SHAPE_WIDTH_MASK;
-            let value_code = shape >> SHAPE_VALUE_SHIFT & SHAPE_WIDTH_MASK;
+            let shape = head(entry).load(Ordering::Relaxed) as u8;
             let mut at = DEADLINE_AT + if shape & SHAPE_DEADLINE != 0 { 8 } else { 0 };
-            let key_len = read_len(entry.add(at), key_code);
-            at += width(key_code);
-            let value_len =
-                if value_code == WIDTH_POINTER { POINTER_BYTES } else { read_len(entry.add(at), value_code) };
-            at += width(value_code);
+            let long_key = shape & SHAPE_LONG_KEY != 0;
+            let key_len = read_len(entry.add(at), long_key);
+            at += width(long_key);
+            let value_len = if Form::from_bits(shape).is_big() {
+                POINTER_BYTES
+            } else {
+                let long_value = shape & SHAPE_LONG_VALUE != 0;
+                let value_len = read_len(entry.add(at), long_value);
+                at += width(long_value);
+                value_len
+            };
             Plan { shape, key_at: at, key_len, value_at: at + key_len, value_len }
         }
     }
 
-    fn has_deadline(&self) -> bool {
-        self.shape & SHAPE_DEADLINE != 0
+    #[inline]
+    fn form(&self) -> Form {
+        Form::from_bits(self.shape)
     }
 
-    fn value_code(&self) -> u8 {
-        self.shape >> SHAPE_VALUE_SHIFT & SHAPE_WIDTH_MASK
+    fn has_deadline(&self) -> bool {
+        self.shape & SHAPE_DEADLINE != 0
     }
 
     /// What is allocated for it.
@@ -178,53 +176,53 @@ impl Plan {
         size_class(self.value_at + self.value_len)
     }
 
-    /// Writes shape, deadline and lengths.
+    /// Writes head, deadline and lengths.
     ///
     /// # Safety
     /// `entry` has room for this plan, and is written to by nobody else.
-    unsafe fn write_header(&self, entry: NonNull<u8>, form: Form, deadline: Option<UnixMillis>) {
+    unsafe fn write_header(
+        &self,
+        entry: NonNull<u8>,
+        deadline: Option<UnixMillis>,
+        last_access: AccessClock,
+    ) {
         // SAFETY: all of these lie before `key_at`.
         unsafe {
-            entry.add(FORM_AT).write(form as u8);
-            entry.add(SHAPE_AT).write(self.shape);
+            let seconds = last_access.0 << SECONDS_SHIFT;
+            head(entry).store(seconds | u32::from(self.shape), Ordering::Relaxed);
             let mut at = DEADLINE_AT;
             if let Some(deadline) = deadline {
                 entry.add(at).cast::<i64>().write_unaligned(deadline.0);
                 at += 8;
             }
-            let key_code = self.shape >> SHAPE_KEY_SHIFT & SHAPE_WIDTH_MASK;
-            write_len(entry.add(at), key_code, self.key_len);
-            at += width(key_code);
-            write_len(entry.add(at), self.value_code(), self.value_len);
+            let long_key = self.shape & SHAPE_LONG_KEY != 0;
+            write_len(entry.add(at), long_key, self.key_len);
+            at += width(long_key);
+            if !self.form().is_big() {
+                write_len(entry.add(at), self.shape & SHAPE_LONG_VALUE != 0, self.value_len);
+            }
         }
     }
 }
 
 /// # Safety
-/// `width(code)` bytes may be read there.
+/// `width(is_long)` bytes may be read there.
 #[inline]
-unsafe fn read_len(at: NonNull<u8>, code: u8) -> usize {
+unsafe fn read_len(at: NonNull<u8>, is_long: bool) -> usize {
     // SAFETY: the caller's.
-    unsafe {
-        match code {
-            0 => usize::from(at.read()),
-            1 => usize::from(at.cast::<u16>().read_unaligned()),
-            _ => at.cast::<u32>().read_unaligned() as usize,
-        }
-    }
+    unsafe { if is_long { at.cast::<u32>().read_unaligned() as usize } else { usize::from(at.read()) } }
 }
 
 /// # Safety
-/// `width(code)` bytes may be written there.
-unsafe fn write_len(at: NonNull<u8>, code: u8, len: usize) {
-    // `width_code` chose the code so that `len` fits.
+/// `width(is_long)` bytes may be written there.
+unsafe fn write_len(at: NonNull<u8>, is_long: bool, len: usize) {
+    // `Plan::new` chose so that `len` fits.
     // SAFETY: the caller's.
     unsafe {
-        match code {
-            0 => at.write(len as u8),
-            1 => at.cast::<u16>().write_unaligned(len as u16),
-            2 => at.cast::<u32>().write_unaligned(len as u32),
-            _ => {}
+        if is_long {
+            at.cast::<u32>().write_unaligned(len as u32);
+        } else {
+            at.write(len as u8);
         }
     }
 }
@@ -296,6 +294,8 @@ unsafe impl Send for Entry {}
 /// What is written into an entry: borrowed, so that a string goes straight from a request into the entry.
 pub(crate) enum Content<'a> {
     Inline(&'a [u8]),
+    /// What is kept of a listpack: its head, and its elements.
+    Listpack(Head, &'a [u8]),
     Big(Big),
 }
 
@@ -332,6 +332,7 @@ impl<'a> Content<'a> {
     fn inline_len(&self) -> Option<usize> {
         match self {
             Content::Inline(bytes) => Some(bytes.len()),
+            Content::Listpack(head, elements) => Some(head.as_bytes().len() + elements.len()),
             Content::Big(_) => None,
         }
     }
@@ -345,6 +346,12 @@ impl<'a> Content<'a> {
             match self {
                 Content::Inline(bytes) => {
                     ptr::copy_nonoverlapping(bytes.as_ptr(), at.as_ptr(), bytes.len());
+                }
+                Content::Listpack(head, elements) => {
+                    let head = head.as_bytes();
+                    ptr::copy_nonoverlapping(head.as_ptr(), at.as_ptr(), head.len());
+                    let at = at.add(head.len());
+                    ptr::copy_nonoverlapping(elements.as_ptr(), at.as_ptr(), elements.len());
                 }
                 Content::Big(big) => at.cast::<*mut u8>().write_unaligned(big_into_raw(big)),
             }
@@ -362,7 +369,7 @@ impl Entry {
         usage: Usage,
         clock: AccessClock,
     ) -> Entry {
-        Entry::with_access(key, form, content, deadline, usage.word(clock))
+        Entry::with_access(key, form, content, deadline, usage.last_access(clock))
     }
 
     pub(crate) fn from_value(
@@ -394,16 +401,15 @@ impl Entry {
         form: Form,
         content: Content<'_>,
         deadline: Option<UnixMillis>,
-        access: u32,
+        last_access: AccessClock,
     ) -> Entry {
-        let plan = Plan::new(key.len(), content.inline_len(), deadline.is_some());
+        let plan = Plan::new(key.len(), form, content.inline_len(), deadline.is_some());
         let layout =
             Layout::from_size_align(plan.allocated(), ALIGN).expect("an entry is smaller than isize::MAX");
         // SAFETY: the layout has a size; everything written lies inside it, by the plan.
         unsafe {
             let Some(entry) = NonNull::new(alloc(layout)) else { handle_alloc_error(layout) };
-            entry.cast::<u32>().write(access);
-            plan.write_header(entry, form, deadline);
+            plan.write_header(entry, deadline, last_access);
             ptr::copy_nonoverlapping(key.as_ptr(), entry.add(plan.key_at).as_ptr(), key.len());
             content.write(entry, &plan);
             Entry(entry)
@@ -493,7 +499,7 @@ pub(crate) unsafe fn take_value(entry: NonNull<u8>) -> Value {
     // SAFETY: the plan gives where the value is, the form what it is.
     unsafe {
         let plan = Plan::read(entry);
-        let form = Form::from_byte(entry.add(FORM_AT).read());
+        let form = plan.form();
         let at = entry.add(plan.value_at);
         let payload = if form.is_big() {
             Payload::Big(big_from_raw(form, at.cast::<*mut u8>().read_unaligned()))
@@ -525,18 +531,18 @@ pub(crate) unsafe fn put(
     // anything is written where it was or where it goes, and the lengths are written after it moved.
     unsafe {
         let old = Plan::read(entry);
-        let new = Plan::new(old.key_len, content.inline_len(), deadline.is_some());
+        let new = Plan::new(old.key_len, form, content.inline_len(), deadline.is_some());
+        let last_access = last_access(entry);
         if new.allocated() == old.allocated() {
             if new.key_at != old.key_at {
                 ptr::copy(entry.add(old.key_at).as_ptr(), entry.add(new.key_at).as_ptr(), old.key_len);
             }
-            new.write_header(entry, form, deadline);
+            new.write_header(entry, deadline, last_access);
             content.write(entry, &new);
             None
         } else {
             let key = slice::from_raw_parts(entry.add(old.key_at).as_ptr(), old.key_len);
-            let access = access_word(entry).load(Ordering::Relaxed);
-            Some((Entry::with_access(key, form, content, deadline, access), Hollow(entry)))
+            Some((Entry::with_access(key, form, content, deadline, last_access), Hollow(entry)))
         }
     }
 }
@@ -553,32 +559,40 @@ pub(crate) unsafe fn set_deadline(
     // which keeps its provenance.
     unsafe {
         let old = Plan::read(entry);
-        let form = Form::from_byte(entry.add(FORM_AT).read());
+        let form = old.form();
         let value_len = if form.is_big() { None } else { Some(old.value_len) };
-        let new = Plan::new(old.key_len, value_len, deadline.is_some());
+        let new = Plan::new(old.key_len, form, value_len, deadline.is_some());
+        let last_access = last_access(entry);
         let both = old.key_len + old.value_len;
         if new.allocated() == old.allocated() {
             if new.key_at != old.key_at {
                 ptr::copy(entry.add(old.key_at).as_ptr(), entry.add(new.key_at).as_ptr(), both);
             }
-            new.write_header(entry, form, deadline);
+            new.write_header(entry, deadline, last_access);
             return None;
         }
         let layout =
             Layout::from_size_align(new.allocated(), ALIGN).expect("an entry is smaller than isize::MAX");
         let Some(moved) = NonNull::new(alloc(layout)) else { handle_alloc_error(layout) };
-        moved.cast::<u32>().write(access_word(entry).load(Ordering::Relaxed));
-        new.write_header(moved, form, deadline);
+        new.write_header(moved, deadline, last_access);
         ptr::copy_nonoverlapping(entry.add(old.key_at).as_ptr(), moved.add(new.key_at).as_ptr(), both);
         Some((Entry(moved), Hollow(entry)))
     }
 }
 
 /// # Safety
-/// `entry` points to a whole entry during `'a`; its first word is only used atomically.
-unsafe fn access_word<'a>(entry: NonNull<u8>) -> &'a AtomicU32 {
+/// `entry` points to an entry (or to the memory of one to be) during `'a`; its first word is only used atomically.
+#[inline]
+unsafe fn head<'a>(entry: NonNull<u8>) -> &'a AtomicU32 {
     // SAFETY: the word is the first of the allocation, aligned to 8.
     unsafe { AtomicU32::from_ptr(entry.cast::<u32>().as_ptr()) }
+}
+
+/// # Safety
+/// `entry` points to a whole entry.
+unsafe fn last_access(entry: NonNull<u8>) -> AccessClock {
+    // SAFETY: the caller's.
+    AccessClock(unsafe { head(entry) }.load(Ordering::Relaxed) >> SECONDS_SHIFT)
 }
 
 /// A key with its value, looked at where they are stored.
@@ -604,14 +618,13 @@ impl EntryView {
     }
 
     pub(crate) fn form(&self) -> Form {
-        // SAFETY: the view's own obligation.
-        Form::from_byte(unsafe { self.0.add(FORM_AT).read() })
+        Form::from_bits(self.head().load(Ordering::Relaxed) as u8)
     }
 
     #[inline]
     fn payload(&self) -> PayloadRef<'_> {
         let plan = self.plan();
-        let form = self.form();
+        let form = plan.form();
         // SAFETY: the plan gives where the value is, the form what it is; `&self` keeps both.
         unsafe {
             let at = self.0.add(plan.value_at);
@@ -684,27 +697,24 @@ impl EntryView {
         mine.encoding() == others.encoding() && mine.same(others)
     }
 
-    fn access(&self) -> &AtomicU32 {
+    #[inline]
+    fn head(&self) -> &AtomicU32 {
         // SAFETY: the view's own obligation.
-        unsafe { access_word(self.0) }
+        unsafe { head(self.0) }
     }
 
     /// Seconds since the key was last used, as of `now`.
     pub fn idle_seconds(&self, now: UnixMillis) -> u64 {
-        let last = self.access().load(Ordering::Relaxed) & CLOCK_MASK;
+        let last = self.head().load(Ordering::Relaxed) >> SECONDS_SHIFT;
         u64::from(AccessClock::at(now).0.wrapping_sub(last) & CLOCK_MASK)
-    }
-
-    /// The logarithmic counter of LFU.
-    pub fn frequency(&self) -> u8 {
-        (self.access().load(Ordering::Relaxed) >> FREQUENCY_SHIFT) as u8
     }
 
     /// Notes an access. A key that is read all the time is written to once a second.
     pub(crate) fn touch(&self, clock: AccessClock) {
-        let word = self.access().load(Ordering::Relaxed);
-        if word & CLOCK_MASK != clock.0 {
-            self.access().store(word & !CLOCK_MASK | clock.0, Ordering::Relaxed);
+        let word = self.head().load(Ordering::Relaxed);
+        if word >> SECONDS_SHIFT != clock.0 {
+            // Others that hold the shard's lock for reading may do the same: see the module.
+            self.head().store(clock.0 << SECONDS_SHIFT | word & SHAPE, Ordering::Relaxed);
         }
     }
 
@@ -888,8 +898,28 @@ mod tests {
     }
 
     #[test]
-    fn usage_survives_and_a_touch_keeps_the_frequency() {
-        let usage = Usage { idle_seconds: Some(5), frequency: Some(200) };
+    fn a_hash_of_five_short_fields_takes_96_bytes() {
+        let mut hash = crate::value::Hash::default();
+        let fields = [
+            (&b"name"[..], &b"eight ch"[..]),
+            (b"city", b"eight ch"),
+            (b"age", b"42"),
+            (b"mail", b"fourteen chars"),
+            (b"seen", b"1600000000"),
+        ];
+        for (name, value) in fields {
+            let limits = crate::Limits::default();
+            let form = crate::value::hash::DeadlineForm::default();
+            let deadline = crate::value::hash::FieldDeadline::Cleared;
+            hash.set(name, value, deadline, &limits, form);
+        }
+        let entry = Entry::from_value(&[b'k'; 16], Value::Hash(hash), None, Usage::default(), AccessClock(7));
+        assert_eq!(entry.view().allocated(), 96);
+    }
+
+    #[test]
+    fn usage_survives_and_a_touch_keeps_the_rest() {
+        let usage = Usage { idle_seconds: Some(5) };
         let entry = Entry::from_value(
             b"k",
             Value::String(Text::new(b"v")),
@@ -899,6 +929,7 @@ mod tests {
         );
         assert_eq!(entry.view().idle_seconds(UnixMillis(3999)), 5);
         entry.view().touch(AccessClock::at(UnixMillis(10_000)));
-        assert_eq!((entry.view().idle_seconds(UnixMillis(12_000)), entry.view().frequency()), (2, 200));
+        assert_eq!(entry.view().idle_seconds(UnixMillis(12_000)), 2);
+        assert_eq!((entry.view().key(), text(entry.view())), (&b"k"[..], b"v".to_vec()));
     }
 }

@@ -177,12 +177,12 @@ impl Loading {
         value: ValueRef<'_>,
         meta: KeyMeta,
     ) -> Result<(), LoadError> {
-        let Some((form, bytes)) = value.packed() else {
+        let Some((form, head, bytes)) = value.packed() else {
             return self.insert(index, key, value.to_value(), meta);
         };
         let store = &self.over.store;
         let hash = store.hasher.hash(key);
-        let content = Content::Inline(bytes);
+        let content = head.map_or(Content::Inline(bytes), |head| Content::Listpack(head, bytes));
         let entry = Entry::new(key, form, content, meta.deadline, meta.usage, store.clock());
         self.add(index, hash, entry)
     }

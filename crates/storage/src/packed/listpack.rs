@@ -1,8 +1,9 @@
-//! The listpack: count (u16 LE), elements with a back length each.
+//! The listpack: a count, and elements with a back length each.
 //!
-//! A server writes the total bytes (u32 LE) before that and 0xFF behind it. Who holds a slice knows both, so they are
-//! not kept: 5 bytes a value, which with keys of 16 bytes and hashes of five short fields is the step from the
-//! allocator's class of 96 to that of 80.
+//! A server writes the total bytes (u32 LE) and the count (u16 LE) before the elements, and 0xFF behind them. Who holds
+//! a slice knows where it ends, and most counts are small, so what is kept is a count of one byte (of three from 255
+//! elements on: see `Head`) and the elements. Those are 6 bytes a value less, which with keys of 16 bytes and hashes of
+//! five short fields is the step from the allocator's class of 112 to that of 96.
 //!
 //! An element is its encoding byte(s), its data, and the length of both once more behind it, in groups of seven
 //! bits that are read from right to left, so that a listpack can be walked in both directions:
@@ -21,26 +22,64 @@
 
 use super::{Item, PackedError, parse_int};
 
-/// The count.
-const HEADER_BYTES: usize = 2;
-/// What a server writes before that: the total bytes.
-const WIRE_TOTAL_BYTES: usize = 4;
+/// What a server writes before the elements: the total bytes, and the count.
+const WIRE_HEADER_BYTES: usize = 6;
 /// What it writes behind the last element.
 const END: u8 = 0xFF;
-/// In the header's count: there are this many or more, count them.
+/// As a count: there are this many or more, count them.
 const COUNT_UNKNOWN: u16 = u16::MAX;
+/// As the first byte of what is kept: the count is in the two behind it.
+const COUNT_IS_LONG: u8 = u8::MAX;
 /// A listpack never grows beyond this; Redis has the same bound, far below what the header's u32 could say.
 pub const BYTES_MAX: usize = 1 << 30;
 
-/// A listpack that owns its bytes; always whole and valid.
+/// A listpack that owns its bytes, a [`Head`] and the elements; always whole and valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listpack(Vec<u8>);
 
 /// A listpack somewhere else (inside an entry, say); always whole and valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ListpackRef<'a>(&'a [u8]);
+pub struct ListpackRef<'a> {
+    /// [`COUNT_UNKNOWN`], or how many elements there are.
+    count: u16,
+    elements: &'a [u8],
+}
 
-/// Where an element stands in the listpack that gave this position; any edit of that listpack ends its use.
+/// What is kept of a count, before the elements: a byte, or from 255 elements on that byte and a u16 (LE).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    bytes: [u8; 3],
+    used: u8,
+}
+
+impl Head {
+    fn of(count: u16) -> Head {
+        match u8::try_from(count) {
+            Ok(short) if short != COUNT_IS_LONG => Head { bytes: [short, 0, 0], used: 1 },
+            _ => {
+                let [low, high] = count.to_le_bytes();
+                Head { bytes: [COUNT_IS_LONG, low, high], used: 3 }
+            }
+        }
+    }
+
+    /// Its bytes: one or three.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.used)).unwrap_or_default()
+    }
+
+    /// How many bytes of what is kept are its head.
+    fn bytes_in(kept: &[u8]) -> usize {
+        match kept {
+            [] => 0,
+            [COUNT_IS_LONG, _, _, ..] => 3,
+            _ => 1,
+        }
+    }
+}
+
+/// Where an element stands (bytes behind the head) in the listpack that gave this position; any edit of that listpack
+/// ends its use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position(usize);
 
@@ -58,8 +97,9 @@ impl Listpack {
 
     /// An empty one with room for this many bytes of elements.
     pub fn with_capacity(bytes: usize) -> Self {
-        let mut own = Vec::with_capacity(bytes.saturating_add(HEADER_BYTES));
-        own.extend_from_slice(&[0; HEADER_BYTES]);
+        let head = Head::of(0);
+        let mut own = Vec::with_capacity(bytes.saturating_add(head.as_bytes().len()));
+        own.extend_from_slice(head.as_bytes());
         Listpack(own)
     }
 
@@ -70,7 +110,7 @@ impl Listpack {
     pub fn from_wire(wire: &[u8]) -> Result<Self, PackedError> {
         let long_back_lengths = check(wire)?;
         if long_back_lengths.is_empty() {
-            Ok(Listpack(kept_of(wire).to_vec()))
+            Ok(on_the_wire(wire).to_listpack())
         } else {
             Ok(shorten(wire, &long_back_lengths))
         }
@@ -78,7 +118,7 @@ impl Listpack {
 
     /// Takes bytes that were checked before (an entry's).
     pub fn from_trusted(bytes: Vec<u8>) -> Self {
-        debug_assert_eq!(check(&ListpackRef(&bytes).to_wire()), Ok(Vec::new()));
+        debug_assert_eq!(check(&ListpackRef::from_trusted(&bytes).to_wire()), Ok(Vec::new()));
         Listpack(bytes)
     }
 
@@ -99,7 +139,7 @@ impl Listpack {
 
     /// Read access.
     pub fn view(&self) -> ListpackRef<'_> {
-        ListpackRef(&self.0)
+        ListpackRef::from_trusted(&self.0)
     }
 
     /// How many elements it has.
@@ -144,22 +184,20 @@ impl Listpack {
     /// Appends all elements of another, as they are stored.
     pub fn push_all(&mut self, other: ListpackRef<'_>) {
         let count = other.len();
-        let elements = other.elements();
-        let end = self.end();
-        self.0.splice(end..end, elements.iter().copied());
+        self.0.extend_from_slice(other.elements);
         self.note(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// Puts an element before the one at `at`, and says where it stands.
     pub fn insert_before(&mut self, at: Position, element: &[u8]) -> Position {
-        let at = at.0.clamp(HEADER_BYTES, self.end());
+        let at = at.0.min(self.end());
         self.splice(at, 0, Some(Encoded::of(element)), 0);
         Position(at)
     }
 
     /// Puts an integer before the element at `at`, and says where it stands.
     pub fn insert_int_before(&mut self, at: Position, value: i64) -> Position {
-        let at = at.0.clamp(HEADER_BYTES, self.end());
+        let at = at.0.min(self.end());
         self.splice(at, 0, Some(Encoded::of_int(value)), 0);
         Position(at)
     }
@@ -214,16 +252,12 @@ impl Listpack {
 
     /// Cuts it in two: what stands from `at` on moves to the new one.
     pub fn split_off(&mut self, at: Position) -> Listpack {
-        let at = at.0.clamp(HEADER_BYTES, self.end());
-        let tail = self.0.get(at..self.end()).unwrap_or_default();
-        let moved = count(tail);
-        let mut other = Listpack::with_capacity(tail.len());
-        other.0.splice(HEADER_BYTES..HEADER_BYTES, tail.iter().copied());
-        other.note(i64::try_from(moved).unwrap_or(i64::MAX));
-        let left = self.0.get(HEADER_BYTES..at).map_or(0, count);
-        self.0.truncate(at);
-        self.set_count(0);
-        self.note(i64::try_from(left).unwrap_or(i64::MAX));
+        let at = at.0.min(self.end());
+        let (left, tail) = self.view().elements.split_at_checked(at).unwrap_or_default();
+        let (left, other) = (counted(left), counted(tail).to_listpack());
+        let count = left.count;
+        self.0.truncate(self.head_bytes() + at);
+        self.set_count(count);
         other
     }
 
@@ -234,12 +268,17 @@ impl Listpack {
 
     /// Where the last element ends.
     fn end(&self) -> usize {
-        self.0.len()
+        self.view().elements.len()
+    }
+
+    fn head_bytes(&self) -> usize {
+        Head::bytes_in(&self.0)
     }
 
     /// Replaces `removed` bytes at `at`, which are `old_count` elements, by at most one element.
     fn splice(&mut self, at: usize, removed: usize, element: Option<Encoded<'_>>, old_count: usize) {
         let added = element.as_ref().map_or(0, Encoded::stored_bytes);
+        let at = self.head_bytes() + at;
         let old_length = self.0.len();
         if added > removed {
             self.0.resize(old_length + (added - removed), 0);
@@ -253,9 +292,9 @@ impl Listpack {
         self.note(new_count - i64::try_from(old_count).unwrap_or(i64::MAX));
     }
 
-    /// Brings the header up to date after an edit that changed the number of elements by `change`.
+    /// Brings the head up to date after an edit that changed the number of elements by `change`.
     fn note(&mut self, change: i64) {
-        let stored = self.view().stored_count();
+        let stored = self.view().count;
         // Once unknown, always unknown, as in Redis: counting again at each edit would make each edit a walk.
         if stored != COUNT_UNKNOWN {
             let count = i64::from(stored).saturating_add(change);
@@ -264,16 +303,25 @@ impl Listpack {
     }
 
     fn set_count(&mut self, count: u16) {
-        if let Some(header) = self.0.get_mut(..HEADER_BYTES) {
-            header.copy_from_slice(&count.to_le_bytes());
+        let (head, used) = (Head::of(count), self.head_bytes());
+        match self.0.get_mut(..used) {
+            Some(old) if used == head.as_bytes().len() => old.copy_from_slice(head.as_bytes()),
+            _ => drop(self.0.splice(..used, head.as_bytes().iter().copied())),
         }
     }
 }
 
 impl<'a> ListpackRef<'a> {
     /// Looks at bytes that were checked before (an entry's).
+    #[inline]
     pub fn from_trusted(bytes: &'a [u8]) -> Self {
-        ListpackRef(bytes)
+        match bytes {
+            [COUNT_IS_LONG, low, high, elements @ ..] => {
+                ListpackRef { count: u16::from_le_bytes([*low, *high]), elements }
+            }
+            [count, elements @ ..] => ListpackRef { count: u16::from(*count), elements },
+            [] => ListpackRef { count: 0, elements: &[] },
+        }
     }
 
     /// Looks at what a server wrote, and checks all of it. `None` when some of it is to be kept otherwise than it was
@@ -283,24 +331,24 @@ impl<'a> ListpackRef<'a> {
     /// What is wrong with it, and where.
     pub fn from_wire(wire: &'a [u8]) -> Result<Option<Self>, PackedError> {
         let long_back_lengths = check(wire)?;
-        Ok(long_back_lengths.is_empty().then(|| ListpackRef(kept_of(wire))))
+        Ok(long_back_lengths.is_empty().then(|| on_the_wire(wire)))
     }
 
-    /// Its bytes.
-    pub fn bytes(self) -> &'a [u8] {
-        self.0
+    /// What is kept of it: the head, and the elements behind that.
+    pub fn parts(self) -> (Head, &'a [u8]) {
+        (Head::of(self.count), self.elements)
     }
 
     /// How many bytes a server has in it: what limits count.
     pub fn wire_len(self) -> usize {
-        WIRE_TOTAL_BYTES + self.0.len() + 1
+        WIRE_HEADER_BYTES + self.elements.len() + 1
     }
 
     /// What a server writes of it: for a DUMP, and for comparing.
     pub fn to_wire(self) -> Vec<u8> {
         // Whoever adds holds a smaller bound (a value's limits) or asked `has_room`: far below 4 GiB.
         let total = u32::try_from(self.wire_len()).expect("has_room keeps a listpack below 1 GiB");
-        [&total.to_le_bytes(), self.0, &[END]].concat()
+        [&total.to_le_bytes(), &self.count.to_le_bytes()[..], self.elements, &[END]].concat()
     }
 
     /// See [`Listpack::has_room`].
@@ -310,46 +358,47 @@ impl<'a> ListpackRef<'a> {
 
     /// A copy that owns its bytes.
     pub fn to_listpack(self) -> Listpack {
-        Listpack(self.0.to_vec())
+        let (head, elements) = self.parts();
+        Listpack([head.as_bytes(), elements].concat())
     }
 
-    /// How many elements it has. (From 65,535 on they are counted one by one: the header has no room.)
+    /// How many elements it has. (From 65,535 on they are counted one by one: the head has no room.)
     pub fn len(self) -> usize {
-        match self.stored_count() {
-            COUNT_UNKNOWN => count(self.elements()),
+        match self.count {
+            COUNT_UNKNOWN => count(self.elements),
             known => usize::from(known),
         }
     }
 
     /// Whether it has none.
     pub fn is_empty(self) -> bool {
-        self.elements().is_empty()
+        self.elements.is_empty()
     }
 
     /// Each element in turn, from either end.
     pub fn iter(self) -> Iter<'a> {
-        Iter { rest: self.elements() }
+        Iter { rest: self.elements }
     }
 
     /// Each element from `at` on, in turn.
     pub fn iter_from(self, at: Position) -> Iter<'a> {
-        Iter { rest: self.0.get(at.0..).unwrap_or_default() }
+        Iter { rest: self.elements.get(at.0..).unwrap_or_default() }
     }
 
     /// Where the first element stands.
     pub fn first(self) -> Option<Position> {
-        (!self.is_empty()).then_some(Position(HEADER_BYTES))
+        (!self.is_empty()).then_some(Position(0))
     }
 
     /// Where the last element stands.
     pub fn last(self) -> Option<Position> {
-        self.before(self.0.len())
+        self.before(self.elements.len())
     }
 
     /// Where the element stands that follows the one at `at`.
     pub fn next(self, at: Position) -> Option<Position> {
         let next = at.0 + self.stride(at)?;
-        (next < self.0.len()).then_some(Position(next))
+        (next < self.elements.len()).then_some(Position(next))
     }
 
     /// Where the element stands that precedes the one at `at`.
@@ -359,19 +408,19 @@ impl<'a> ListpackRef<'a> {
 
     /// Where the element stands that `iter`, which walks this listpack, gives next.
     pub fn position(self, iter: &Iter<'a>) -> Option<Position> {
-        let end = self.0.len();
+        let end = self.elements.len();
         let at = end.checked_sub(iter.rest.len())?;
-        (at >= HEADER_BYTES && at < end).then_some(Position(at))
+        (at < end).then_some(Position(at))
     }
 
     /// The element at `at`; the empty string for a position of another listpack.
     pub fn get_at(self, at: Position) -> Item<'a> {
-        self.0.get(at.0..).and_then(decode).map_or(Item::Str(&[]), |(item, _)| item)
+        self.elements.get(at.0..).and_then(decode).map_or(Item::Str(&[]), |(item, _)| item)
     }
 
     /// Where element number `index` stands; a negative one counts from the end, which is -1.
     pub fn nth(self, index: i64) -> Option<Position> {
-        let known = match self.stored_count() {
+        let known = match self.count {
             COUNT_UNKNOWN => None,
             known => Some(i64::from(known)),
         };
@@ -405,8 +454,8 @@ impl<'a> ListpackRef<'a> {
 
     /// [`ListpackRef::find`], from the element at `at` on.
     pub fn find_from(self, at: Position, wanted: &[u8], skip: usize) -> Option<Position> {
-        let end = self.0.len();
-        let mut rest = self.0.get(at.0..)?;
+        let end = self.elements.len();
+        let mut rest = self.elements.get(at.0..)?;
         let wanted_int = parse_int(wanted);
         loop {
             let (item, used) = decode(rest)?;
@@ -427,29 +476,15 @@ impl<'a> ListpackRef<'a> {
         }
     }
 
-    /// The bytes of all elements, without the header.
-    fn elements(self) -> &'a [u8] {
-        self.0.get(HEADER_BYTES..).unwrap_or_default()
-    }
-
-    /// The count that the header says.
-    fn stored_count(self) -> u16 {
-        match self.0 {
-            [low, high, ..] => u16::from_le_bytes([*low, *high]),
-            _ => 0,
-        }
-    }
-
     /// How many bytes the element at `at` takes, with its back length.
     fn stride(self, at: Position) -> Option<usize> {
-        self.0.get(at.0..).and_then(decode).map(|(_, stride)| stride)
+        self.elements.get(at.0..).and_then(decode).map(|(_, stride)| stride)
     }
 
     /// The element that ends before byte `at`.
     fn before(self, at: usize) -> Option<Position> {
-        let elements = self.0.get(HEADER_BYTES..at)?;
-        let stride = stride_backwards(elements)?;
-        at.checked_sub(stride).filter(|start| *start >= HEADER_BYTES).map(Position)
+        let stride = stride_backwards(self.elements.get(..at)?)?;
+        at.checked_sub(stride).map(Position)
     }
 }
 
@@ -634,9 +669,19 @@ impl<'a> Encoded<'a> {
     }
 }
 
-/// What is kept of a listpack that a server wrote, and that was checked.
-fn kept_of(wire: &[u8]) -> &[u8] {
-    wire.get(WIRE_TOTAL_BYTES..wire.len().saturating_sub(1)).unwrap_or_default()
+/// The listpack of these elements.
+fn counted(elements: &[u8]) -> ListpackRef<'_> {
+    ListpackRef { count: u16::try_from(count(elements)).unwrap_or(COUNT_UNKNOWN), elements }
+}
+
+/// The listpack that a server wrote, and that was checked.
+fn on_the_wire(wire: &[u8]) -> ListpackRef<'_> {
+    match wire {
+        [_, _, _, _, low, high, elements @ .., END] => {
+            ListpackRef { count: u16::from_le_bytes([*low, *high]), elements }
+        }
+        _ => ListpackRef::from_trusted(&[]),
+    }
 }
 
 /// Checks all that a server wrote of a listpack. Says where back lengths stand that are one byte longer than they need be.
@@ -700,16 +745,19 @@ fn check(bytes: &[u8]) -> Result<Vec<usize>, PackedError> {
 
 /// Drops the needless zero at each of these places.
 fn shorten(wire: &[u8], zeros: &[usize]) -> Listpack {
-    let bytes = wire.get(..wire.len().saturating_sub(1)).unwrap_or_default();
-    let mut short = Listpack(Vec::with_capacity(bytes.len()));
-    let mut from = WIRE_TOTAL_BYTES;
+    let whole = on_the_wire(wire);
+    let (head, elements) = whole.parts();
+    let mut short = Listpack(Vec::with_capacity(wire.len()));
+    short.0.extend_from_slice(head.as_bytes());
+    let mut from = 0;
     for &zero in zeros {
-        short.0.extend_from_slice(bytes.get(from..zero).unwrap_or_default());
+        let zero = zero - WIRE_HEADER_BYTES;
+        short.0.extend_from_slice(elements.get(from..zero).unwrap_or_default());
         // The next seven bits become the leftmost, which say so by having no mark.
         short.0.push(0x7F);
         from = zero + 2;
     }
-    short.0.extend_from_slice(bytes.get(from..).unwrap_or_default());
+    short.0.extend_from_slice(elements.get(from..).unwrap_or_default());
     short
 }
 

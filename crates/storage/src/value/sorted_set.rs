@@ -281,7 +281,7 @@ impl<'a> SortedSetRef<'a> {
     /// Whether both hold the same members with the same scores, in whatever form.
     pub fn same(self, other: SortedSetRef<'_>) -> bool {
         if let (SortedSetRef::Packed(mine), SortedSetRef::Packed(other)) = (self, other)
-            && mine.bytes() == other.bytes()
+            && mine == other
         {
             return true;
         }

@@ -10,6 +10,7 @@
 
 use bytes::Bytes;
 
+use crate::packed::listpack::Head;
 use crate::packed::{Intset, IntsetRef, Listpack, ListpackRef};
 
 use super::{
@@ -23,7 +24,7 @@ pub(crate) type BigSet = super::set::BigSet;
 pub(crate) type BigSortedSet = super::sorted_set::BigSortedSet;
 pub(crate) type BigHash = super::hash::BigHash;
 
-/// What an entry's first bytes say of its value: the kind, and the shape of the payload.
+/// What an entry's first byte says of its value: the kind, and the shape of the payload. In five bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Form {
@@ -37,7 +38,7 @@ pub(crate) enum Form {
     HashPacked,
     HashPackedTtl,
     // From here on the payload is one pointer.
-    TextLong,
+    TextLong = 16,
     ListBig,
     SetBig,
     SortedSetBig,
@@ -48,32 +49,38 @@ pub(crate) enum Form {
 }
 
 impl Form {
+    /// The bits of a byte that are a form.
+    pub(crate) const BITS: u8 = 31;
+
+    #[rustfmt::skip]
     const ALL: [Form; 17] = [
-        Form::TextInt,
-        Form::TextShort,
-        Form::TextRaw,
-        Form::ListPacked,
-        Form::SetInts,
-        Form::SetPacked,
-        Form::SortedSetPacked,
-        Form::HashPacked,
-        Form::HashPackedTtl,
-        Form::TextLong,
-        Form::ListBig,
-        Form::SetBig,
-        Form::SortedSetBig,
-        Form::HashBig,
-        Form::Stream,
-        Form::Array,
+        Form::TextInt, Form::TextShort, Form::TextRaw, Form::ListPacked, Form::SetInts, Form::SetPacked,
+        Form::SortedSetPacked, Form::HashPacked, Form::HashPackedTtl,
+        Form::TextLong, Form::ListBig, Form::SetBig, Form::SortedSetBig, Form::HashBig, Form::Stream, Form::Array,
         Form::Module,
     ];
 
-    /// The form whose byte this is; only bytes of forms are ever written.
-    pub(crate) fn from_byte(byte: u8) -> Form {
-        *Form::ALL.get(usize::from(byte)).expect("an entry's form byte is written from a Form")
+    /// Each form in its place; no other is ever written.
+    #[allow(clippy::indexing_slicing)] // worked out by the compiler, which would say so
+    const PLACES: [Form; 32] = {
+        let mut places = [Form::TextRaw; 32];
+        let mut index = 0;
+        while index < Form::ALL.len() {
+            places[Form::ALL[index] as usize] = Form::ALL[index];
+            index += 1;
+        }
+        places
+    };
+
+    /// The form of which these are the lowest bits.
+    #[inline]
+    #[allow(clippy::indexing_slicing)] // five bits are below 32
+    pub(crate) fn from_bits(byte: u8) -> Form {
+        Form::PLACES[usize::from(byte & Form::BITS)]
     }
 
     /// Whether the payload is a pointer to a box.
+    #[inline]
     pub(crate) fn is_big(self) -> bool {
         self as u8 >= Form::TextLong as u8
     }
@@ -258,15 +265,20 @@ impl<'a> ValueRef<'a> {
 }
 
 impl<'a> ValueRef<'a> {
-    /// The bytes of a packed collection, as an entry stores them; `None` for what is stored otherwise.
-    pub(crate) fn packed(self) -> Option<(Form, &'a [u8])> {
+    /// What an entry stores of a packed collection: its form, the head if it is a listpack, and its other bytes; `None`
+    /// for what is stored otherwise.
+    pub(crate) fn packed(self) -> Option<(Form, Option<Head>, &'a [u8])> {
+        let listpack = |form: Form, pack: ListpackRef<'a>| {
+            let (head, elements) = pack.parts();
+            Some((form, Some(head), elements))
+        };
         match self {
-            ValueRef::List(ListRef::Packed(pack)) => Some((Form::ListPacked, pack.bytes())),
-            ValueRef::Set(SetRef::Ints(ints)) => Some((Form::SetInts, ints.bytes())),
-            ValueRef::Set(SetRef::Packed(pack)) => Some((Form::SetPacked, pack.bytes())),
-            ValueRef::SortedSet(SortedSetRef::Packed(pack)) => Some((Form::SortedSetPacked, pack.bytes())),
-            ValueRef::Hash(HashRef::Packed(pack)) => Some((Form::HashPacked, pack.bytes())),
-            ValueRef::Hash(HashRef::PackedTtl(pack)) => Some((Form::HashPackedTtl, pack.bytes())),
+            ValueRef::List(ListRef::Packed(pack)) => listpack(Form::ListPacked, pack),
+            ValueRef::Set(SetRef::Ints(ints)) => Some((Form::SetInts, None, ints.bytes())),
+            ValueRef::Set(SetRef::Packed(pack)) => listpack(Form::SetPacked, pack),
+            ValueRef::SortedSet(SortedSetRef::Packed(pack)) => listpack(Form::SortedSetPacked, pack),
+            ValueRef::Hash(HashRef::Packed(pack)) => listpack(Form::HashPacked, pack),
+            ValueRef::Hash(HashRef::PackedTtl(pack)) => listpack(Form::HashPackedTtl, pack),
             _ => None,
         }
     }
@@ -327,7 +339,7 @@ mod tests {
     #[test]
     fn every_form_comes_back_from_its_byte() {
         for form in Form::ALL {
-            assert_eq!(Form::from_byte(form as u8), form);
+            assert_eq!(Form::from_bits(form as u8 | !Form::BITS), form);
         }
     }
 

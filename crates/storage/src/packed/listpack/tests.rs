@@ -75,16 +75,45 @@ fn more_elements_than_the_header_can_count() {
         pack.push_int(index % 100);
     }
     assert_eq!(pack.len(), 70_000);
-    assert_eq!(pack.view().stored_count(), COUNT_UNKNOWN);
+    assert_eq!(pack.view().count, COUNT_UNKNOWN);
     assert_eq!(check(&pack.view().to_wire()), Ok(vec![]));
     let last = pack.view().nth(-1).unwrap();
     pack.remove(last);
     assert_eq!(pack.len(), 69_999);
     let tail = pack.split_off(pack.view().nth(10).unwrap());
     assert_eq!((pack.len(), tail.len()), (10, 69_989));
-    assert_eq!(pack.view().stored_count(), 10);
+    assert_eq!(pack.view().count, 10);
     assert_eq!(check(&pack.view().to_wire()), Ok(vec![]));
     assert_eq!(check(&tail.view().to_wire()), Ok(vec![]));
+}
+
+#[test]
+fn from_255_elements_on_the_head_is_longer() {
+    let mut pack = Listpack::new();
+    let mut fresh = Vec::new();
+    for index in 0..260 {
+        // At the front, so that what follows is moved along with the head's step.
+        let at = pack.view().first();
+        let new = match at {
+            Some(at) => pack.insert_int_before(at, index),
+            None => {
+                pack.push_int(index);
+                pack.view().first().unwrap()
+            }
+        };
+        assert_eq!(pack.view().get_at(new), Item::Int(index));
+        fresh.push(pack.clone());
+    }
+    let head = |count: usize| fresh[count - 1].as_bytes().len() - fresh[count - 1].view().elements.len();
+    assert_eq!((head(1), head(254), head(255), head(260)), (1, 1, 3, 3));
+    for count in (1..260).rev() {
+        let first = pack.view().first().unwrap();
+        let next = pack.remove(first).unwrap();
+        assert_eq!(pack.view().get_at(next), Item::Int(count as i64 - 1));
+        assert_eq!((&pack, pack.len()), (&fresh[count - 1], count));
+        assert_eq!(check(&pack.view().to_wire()), Ok(vec![]));
+        assert_eq!(Listpack::from_trusted(pack.as_bytes().to_vec()), pack);
+    }
 }
 
 #[test]
@@ -96,7 +125,7 @@ fn the_long_back_lengths_of_older_servers_become_short() {
         expected.push(element.as_bytes());
         let mut alone = Listpack::new();
         alone.push(element.as_bytes());
-        old.extend_from_slice(&alone.as_bytes()[HEADER_BYTES..]);
+        old.extend_from_slice(alone.view().elements);
         if length == 16378 {
             let tail = old.len() - 2;
             assert_eq!(old[tail..], [0x7F, 0xFF]);

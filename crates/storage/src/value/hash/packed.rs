@@ -39,7 +39,7 @@ pub(super) fn deadline_of(item: Item<'_>) -> Option<UnixMillis> {
 
 /// The same fields, as triples without deadlines.
 pub(super) fn triples_of(pairs: ListpackRef<'_>) -> Listpack {
-    let mut triples = Listpack::with_capacity(pairs.bytes().len() + pairs.len());
+    let mut triples = Listpack::with_capacity(pairs.wire_len() + pairs.len());
     let mut items = pairs.iter();
     while let (Some(name), Some(value)) = (items.next(), items.next()) {
         triples.push_item(name);

@@ -323,7 +323,7 @@ impl<'a> ListRef<'a> {
     /// Whether another has equal elements in the same order, whatever their forms.
     pub fn same(self, other: ListRef<'_>) -> bool {
         match (self, other) {
-            (ListRef::Packed(own), ListRef::Packed(other)) if own.bytes() == other.bytes() => true,
+            (ListRef::Packed(own), ListRef::Packed(other)) if own == other => true,
             _ => {
                 self.len() == other.len()
                     && self.iter().zip(other.iter()).all(|(own, other)| {
