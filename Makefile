@@ -28,7 +28,7 @@ check: ## format, lints, documentation
 doc: ## the documentation, opened
 	$(CARGO) doc --workspace --no-deps --open
 
-bench: ## side by side with real servers, into benches/README.md (about 15 minutes, on a quiet machine)
+bench: ## side by side with real servers, into benches/README.md (about 20 minutes, on a quiet machine)
 	@benches/run.sh --readme
 
 bench-quick: ## the same with fewer keys and turns, for orientation (about 3 minutes)

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """nearside beside real servers, as replicas that get the same data in the same run.
 
-    python3 benches/side_by_side --nearside PATH --open-loop PATH [--rounds 5] [--keys 1000000]
-        [--only sync,reads,keyspace,hashes,mixed,kilobytes] [--contenders nearside,valkey] [--readme]
+    python3 benches/side_by_side --nearside PATH --open-loop PATH [--rounds 5] [--peer-rounds 2] [--keys 1000000]
+        [--only sync,reads,keyspace,tails,hashes,mixed,kilobytes] [--contenders nearside,valkey] [--readme]
 
 Each data set is made once by a real server. Then each contender has its turn, forwards and backwards (A B B A), as
-often as there are rounds; `rows.py` says what a turn is. Standard library only, loopback only, temporary folders only.
+often as there are rounds; those that are neither the unit nor nearside in the first rounds only. `rows.py` says what a
+turn is. Standard library only, loopback only, temporary folders only.
 """
 import argparse
 import os
@@ -27,6 +28,7 @@ def arguments():
     parser.add_argument("--nearside", required=True, type=os.path.abspath, help="the program, built for release")
     parser.add_argument("--open-loop", required=True, type=os.path.abspath, help="the client of benches/open_loop")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--peer-rounds", type=int, default=2, help="of the contenders beside the unit and nearside")
     parser.add_argument("--keys", type=int, default=1_000_000, help="of strings; the other sets go along")
     parser.add_argument("--only", default="", help="visits, by name")
     parser.add_argument("--contenders", default="", help="words of the names of those that take part beside the unit")
@@ -58,6 +60,8 @@ def main():
                 for contender in taking_part if turn % 2 == 0 else taking_part[::-1]:
                     if contender.only and name not in contender.only:
                         continue
+                    if contender.is_peer and turn >= options.peer_rounds:
+                        continue
                     say(since, f"{name}, turn {turn + 1}: {contender.name}")
                     try:
                         measure(bench, contender, made[1])
@@ -68,7 +72,8 @@ def main():
         failures.append("ended before its time")  # what was measured is written down all the same
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    settings = (f"{options.keys} keys, medians of {options.rounds}, {time.monotonic() - since:.0f} s; "
+    settings = (f"{options.keys} keys, medians of {options.rounds}, of the peers of "
+                f"{min(options.peer_rounds, options.rounds)}, {time.monotonic() - since:.0f} s; "
                 f"nearside built {table.built(options.nearside)}.")
     head, text = table.write(bench.figures, [each.name for each in taking_part], settings, failures, load)
     if options.readme and not failures:

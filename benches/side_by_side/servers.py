@@ -17,6 +17,7 @@ from resp import Client
 
 MASTERS = os.environ.get("MASTERS_DIR") or os.path.expanduser("~/.cache/redis-masters")
 UNIT = "redis 7.0"
+NEARSIDE = "nearside"
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -26,6 +27,11 @@ class Contender:
     program: str  # a folder of MASTERS, or the path of nearside
     arguments: tuple = ()
     only: tuple = ()  # the visits it takes part in; none named: all
+
+    @property
+    def is_peer(self):
+        """Neither what everything is a ratio to, nor what is measured."""
+        return self.name not in (UNIT, NEARSIDE)
 
 
 PEERS = [
@@ -47,7 +53,7 @@ def contenders(nearside):
             print(f"skipped: {peer.name} (tests/masters/get.sh --only {peer.program})", file=sys.stderr)
     if not here or here[0].name != UNIT:
         sys.exit(f"{UNIT} is the unit of every ratio, and not here")
-    return here + [Contender("nearside", nearside)]
+    return here + [Contender(NEARSIDE, nearside)]
 
 
 def tool(name):

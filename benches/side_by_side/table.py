@@ -11,7 +11,7 @@ import statistics
 import subprocess
 
 from rows import ROWS
-from servers import UNIT
+from servers import NEARSIDE, UNIT
 
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BEGIN, END = "<!-- table: written by make bench -->", "<!-- end of the table -->"
@@ -66,7 +66,7 @@ def table(values, names):
                 cells.append(f"{short(statistics.median(mine))} {row.unit}")
             else:
                 cells.append(f"{statistics.median(ratios(row, mine, units)):.2f}")
-        ours = found.get("nearside")
+        ours = found.get(NEARSIDE)
         if ours:
             each = ours if row.absolute else ratios(row, ours, units)
             cells += [f"{short(min(each))} – {short(max(each))}", goal(row), verdict(row, ours, units)]
