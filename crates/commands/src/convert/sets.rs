@@ -17,23 +17,58 @@ fn room(count: u64) -> usize {
     count.min(ELEMENTS_RESERVED_MAX) as usize
 }
 
+/// Which members may have been seen before: a Bloom filter of one function. A small packed set is searched for the few
+/// that it cannot tell from others, not for each.
+#[derive(Debug, Default)]
+struct Sieve([u64; Sieve::WORDS]);
+
+impl Sieve {
+    const WORDS: usize = 16;
+
+    /// Notes a member; whether it may have been noted before.
+    fn note(&mut self, member: &[u8]) -> bool {
+        // Members of a set often begin alike: their ends count for the most.
+        let tail = member.last_chunk().map_or_else(
+            || member.iter().fold(0, |tail, byte| tail << 8 | u64::from(*byte)),
+            |tail| u64::from_le_bytes(*tail),
+        );
+        let mixed = (tail ^ member.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54;
+        let bit = 1 << (mixed % 64);
+        let Some(word) = self.0.get_mut(mixed as usize / 64) else { return true };
+        let seen = *word & bit != 0;
+        *word |= bit;
+        seen
+    }
+}
+
 /// A set that comes in pieces.
 #[derive(Debug)]
-pub(super) struct SetBuilder(Set);
+pub(super) struct SetBuilder {
+    set: Set,
+    seen: Sieve,
+}
 
 impl SetBuilder {
     /// One that will have so many members: a small form is tried when it may hold them.
     pub(super) fn new(count: u64, limits: &Limits) -> Self {
         let small_max = limits.set_max_intset_entries.max(limits.set_max_listpack_entries);
-        SetBuilder(if count > small_max as u64 { Set::with_capacity(room(count)) } else { Set::ints() })
+        let set = if count > small_max as u64 { Set::with_capacity(room(count)) } else { Set::ints() };
+        SetBuilder { set, seen: Sieve::default() }
     }
 
     pub(super) fn add(&mut self, member: Str<'_>, limits: &Limits) -> Result<(), ConvertError> {
-        if self.0.add(member.bytes(&mut [0; 20]), limits) { Ok(()) } else { Err(TWICE) }
+        let mut buffer = [0; 20];
+        let member = member.bytes(&mut buffer);
+        let added = if !matches!(self.set, Set::Big(_)) && !self.seen.note(member) {
+            self.set.add_new(member, limits)
+        } else {
+            self.set.add(member, limits)
+        };
+        if added { Ok(()) } else { Err(TWICE) }
     }
 
     pub(super) fn finish(self) -> Option<Value> {
-        (!self.0.is_empty()).then(|| self.0.into())
+        (!self.set.is_empty()).then(|| self.set.into())
     }
 }
 
@@ -92,6 +127,31 @@ impl SortedSetBuilder {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_member_that_comes_twice_is_found_whatever_the_form() {
+        let limits = Limits::default();
+        let members: Vec<Vec<u8>> =
+            (0..300).map(|n: u32| format!("a long beginning {n:05} and an end").into_bytes()).collect();
+        let ints: Vec<Vec<u8>> = (0..300).map(|n: u32| n.to_string().into_bytes()).collect();
+        for all in [members, ints] {
+            for count in [1, 7, 100, 128, 129, 300] {
+                for twice in [0, count / 2, count - 1] {
+                    let mut builder = SetBuilder::new(count as u64 + 1, &limits);
+                    for member in &all[..count] {
+                        builder.add(Str::Bytes(member), &limits).expect("a new member");
+                    }
+                    assert_eq!(
+                        builder.add(Str::Bytes(&all[twice]), &limits),
+                        Err(TWICE),
+                        "{twice} of {count}"
+                    );
+                    let Some(Value::Set(set)) = builder.finish() else { panic!("no set") };
+                    assert_eq!(set.len(), count);
+                }
+            }
+        }
+    }
 
     #[test]
     fn minus_zero_of_a_binary_sorted_set_stays() {

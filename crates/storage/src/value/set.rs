@@ -176,18 +176,37 @@ impl Set {
                 if pack.view().find(member, 0).is_some() {
                     return false;
                 }
-                if pack.len() < limits.set_max_listpack_entries
-                    && member.len() <= limits.set_max_listpack_value
-                    && pack.has_room(member.len())
-                {
-                    pack.push(member);
-                } else {
-                    self.make_big(0);
-                    self.add(member, limits);
-                }
+                self.push(member, limits);
                 true
             }
             (Set::Big(big), _) => add_to(&mut big.0, member),
+        }
+    }
+
+    /// [`Set::add`] for a member that a packed set is known not to have: it is not searched for.
+    pub fn add_new(&mut self, member: &[u8], limits: &Limits) -> bool {
+        if matches!(self, Set::Packed(_)) {
+            self.push(member, limits);
+            true
+        } else {
+            self.add(member, limits)
+        }
+    }
+
+    /// Appends a member to the packed form, or leaves that form with it.
+    fn push(&mut self, member: &[u8], limits: &Limits) {
+        match self {
+            Set::Packed(pack)
+                if pack.len() < limits.set_max_listpack_entries
+                    && member.len() <= limits.set_max_listpack_value
+                    && pack.has_room(member.len()) =>
+            {
+                pack.push(member);
+            }
+            _ => {
+                self.make_big(0);
+                self.add(member, limits);
+            }
         }
     }
 
