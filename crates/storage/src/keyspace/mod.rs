@@ -20,7 +20,7 @@ mod line;
 mod load;
 mod marks;
 mod patience;
-mod prefetch;
+pub(crate) mod prefetch;
 mod resize;
 mod table;
 #[cfg(test)]

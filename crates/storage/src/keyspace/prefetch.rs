@@ -4,7 +4,7 @@
 
 /// Brings the cache line at `address` nearer.
 #[inline]
-pub(super) fn line(address: *const u8) {
+pub(crate) fn line(address: *const u8) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: a prefetch reads nothing, at any address; SSE is part of x86-64.
     unsafe {

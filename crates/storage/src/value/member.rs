@@ -29,6 +29,7 @@ use std::fmt;
 use std::ptr::NonNull;
 
 use crate::UnixMillis;
+use crate::keyspace::prefetch;
 
 /// The upper 16 bits of the word are the tag.
 const TAG_SHIFT: u32 = 48;
@@ -242,6 +243,12 @@ impl Member {
         let address = self.0.as_ptr().map_addr(|word| word & ADDRESS_MASK);
         // SAFETY: the address that the allocator gave lies in these bits, and is not zero.
         MemberPtr(unsafe { NonNull::new_unchecked(address) })
+    }
+
+    /// Asks for its memory, which will be looked at soon.
+    #[inline]
+    pub(super) fn prefetch(&self) {
+        prefetch::line(self.pointer().0.as_ptr());
     }
 
     /// The bits that its holder keeps in the word.
