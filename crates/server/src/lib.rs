@@ -23,6 +23,7 @@ mod clients;
 
 pub mod config;
 pub mod config_table;
+mod open_files;
 mod output_limit; // client-output-buffer-limit
 mod settings;
 

@@ -19,7 +19,7 @@ use crate::shutdown::Shutdown;
 use crate::stats::Stats;
 use crate::upstream::{LinkStatus, Upstream, UpstreamConfig, UpstreamHandle};
 use crate::workers::Workers;
-use crate::{clock, http, listener, memory};
+use crate::{clock, http, listener, memory, open_files};
 
 /// Why a node could not start.
 #[derive(Debug, thiserror::Error)]
@@ -70,9 +70,20 @@ impl Server {
     ///
     /// # Errors
     /// [`StartError`]; then nothing runs.
-    pub async fn start(config: Config) -> Result<Server, StartError> {
+    pub async fn start(mut config: Config) -> Result<Server, StartError> {
         let started_wall = clock::unix_millis();
         check_directory(&config)?;
+        if config.listen {
+            let asked = config.maxclients;
+            config.maxclients = open_files::make_room(asked);
+            if config.maxclients < asked {
+                tracing::warn!(
+                    asked,
+                    maxclients = config.maxclients,
+                    "the system lets this process have too few files open: raise `ulimit -n`"
+                );
+            }
+        }
         let addresses = config.bind_addresses();
         let (listeners, port) = if config.listen {
             listener::open(&addresses, config.port)

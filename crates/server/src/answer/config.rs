@@ -5,7 +5,7 @@ use protocol::Reply;
 use storage::Limits;
 
 use super::{Answered, Call, Then, error, lossy};
-use crate::config_table;
+use crate::{config_table, open_files};
 
 /// CONFIG HELP
 pub(super) const HELP: &[(&str, &str)] = &[
@@ -58,7 +58,15 @@ pub(super) fn set(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
                 error(format!("ERR CONFIG SET failed (possibly related to argument '{said}') - {why}"))
             })?;
         }
-        Ok::<(), CommandError>(())
+        let more_clients = rows.iter().any(|(name, ..)| *name == "maxclients");
+        let room = if more_clients { open_files::make_room(config.maxclients) } else { config.maxclients };
+        if room < config.maxclients {
+            return Err(error(format!(
+                "ERR CONFIG SET failed (possibly related to argument 'maxclients') - The operating system is not able \
+                 to handle the specified number of clients, try with {room}"
+            )));
+        }
+        Ok(())
     })?;
     if rows.iter().any(|(name, ..)| config_table::is_limit(name)) {
         let limits = call.node.settings.read().limits.clone();
