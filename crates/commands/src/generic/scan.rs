@@ -13,17 +13,26 @@ use crate::error::CommandError;
 /// About how many keys a step visits when it is not told.
 const COUNT_DEFAULT: usize = 10;
 
+/// So many keys tell how long the others are.
+const KEYS_SAMPLED: usize = 1024;
+
 /// KEYS pattern
 pub(crate) fn keys(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
     ctx.looks_at_everything()?;
     let pattern = args.get(0);
     let every = pattern == b"*";
+    let start = reply.mark();
     let mark = reply.defer();
     let mut count = 0;
     ctx.db.for_each(|key, _| {
         if every || glob::matches(pattern, key) {
             count += 1;
             reply.bulk(key);
+            if every && count == KEYS_SAMPLED {
+                // All the room at once, a little more than it will take: a buffer that grows is copied.
+                let each = reply.len_since(start).div_ceil(KEYS_SAMPLED) + 1;
+                reply.reserve(ctx.db.len().saturating_sub(count).saturating_mul(each));
+            }
         }
     });
     reply.array_at(mark, count);
