@@ -19,6 +19,7 @@ mod faults; // what goes wrong, and what is said of it
 mod differential; // every command on data, with odd arguments, beside a real server
 mod equality; // a workload on a real master, then digest and walk: nothing may differ
 mod connections; // thousands at once, and how many there may be
+mod memory; // what the node says of its memory, beside what it was given
 mod requests; // bytes that are requests, nearly requests, or none: the same answers as a real server's
 mod invariants; // what a master's transactions keep true, never seen broken
 mod soak; // rounds of everything at once, for hours

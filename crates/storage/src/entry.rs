@@ -34,6 +34,7 @@ use std::ptr::{self, NonNull};
 use std::slice;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::memory::size_class;
 use crate::packed::listpack::Head;
 use crate::time::UnixMillis;
 use crate::value::text::{canonical_int, is_long};
@@ -83,18 +84,6 @@ impl Usage {
     fn last_access(self, clock: AccessClock) -> AccessClock {
         let idle = u32::try_from(self.idle_seconds.unwrap_or(0)).unwrap_or(CLOCK_MASK).min(CLOCK_MASK);
         AccessClock(clock.0.wrapping_sub(idle) & CLOCK_MASK)
-    }
-}
-
-/// The allocator's size class for `bytes`: four classes to each doubling, at least 16 apart.
-///
-/// jemalloc's; another allocator is only given slightly rounder sizes.
-fn size_class(bytes: usize) -> usize {
-    if bytes <= 128 {
-        (bytes + 15) & !15
-    } else {
-        let step = 1usize << ((bytes - 1).ilog2() - 2);
-        (bytes + step - 1) & !(step - 1)
     }
 }
 
@@ -805,28 +794,6 @@ mod tests {
 
     fn text(view: &EntryView) -> Vec<u8> {
         view.text().unwrap().to_vec()
-    }
-
-    #[test]
-    fn size_classes_are_four_to_a_doubling() {
-        let wanted = [
-            (1, 16),
-            (16, 16),
-            (17, 32),
-            (113, 128),
-            (128, 128),
-            (129, 160),
-            (160, 160),
-            (161, 192),
-            (256, 256),
-            (257, 320),
-            (513, 640),
-            (1025, 1280),
-            (4097, 5120),
-        ];
-        for (bytes, class) in wanted {
-            assert_eq!(size_class(bytes), class, "{bytes}");
-        }
     }
 
     #[test]

@@ -183,8 +183,19 @@ fn memory_fields(facts: &Facts<'_>, text: &mut Text) {
     text.bytes("used_memory_rss", now.rss);
     text.bytes("used_memory_peak", peak);
     text.field("used_memory_peak_perc", format_args!("{:.2}%", now.used as f64 * 100.0 / peak.max(1) as f64));
-    text.field("used_memory_startup", facts.node.memory_at_start);
-    text.field("used_memory_dataset", now.used.saturating_sub(facts.node.memory_at_start));
+    // What is not the keys and values themselves; the rest is.
+    let at_start = facts.node.memory_at_start;
+    let (tables, buffers) = (table_bytes(facts), buffer_bytes(facts));
+    let overhead = at_start.saturating_add(tables).saturating_add(buffers).min(now.used);
+    let dataset = now.used - overhead;
+    text.field("used_memory_overhead", overhead);
+    text.field("used_memory_startup", at_start);
+    text.field("used_memory_dataset", dataset);
+    let since_start = now.used.saturating_sub(at_start).max(1);
+    text.field(
+        "used_memory_dataset_perc",
+        format_args!("{:.2}%", dataset.min(since_start) as f64 * 100.0 / since_start as f64),
+    );
     if now.is_measured {
         text.field("allocator_allocated", now.used);
         text.field("allocator_active", now.active);
@@ -203,12 +214,27 @@ fn memory_fields(facts: &Facts<'_>, text: &mut Text) {
     }
     text.ratio("mem_fragmentation_ratio", now.rss, now.used);
     text.field("mem_fragmentation_bytes", now.rss.saturating_sub(now.used));
+    text.field("mem_clients_normal", buffers);
     text.field("mem_replication_backlog", 0);
     text.field("mem_allocator", memory::allocator());
     text.none(&["active_defrag_running"]);
     text.bytes("nearside_memory_limit", facts.node.settings.read().load_rules.room.bytes_max);
     text.field("nearside_spool_memory", facts.status.spool.memory);
     text.field("nearside_spool_disk", facts.status.spool.disk);
+}
+
+/// What the tables take that find the keys of all databases.
+fn table_bytes(facts: &Facts<'_>) -> u64 {
+    let of = |source: Source<'_>, index| source.db(index, facts.now.wall).stats().table_bytes as u64;
+    facts.source.map_or(0, |source| (0..facts.node.databases).map(|index| of(source, DbIndex(index))).sum())
+}
+
+/// What waits for clients, or from them, to be read whole.
+fn buffer_bytes(facts: &Facts<'_>) -> u64 {
+    let of = |client: &crate::clients::Client| {
+        client.input_bytes.load(Relaxed) as u64 + client.output_bytes.load(Relaxed) as u64
+    };
+    facts.node.clients.list().iter().map(|client| of(client)).sum()
 }
 
 fn persistence(facts: &Facts<'_>, text: &mut Text) {

@@ -26,6 +26,7 @@ use super::line::Occupied;
 use super::marks::Marks;
 use super::word::Word;
 use crate::entry::Entry;
+use crate::memory::size_class;
 use crate::scan::ScanCursor;
 
 pub(super) type Item = (Word, SharedValue<()>);
@@ -41,6 +42,8 @@ const SHARDS_MAX: usize = 1 << 24;
 /// How many keys a shard gets on the average so that few tables (one in twenty-two) need twice the buckets: what 32 to
 /// 512 buckets hold, less 1.7 times the square root of it.
 const KEYS_FILLING: [usize; 5] = [20, 45, 95, 200, KEYS_PER_SHARD];
+/// So many shards are looked at, at most, to tell what a table takes: a millisecond.
+const COUNTED_SHARDS_MAX: usize = 1 << 14;
 /// A shard's table is given back half its room when it holds less than this share of it.
 const SHRINK_BELOW: usize = 8;
 const SHRINK_BUCKETS_MIN: usize = 16;
@@ -178,12 +181,17 @@ impl Table {
         std::ptr::from_ref(self.lock(shard)).cast()
     }
 
-    /// Bytes that the shards and their tables take, without the entries. Locks each shard for a moment.
-    #[allow(dead_code)] // what INFO's memory figures will be made of
+    /// Bytes that the shards and their tables take, without the entries. Locks each shard for a moment; of many, every so
+    /// manieth, for chance makes them alike.
     pub(crate) fn allocated(&self) -> usize {
-        let shards = self.map.shards();
-        let tables: usize = shards.iter().map(|shard| shard.read().allocation_info().1.size()).sum();
-        size_of_val(shards) + self.occupied.allocated() + tables
+        let step = self.shards.div_ceil(COUNTED_SHARDS_MAX);
+        let (mut counted, mut tables) = (0, 0);
+        for shard in (0..self.shards).step_by(step) {
+            tables += size_class(self.lock(shard).read().allocation_info().1.size());
+            counted += 1;
+        }
+        let heads = size_class(size_of_val(self.map.shards())) + size_class(self.occupied.allocated());
+        heads + (tables as u128 * self.shards as u128 / counted.max(1)) as usize
     }
 
     /// Frees every entry that is this table's, shard by shard, and leaves it empty.

@@ -21,6 +21,7 @@
 //! Never interprets pairs or triples of elements.
 
 use super::{Item, PackedError, parse_int};
+use crate::memory::size_class;
 
 /// What a server writes before the elements: the total bytes, and the count.
 const WIRE_HEADER_BYTES: usize = 6;
@@ -154,7 +155,7 @@ impl Listpack {
 
     /// Bytes that it holds in memory.
     pub fn heap_bytes(&self) -> usize {
-        self.0.capacity()
+        size_class(self.0.capacity())
     }
 
     /// Whether it may grow by `bytes` more and stay within [`BYTES_MAX`]; whoever adds to one without another

@@ -16,6 +16,7 @@ use super::directory::{Members, Scanned};
 use super::hasher;
 use super::{Kind, Limits, Value, ValueKind};
 use crate::UnixMillis;
+use crate::memory::array_bytes;
 use crate::packed::{Item, Listpack, ListpackRef};
 
 /// A hash.
@@ -437,7 +438,7 @@ impl<'a> HashRef<'a> {
     pub fn heap_bytes(self) -> usize {
         match self {
             HashRef::Packed(_) | HashRef::PackedTtl(_) => 0,
-            HashRef::Big(big) => size_of::<BigHash>() + big.fields().heap_bytes(),
+            HashRef::Big(big) => array_bytes::<BigHash>(1) + big.fields().heap_bytes(),
         }
     }
 

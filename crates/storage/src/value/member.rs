@@ -30,6 +30,7 @@ use std::ptr::NonNull;
 
 use crate::UnixMillis;
 use crate::keyspace::prefetch;
+use crate::memory::size_class;
 
 /// The upper 16 bits of the word are the tag.
 const TAG_SHIFT: u32 = 48;
@@ -234,7 +235,7 @@ impl Member {
             let (name, value) = raw.lengths(shape);
             shape.name_at() + name + value
         };
-        allocated(size)
+        size_class(size)
     }
 
     /// Its address, for a second index; see [`MemberPtr`].
@@ -363,16 +364,6 @@ fn layout(shape: Shape, name: usize, value: usize) -> Layout {
         .expect("name and value are two slices that exist, far from filling the address space")
 }
 
-/// What the allocator takes for so many bytes: jemalloc's classes, four to each doubling above 128.
-pub(crate) fn allocated(bytes: usize) -> usize {
-    match bytes {
-        0 => 0,
-        1..=8 => 8,
-        9..=128 => bytes.next_multiple_of(16),
-        _ => bytes.next_multiple_of((bytes - 1).checked_ilog2().map_or(16, |power| 1 << (power.max(6) - 2))),
-    }
-}
-
 impl Drop for Member {
     fn drop(&mut self) {
         // SAFETY: the allocation is owned and was made with the layout of this shape and these lengths.
@@ -471,24 +462,6 @@ mod tests {
         assert_eq!(Member::of_hash(&[b'x'; 16], &[b'y'; 16], None).heap_bytes(), 48);
         assert_eq!(Member::of_sorted_set(&[b'x'; 16], 1.5).heap_bytes(), 32);
         assert_eq!(size_of::<Member>(), 8);
-    }
-
-    #[test]
-    fn classes_are_those_of_jemalloc() {
-        for (bytes, class) in [
-            (1, 8),
-            (8, 8),
-            (9, 16),
-            (17, 32),
-            (128, 128),
-            (129, 160),
-            (161, 192),
-            (257, 320),
-            (513, 640),
-            (1537, 1792),
-        ] {
-            assert_eq!(allocated(bytes), class, "{bytes}");
-        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A module's value, as the opaque bytes of the RDB.
 
 use super::{Kind, Value, ValueKind};
+use crate::memory::{array_bytes, size_class};
 
 /// What a module wrote, kept so that it can be named and passed on, never read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,7 +35,7 @@ impl ModuleValue {
 
     /// Bytes of the allocations behind the entry.
     pub fn heap_bytes(&self) -> usize {
-        size_of::<Self>() + self.payload.capacity()
+        array_bytes::<Self>(1) + size_class(self.payload.capacity())
     }
 }
 

@@ -14,6 +14,7 @@ use super::directory::{Directory, Members, Scanned};
 use super::hasher;
 use super::member::Member;
 use super::{Kind, Limits, Value, ValueKind};
+use crate::memory::array_bytes;
 use crate::packed::{Intset, IntsetRef, Item, Listpack, ListpackRef, parse_int};
 
 /// An intset has at most so many, whatever the limit says.
@@ -379,7 +380,7 @@ impl<'a> SetRef<'a> {
     pub fn heap_bytes(self) -> usize {
         match self {
             SetRef::Ints(_) | SetRef::Packed(_) => 0,
-            SetRef::Big(big) => size_of::<BigSet>() + big.0.heap_bytes(),
+            SetRef::Big(big) => array_bytes::<BigSet>(1) + big.0.heap_bytes(),
         }
     }
 

@@ -15,6 +15,7 @@ use super::counted_tree;
 pub use super::counted_tree::BigSortedSet;
 use super::directory::Scanned;
 use super::{Kind, Limits, Value, ValueKind, hasher};
+use crate::memory::array_bytes;
 use crate::packed::{Item, Listpack, ListpackRef, PackedError};
 use crate::score::Score;
 
@@ -274,7 +275,7 @@ impl<'a> SortedSetRef<'a> {
     pub fn heap_bytes(self) -> usize {
         match self {
             SortedSetRef::Packed(_) => 0,
-            SortedSetRef::Big(big) => size_of::<BigSortedSet>() + big.heap_bytes(),
+            SortedSetRef::Big(big) => array_bytes::<BigSortedSet>(1) + big.heap_bytes(),
         }
     }
 

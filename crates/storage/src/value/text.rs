@@ -5,8 +5,8 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::member::allocated;
 use super::{Kind, Value, ValueKind};
+use crate::memory::size_class;
 
 /// From here on a string lives out of line, so that a reply can keep it after the shard's lock is gone.
 pub const INLINE_BYTES_MAX: usize = 64 * 1024;
@@ -22,7 +22,7 @@ const GAIN_BYTES_MIN: usize = 256;
 /// The allocator's classes are a fourth of a power of two apart: a value of 1,024 bytes fills one, and with a key before it
 /// would take 1,280.
 pub(crate) fn is_long(bytes: usize) -> bool {
-    bytes > INLINE_BYTES_MAX || allocated(bytes + BESIDE_BYTES) - allocated(bytes) >= GAIN_BYTES_MIN
+    bytes > INLINE_BYTES_MAX || size_class(bytes + BESIDE_BYTES) - size_class(bytes) >= GAIN_BYTES_MIN
 }
 
 /// The longest string that Redis keeps in one piece with its object, and calls `embstr`.
@@ -200,8 +200,8 @@ impl<'a> TextRef<'a> {
     /// Bytes of the allocations behind the entry.
     pub fn heap_bytes(self) -> usize {
         match self {
-            // The box with the handle, the count beside the bytes, the bytes.
-            TextRef::Long(bytes) => size_of::<Bytes>() + 3 * size_of::<usize>() + bytes.len(),
+            // The box with the handle, and the bytes. Once a reply has kept them there is a count beside them, of 32 bytes.
+            TextRef::Long(bytes) => size_of::<Bytes>() + size_class(bytes.len()),
             _ => 0,
         }
     }

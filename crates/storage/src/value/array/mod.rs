@@ -14,6 +14,8 @@ use super::{Kind, Value, ValueKind};
 use directory::Directory;
 use slice::{SLOTS, Slice, SliceRange};
 
+use crate::memory::{array_bytes, tree_bytes};
+
 pub use slice::Element;
 pub use word::InlineText;
 
@@ -249,9 +251,9 @@ impl Array {
 
     /// Bytes of the allocations behind the entry.
     pub fn heap_bytes(&self) -> usize {
-        // A tree's nodes are three quarters full.
-        let tree = self.slices.len() * size_of::<(u64, Slice)>() * 4 / 3;
-        size_of::<Array>() + tree + self.slices.values().map(Slice::heap_bytes).sum::<usize>()
+        array_bytes::<Array>(1)
+            + tree_bytes::<u64, Slice>(self.slices.len())
+            + self.slices.values().map(Slice::heap_bytes).sum::<usize>()
     }
 
     /// `OBJECT ENCODING`'s answer.

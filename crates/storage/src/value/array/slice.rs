@@ -7,6 +7,7 @@
 //! form; a string that its word does not hold takes 16 and its own bytes more.
 
 use super::word::{Held, InlineText, Word};
+use crate::memory::{array_bytes, size_class};
 
 /// How many slots a slice has; Redis' `array-slice-size`.
 pub(super) const SLOTS: u16 = 4096;
@@ -168,14 +169,14 @@ impl Slice {
     pub(super) fn heap_bytes(&self) -> usize {
         let slots = match &self.slots {
             Slots::Sparse { places, words } => {
-                places.capacity() * size_of::<u16>() + words.capacity() * size_of::<Word>()
+                array_bytes::<u16>(places.capacity()) + array_bytes::<Word>(words.capacity())
             }
-            Slots::Dense { words, .. } => words.capacity() * size_of::<Word>(),
+            Slots::Dense { words, .. } => array_bytes::<Word>(words.capacity()),
         };
         slots
-            + self.long.capacity() * size_of::<Box<[u8]>>()
-            + self.free.capacity() * size_of::<u32>()
-            + self.long.iter().map(|bytes| bytes.len()).sum::<usize>()
+            + array_bytes::<Box<[u8]>>(self.long.capacity())
+            + array_bytes::<u32>(self.free.capacity())
+            + self.long.iter().map(|bytes| size_class(bytes.len())).sum::<usize>()
     }
 
     fn element(&self, word: Word) -> Option<Element<'_>> {

@@ -11,6 +11,8 @@
 
 use std::mem;
 
+use crate::memory::array_bytes;
+
 /// What a tree holds.
 pub(crate) trait Key: Copy {
     /// What a search looks at; kept beside the pointer to each node, so that the upper levels read no member.
@@ -79,9 +81,12 @@ impl<K: Key> CountedTree<K> {
 
     /// Bytes behind it, as the allocator rounds them.
     pub(crate) fn heap_bytes(&self) -> usize {
-        // The first leaf of a tree may still be growing; it counts as a whole one.
-        self.nodes.leaves * LEAF_KEYS * size_of::<K>()
-            + self.nodes.inners * INNER_CHILDREN * size_of::<Child<K>>()
+        // All are made for as many as they may have, but for the only leaf of a small tree, which grows.
+        let leaves = match &self.root {
+            Node::Leaf(keys) => array_bytes::<K>(keys.capacity()),
+            Node::Inner(_) => self.nodes.leaves * array_bytes::<K>(LEAF_KEYS),
+        };
+        leaves + self.nodes.inners * array_bytes::<Child<K>>(INNER_CHILDREN)
     }
 
     /// How many keys from the start on satisfy `before`, which holds for a beginning of the keys and for no other.

@@ -12,6 +12,7 @@ mod node;
 mod nodes;
 mod quicklist;
 
+use crate::memory::array_bytes;
 use crate::packed::{Item, Listpack, ListpackRef, listpack};
 
 use super::{Kind, Limits, Value, ValueKind};
@@ -267,7 +268,7 @@ impl<'a> ListRef<'a> {
     pub fn heap_bytes(self) -> usize {
         match self {
             ListRef::Packed(_) => 0,
-            ListRef::Big(list) => size_of::<Quicklist>() + list.heap_bytes(),
+            ListRef::Big(list) => array_bytes::<Quicklist>(1) + list.heap_bytes(),
         }
     }
 

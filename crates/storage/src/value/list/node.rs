@@ -2,6 +2,7 @@
 //!
 //! Owns what happens inside one node. Never knows its neighbours.
 
+use crate::memory::size_class;
 use crate::packed::{Item, Listpack, ListpackRef, Position, listpack};
 
 use super::End;
@@ -143,7 +144,7 @@ impl Node {
     pub(super) fn heap_bytes(&self) -> usize {
         match &self.body {
             Body::Packed(pack) => pack.heap_bytes(),
-            Body::Plain(element) => element.len(),
+            Body::Plain(element) => size_class(element.len()),
         }
     }
 }

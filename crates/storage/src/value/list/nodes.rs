@@ -8,6 +8,7 @@ use std::collections::{VecDeque, vec_deque};
 use std::iter;
 
 use super::node::Node;
+use crate::memory::array_bytes;
 
 /// At most so many nodes stand in one chunk: 4 KiB to move when one is put into its middle.
 const CHUNK_NODES_MAX: usize = 128;
@@ -181,8 +182,9 @@ impl Nodes {
 
     /// Bytes behind it and its nodes.
     pub(super) fn heap_bytes(&self) -> usize {
-        let chunks = self.chunks.capacity() * size_of::<Chunk>();
-        let slots = self.chunks.iter().map(|chunk| chunk.nodes.capacity() * size_of::<Node>()).sum::<usize>();
+        let chunks = array_bytes::<Chunk>(self.chunks.capacity());
+        let slots =
+            self.chunks.iter().map(|chunk| array_bytes::<Node>(chunk.nodes.capacity())).sum::<usize>();
         chunks + slots + self.iter().map(Node::heap_bytes).sum::<usize>()
     }
 

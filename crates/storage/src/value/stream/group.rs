@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use super::{StreamError, StreamId};
+use crate::memory::{array_bytes, size_class, tree_bytes};
 
 /// A consumer group.
 #[derive(Clone, Debug, Default)]
@@ -242,11 +243,11 @@ impl Group {
     /// Bytes behind it.
     pub fn heap_bytes(&self) -> usize {
         let consumers = self.consumers().map(|consumer| {
-            2 * consumer.name.len() + super::tree_bytes(consumer.pending.len(), size_of::<StreamId>())
+            2 * size_class(consumer.name.len()) + tree_bytes::<StreamId, ()>(consumer.pending.len())
         });
-        super::tree_bytes(self.pending.len(), size_of::<(StreamId, Pending)>())
-            + super::tree_bytes(self.names.len(), size_of::<(Box<[u8]>, ConsumerId)>())
-            + self.consumers.capacity() * size_of::<Option<Consumer>>()
+        tree_bytes::<StreamId, Pending>(self.pending.len())
+            + tree_bytes::<Box<[u8]>, ConsumerId>(self.names.len())
+            + array_bytes::<Option<Consumer>>(self.consumers.capacity())
             + consumers.sum::<usize>()
     }
 }

@@ -12,6 +12,7 @@ use siphasher::sip128::{Hasher128, SipHasher13};
 
 use super::{StreamError, StreamId};
 use crate::UnixMillis;
+use crate::memory::{array_bytes, size_class, tree_bytes};
 
 /// `stream-idmp-duration` by default, seconds.
 const DURATION_S: u64 = 100;
@@ -128,13 +129,13 @@ impl Idempotency {
     /// Bytes behind it.
     pub fn heap_bytes(&self) -> usize {
         let producers = self.producers.iter().map(|(name, producer)| {
-            let ids = producer
-                .ids
-                .keys()
-                .map(|id| 2 * id.len() + 3 * size_of::<Box<[u8]>>() + size_of::<StreamId>());
-            name.len() + size_of::<Box<[u8]>>() + size_of::<Producer>() + ids.sum::<usize>()
+            let ids = producer.ids.keys().map(|id| 2 * size_class(id.len()));
+            size_class(name.len())
+                + tree_bytes::<Box<[u8]>, StreamId>(producer.ids.len())
+                + array_bytes::<Box<[u8]>>(producer.order.capacity())
+                + ids.sum::<usize>()
         });
-        producers.sum()
+        tree_bytes::<Box<[u8]>, Producer>(self.producers.len()) + producers.sum::<usize>()
     }
 
     /// Drops what is past its time.

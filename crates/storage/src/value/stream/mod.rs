@@ -17,6 +17,7 @@ mod trim;
 
 use std::collections::BTreeMap;
 
+use crate::memory::{array_bytes, size_class, tree_bytes};
 use crate::packed::{Listpack, ListpackRef};
 use crate::{Limits, UnixMillis};
 
@@ -317,12 +318,12 @@ impl Stream {
 
     /// Bytes of the allocations behind the entry.
     pub fn heap_bytes(&self) -> usize {
-        let groups = self.groups.iter().map(|(name, group)| name.len() + group.heap_bytes());
-        let idempotency = self.idempotency.iter().map(|ids| size_of::<Idempotency>() + ids.heap_bytes());
-        size_of::<Stream>()
-            + tree_bytes(self.nodes.len(), size_of::<(StreamId, Node)>())
+        let groups = self.groups.iter().map(|(name, group)| size_class(name.len()) + group.heap_bytes());
+        let idempotency = self.idempotency.iter().map(|ids| array_bytes::<Idempotency>(1) + ids.heap_bytes());
+        array_bytes::<Stream>(1)
+            + tree_bytes::<StreamId, Node>(self.nodes.len())
             + self.nodes.values().map(Node::heap_bytes).sum::<usize>()
-            + tree_bytes(self.groups.len(), size_of::<(Box<[u8]>, Group)>())
+            + tree_bytes::<Box<[u8]>, Group>(self.groups.len())
             + groups.sum::<usize>()
             + idempotency.sum::<usize>()
     }
@@ -375,11 +376,6 @@ fn has_room(node: &Node, bytes: usize, bytes_max: usize, entries_max: usize) -> 
     let (live, deleted) = node.counts();
     node.pack().wire_len().saturating_add(bytes) < bytes_max
         && (entries_max == 0 || live.saturating_add(deleted) < entries_max as u64)
-}
-
-/// About how many bytes a `BTreeMap` of so many elements holds: its nodes are three quarters full.
-fn tree_bytes(len: usize, element: usize) -> usize {
-    len * element * 4 / 3
 }
 
 impl From<Stream> for Value {
