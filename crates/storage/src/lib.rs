@@ -4,7 +4,7 @@
 //! Never knows a wire format; never deletes an expired key by itself while a replica; never asks what time it is.
 //!
 //! # How data lies
-//! A [`Store`] has numbered databases; each that ever had a key has a keyspace, which is a `DashMap` of at least 4,096
+//! A [`Store`] has numbered databases; each that ever had a key has a keyspace, which is a `DashMap` of at least 2,048
 //! shards used through its raw api: tables of slot words, each the address of one entry. An entry is one allocation
 //! with key, value and deadline; values too big for that are behind one pointer. A shard's number and 16 bits of the
 //! slot word tell the highest bits of the key's hash, so that SCAN's cursor is a position in hash order

@@ -12,7 +12,7 @@ use storage::{DbIndex, KeyMeta, Limits, ScanCursor, Store, StoreConfig, UnixMill
 const NOW: UnixMillis = UnixMillis(1000);
 const DB: DbIndex = DbIndex(0);
 
-/// One key to a shard: a database of 4,096 shards grows above 32,768 keys, and one of 65,536 shards shrinks below 1,024.
+/// One key to a shard: a database of 2,048 shards grows above 16,384 keys, and one of 32,768 shards shrinks below 512.
 fn store(seed: u64) -> Store {
     let config = StoreConfig { databases: 2, hash_key: [seed, !seed], limits: Limits::default() };
     Store::with_keys_per_shard(config, 1)
@@ -137,7 +137,7 @@ proptest! {
             turn += 1;
             // Not at each step, or a long walk would take all day.
             if turn % 3 == 1 {
-                // 4,096 shards, 16,384 and 65,536.
+                // 2,048 shards, 16,384 and 65,536.
                 replace(&store, stays().chain(volatile(turn..turn + volatile_keys)), [1, 10_000, 40_000][plan]);
             }
         });
@@ -161,7 +161,7 @@ fn readers_beside_a_writer_miss_nothing_while_the_database_grows_and_shrinks() {
 fn grow_and_shrink_beside_readers(seed: u64) {
     const STABLE: usize = 300;
     // More than eight times as many keys as shards; with few of them left it shrinks.
-    const VOLATILE: usize = 33_000;
+    const VOLATILE: usize = 17_000;
     let store = store(seed);
     set(&store, (0..STABLE).map(|i| format!("stable:{i}")));
     /// Set when the writer is done, or has failed.
@@ -210,11 +210,11 @@ fn grow_and_shrink_beside_readers(seed: u64) {
             }
             panic!("the database did not come to {until} shards");
         };
-        again(1 << 16);
+        again(1 << 15);
         // All the way: `shards` tells of the second table from the beginning of a move.
         set(&store, (0..1 << 12).map(|_| "stable:0".to_owned()));
         remove(&store, volatile(0..VOLATILE));
-        again(1 << 12);
+        again(1 << 11);
         set(&store, (0..1 << 12).map(|_| "stable:0".to_owned()));
     });
     assert_eq!(store.reader().db(DB, NOW).len(), STABLE);
@@ -236,8 +236,8 @@ enum Disturbance {
 fn rounds_of_growth_shrinking_and_resyncs_miss_nothing() {
     use Disturbance::{Churn, FailToReplace, Grow, Replace, Shrink};
     const STABLE: usize = 200;
-    // Above 32,768 keys a table of the fewest shards is to grow, and below 1,024 the larger one is to shrink.
-    const GROWN: usize = 34_000;
+    // Above 16,384 keys a table of the fewest shards is to grow, and below 512 the larger one is to shrink.
+    const GROWN: usize = 18_000;
     const STEP: usize = 4_000;
     let rounds = if std::env::var_os("NEARSIDE_LONG").is_some() { 10_000 } else { 60 };
     let store = store(77);
@@ -317,7 +317,7 @@ fn any_number_is_a_cursor() {
     set(&store, (0..100).map(|i| format!("{i}")));
     let reader = store.reader();
     let db = reader.db(DB, NOW);
-    for cursor in [1, 77, (1 << 28) - 1, 1 << 28, u64::MAX] {
+    for cursor in [1, 77, (1 << 27) - 1, 1 << 27, u64::MAX] {
         let mut rest = ScanCursor(cursor);
         let mut turns = 0;
         loop {

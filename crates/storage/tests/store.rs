@@ -219,7 +219,7 @@ fn expired_keys_are_found_and_the_numbers_add_up() {
     assert_eq!((index, stats.keys, stats.deadlines), (DB, 1000, 500));
     // A short key and value, without and with a deadline; keys of one digit take a class less.
     assert_eq!(stats.entry_bytes, 5 * 8 + 495 * 16 + 5 * 16 + 495 * 32);
-    assert!(stats.table_bytes > 4096 * 128);
+    assert!(stats.table_bytes > 2048 * 128);
     assert_eq!(db.random_key().map(|key| key.len() <= 3), Some(true));
     assert_eq!(reader.db(DB, UnixMillis(i64::MAX)).random_key().map(|key| key.len() <= 3), Some(true));
 }

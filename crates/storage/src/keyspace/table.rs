@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! the hash's line   hash << 7: the tables' own 7 tag bits are not used to choose anything else
-//! position          its highest 28 bits
-//! shard             position * shards / 2^28: each has as many positions as the next, but for one
+//! position          its highest 27 bits
+//! shard             position * shards / 2^27: each has as many positions as the next, but for one
 //! word bits         the 16 bits below the highest log2(shards), rounded down: with the shard they tell the position
 //! ```
 //! A shard's table is keyed by the word bits alone, spread over 64: growing it reads no entry. Two keys of one
@@ -13,7 +13,8 @@
 //! A `RawTable` has a power of two of buckets, of which 7/8 may be full, so with a power of two of shards too the
 //! load is what the number of keys makes it: 1M keys stood in 2M buckets at 48 %, 21 bytes a key. The number of shards
 //! is therefore any: as many as fill the tables of the expected keys as far as chance lets them be filled (see
-//! `shards_for`), 14 bytes a key.
+//! `shards_for`), 13 to 14 bytes a key: 9 a bucket, 80 % full, the allocator's next class, which is a tenth more, and the
+//! shards' heads.
 //!
 //! Owns the shards and which of them are occupied. Never knows why a key is looked for.
 
@@ -36,7 +37,9 @@ pub(crate) type WriteGuard<'a> = RwLockWriteGuard<'a, Shard>;
 
 /// How many keys a shard is planned for at most: small tables keep the longest pause of growing one short.
 pub(crate) const KEYS_PER_SHARD: usize = 412;
-pub(crate) const SHARDS_MIN: usize = 1 << 12;
+/// With fewer a word could not tell its position. At 128 bytes each, with twice as many a million keys would take a byte more
+/// each, half of it for fuller tables.
+pub(crate) const SHARDS_MIN: usize = 1 << 11;
 /// 16 million shards, for 6.9 thousand million keys as planned and eight times that before they grow again.
 const SHARDS_MAX: usize = 1 << 24;
 /// How many keys a shard gets on the average so that few tables (one in twenty-two) need twice the buckets: what 32 to
@@ -143,7 +146,7 @@ impl Table {
 
     /// The position of a word in this shard.
     pub(super) fn position(&self, shard: usize, bits: u16) -> u64 {
-        // A shard has at most 2^low_bits positions (there are at least 2^12 shards), so the word's bits that are a
+        // A shard has at most 2^low_bits positions (there are at least 2^11 shards), so the word's bits that are a
         // position's tell which of them it is.
         let low_bits = ScanCursor::BITS - self.shards.ilog2();
         let low = u64::from(bits) >> (16 - low_bits);

@@ -123,7 +123,7 @@ fn entries_are_edited_and_seen_while_they_move() {
     const KEYS: usize = if cfg!(miri) { 6 } else { 24 };
     let gate = Gate::new();
     let token = gate.token(Asker::Other);
-    let moves = [(1 << 12, 4500), (1 << 12, 1 << 13), (1 << 13, 1 << 12), (4097, 7000), (6500, 6000)];
+    let moves = [(1 << 11, 2500), (1 << 11, 1 << 12), (1 << 12, 1 << 11), (2049, 3500), (6500, 6000)];
     for (shards, next_shards) in moves.into_iter().take(if cfg!(miri) { 1 } else { moves.len() }) {
         let mut keyspace = Keyspace::new(hasher(), shards, 1);
         let mut model = Model::new();
@@ -154,7 +154,7 @@ fn entries_are_edited_and_seen_while_they_move() {
 #[test]
 fn a_position_is_the_same_in_tables_of_any_number_of_shards() {
     let hasher = hasher();
-    let counts = [1 << 12, (1 << 12) + 1, 5000, (1 << 13) - 1, 100_003, 1 << 20];
+    let counts = [1 << 11, (1 << 11) + 1, 5000, (1 << 13) - 1, 100_003, 1 << 20];
     let (counts_max, numbers) = if cfg!(miri) { (2, 20) } else { (counts.len(), 200) };
     for shards in counts.into_iter().take(counts_max) {
         let table = Table::new(shards);
@@ -180,7 +180,7 @@ fn shards_are_as_many_as_fill_their_tables() {
         let buckets = (per_shard * 8 / 7).next_power_of_two();
         assert!(per_shard * 100 / buckets >= 60, "{keys} keys in {shards} shards of {buckets} buckets");
     }
-    assert_eq!(table::shards_for(0, KEYS_PER_SHARD), 1 << 12);
+    assert_eq!(table::shards_for(0, KEYS_PER_SHARD), 1 << 11);
     assert_eq!(table::shards_for(usize::MAX, KEYS_PER_SHARD), 1 << 24);
 }
 
