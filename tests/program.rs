@@ -118,7 +118,12 @@ fn the_metrics_tell_what_happened() {
     ] {
         assert_eq!(metric(&node, name), Some(value), "{name}\n{}", http(node.http, "/metrics").1);
     }
-    for name in ["nearside_memory_used_bytes", "nearside_memory_rss_bytes", "nearside_uptime_seconds"] {
+    for name in [
+        "nearside_last_swap_seconds",
+        "nearside_memory_used_bytes",
+        "nearside_memory_rss_bytes",
+        "nearside_uptime_seconds",
+    ] {
         assert!(metric(&node, name).is_some_and(|value| value > 0.0), "{name}");
     }
     assert!(metric(&node, "nearside_master_last_io_seconds").is_some_and(|seconds| seconds < 60.0));

@@ -60,6 +60,7 @@ ROWS = {
     "units late": Row("how long after their time the last of those are applied", "ms", None, absolute=True),
     "resync p99": Row("GET p99 at 2,000/s during a full resync", "ms", 2, absolute=True),
     "resync failed": Row("of them answered by an error or nil", "%", 0, absolute=True),
+    "resync stop": Row("for how long the new data set stops readers, at most", "ms", 1, absolute=True),
     "resync peak": Row("peak RSS in that resync, unchanged data", "MB", None),
     "resync growth": Row("that, of the same server's RSS at rest", "×", 1.15, absolute=True),
     "connection": Row("memory an idle connection, of 9,900", "KB", 0.25),
@@ -155,6 +156,9 @@ def sync(bench, contender, data):
         peak = server.peak_rss()
         bench.note(server, resync_p99=latencies["p99"], resync_peak=peak / 1e6, resync_growth=peak / rest,
                    resync_failed=100 * (latencies["missing"] + latencies["errors"]) / latencies["answers"])
+        # Only we tell.
+        if stopped := server.client.info("stats").get("nearside_last_swap_usec"):
+            bench.note(server, resync_stop=int(stopped) / 1e3)
         data.check(server)
     bench.note(server, connection=idle_connection(contender))
 

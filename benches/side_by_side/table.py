@@ -55,7 +55,7 @@ def table(values, names):
     for key, row in ROWS.items():
         found = values.get(key, {})
         units = found.get(UNIT)
-        if not units:
+        if not found or not (units or row.absolute):
             continue
         cells = []
         for name in names:

@@ -165,6 +165,13 @@ const METRICS: &[Metric] = &[
     counter("nearside_full_syncs_done_total", "Full syncs that brought a new data set.", |f, give| {
         give("", f.status.counts.full_syncs_done as f64);
     }),
+    gauge(
+        "nearside_last_swap_seconds",
+        "For how long the last new data set held readers up, at most.",
+        |f, give| {
+            give("", f.status.counts.swap_stopped.as_secs_f64());
+        },
+    ),
     counter("nearside_partial_syncs_total", "Streams taken up where they were left.", |f, give| {
         give("", f.status.counts.partial_syncs as f64);
     }),
@@ -394,6 +401,7 @@ mod tests {
             connects: 1,
             full_syncs: 2,
             full_syncs_done: 3,
+            swap_stopped: Duration::from_micros(9),
             partial_syncs: 4,
             failures: vec![(ErrorCode::Timeout, 5)],
             ignored: vec![(String::from("nosuch"), 6)],

@@ -309,6 +309,7 @@ fn stats(facts: &Facts<'_>, text: &mut Text) {
     text.field("nearside_master_connects", counts.connects);
     text.field("nearside_full_syncs", counts.full_syncs);
     text.field("nearside_full_syncs_done", counts.full_syncs_done);
+    text.field("nearside_last_swap_usec", counts.swap_stopped.as_micros());
     text.field("nearside_partial_syncs", counts.partial_syncs);
     text.field("nearside_divergence_resyncs", counts.divergence_resyncs);
     for (command, count) in &counts.ignored {

@@ -202,6 +202,8 @@ impl Applying {
         let work = std::mem::replace(&mut self.work, Work::Nothing);
         let Work::Loading { target, diskless, load } = work else { return };
         let shared = &self.shared;
+        // With the last few keys, which are added first: readers are held up for less.
+        let since = clock::steady();
         let swapped = load.finish(|loaded: &Loaded| {
             shared.position.set(Position { db: loaded.db, ..target });
             if diskless && loaded.dialect.tells_diskless_offset_early() {
@@ -216,11 +218,12 @@ impl Applying {
         });
         match swapped {
             Ok(loaded) => {
+                let stopped = clock::steady().duration_since(since);
                 let position = self.shared.position.get();
-                self.shared.sync_ends(true);
+                self.shared.sync_ends(Some(stopped));
                 tracing::info!(
                     keys = loaded.keys, replid = %position.replid, offset = position.offset,
-                    "full sync: the new data set is in",
+                    stopped_readers = ?stopped, "full sync: the new data set is in",
                 );
                 self.applier.begin(position, loaded.dialect);
                 self.work = Work::Streaming;
@@ -323,7 +326,7 @@ impl Applying {
     /// Leaves what is under way: a half-built data set is dropped, and what was readable before is as it was.
     fn stop(&mut self) {
         if let Work::Loading { .. } = std::mem::replace(&mut self.work, Work::Nothing) {
-            self.shared.sync_ends(false);
+            self.shared.sync_ends(None);
             self.trim();
         }
     }

@@ -169,12 +169,13 @@ impl Shared {
         facts.counts.full_syncs += 1;
     }
 
-    /// The full sync is over.
-    pub(super) fn sync_ends(&self, done: bool) {
+    /// The full sync is over. `stopped`, when it brought a new data set: for how long that held readers up.
+    pub(super) fn sync_ends(&self, stopped: Option<Duration>) {
         let mut facts = self.facts.lock();
         facts.sync = None;
-        if done {
+        if let Some(stopped) = stopped {
             facts.counts.full_syncs_done += 1;
+            facts.counts.swap_stopped = stopped;
         }
     }
 

@@ -94,6 +94,8 @@ pub struct LinkCounts {
     pub full_syncs: u64,
     /// Full syncs that ended with a new data set.
     pub full_syncs_done: u64,
+    /// For how long readers were held up, at most, when the last of them came in.
+    pub swap_stopped: Duration,
     /// Streams taken up where they were left (`+CONTINUE`).
     pub partial_syncs: u64,
     /// Failures by code, only those that happened.
