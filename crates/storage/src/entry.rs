@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! offset 0  head     u32, atomic: the lowest byte is the shape, 5 bits of form (value::Form), and one each for a deadline
-//!                    and for key and value whose lengths take four bytes; above it 24 bits of seconds, the last access
+//!                    and for a key and a value longer than 255; above it 24 bits of seconds, the last access
 //!        4  deadline i64, only when there is one
-//!           lengths  of the key, of the value (1 or 4 bytes each; none before a pointer)
+//!           lengths  of the key, of the value (1 byte each, 2 when long, or 6; none before a pointer)
 //!           key, value
 //! ```
 //! A 16-byte key with a 100-byte value takes 6 + 116 bytes: the allocator's class of 128. With a hash of five short
@@ -97,10 +97,17 @@ struct Plan {
     value_len: usize,
 }
 
-/// How many bytes a length takes.
+/// As a long length's u16: it is in the u32 behind that.
+const LEN_IS_HUGE: u16 = u16::MAX;
+
+/// How many bytes a length takes: one, two when it is long, six when it does not fit two.
 #[inline]
-fn width(is_long: bool) -> usize {
-    if is_long { 4 } else { 1 }
+fn width(is_long: bool, len: usize) -> usize {
+    match is_long {
+        false => 1,
+        true if len < usize::from(LEN_IS_HUGE) => 2,
+        true => 6,
+    }
 }
 
 fn is_long_len(len: usize) -> bool {
@@ -115,7 +122,7 @@ impl Plan {
         let flag = |flag: u8, is_set: bool| if is_set { flag } else { 0 };
         let (long_key, long_value) = (is_long_len(key_len), value_len.is_some_and(is_long_len));
         let start = DEADLINE_AT + if deadline { 8 } else { 0 };
-        let key_at = start + width(long_key) + value_len.map_or(0, |_| width(long_value));
+        let key_at = start + width(long_key, key_len) + value_len.map_or(0, |len| width(long_value, len));
         Plan {
             shape: form as u8
                 | flag(SHAPE_DEADLINE, deadline)
@@ -138,13 +145,13 @@ impl Plan {
             let mut at = DEADLINE_AT + if shape & SHAPE_DEADLINE != 0 { 8 } else { 0 };
             let long_key = shape & SHAPE_LONG_KEY != 0;
             let key_len = read_len(entry.add(at), long_key);
-            at += width(long_key);
+            at += width(long_key, key_len);
             let value_len = if Form::from_bits(shape).is_big() {
                 POINTER_BYTES
             } else {
                 let long_value = shape & SHAPE_LONG_VALUE != 0;
                 let value_len = read_len(entry.add(at), long_value);
-                at += width(long_value);
+                at += width(long_value, value_len);
                 value_len
             };
             Plan { shape, key_at: at, key_len, value_at: at + key_len, value_len }
@@ -186,7 +193,7 @@ impl Plan {
             }
             let long_key = self.shape & SHAPE_LONG_KEY != 0;
             write_len(entry.add(at), long_key, self.key_len);
-            at += width(long_key);
+            at += width(long_key, self.key_len);
             if !self.form().is_big() {
                 write_len(entry.add(at), self.shape & SHAPE_LONG_VALUE != 0, self.value_len);
             }
@@ -195,23 +202,34 @@ impl Plan {
 }
 
 /// # Safety
-/// `width(is_long)` bytes may be read there.
+/// A length stands there, of this kind.
 #[inline]
 unsafe fn read_len(at: NonNull<u8>, is_long: bool) -> usize {
-    // SAFETY: the caller's.
-    unsafe { if is_long { at.cast::<u32>().read_unaligned() as usize } else { usize::from(at.read()) } }
+    // SAFETY: the caller's; a u32 stands behind the u16 that says so.
+    unsafe {
+        if !is_long {
+            return usize::from(at.read());
+        }
+        match at.cast::<u16>().read_unaligned() {
+            LEN_IS_HUGE => at.add(2).cast::<u32>().read_unaligned() as usize,
+            len => usize::from(len),
+        }
+    }
 }
 
 /// # Safety
-/// `width(is_long)` bytes may be written there.
+/// `width(is_long, len)` bytes may be written there.
 unsafe fn write_len(at: NonNull<u8>, is_long: bool, len: usize) {
     // `Plan::new` chose so that `len` fits.
     // SAFETY: the caller's.
     unsafe {
-        if is_long {
-            at.cast::<u32>().write_unaligned(len as u32);
-        } else {
-            at.write(len as u8);
+        match width(is_long, len) {
+            1 => at.write(len as u8),
+            2 => at.cast::<u16>().write_unaligned(len as u16),
+            _ => {
+                at.cast::<u16>().write_unaligned(LEN_IS_HUGE);
+                at.add(2).cast::<u32>().write_unaligned(len as u32);
+            }
         }
     }
 }
@@ -803,8 +821,16 @@ mod tests {
 
     #[test]
     fn an_entry_gives_back_what_it_was_given() {
-        for key_len in [0, 1, 255, 256, 65535, 65536] {
-            for value in [&b"12345"[..], b"", b"hello", &[b'x'; 300], &[b'y'; 70_000]] {
+        for key_len in [0, 1, 255, 256, 65534, 65535, 65536] {
+            for value in [
+                &b"12345"[..],
+                b"",
+                b"hello",
+                &[b'x'; 300],
+                &[b'z'; 65_534],
+                &[b'z'; 65_535],
+                &[b'y'; 70_000],
+            ] {
                 for deadline in [None, Some(1234)] {
                     let key = vec![b'k'; key_len];
                     let entry = entry(&key, value, deadline);

@@ -185,6 +185,7 @@ impl Listpack {
     /// Appends all elements of another, as they are stored.
     pub fn push_all(&mut self, other: ListpackRef<'_>) {
         let count = other.len();
+        self.grow(other.elements.len());
         self.0.extend_from_slice(other.elements);
         self.note(i64::try_from(count).unwrap_or(i64::MAX));
     }
@@ -282,6 +283,7 @@ impl Listpack {
         let at = self.head_bytes() + at;
         let old_length = self.0.len();
         if added > removed {
+            self.grow(added - removed);
             self.0.resize(old_length + (added - removed), 0);
         }
         self.0.copy_within(at + removed..old_length, at + added);
@@ -291,6 +293,15 @@ impl Listpack {
             element.write(gap);
         }
         self.note(new_count - i64::try_from(old_count).unwrap_or(i64::MAX));
+    }
+
+    /// Makes room for so many more bytes: what the allocator's class for them has, which is at most a quarter more, where a
+    /// `Vec` would take twice as much. A node of a list would keep that.
+    fn grow(&mut self, more: usize) {
+        let wanted = self.0.len() + more;
+        if wanted > self.0.capacity() {
+            self.0.reserve_exact(size_class(wanted) - self.0.len());
+        }
     }
 
     /// Brings the head up to date after an edit that changed the number of elements by `change`.
