@@ -47,6 +47,9 @@ impl<'a> Source<'a> {
 /// wants to close the gate waits for the batches inside.)
 pub const BATCH_ELEMENTS_MAX: usize = 10_000;
 
+/// How many bytes are looked at, or copied, in the time of one element.
+pub(crate) const BYTES_AN_ELEMENT: usize = 128;
+
 /// How many keys a read in a batch names, at most: each may lock another shard.
 pub const BATCH_KEYS_MAX: usize = 64;
 
@@ -202,6 +205,7 @@ impl<'a> WriteContext<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::Session;
 
     /// As redis-2.8 and redis-3.2 answer to SET and INCR.
     #[test]
@@ -222,6 +226,54 @@ mod tests {
         ] {
             assert_eq!(Role::Replica.integer(text), old, "{}", text.escape_ascii());
             assert_eq!(Role::Master.integer(text), new, "{}", text.escape_ascii());
+        }
+    }
+
+    /// A worker that ran it in a batch would keep its other connections waiting, and the gate from closing.
+    #[test]
+    fn what_looks_at_more_than_a_batch_may_is_a_long_read() {
+        let session = Session::new();
+        for number in 0..=BATCH_ELEMENTS_MAX {
+            session.run(&format!("SET key:{number} x"));
+            session.run(&format!("RPUSH list {number}"));
+            session.run(&format!("SADD set m{number}"));
+            session.run(&format!("HSET hash f{number} v"));
+            session.run(&format!("GEOADD zset 0.{number} 0 m{number}"));
+        }
+        session.run("SET long x");
+        session.run("SETRANGE long 2000000 x");
+        for long in [
+            "KEYS *",
+            "SCAN 0 COUNT 1000000",
+            "SSCAN set 0 COUNT 1000000",
+            "HSCAN hash 0 COUNT 1000000",
+            "ZSCAN zset 0 COUNT 1000000",
+            "LPOS list nothing",
+            "LPOS list 0 COUNT 0",
+            "LRANGE list 0 -1",
+            "SMEMBERS set",
+            "HGETALL hash",
+            "ZRANGE zset 0 -1",
+            "GEOSEARCH zset FROMLONLAT 0 0 BYRADIUS 1000 km",
+            "SORT_RO list LIMIT 0 1",
+            "DUMP list",
+            "DUMP long",
+        ] {
+            assert!(session.is_long(long), "{long}");
+        }
+        for short in [
+            "SCAN 0 COUNT 1000",
+            "SSCAN set 0 COUNT 1000",
+            "HSCAN hash 0 COUNT 1000",
+            "ZSCAN zset 0 COUNT 1000",
+            "LPOS list 7",
+            "LPOS list nothing MAXLEN 1000",
+            "LRANGE list 0 99",
+            "ZRANGE zset 0 99",
+            "GEOSEARCH zset FROMLONLAT 90 0 BYRADIUS 1 m",
+            "DUMP key:7",
+        ] {
+            assert!(!session.is_long(short), "{short}");
         }
     }
 }

@@ -7,6 +7,7 @@ use protocol::{Args, Reply, number};
 use rdb::{Decoder, Item, Step};
 use storage::{Limits, UnixMillis, Usage, Value, ValueRef};
 
+use crate::context::BYTES_AN_ELEMENT;
 use crate::convert::save::{self, Target, Unwritable};
 use crate::convert::{self, ConvertError, Rules, ValueBuilder};
 use crate::{CommandError, ReadContext, Role, WriteContext};
@@ -37,6 +38,7 @@ pub(crate) fn dump(context: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply)
         reply.null();
         return Ok(());
     };
+    context.looks_at(found.value().elements().max(found.value().heap_bytes() / BYTES_AN_ELEMENT))?;
     reply.bulk(&payload(found.value(), Target::of(found.value(), context.dialect))?);
     Ok(())
 }

@@ -57,7 +57,17 @@ impl Session {
         String::from_utf8_lossy(&answer).replace("\r\n", "|")
     }
 
-    /// The same for words as they are.
+    /// Whether a batch of short reads refuses this one.
+    pub(crate) fn is_long(&self, line: &str) -> bool {
+        let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+        let Ok((command, args)) = resolve(&words) else { panic!("no command: {line}") };
+        let Run::Read(handler) = command.run else { panic!("no read: {line}") };
+        let reader = self.store.reader();
+        let context = ReadContext::new(Source::Reader(&reader), self.index, self.now, self.dialect);
+        matches!(handler(&context, args, &mut Reply::new(self.protocol)), Err(CommandError::Long))
+    }
+
+    /// As [`Session::run`], for words as they are.
     pub(crate) fn run_words(&self, words: &[&[u8]]) -> Vec<u8> {
         self.answer(self.protocol, words)
     }

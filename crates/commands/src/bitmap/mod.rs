@@ -15,7 +15,7 @@ use protocol::{Args, Reply, limits};
 use storage::Slot;
 use storage::value::{Text, TextRef};
 
-use crate::context::{ReadContext, Role, WriteContext};
+use crate::context::{BYTES_AN_ELEMENT, ReadContext, Role, WriteContext};
 use crate::error::CommandError;
 
 type Done = Result<(), CommandError>;
@@ -34,9 +34,6 @@ impl Taken {
         }
     }
 }
-
-/// How many bytes are counted in the time of one element: they are added up by words.
-const BYTES_AN_ELEMENT: usize = 128;
 
 /// The string at `key`, if there is one.
 fn take(ctx: &ReadContext<'_>, key: &[u8]) -> Result<Option<Taken>, CommandError> {

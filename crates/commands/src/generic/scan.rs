@@ -60,6 +60,7 @@ pub(crate) fn scan(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> 
             return Err(CommandError::Syntax);
         }
     }
+    ctx.looks_at(count.min(ctx.db.len()))?;
     let mut found = Reply::new(reply.protocol());
     let mut visited = 0;
     let next = ctx.db.scan(ScanCursor(cursor), count, |key, entry| {

@@ -302,15 +302,23 @@ impl<'a> Query<'a> {
     }
 
     /// The members that it asks for, in the order of the answer.
-    fn run(&self, set: SortedSetRef<'_>) -> Vec<Hit> {
-        let Some(shape) = self.shape.clone() else { return Vec::new() };
+    ///
+    /// `looks_at` is asked as more members are to be looked at, and may say that they are too many.
+    fn run(
+        &self,
+        set: SortedSetRef<'_>,
+        looks_at: impl Fn(usize) -> Result<(), CommandError>,
+    ) -> Result<Vec<Hit>, CommandError> {
+        let Some(shape) = self.shape.clone() else { return Ok(Vec::new()) };
         // A polygon brings a centre of its own.
         let centre = self.centre.unwrap_or(Point { longitude: 0.0, latitude: 0.0 });
         let search = Search::new(centre, shape, self.unit);
         let enough = if self.any { self.count } else { usize::MAX };
-        let mut hits = Vec::new();
+        let (mut hits, mut looked_at) = (Vec::new(), 0);
         for (start, end) in search.ranges() {
             let ranks = ScoreRange::half_open(start, end).ranks(set);
+            looked_at += ranks.len();
+            looks_at(looked_at)?;
             for element in set.range(ranks.start, ranks.end) {
                 if hits.len() >= enough {
                     break;
@@ -336,7 +344,7 @@ impl<'a> Query<'a> {
             (Some(Sort::Farthest), false) => partial_sort(&mut hits, 0..wanted, farthest),
         }
         hits.truncate(wanted);
-        hits
+        Ok(hits)
     }
 
     fn list(&self, hits: &[Hit], dialect: Dialect, reply: &mut Reply) {
@@ -372,7 +380,8 @@ fn listed(
     let found = ctx.db.get(args.get(0));
     let set = found.as_deref().map(|entry| entry.sorted_set()).transpose()?;
     let query = Query::parse(args.from(1), variant, set, ctx.dialect)?;
-    let hits = set.map(|set| query.run(set)).unwrap_or_default();
+    let looks_at = |members| ctx.looks_at(members);
+    let hits = set.map_or(Ok(Vec::new()), |set| query.run(set, looks_at))?;
     query.list(&hits, ctx.dialect, reply);
     Ok(())
 }
@@ -388,7 +397,7 @@ fn listed_or_stored(
     let found = ctx.db.get(key);
     let set = found.as_deref().map(|entry| entry.sorted_set()).transpose()?;
     let query = Query::parse(args, variant, set, ctx.dialect)?;
-    let hits = set.map(|set| query.run(set)).unwrap_or_default();
+    let hits = set.map_or(Ok(Vec::new()), |set| query.run(set, |_| Ok(())))?;
     drop(found);
     let Some(asked) = query.destination else {
         query.list(&hits, ctx.dialect, reply);

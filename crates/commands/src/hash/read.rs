@@ -110,6 +110,7 @@ pub(crate) fn hscan(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) ->
     };
     let hash = entry.hash()?;
     let options = ScanOptions::parse(args.from(2), Some("novalues"))?;
+    ctx.looks_at(options.count.min(hash.len()))?;
     let mut found = Vec::new();
     let mut room = itoa::Buffer::new();
     let scanned = hash.scan(cursor, options.count, ctx.now, |field| {

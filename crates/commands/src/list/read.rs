@@ -84,7 +84,12 @@ pub(crate) fn lpos(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> 
     let to_skip = rank.unsigned_abs() - 1;
     let to_look_at = if most == 0 { usize::MAX } else { most };
     let (mut skipped, mut matches) = (0u64, Vec::new());
+    let mut looked_at = 0;
     let mut look = |(index, found): (usize, storage::packed::Item<'_>)| {
+        looked_at += 1;
+        if let Err(long) = ctx.looks_at(looked_at) {
+            return ControlFlow::Break(Err(long));
+        }
         if !found.eq_bytes(wanted) {
             return ControlFlow::Continue(());
         }
@@ -95,15 +100,18 @@ pub(crate) fn lpos(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> 
         matches.push(index);
         match count {
             Some(count) if count == 0 || matches.len() < count => ControlFlow::Continue(()),
-            _ => ControlFlow::Break(()),
+            _ => ControlFlow::Break(Ok(())),
         }
     };
-    if rank > 0 {
-        let _done = list.iter().enumerate().take(to_look_at).try_for_each(&mut look);
+    let ended = if rank > 0 {
+        list.iter().enumerate().take(to_look_at).try_for_each(&mut look)
     } else {
         let len = list.len();
         let from_the_end = list.iter().rev().zip(1..).map(|(found, back)| (len.saturating_sub(back), found));
-        let _done = from_the_end.take(to_look_at).try_for_each(&mut look);
+        from_the_end.take(to_look_at).try_for_each(&mut look)
+    };
+    if let ControlFlow::Break(Err(long)) = ended {
+        return Err(long);
     }
     match count {
         Some(_) => {

@@ -68,6 +68,7 @@ pub(crate) fn sscan(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) ->
     };
     let set = entry.set()?;
     let options = ScanOptions::parse(args.from(2), None)?;
+    ctx.looks_at(options.count.min(set.len()))?;
     let mut found = Vec::new();
     let mut room = itoa::Buffer::new();
     let scanned = set.scan(cursor, options.count, |member| {

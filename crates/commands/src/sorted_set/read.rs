@@ -119,6 +119,7 @@ pub(crate) fn zscan(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) ->
         return Ok(());
     };
     let options = ScanOptions::parse(args.from(2), Some("noscores"))?;
+    ctx.looks_at(options.count.min(set.len()))?;
     let mut elements = Vec::new();
     let mut room = itoa::Buffer::new();
     let scanned = set.scan(cursor, options.count, |element| {

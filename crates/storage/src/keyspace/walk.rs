@@ -15,7 +15,7 @@ use crate::scan::ScanCursor;
 const PREFETCH_MAX: usize = 256;
 
 /// How many entries ahead of the one that is read a walk asks for: enough for the waits to overlap.
-const WALK_AHEAD: usize = 12;
+const WALK_AHEAD: usize = 24;
 
 /// How many shards a prefetch has locked at once, none of which it waits for: a few, because a writer may want one; and
 /// no processor has more misses under way.
