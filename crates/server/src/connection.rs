@@ -11,7 +11,7 @@ use std::task::Poll;
 
 use bytes::Buf;
 use protocol::Reply;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::answer::Then;
@@ -195,8 +195,8 @@ async fn write(
     Ok(())
 }
 
-/// Sends all there is; what was sent is out of `reply` whenever this is dropped.
-async fn send(stream: &mut TcpStream, reply: &mut Reply) -> io::Result<()> {
+/// Sends all there is, and gives others their turn now and then; what was sent is out of `reply` whenever this is dropped.
+async fn send(stream: &mut (impl AsyncWrite + Unpin), reply: &mut Reply) -> io::Result<()> {
     while !reply.is_empty() {
         let piece = reply.chunk();
         let most = piece.len().min(SEND_BYTES_MAX);
@@ -227,7 +227,31 @@ fn let_go(node: &Node, client: &Client, bytes: usize) -> io::Error {
 
 #[cfg(test)]
 mod tests {
+    use std::task::{Context, Waker};
+
+    use bytes::Bytes;
+
     use super::*;
+
+    #[test]
+    fn a_long_reply_leaves_turns_to_the_other_connections() {
+        let mut reply = Reply::default();
+        reply.bulk(&[b'x'; 5 * SEND_BYTES_MAX]);
+        reply.bulk_shared(Bytes::from(vec![b'y'; 5 * SEND_BYTES_MAX]));
+        reply.bulk(b"short");
+        let whole = reply.to_vec();
+        let mut sent = Vec::new();
+        {
+            // It takes whatever it is given, as the socket of a client that reads does.
+            let mut sending = pin!(send(&mut sent, &mut reply));
+            let mut turns = 0;
+            while sending.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
+                turns += 1;
+            }
+            assert!(turns >= 10, "{turns}");
+        }
+        assert!(sent == whole && reply.is_empty());
+    }
 
     fn size_of_task<F>(_: fn(Arc<Node>, TcpStream, Session, Place) -> F) -> usize {
         size_of::<F>()
