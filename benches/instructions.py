@@ -22,7 +22,9 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 BASELINE = os.path.join(HERE, "instructions.json")
-MEASURES = ["parse", "get", "apply", "load"]
+MEASURES = ["parse", "get", "hget", "zrange", "mixed", "apply", "load"]
+# What of the program is counted; everything else is answers served.
+MEASURED = {measure: f"measured_{measure}" for measure in ["parse", "apply", "load"]}
 RISE_MAX = 0.03
 FALL_RECORDED = 0.005
 CHOSEN_BY_PROCESSOR = re.compile(r"memchr::|crc_fast::")
@@ -35,7 +37,7 @@ def toolchain():
 
 
 def build():
-    command = ["cargo", "bench", "--locked", "-p", "nearside-replication", "--bench", "instructions"]
+    command = ["cargo", "bench", "--locked", "-p", "nearside-server", "--bench", "instructions"]
     command += ["--no-run", "--message-format=json"]
     run = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     for line in run.stdout.splitlines():
@@ -50,7 +52,8 @@ def count(program, measure):
     with tempfile.TemporaryDirectory() as folder:
         out = os.path.join(folder, "out")
         command = ["valgrind", "--tool=callgrind", "-q", f"--callgrind-out-file={out}", "--collect-atstart=no"]
-        command += [f"--toggle-collect=*measured_{measure}*", "--compress-strings=no", "--compress-pos=no"]
+        function = MEASURED.get(measure, "measured_serve")
+        command += [f"--toggle-collect=*{function}*", "--compress-strings=no", "--compress-pos=no"]
         subprocess.run([*command, program, measure], check=True)
         total, is_ours, function, is_call = 0, False, "", False
         with open(out, encoding="utf-8", errors="replace") as lines:

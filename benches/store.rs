@@ -162,10 +162,7 @@ fn main() {
             let db = writer.db(DB, NOW);
             db.prefetch(hashed.iter().map(Hashed::hash));
             for (key, hashed) in batch.iter().zip(&hashed) {
-                writer
-                    .db(DB, NOW)
-                    .hashed(std::slice::from_ref(hashed))
-                    .edit(key, |slot| slot.put_text_until(&value, None));
+                writer.db(DB, NOW).hashed(Some(*hashed)).edit(key, |slot| slot.put_text_until(&value, None));
             }
         }
     });
@@ -190,7 +187,7 @@ fn main() {
             hashed.extend(batch.iter().map(|key| store.hash(key)));
             db.prefetch(hashed.iter().map(Hashed::hash));
             for one in &hashed {
-                let entry = db.hashed(std::slice::from_ref(one));
+                let entry = db.hashed(Some(*one));
                 found += usize::from(
                     entry.get(one.key()).is_some_and(|entry| entry.text().is_ok_and(|text| !text.is_empty())),
                 );

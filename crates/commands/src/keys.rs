@@ -5,7 +5,7 @@
 use protocol::number::parse_int;
 use protocol::{Args, Request};
 
-use crate::spec::{Begin, Command, Find, Flags, KeyFlags, KeySpec};
+use crate::spec::{Begin, Command, Find, Flags, KeyFlags, KeySpec, ReadHandler, Run};
 
 /// A key among the arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +114,16 @@ impl Command {
         let mut keys = Vec::new();
         self.visit_keys(args, |key| keys.push(key))?;
         Ok(keys)
+    }
+
+    /// When it is a read that its first word names: its row, what runs it, and where its first key stands among its words.
+    pub fn read_by_its_name(&'static self) -> Option<(&'static Command, ReadHandler, Option<usize>)> {
+        match self.run {
+            Run::Read(handler) if !self.is_subcommand() => {
+                Some((self, handler, self.first_key().map(|place| place + self.name_words())))
+            }
+            _ => None,
+        }
     }
 
     /// Where its first key stands among the arguments when it always stands there: enough for most to prefetch by.

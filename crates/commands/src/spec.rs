@@ -87,6 +87,7 @@ impl Command {
         matches!(self.run, Run::Container | Run::Server(ServerCommand::Command))
     }
     /// Whether `words` words, name included, are as many as it takes.
+    #[inline]
     pub fn takes(&self, words: usize) -> bool {
         let wanted = usize::from(self.arity.unsigned_abs());
         if self.arity < 0 { words >= wanted } else { words == wanted }

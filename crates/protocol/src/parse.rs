@@ -51,7 +51,8 @@ struct Whole {
     /// Where it begins and ends in the buffer.
     start: usize,
     end: usize,
-    /// Its last word's place in `words`, plus one; its first follows the last of the request before it.
+    /// Where its words begin and end in `words`.
+    words_start: usize,
     words_end: usize,
 }
 
@@ -94,6 +95,9 @@ impl Parser {
     /// [`ProtocolError`], but only when no whole request stands before it: answer those first, consume, call again.
     pub fn parse(&mut self, input: &[u8], peer: Peer, most: usize) -> Result<usize, ProtocolError> {
         while self.whole.len() < most {
+            if self.usual(input, peer) {
+                continue;
+            }
             match self.advance(input, peer) {
                 Ok(true) => {}
                 Ok(false) => break,
@@ -108,17 +112,9 @@ impl Parser {
     }
 
     /// A whole request, of the same `input`.
+    #[inline]
     pub fn request<'a>(&'a self, index: usize, input: &'a [u8]) -> Option<Request<'a>> {
-        let whole = self.whole.get(index)?;
-        let first = index
-            .checked_sub(1)
-            .and_then(|before| self.whole.get(before))
-            .map_or(0, |before| before.words_end);
-        Some(Request::new(
-            input.get(whole.start..whole.end)?,
-            &self.unescaped,
-            self.words.get(first..whole.words_end)?,
-        ))
+        self.request_of(self.whole.get(index)?, input)
     }
 
     /// Where a whole request lies in the input; empty requests may lie between two.
@@ -128,7 +124,24 @@ impl Parser {
 
     /// The whole requests, of the same `input`.
     pub fn requests<'a>(&'a self, input: &'a [u8]) -> impl Iterator<Item = Request<'a>> {
-        (0..self.whole.len()).filter_map(move |index| self.request(index, input))
+        self.requests_from(0, input)
+    }
+
+    /// The whole requests from this one on.
+    #[inline]
+    pub fn requests_from<'a>(
+        &'a self,
+        index: usize,
+        input: &'a [u8],
+    ) -> impl Iterator<Item = Request<'a>> + use<'a> {
+        let whole = self.whole.get(index..).unwrap_or_default();
+        whole.iter().filter_map(move |whole| self.request_of(whole, input))
+    }
+
+    #[inline]
+    fn request_of<'a>(&'a self, whole: &Whole, input: &'a [u8]) -> Option<Request<'a>> {
+        let words = self.words.get(whole.words_start..whole.words_end)?;
+        Some(Request::new(input.get(whole.start..whole.end)?, &self.unescaped, words))
     }
 
     /// Forgets the whole requests, and says how many bytes at the front of the buffer were theirs.
@@ -157,6 +170,43 @@ impl Parser {
     /// Whether a request has begun to arrive and is not whole.
     pub fn is_inside_request(&self) -> bool {
         !matches!(self.state, State::Begin { searched: 0 })
+    }
+
+    /// One request on, if it is of the usual form: a multibulk of short counts and lengths that is there from its front
+    /// to its end. Of any other nothing is noted, and [`Parser::advance`] says what it is.
+    #[inline]
+    fn usual(&mut self, input: &[u8], peer: Peer) -> bool {
+        if !matches!(self.state, State::Begin { searched: 0 }) || peer == Peer::Unauthenticated {
+            return false;
+        }
+        let rest = input.get(self.start..).unwrap_or_default();
+        let words = self.words.len();
+        let Some(used) = self.usual_words(rest) else {
+            self.words.truncate(words);
+            return false;
+        };
+        self.note_whole(words, used);
+        true
+    }
+
+    /// The words of a request of the usual form, and how many bytes it takes.
+    #[inline]
+    fn usual_words(&mut self, rest: &[u8]) -> Option<usize> {
+        let (count, mut at) = short_line(rest, b'*')?;
+        if count == 0 {
+            return None;
+        }
+        for _ in 0..count {
+            let (len, line) = short_line(rest.get(at..)?, b'$')?;
+            let from = at + line;
+            let after = rest.get(from + len..)?;
+            if after.first_chunk() != Some(b"\r\n") {
+                return None;
+            }
+            self.words.push(Span::in_request(from, len));
+            at = from + len + 2;
+        }
+        Some(at)
     }
 
     /// One request on; false when more bytes are wanted.
@@ -293,10 +343,17 @@ impl Parser {
 
     /// The unfinished request ends there.
     fn finish(&mut self, used: usize) {
-        let end = self.start + used;
-        self.whole.push(Whole { start: self.start, end, words_end: self.words.len() });
-        self.start = end;
+        let words_start = self.whole.last().map_or(0, |whole| whole.words_end);
+        self.note_whole(words_start, used);
         self.state = State::default();
+    }
+
+    /// Notes that the next `used` bytes are a request, whose words are the last in `words` from `words_start` on.
+    #[inline]
+    fn note_whole(&mut self, words_start: usize, used: usize) {
+        let end = self.start + used;
+        self.whole.push(Whole { start: self.start, end, words_start, words_end: self.words.len() });
+        self.start = end;
     }
 }
 
@@ -317,14 +374,6 @@ fn bulk_line(rest: &[u8], at: usize, searched: usize) -> Result<Line, ProtocolEr
 /// The number that stands from `from` to the next CR LF; what lies before `searched` holds no CR.
 #[inline]
 fn number_line(rest: &[u8], from: usize, searched: usize) -> Line {
-    match short_number(rest, from) {
-        Some((value, next)) => Line::Number { value, next },
-        None => any_number_line(rest, from, searched),
-    }
-}
-
-/// The same for numbers and lines of any sort.
-fn any_number_line(rest: &[u8], from: usize, searched: usize) -> Line {
     let from_search = from.max(searched);
     let Some(end) = rest.get(from_search..).and_then(|line| memchr(b'\r', line)).map(|end| end + from_search)
     else {
@@ -342,26 +391,29 @@ fn any_number_line(rest: &[u8], from: usize, searched: usize) -> Line {
     }
 }
 
-/// A number of up to three digits, which most lines have: neither searched for its end nor converted in general. Its
-/// line is followed by a word and that word's end, so five bytes are there as a rule.
+/// A line at the front that has `marker` and a number of up to three digits, and how long it is: neither searched for its
+/// end nor converted in general. A word and that word's end follow it, so six bytes are there as a rule.
 #[inline(always)]
-fn short_number(rest: &[u8], from: usize) -> Option<(i64, usize)> {
-    let [a, b, c, d, e] = *rest.get(from..)?.first_chunk::<5>()?;
-    let digit = |byte: u8| Some(byte.wrapping_sub(b'0')).filter(|digit| *digit <= 9).map(i64::from);
+fn short_line(rest: &[u8], marker: u8) -> Option<(usize, usize)> {
+    let [first, a, b, c, d, e] = *rest.first_chunk()?;
+    if first != marker {
+        return None;
+    }
+    let digit = |byte: u8| Some(byte.wrapping_sub(b'0')).filter(|digit| *digit <= 9).map(usize::from);
     let a = digit(a)?;
-    if b == b'\r' {
-        return (c == b'\n').then_some((a, from + 3));
+    if [b, c] == *b"\r\n" {
+        return Some((a, 4));
     }
     let ab = a * 10 + digit(b)?;
     // A number does not begin with 0.
     if ab < 10 {
         return None;
     }
-    if c == b'\r' {
-        return (d == b'\n').then_some((ab, from + 4));
+    if [c, d] == *b"\r\n" {
+        return Some((ab, 5));
     }
     let abc = ab * 10 + digit(c)?;
-    (d == b'\r' && e == b'\n').then_some((abc, from + 5))
+    ([d, e] == *b"\r\n").then_some((abc, 6))
 }
 
 /// How far a search for CR LF came: a CR that ends the bytes is looked at again when its LF is there.

@@ -258,6 +258,7 @@ impl Reply {
     // ---- the buffer ----
 
     /// Where the reply ends now.
+    #[inline]
     pub fn mark(&self) -> Mark {
         Mark { bytes: self.bytes.len(), shared: self.shared.len() }
     }
@@ -276,12 +277,17 @@ impl Reply {
     }
 
     /// Whether an error line stands at `mark` (what was appended since then began with one).
+    #[inline]
     pub fn is_error_at(&self, mark: Mark) -> bool {
         self.bytes.get(mark.bytes) == Some(&b'-')
     }
 
     /// How many bytes wait to be written.
+    #[inline]
     pub fn len(&self) -> usize {
+        if self.shared.is_empty() {
+            return self.bytes.len() - self.written;
+        }
         let shared =
             self.shared.iter().skip(self.shared_written).map(|(_, value)| value.len()).sum::<usize>();
         self.bytes.len() - self.written + shared
@@ -363,12 +369,20 @@ impl Reply {
     #[inline]
     fn count(&mut self, marker: u8, n: usize) {
         // Most are short, and these are copied in one piece of a known length.
-        let digit = |place: usize| b'0' + u8::try_from(n / place % 10).unwrap_or_default();
         match n {
-            0..=9 => self.bytes.extend_from_slice(&[marker, digit(1), b'\r', b'\n']),
-            10..=99 => self.bytes.extend_from_slice(&[marker, digit(10), digit(1), b'\r', b'\n']),
+            0..=9 => self.bytes.extend_from_slice(&[marker, digit(n), b'\r', b'\n']),
+            10..=99 => self.bytes.extend_from_slice(&[marker, digit(n / 10), digit(n % 10), b'\r', b'\n']),
             100..=999 => {
-                self.bytes.extend_from_slice(&[marker, digit(100), digit(10), digit(1), b'\r', b'\n']);
+                let hundreds = n / 100;
+                let rest = n - hundreds * 100;
+                self.bytes.extend_from_slice(&[
+                    marker,
+                    digit(hundreds),
+                    digit(rest / 10),
+                    digit(rest % 10),
+                    b'\r',
+                    b'\n',
+                ]);
             }
             _ => self.header(marker, i64::try_from(n).unwrap_or(i64::MAX)),
         }
@@ -404,6 +418,12 @@ impl Reply {
         self.shared_written = 0;
         self.bytes.shrink_to(KEPT_BYTES_MAX);
     }
+}
+
+/// The digit of a number below ten.
+#[allow(clippy::cast_possible_truncation)] // one below ten
+fn digit(n: usize) -> u8 {
+    b'0' + n as u8
 }
 
 /// The bytes that wait, for vectored writing.

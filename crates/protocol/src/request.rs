@@ -33,22 +33,26 @@ pub struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
+    #[inline]
     pub(crate) fn new(bytes: &'a [u8], unescaped: &'a [u8], words: &'a [Span]) -> Self {
         Request { bytes, unescaped, words }
     }
 
     /// The command's name, as it was sent.
+    #[inline]
     pub fn name(&self) -> &'a [u8] {
         self.word(0)
     }
 
     /// How many words there are, the name included.
+    #[inline]
     #[allow(clippy::len_without_is_empty)] // a request is never empty
     pub fn len(&self) -> usize {
         self.words.len()
     }
 
     /// The word at `index`, the name being 0; an absent one reads as empty.
+    #[inline]
     pub fn word(&self, index: usize) -> &'a [u8] {
         self.words.get(index).map_or(&[], |span| self.at(*span))
     }

@@ -407,8 +407,7 @@ impl<P: Pace> Run<'_, P> {
                         journal.before(index, command, args, step.db);
                     }
                     let mut context = WriteContext::applying(writer, step.db, self.received, self.dialect);
-                    let hashed: &[Hashed<'_>] =
-                        step.key.and_then(|key| self.plan.hashed.get(key..=key)).unwrap_or_default();
+                    let hashed = step.key.and_then(|key| self.plan.hashed.get(key)).copied();
                     context.db = context.db.hashed(hashed);
                     let start = reply.mark();
                     let done = handler(&mut context, args, reply);

@@ -6,9 +6,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use commands::spec::ReadHandler;
 use commands::{Command, CommandError, Dialect, Run, ServerCommand as S, Source, WriteContext};
 use protocol::limits::Peer;
-use protocol::{Reply, Request, Words};
+use protocol::{Args, Reply, Request, Words};
 use storage::{Hashed, KeyHash, Lookups, Reader, Writer};
 
 use crate::admission::{self, Situation};
@@ -18,13 +19,13 @@ use crate::clock;
 use crate::exclusive;
 use crate::node::Node;
 use crate::owned::OwnedRequest;
-use crate::session::Session;
+use crate::session::{Replies, Session};
 use crate::stats::{Block, add};
 
 /// The most requests of one batch. More would not be faster: the prefetched lines start to leave the cache.
 pub(crate) const REQUESTS_MAX: usize = 64;
 /// The longest stay inside the gate: it bounds how long an exclusive section waits to begin.
-const STAY_MAX: Duration = Duration::from_micros(100);
+pub(crate) const STAY_MAX: Duration = Duration::from_micros(100);
 /// The most bytes of replies of one batch; then they are written first.
 const REPLY_BYTES_MAX: usize = 256 * 1024;
 /// Requests run between two looks at the clock, where they are of one command.
@@ -49,12 +50,13 @@ pub(crate) enum Next {
 
 /// Runs a batch of what `buffers` hold.
 pub(crate) fn run(node: &Arc<Node>, session: &mut Session, buffers: &mut Buffers) -> Next {
-    run_with(None, node, session, buffers)
+    run_with(None, STAY_MAX, node, session, buffers)
 }
 
-/// The same, by a thread that may wait for the token and has it.
+/// The same, by a thread that may wait for the token and has it, and for another length of stay.
 pub(crate) fn run_with<'n>(
     writer: Option<Writer<'n>>,
+    stay_max: Duration,
     node: &'n Arc<Node>,
     session: &mut Session,
     buffers: &mut Buffers,
@@ -88,7 +90,7 @@ pub(crate) fn run_with<'n>(
         reader: None,
         writer,
         lookups: &lookups,
-        timer: Timer::start(node.stats.local(), now.steady),
+        timer: Timer::start(node.stats.local(), now.steady, stay_max),
     };
     // The last batch may have left some of what was parsed and planned.
     if planned.is_empty() {
@@ -97,17 +99,21 @@ pub(crate) fn run_with<'n>(
     let mut words = Words::default();
     let mut next = Next::More;
     while let Some((request, plan)) = parser.request(*ran, pending).zip(planned.get(*ran)) {
-        match batch.request(session, plan, request.collect(&mut words), reply) {
-            Step::Done => *ran += 1,
-            Step::Stop(stop) => {
-                if !matches!(stop, Next::Gate | Next::Token) {
-                    *ran += 1;
-                }
-                next = stop;
-                break;
+        let step = if matches!(plan, Plan::Read(..)) && batch.runs_reads_plainly(session) {
+            let requests = parser.requests_from(*ran, pending).zip(planned.iter().skip(*ran));
+            batch.reads(session, requests, &mut words, reply, ran)
+        } else {
+            let step = batch.request(session, plan, request.collect(&mut words), reply);
+            if !matches!(step, Step::Stop(Next::Gate | Next::Token)) {
+                *ran += 1;
             }
+            step
+        };
+        if let Step::Stop(stop) = step {
+            next = stop;
+            break;
         }
-        if reply.len() > REPLY_BYTES_MAX || batch.timer.is_over {
+        if is_long_enough(&batch.timer, reply) {
             break;
         }
     }
@@ -128,11 +134,30 @@ pub(crate) fn run_with<'n>(
 
 /// What is found out of a parsed request before it is run.
 #[derive(Debug)]
-pub(crate) struct Plan {
+pub(crate) enum Plan {
+    /// A read, of as many words as it takes: where its first key stands among them, and that key's hash.
+    Read(&'static Command, ReadHandler, Option<(usize, KeyHash)>),
+    /// Another, with the row of its first word.
+    Other(Option<&'static Command>),
+}
+
+impl Plan {
     /// The row of its first word.
-    row: Option<&'static Command>,
-    /// Where its first key stands among its words, with its hash, if it is a read.
-    key: Option<(usize, KeyHash)>,
+    fn row(&self) -> Option<&'static Command> {
+        match self {
+            Plan::Read(command, ..) => Some(command),
+            Plan::Other(row) => *row,
+        }
+    }
+
+    /// Its first key, of these words.
+    #[inline]
+    fn hashed<'w>(&self, words: &[&'w [u8]]) -> Option<Hashed<'w>> {
+        match self {
+            Plan::Read(_, _, Some((place, hash))) => Some(Hashed::new(words.get(*place)?, *hash)),
+            Plan::Read(_, _, None) | Plan::Other(_) => None,
+        }
+    }
 }
 
 enum Step {
@@ -167,31 +192,79 @@ impl<'a> Batch<'a> {
         // A pipeline is mostly of one command.
         let mut name: &[u8] = b"";
         let mut row = None;
-        let mut place = None;
+        let mut read = None;
         let store = &self.node.store;
         planned.extend(requests.map(|request| {
-            if request.name() != name {
+            if !is_same_name(request.name(), name) {
                 name = request.name();
                 row = commands::find(name);
-                place = row
-                    .filter(|row| matches!(row.run, Run::Read(_)))
-                    .and_then(|row| row.first_key().map(|place| place + row.name_words()));
+                read = row.and_then(Command::read_by_its_name);
             }
+            let Some((command, handler, place)) = read.filter(|(row, ..)| row.takes(request.len())) else {
+                return Plan::Other(row);
+            };
             let key = place.filter(|place| *place < request.len());
-            Plan { row, key: key.map(|place| (place, store.hash(request.word(place)).hash())) }
+            Plan::Read(command, handler, key.map(|place| (place, store.hash(request.word(place)).hash())))
         }));
         if planned.len() > 1 && session.is_plain() {
             let (index, now) = (session.db(), self.now.wall);
             if let Some(reader) = self.reader() {
-                reader
-                    .db(index, now)
-                    .prefetch(planned.iter().filter_map(|plan| plan.key.map(|(_, hash)| hash)));
+                reader.db(index, now).prefetch(planned.iter().filter_map(|plan| match plan {
+                    Plan::Read(_, _, Some((_, hash))) => Some(*hash),
+                    Plan::Read(_, _, None) | Plan::Other(_) => None,
+                }));
             }
         }
     }
 
+    /// Whether reads are just run and answered: nothing that was seen of client and node forbids them, queues them or
+    /// hides the answer. Of the client only its own requests can change that, and none of them is a read.
+    fn runs_reads_plainly(&self, session: &Session) -> bool {
+        session.is_plain() && session.replies == Replies::On && self.situation.is_plain()
+    }
+
+    /// Runs the reads at the front of `requests`, all with one context, and counts them in `ran`.
+    fn reads<'r>(
+        &mut self,
+        session: &Session,
+        requests: impl Iterator<Item = (Request<'r>, &'r Plan)>,
+        words: &mut Words<'r>,
+        reply: &mut Reply,
+        ran: &mut usize,
+    ) -> Step {
+        let _ = self.reader();
+        let Some(reader) = &self.reader else { return Step::Stop(Next::Gate) };
+        let (node, lookups) = (self.node, self.lookups);
+        let mut context =
+            node.read_context(Source::Reader(reader), session, self.now.wall, self.dialect, lookups);
+        for (request, plan) in requests {
+            let Plan::Read(command, handler, _) = plan else { break };
+            let words = request.collect(words);
+            let args = Args::new(words.get(1..).unwrap_or_default());
+            context.db = context.db.hashed(plan.hashed(words));
+            let mark = reply.mark();
+            let before = lookups.clone();
+            let failed = match handler(&context, args, reply) {
+                Ok(()) => reply.is_error_at(mark),
+                Err(CommandError::Long) => {
+                    lookups.back_to(&before);
+                    reply.rollback(mark);
+                    *ran += 1;
+                    return exclusively(words);
+                }
+                Err(error) => node.settle(mark, Err(error), reply).1,
+            };
+            *ran += 1;
+            self.timer.ran(session, command, failed);
+            if is_long_enough(&self.timer, reply) {
+                break;
+            }
+        }
+        Step::Done
+    }
+
     fn request(&mut self, session: &mut Session, plan: &Plan, words: &[&'a [u8]], reply: &mut Reply) -> Step {
-        let (command, args) = match commands::resolve_row(plan.row, words) {
+        let (command, args) = match commands::resolve_row(plan.row(), words) {
             Ok(found) => found,
             Err(unresolved) => {
                 if let commands::Unresolved::WrongArity(command) = unresolved {
@@ -227,11 +300,10 @@ impl<'a> Batch<'a> {
         let mark = reply.mark();
         let answered = match command.run {
             Run::Read(handler) => {
-                let hashed = plan.key.and_then(|(place, hash)| Some(Hashed::new(words.get(place)?, hash)));
                 let (node, wall, dialect, lookups) = (self.node, self.now.wall, self.dialect, self.lookups);
                 let Some(reader) = self.reader() else { return Step::Stop(Next::Gate) };
                 let mut context = node.read_context(Source::Reader(reader), session, wall, dialect, lookups);
-                context.db = context.db.hashed(hashed.as_slice());
+                context.db = context.db.hashed(plan.hashed(words));
                 let before = lookups.clone();
                 match handler(&context, args, reply) {
                     Err(CommandError::Long) => {
@@ -325,17 +397,31 @@ impl<'a> Batch<'a> {
     }
 }
 
+/// Whether a batch is to end here.
+#[inline]
+fn is_long_enough(timer: &Timer<'_>, reply: &Reply) -> bool {
+    reply.len() > REPLY_BYTES_MAX || timer.is_over
+}
+
+/// Whether two names are the same. They are short: a call would cost more than it saves.
+#[inline]
+fn is_same_name(one: &[u8], other: &[u8]) -> bool {
+    one.len() == other.len() && one.iter().zip(other).all(|(one, other)| one == other)
+}
+
 /// The request goes where waiting is allowed.
 fn exclusively(words: &[&[u8]]) -> Step {
     Step::Stop(Next::Exclusive(OwnedRequest::copy(words)))
 }
 
-/// Measures runs of one command, so that a pipeline of GETs asks the clock twice and not 128 times.
+/// Measures runs of one command, so that a pipeline of GETs asks the clock a few times and not 128 times.
 struct Timer<'a> {
     block: &'a Block,
     began: Instant,
-    since: Instant,
-    last: Instant,
+    stay_max: Duration,
+    /// When the run of `command` began, and when the clock was looked at last: nanoseconds since `began`.
+    since: u64,
+    last: u64,
     command: Option<&'static Command>,
     calls: u64,
     failed: u64,
@@ -344,19 +430,24 @@ struct Timer<'a> {
 }
 
 impl<'a> Timer<'a> {
-    fn start(block: &'a Block, now: Instant) -> Self {
-        Timer { block, began: now, since: now, last: now, command: None, calls: 0, failed: 0, is_over: false }
+    fn start(block: &'a Block, now: Instant, stay_max: Duration) -> Self {
+        Timer {
+            block,
+            began: now,
+            stay_max,
+            since: 0,
+            last: 0,
+            command: None,
+            calls: 0,
+            failed: 0,
+            is_over: false,
+        }
     }
 
+    #[inline]
     fn ran(&mut self, session: &Session, command: &'static Command, failed: bool) {
-        let same = self.command.is_some_and(|known| std::ptr::eq(known, command));
-        if !same {
-            if self.command.is_some() {
-                self.look();
-                self.close();
-            }
-            self.command = Some(command);
-            session.client().ran(command);
+        if !self.command.is_some_and(|known| std::ptr::eq(known, command)) {
+            self.begin(session, command);
         }
         self.calls += 1;
         self.failed += u64::from(failed);
@@ -365,17 +456,27 @@ impl<'a> Timer<'a> {
         }
     }
 
+    /// A run of another command begins with the one that was just run.
+    fn begin(&mut self, session: &Session, command: &'static Command) {
+        if self.command.is_some() {
+            self.look();
+            self.close();
+        }
+        self.command = Some(command);
+        session.client().ran(command);
+    }
+
     /// Looks at the clock.
     fn look(&mut self) {
-        self.last = clock::steady();
-        self.is_over = self.last.saturating_duration_since(self.began) > STAY_MAX;
+        let stayed = clock::steady().saturating_duration_since(self.began);
+        self.last = u64::try_from(stayed.as_nanos()).unwrap_or(u64::MAX);
+        self.is_over = stayed > self.stay_max;
     }
 
     /// Counts the run that ends at `last`.
     fn close(&mut self) {
         if let Some(command) = self.command.take() {
-            let nanos = self.last.saturating_duration_since(self.since).as_nanos();
-            self.block.ran(command, self.calls, self.failed, u64::try_from(nanos).unwrap_or(u64::MAX));
+            self.block.ran(command, self.calls, self.failed, self.last.saturating_sub(self.since));
         }
         self.since = self.last;
         self.calls = 0;
@@ -386,7 +487,7 @@ impl<'a> Timer<'a> {
 impl Drop for Timer<'_> {
     fn drop(&mut self) {
         if self.command.is_some() {
-            self.last = clock::steady();
+            self.look();
             self.close();
         }
     }

@@ -63,7 +63,7 @@ pub(crate) async fn run_batch(
 ) -> Option<Ran> {
     let node = Arc::clone(node);
     apart(move || {
-        let next = batch::run_with(Some(hold(&node)), &node, &mut session, &mut buffers);
+        let next = batch::run_with(Some(hold(&node)), batch::STAY_MAX, &node, &mut session, &mut buffers);
         Ran { session, buffers, next }
     })
     .await

@@ -37,8 +37,10 @@ mod shutdown;
 pub mod clock;
 
 mod spool;
+mod loopback;
 pub mod upstream;
 
+pub use loopback::Loopback;
 pub use node::Ports;
 pub use server::{Server, StartError};
 pub use shutdown::signalled;

@@ -15,11 +15,13 @@ use crate::answer::{Answered, Then};
 use crate::clients::Clients;
 use crate::config::{Config, Secret};
 use crate::cron::Samples;
+use crate::server::StartError;
 use crate::session::Session;
 use crate::settings::Settings;
 use crate::shutdown::Shutdown;
 use crate::stats::Stats;
 use crate::upstream::{MasterAddress, UpstreamHandle};
+use crate::{clock, memory};
 
 /// A running node.
 #[derive(Debug)]
@@ -62,6 +64,33 @@ pub struct Ports {
 }
 
 impl Node {
+    /// A node that begins now.
+    ///
+    /// # Errors
+    /// [`StartError::Random`]
+    pub(crate) fn new(
+        config: Config,
+        store: Store,
+        upstream: UpstreamHandle,
+        ports: Ports,
+    ) -> Result<Node, StartError> {
+        Ok(Node {
+            store,
+            upstream,
+            databases: config.databases,
+            settings: Settings::new(config),
+            clients: Arc::new(Clients::default()),
+            stats: Stats::new(),
+            samples: Samples::default(),
+            shutdown: Shutdown::new(),
+            run_id: run_id().map_err(StartError::Random)?,
+            started: clock::steady(),
+            started_wall: clock::unix_millis(),
+            memory_at_start: memory::look().used,
+            ports: OnceLock::from(ports),
+        })
+    }
+
     /// What a reading handler is given.
     pub(crate) fn read_context<'a>(
         &self,
@@ -121,4 +150,11 @@ pub(crate) fn credentials(config: &Config) -> (Option<Vec<u8>>, Option<Vec<u8>>)
     let user = config.masteruser.as_ref().map(|user| user.as_bytes().to_vec());
     let password = config.masterauth.as_ref().map(|secret: &Secret| secret.reveal().as_bytes().to_vec());
     (user, password)
+}
+
+/// Forty hexadecimal digits by chance.
+fn run_id() -> Result<String, getrandom::Error> {
+    let mut bits = [0; 20];
+    getrandom::fill(&mut bits)?;
+    Ok(bits.iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -4,22 +4,18 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use storage::{Store, StoreConfig};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::clients::Clients;
 use crate::config::{Config, LogLevel};
-use crate::cron::{self, Samples};
+use crate::cron;
 use crate::node::{Node, Ports, credentials};
-use crate::settings::Settings;
-use crate::shutdown::Shutdown;
-use crate::stats::Stats;
 use crate::upstream::{LinkStatus, Upstream, UpstreamConfig, UpstreamHandle};
 use crate::workers::Workers;
-use crate::{clock, http, listener, memory, open_files};
+use crate::{clock, http, listener, open_files};
 
 /// Why a node could not start.
 #[derive(Debug, thiserror::Error)]
@@ -71,7 +67,6 @@ impl Server {
     /// # Errors
     /// [`StartError`]; then nothing runs.
     pub async fn start(mut config: Config) -> Result<Server, StartError> {
-        let started_wall = clock::unix_millis();
         check_directory(&config)?;
         if config.listen {
             let asked = config.maxclients;
@@ -104,27 +99,12 @@ impl Server {
         }
         let store =
             Store::new(StoreConfig { databases: config.databases, hash_key, limits: config.limits.clone() });
-        store.tick(started_wall);
+        store.tick(clock::unix_millis());
         let upstream =
             Upstream::start(upstream_config(&config, port), store.clone(), config.replicaof.clone())
                 .map_err(StartError::Thread)?;
         let ports_file = config.ports_file.clone();
-        let databases = config.databases;
-        let node = Arc::new(Node {
-            store,
-            upstream,
-            settings: Settings::new(Config { port, ..config }),
-            clients: Arc::new(Clients::default()),
-            stats: Stats::new(),
-            samples: Samples::default(),
-            shutdown: Shutdown::new(),
-            databases,
-            run_id: run_id().map_err(StartError::Random)?,
-            started: clock::steady(),
-            started_wall,
-            memory_at_start: memory::look().used,
-            ports: OnceLock::from(ports),
-        });
+        let node = Arc::new(Node::new(Config { port, ..config }, store, upstream, ports)?);
         let mut tasks = JoinSet::new();
         let workers = Arc::new(Workers::start().map_err(StartError::Thread)?);
         for listener in listeners {
@@ -203,7 +183,7 @@ fn check_directory(config: &Config) -> Result<(), StartError> {
     is_directory.map_err(|error| StartError::Directory { dir: dir.clone(), error })
 }
 
-fn upstream_config(config: &Config, port: u16) -> UpstreamConfig {
+pub(crate) fn upstream_config(config: &Config, port: u16) -> UpstreamConfig {
     let (user, password) = credentials(config);
     UpstreamConfig {
         user,
@@ -217,13 +197,6 @@ fn upstream_config(config: &Config, port: u16) -> UpstreamConfig {
         on_divergence: config.on_divergence,
         load_rules: config.load_rules,
     }
-}
-
-/// Forty hexadecimal digits by chance.
-fn run_id() -> Result<String, getrandom::Error> {
-    let mut bits = [0; 20];
-    getrandom::fill(&mut bits)?;
-    Ok(bits.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Writes the ports so that whoever waits for the file never sees half of it.

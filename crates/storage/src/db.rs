@@ -53,13 +53,22 @@ pub struct Db<'a> {
     index: DbIndex,
     now: UnixMillis,
     touches: bool,
-    hashed: &'a [Hashed<'a>],
+    /// What is behind the number, where that stays so: nobody puts another keyspace there while a reader is inside.
+    keyspace: Option<&'a Keyspace>,
+    hashed: Option<Hashed<'a>>,
     lookups: Option<&'a Lookups>,
 }
 
 impl<'a> Db<'a> {
     pub(crate) fn new(inner: &'a Inner, access: Access<'a>, index: DbIndex, now: UnixMillis) -> Db<'a> {
-        Db { inner, access, index, now, touches: true, hashed: &[], lookups: None }
+        Db { inner, access, index, now, touches: true, keyspace: None, hashed: None, lookups: None }
+    }
+
+    /// The same for a reader: the keyspace is found once.
+    #[inline]
+    pub(crate) fn of_reader(inner: &'a Inner, access: Access<'a>, index: DbIndex, now: UnixMillis) -> Db<'a> {
+        let db = Db::new(inner, access, index, now);
+        Db { keyspace: db.keyspace(), ..db }
     }
 
     /// The same, leaving no trace of access on the keys (`CLIENT NO-TOUCH`).
@@ -67,9 +76,9 @@ impl<'a> Db<'a> {
         Db { touches: false, ..self }
     }
 
-    /// The same, with the hashes of the keys that will be asked for: those whose slice is one of these are not
-    /// hashed again. Best a few, in the order of use.
-    pub fn hashed(self, hashed: &'a [Hashed<'a>]) -> Db<'a> {
+    /// The same, with the hash of a key that will be asked for: when its very slice is, it is not hashed again.
+    #[inline]
+    pub fn hashed(self, hashed: Option<Hashed<'a>>) -> Db<'a> {
         Db { hashed, ..self }
     }
 
@@ -88,8 +97,10 @@ impl<'a> Db<'a> {
         self.now
     }
 
+    #[inline]
     pub(crate) fn keyspace(&self) -> Option<&'a Keyspace> {
-        self.inner.database(self.index)?.get(self.access)
+        // An empty cell may be filled meanwhile.
+        self.keyspace.or_else(|| self.inner.database(self.index)?.get(self.access))
     }
 
     pub(crate) fn access(&self) -> Access<'a> {
@@ -103,9 +114,11 @@ impl<'a> Db<'a> {
     /// The hash that was given for this very slice, or a new one.
     #[inline]
     pub(crate) fn hash_of(&self, key: &[u8]) -> KeyHash {
-        // The given keys are borrowed for longer than this, so the same place still holds the same bytes.
-        let is_this = |hashed: &&Hashed<'_>| std::ptr::eq(hashed.key, key);
-        self.hashed.iter().find(is_this).map_or_else(|| self.inner.hasher.hash(key), |hashed| hashed.hash)
+        match self.hashed {
+            // The given key is borrowed for longer than this, so the same place still holds the same bytes.
+            Some(hashed) if std::ptr::eq(hashed.key, key) => hashed.hash,
+            _ => self.inner.hasher.hash(key),
+        }
     }
 
     /// Looks a key up, and notes that it was used. The result holds the read lock of the key's shard: let it go soon.

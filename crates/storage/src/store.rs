@@ -86,6 +86,7 @@ impl Inner {
         mixed ^ mixed >> 31
     }
 
+    #[inline]
     pub(crate) fn database(&self, index: DbIndex) -> Option<&Guarded<Keyspace>> {
         self.databases.get(usize::try_from(index.0).ok()?)
     }
@@ -184,6 +185,7 @@ impl Store {
     }
 
     /// A key's hash, to look it up with later; see [`Hashed`].
+    #[inline]
     pub fn hash<'k>(&self, key: &'k [u8]) -> Hashed<'k> {
         Hashed { key, hash: self.inner.hasher.hash(key) }
     }
@@ -232,7 +234,7 @@ impl Reader<'_> {
     /// A database as it is at `now`: keys whose deadline is past are hidden.
     #[inline]
     pub fn db(&self, index: DbIndex, now: UnixMillis) -> Db<'_> {
-        Db::new(self.inner, self.inside.access(), index, now)
+        Db::of_reader(self.inner, self.inside.access(), index, now)
     }
 
     pub(crate) fn access(&self) -> Access<'_> {

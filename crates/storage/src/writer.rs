@@ -255,8 +255,8 @@ impl<'a> Deref for DbMut<'a> {
 }
 
 impl<'a> DbMut<'a> {
-    /// The same, with the hashes of the keys that will be asked for; see [`Db::hashed`].
-    pub fn hashed(mut self, hashed: &'a [crate::Hashed<'a>]) -> DbMut<'a> {
+    /// The same, with the hash of a key that will be asked for; see [`Db::hashed`].
+    pub fn hashed(mut self, hashed: Option<crate::Hashed<'a>>) -> DbMut<'a> {
         self.db = self.db.hashed(hashed);
         self
     }

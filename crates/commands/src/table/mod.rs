@@ -106,31 +106,52 @@ const fn index_names() -> [u16; SLOTS] {
     slots
 }
 
-/// Where the search for a name begins, whatever its letters' case. Names of up to 8 bytes take two loads.
-#[allow(clippy::cast_possible_truncation)] // a slot is a few bits of the hash
-const fn slot_of(name: &[u8]) -> usize {
-    const LOWER: u64 = 0x2020_2020_2020_2020;
-    const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mut hash = name.len() as u64;
-    let mut rest = name;
-    while let Some((chunk, after)) = rest.split_first_chunk::<8>() {
-        hash = (hash ^ (u64::from_le_bytes(*chunk) | LOWER)).wrapping_mul(MIX);
-        hash ^= hash >> 29;
-        rest = after;
-    }
-    let tail = match (rest.first_chunk::<4>(), rest.last_chunk::<4>()) {
+/// Up to 8 bytes of a name in one word, in lower case; of names of one length no two give the same.
+const fn folded(name: &[u8]) -> u64 {
+    let word = match (name.first_chunk::<4>(), name.last_chunk::<4>()) {
         (Some(first), Some(last)) => {
             u32::from_le_bytes(*first) as u64 | (u32::from_le_bytes(*last) as u64) << 32
         }
-        _ => match rest {
+        _ => match name {
             [] => 0,
             [a] => *a as u64,
             [a, b] => *a as u64 | (*b as u64) << 8,
             [a, b, c, ..] => *a as u64 | (*b as u64) << 8 | (*c as u64) << 16,
         },
     };
-    hash = (hash ^ (tail | LOWER)).wrapping_mul(MIX);
+    // Eight bytes side by side: the top bit of each says whether it is one of A to Z.
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let low = word & (EACH * 0x7f);
+    let from_a = low + EACH * (0x80 - b'A' as u64);
+    let beyond_z = low + EACH * (0x7f - b'Z' as u64);
+    let capital = (from_a ^ beyond_z) & !word & (EACH * 0x80);
+    word | capital >> 2
+}
+
+/// Where the search for a name begins, whatever its letters' case.
+#[allow(clippy::cast_possible_truncation)] // a slot is a few bits of the hash
+const fn slot_of(name: &[u8]) -> usize {
+    const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mut hash = name.len() as u64;
+    let mut rest = name;
+    while let Some((chunk, after)) = rest.split_first_chunk::<8>() {
+        hash = (hash ^ folded(chunk)).wrapping_mul(MIX);
+        hash ^= hash >> 29;
+        rest = after;
+    }
+    hash = (hash ^ folded(rest)).wrapping_mul(MIX);
     (hash >> 40) as usize % SLOTS
+}
+
+/// Whether it is the name of a row, whatever its letters' case.
+fn is_named(command: &Command, name: &[u8]) -> bool {
+    let own = command.name.as_bytes();
+    match own.len() == name.len() {
+        // What a pipeline of several commands asks for at each of them.
+        true if own.len() <= 8 => folded(own) == folded(name),
+        true => own.eq_ignore_ascii_case(name),
+        false => false,
+    }
 }
 
 /// The row of this name, in any case; a subcommand's as `container|sub`.
@@ -139,7 +160,7 @@ pub fn find(name: &[u8]) -> Option<&'static Command> {
     loop {
         // An empty slot ends the search: its number is no row's.
         let command = COMMANDS.get(usize::from(*BY_NAME.get(slot)?))?;
-        if command.name.as_bytes().eq_ignore_ascii_case(name) {
+        if is_named(command, name) {
             return Some(command);
         }
         slot = (slot + 1) % SLOTS;
@@ -180,6 +201,21 @@ mod tests {
         }
         for name in ["", "x", "gett", "get|", "nonexistent", "client|", "client|nothing"] {
             assert!(find(name.as_bytes()).is_none(), "{name}");
+        }
+        // Bytes that differ from a letter as its cases do, and letters that are none of ours.
+        for name in [&b"GE\x14"[..], b"\xc7ET", b"[EX", b"client\\id", b"client\x1cid", b"get\0"] {
+            assert!(find(name).is_none(), "{}", name.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn letters_are_folded_and_nothing_else() {
+        for byte in u8::MIN..=u8::MAX {
+            for len in 1..=8 {
+                let name = vec![byte; len];
+                assert_eq!(folded(&name), folded(&name.to_ascii_lowercase()), "{byte}");
+                assert_eq!(folded(&name).to_le_bytes()[0], byte.to_ascii_lowercase());
+            }
         }
     }
 

@@ -16,6 +16,7 @@
 #![allow(unsafe_code)]
 
 mod guarded;
+mod hasher;
 mod line;
 mod load;
 mod marks;
@@ -33,9 +34,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use hashbrown_raw::raw::Bucket;
-use siphasher::sip::SipHasher13;
 
 pub(crate) use guarded::{Guarded, Retired};
+pub(crate) use hasher::KeyHasher;
 pub(crate) use resize::Resize;
 pub use table::KeyHash;
 pub(crate) use table::{KEYS_PER_SHARD, ReadGuard, Table, WriteGuard};
@@ -50,27 +51,6 @@ use line::Mark;
 use patience::lock_for_write;
 use table::Item;
 use word::Word;
-
-/// The process' hash of keys: keyed, for names come from strangers.
-#[derive(Clone, Copy)]
-pub(crate) struct KeyHasher(SipHasher13);
-
-impl std::fmt::Debug for KeyHasher {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("KeyHasher")
-    }
-}
-
-impl KeyHasher {
-    pub(crate) fn new([first, second]: [u64; 2]) -> KeyHasher {
-        KeyHasher(SipHasher13::new_with_keys(first, second))
-    }
-
-    #[inline]
-    pub(crate) fn hash(&self, key: &[u8]) -> KeyHash {
-        KeyHash(self.0.hash(key))
-    }
-}
 
 /// See the module.
 #[derive(Debug)]

@@ -237,7 +237,23 @@ pub(super) fn find_bucket(shard: &Shard, bits: u16, key: &[u8]) -> Option<Bucket
 #[inline]
 fn is_word_of(word: &Word, bits: u16, key: &[u8]) -> bool {
     // SAFETY: the caller has the shard, so its lock is held.
-    word.bits() == bits && unsafe { word.view() }.key() == key
+    word.bits() == bits && is_same_key(unsafe { word.view() }.key(), key)
+}
+
+/// Whether two keys are the same. Most are of some dozen bytes, for which a call would cost more than the comparing.
+#[inline]
+fn is_same_key(one: &[u8], other: &[u8]) -> bool {
+    const SHORT_BYTES_MAX: usize = 32;
+    if one.len() != other.len() {
+        return false;
+    }
+    match (one.last_chunk::<8>(), other.last_chunk::<8>()) {
+        (Some(one_end), Some(other_end)) if one.len() <= SHORT_BYTES_MAX => {
+            // The last word may share bytes with the one before it.
+            one_end == other_end && one.as_chunks::<8>().0.iter().eq(other.as_chunks::<8>().0)
+        }
+        _ => one == other,
+    }
 }
 
 /// The first word with these bits; it need not be the wanted key's. For prefetching.

@@ -13,13 +13,13 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use bytes::Buf;
-use commands::{Dialect, ReadContext, Run, Source, resolve};
+use commands::Dialect;
 use protocol::limits::Peer;
 use protocol::parse::Parser;
-use protocol::{Protocol, Reply, Words};
 use replication::load::Load;
 use replication::{Applier, Pace, Position, PositionCell, ReplId};
+use server::Loopback;
+use server::config::Config;
 use storage::{DbIndex, Limits, Store, StoreConfig, UnixMillis};
 
 const DB: DbIndex = DbIndex(0);
@@ -152,26 +152,13 @@ fn writes() -> Vec<String> {
     for number in 0..KEYS {
         lines.push(format!("SET {} {text}", key("text", number)));
         lines.push(format!("INCR {}", key("number", number)));
-        lines.push(format!("PEXPIREAT {} 1800000000000", key("hash", number)));
+        lines.push(format!("PEXPIREAT {} 4000000000000", key("hash", number)));
         if number % 8 == 0 {
             lines.push("MULTI".to_owned());
             lines.push(format!("DEL {}", key("list", number)));
             lines.push(format!("SADD {} other", key("set", number)));
             lines.push("EXEC".to_owned());
         }
-    }
-    lines
-}
-
-fn reads() -> Vec<String> {
-    let mut lines = Vec::new();
-    for number in 0..KEYS {
-        lines.push(format!("GET {}", key("text", number)));
-        lines.push(format!("GET {}", key("number", number)));
-        lines.push(format!("GET missing:{number}"));
-        lines.push(format!("HGET {} city", key("hash", number)));
-        lines.push(format!("HGET table field:{number}"));
-        lines.push("ZRANGE board 0 9".to_owned());
     }
     lines
 }
@@ -265,25 +252,8 @@ fn measured_parse(parser: &mut Parser, wire: &[u8]) -> usize {
 }
 
 #[inline(never)]
-fn measured_get(store: &Store, parser: &mut Parser, reply: &mut Reply, wire: &[u8]) -> usize {
-    let mut bytes = 0;
-    let mut rest = wire;
-    while !rest.is_empty() {
-        let count = parser.parse(rest, Peer::Client, BATCH).unwrap();
-        let reader = store.reader();
-        let mut words = Words::default();
-        for index in 0..count {
-            let request = parser.request(index, rest).unwrap();
-            let (command, args) = resolve(request.collect(&mut words)).unwrap();
-            let Run::Read(handler) = command.run else { unreachable!("only reads are measured") };
-            let context = ReadContext::new(Source::Reader(&reader), DB, NOW, Dialect::NEWEST);
-            handler(&context, args, reply).unwrap();
-        }
-        rest = &rest[parser.consume()..];
-        bytes += reply.remaining();
-        reply.advance(reply.remaining());
-    }
-    bytes
+fn measured_serve(client: &mut Loopback, batches: &[Vec<u8>]) -> usize {
+    batches.iter().map(|batch| client.run(batch).unwrap()).sum()
 }
 
 #[inline(never)]
@@ -305,13 +275,43 @@ fn parse() {
     assert!(black_box(bytes) > 40 * KEYS, "{bytes} bytes of names");
 }
 
-fn get() {
+/// Answers these requests, a batch at a time, as a connection does between its read and its write.
+fn serve(lines: &[String]) -> usize {
     let mut replica = Replica::new();
     measured_apply(&mut replica, &wire(&writes()));
-    let mut reply = Reply::new(Protocol::Resp2);
-    let wire = wire(&reads());
-    let bytes = measured_get(&replica.store, &mut Parser::default(), &mut reply, black_box(&wire));
-    assert!(black_box(bytes) > 250 * KEYS, "{bytes} bytes of replies");
+    let batches: Vec<Vec<u8>> = lines.chunks(BATCH).map(wire).collect();
+    let config = Config { listen: false, http: None, ..Config::default() };
+    let mut client = Loopback::new(replica.store.clone(), config).unwrap();
+    black_box(measured_serve(&mut client, black_box(&batches)))
+}
+
+fn get() {
+    let lines: Vec<String> = (0..KEYS).map(|number| format!("GET {}", key("text", number))).collect();
+    assert_eq!(serve(&lines), KEYS * "$100\r\n\r\n".len() + KEYS * 100);
+}
+
+fn hget() {
+    let lines: Vec<String> = (0..KEYS).map(|number| format!("HGET {} city", key("hash", number))).collect();
+    assert_eq!(serve(&lines), KEYS * "$3\r\ntwo\r\n".len());
+}
+
+fn zrange() {
+    let lines = vec!["ZRANGE board 0 9".to_owned(); KEYS];
+    assert_eq!(serve(&lines), KEYS * ("*10\r\n".len() + 10 * "$8\r\nmember:0\r\n".len()));
+}
+
+/// Reads of every kind, among each other.
+fn mixed() {
+    let mut lines = Vec::new();
+    for number in 0..KEYS {
+        lines.push(format!("GET {}", key("number", number)));
+        lines.push(format!("HGET table field:{number}"));
+        lines.push(format!("GET missing:{number}"));
+        lines.push(format!("SISMEMBER {} 2", key("set", number)));
+        lines.push(format!("EXISTS {}", key("text", number)));
+        lines.push(format!("ZSCORE board member:{number}"));
+    }
+    assert!(serve(&lines) > 25 * KEYS);
 }
 
 fn apply() {
@@ -329,7 +329,15 @@ fn load() {
 
 fn main() {
     assert!(storage::value::hasher::set_seed(42), "nothing was hashed before");
-    let all: [(&str, fn()); 4] = [("parse", parse), ("get", get), ("apply", apply), ("load", load)];
+    let all: [(&str, fn()); 7] = [
+        ("parse", parse),
+        ("get", get),
+        ("hget", hget),
+        ("zrange", zrange),
+        ("mixed", mixed),
+        ("apply", apply),
+        ("load", load),
+    ];
     let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
     for (name, measure) in all {
         if wanted.is_empty() || wanted.iter().any(|word| word == name) {
