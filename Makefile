@@ -38,7 +38,7 @@ bench-micro: ## parser, keyspace, encodings, sorted set, scan (criterion), loads
 	$(CARGO) bench --locked -p nearside-protocol -p nearside-storage --bench parse --bench keyspace --bench packed --bench sorted_set
 	$(CARGO) bench --locked -p nearside-replication --bench load
 
-instructions: ## instructions of parse, get, apply and load against their baseline (needs valgrind)
+instructions: ## instructions of parsing, serving, applying and loading against their baseline (needs valgrind)
 	@benches/instructions.py
 
 fuzz: ## one minute each fuzz target (needs cargo-fuzz and a nightly toolchain)

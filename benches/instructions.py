@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Instructions of parsing, reading, applying and loading, counted by callgrind and compared with a baseline.
+"""Instructions of parsing, serving reads, applying and loading, counted by callgrind and compared with a baseline.
 
 instructions.py [--check]   measures; more than 3 % above the baseline fails, a fall is recorded in instructions.json
                             (with --check, or where CI=true, nothing is written)

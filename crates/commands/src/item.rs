@@ -14,6 +14,7 @@ pub(crate) trait ReplyItem {
 }
 
 impl ReplyItem for Reply {
+    #[inline]
     fn item(&mut self, item: Item<'_>) {
         match item {
             Item::Int(value) => self.bulk_int(value),

@@ -117,6 +117,7 @@ impl Command {
     }
 
     /// When it is a read that its first word names: its row, what runs it, and where its first key stands among its words.
+    #[inline]
     pub fn read_by_its_name(&'static self) -> Option<(&'static Command, ReadHandler, Option<usize>)> {
         match self.run {
             Run::Read(handler) if !self.is_subcommand() => {

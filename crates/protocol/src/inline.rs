@@ -1,29 +1,29 @@
 //! Inline commands: a line of words, some in quotes, as one types it.
 //!
-//! Owns the rules of quotes and escapes, which are Redis'. Never copies a word that has none.
+//! Owns the rules of quotes and escapes, which are Redis'. Never copies a word of a line that has none.
 
 use crate::request::{Request, Span};
 
 /// Splits `line` (without its end) into words; `None` when a quote does not end where a word does.
 ///
-/// Words are counted from the line's front, or lie in `unescaped`.
-pub(crate) fn split(line: &[u8], words: &mut Vec<Span>, unescaped: &mut Vec<u8>) -> Option<()> {
+/// Says where the words lie: in `unescaped`, all of them, when one has a quote; else in the line.
+pub(crate) fn split(line: &[u8], words: &mut Vec<Span>, unescaped: &mut Vec<u8>) -> Option<bool> {
+    let has_quotes = line.iter().any(|byte| matches!(byte, b'"' | b'\''));
     let mut at = 0;
     loop {
         at += line.get(at..)?.iter().take_while(|byte| is_blank(**byte)).count();
         let rest = line.get(at..)?;
         if rest.is_empty() {
-            return Some(());
+            return Some(has_quotes);
         }
-        let plain =
-            rest.iter().take_while(|byte| !ends_word(**byte) && !matches!(byte, b'"' | b'\'')).count();
-        if rest.get(plain).is_none_or(|byte| ends_word(*byte)) {
-            words.push(Span::in_request(at, plain));
-            at += plain;
-        } else {
+        let plain = rest.iter().take_while(|byte| !ends_word(**byte)).count();
+        if has_quotes {
             let from = unescaped.len();
             at += quoted_word(rest, unescaped)?;
-            words.push(Span::unescaped(from, unescaped.len() - from));
+            words.push(Span { at: from, len: unescaped.len() - from });
+        } else {
+            words.push(Span { at, len: plain });
+            at += plain;
         }
     }
 }
@@ -37,8 +37,8 @@ pub(crate) fn split(line: &[u8], words: &mut Vec<Span>, unescaped: &mut Vec<u8>)
 /// ```
 pub fn words_of_line(line: &[u8]) -> Option<Vec<Vec<u8>>> {
     let (mut words, mut unescaped) = (Vec::new(), Vec::new());
-    split(line, &mut words, &mut unescaped)?;
-    let request = Request::new(line, &unescaped, &words);
+    let is_unescaped = split(line, &mut words, &mut unescaped)?;
+    let request = Request::new(line, if is_unescaped { &unescaped } else { line }, &words);
     Some((0..words.len()).map(|at| request.word(at).to_vec()).collect())
 }
 

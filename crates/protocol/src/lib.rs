@@ -30,6 +30,7 @@ pub mod request;
 pub mod args;
 pub mod number;
 pub mod reply;
+mod tail;
 pub mod frame;
 
 pub use args::Args;

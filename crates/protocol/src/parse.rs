@@ -37,7 +37,7 @@ pub struct Parser {
     words: Vec<Span>,
     /// The whole requests.
     whole: Vec<Whole>,
-    /// Words of inline commands that had quotes.
+    /// The words of inline commands that had quotes.
     unescaped: Vec<u8>,
     /// Where the unfinished request begins.
     start: usize,
@@ -54,6 +54,8 @@ struct Whole {
     /// Where its words begin and end in `words`.
     words_start: usize,
     words_end: usize,
+    /// Its words lie among the unescaped.
+    is_unescaped: bool,
 }
 
 /// How far the unfinished request was read; positions count from its front.
@@ -124,24 +126,14 @@ impl Parser {
 
     /// The whole requests, of the same `input`.
     pub fn requests<'a>(&'a self, input: &'a [u8]) -> impl Iterator<Item = Request<'a>> {
-        self.requests_from(0, input)
-    }
-
-    /// The whole requests from this one on.
-    #[inline]
-    pub fn requests_from<'a>(
-        &'a self,
-        index: usize,
-        input: &'a [u8],
-    ) -> impl Iterator<Item = Request<'a>> + use<'a> {
-        let whole = self.whole.get(index..).unwrap_or_default();
-        whole.iter().filter_map(move |whole| self.request_of(whole, input))
+        self.whole.iter().filter_map(move |whole| self.request_of(whole, input))
     }
 
     #[inline]
     fn request_of<'a>(&'a self, whole: &Whole, input: &'a [u8]) -> Option<Request<'a>> {
         let words = self.words.get(whole.words_start..whole.words_end)?;
-        Some(Request::new(input.get(whole.start..whole.end)?, &self.unescaped, words))
+        let bytes = input.get(whole.start..whole.end)?;
+        Some(Request::new(bytes, if whole.is_unescaped { &self.unescaped } else { bytes }, words))
     }
 
     /// Forgets the whole requests, and says how many bytes at the front of the buffer were theirs.
@@ -185,7 +177,7 @@ impl Parser {
             self.words.truncate(words);
             return false;
         };
-        self.note_whole(words, used);
+        self.note_whole(words, used, false);
         true
     }
 
@@ -200,10 +192,10 @@ impl Parser {
             let (len, line) = short_line(rest.get(at..)?, b'$')?;
             let from = at + line;
             let after = rest.get(from + len..)?;
-            if after.first_chunk() != Some(b"\r\n") {
+            if u16::from_le_bytes(*after.first_chunk()?) != u16::from_le_bytes(*b"\r\n") {
                 return None;
             }
-            self.words.push(Span::in_request(from, len));
+            self.words.push(Span { at: from, len });
             at = from + len + 2;
         }
         Some(at)
@@ -255,7 +247,7 @@ impl Parser {
             State::Bulk { missing, at, len } => match word_end(rest, at, len)? {
                 None => return Ok(false),
                 Some(end) => {
-                    self.words.push(Span::in_request(at, len));
+                    self.words.push(Span { at, len });
                     (missing - 1, end)
                 }
             },
@@ -296,7 +288,7 @@ impl Parser {
                 }
                 Err(error) => return Err(self.stop_at(missing, at, error)),
             };
-            self.words.push(Span::in_request(next, len));
+            self.words.push(Span { at: next, len });
             at = end;
             missing -= 1;
         }
@@ -327,32 +319,32 @@ impl Parser {
         }
         let words = self.words.len();
         let unescaped = self.unescaped.len();
-        if inline::split(line, &mut self.words, &mut self.unescaped).is_none() {
+        let Some(is_unescaped) = inline::split(line, &mut self.words, &mut self.unescaped) else {
             self.words.truncate(words);
             self.unescaped.truncate(unescaped);
             return Err(ProtocolError::Quotes);
-        }
+        };
         if self.words.len() == words {
             self.start += end + 1; // an empty line asks for nothing
-            self.state = State::default();
         } else {
-            self.finish(end + 1);
+            self.note_whole(words, end + 1, is_unescaped);
         }
+        self.state = State::default();
         Ok(true)
     }
 
     /// The unfinished request ends there.
     fn finish(&mut self, used: usize) {
         let words_start = self.whole.last().map_or(0, |whole| whole.words_end);
-        self.note_whole(words_start, used);
+        self.note_whole(words_start, used, false);
         self.state = State::default();
     }
 
     /// Notes that the next `used` bytes are a request, whose words are the last in `words` from `words_start` on.
     #[inline]
-    fn note_whole(&mut self, words_start: usize, used: usize) {
-        let end = self.start + used;
-        self.whole.push(Whole { start: self.start, end, words_start, words_end: self.words.len() });
+    fn note_whole(&mut self, words_start: usize, used: usize, is_unescaped: bool) {
+        let (start, end) = (self.start, self.start + used);
+        self.whole.push(Whole { start, end, words_start, words_end: self.words.len(), is_unescaped });
         self.start = end;
     }
 }
@@ -396,24 +388,26 @@ fn number_line(rest: &[u8], from: usize, searched: usize) -> Line {
 #[inline(always)]
 fn short_line(rest: &[u8], marker: u8) -> Option<(usize, usize)> {
     let [first, a, b, c, d, e] = *rest.first_chunk()?;
-    if first != marker {
-        return None;
+    let head = u32::from_le_bytes([first, a, b, c]);
+    // What stands in the place of the digits is no digit, unless the rest of the line is as it should be.
+    let one = head ^ u32::from_le_bytes([marker, b'0', b'\r', b'\n']);
+    if one & 0xffff_00ff == 0 {
+        let value = one >> 8;
+        return (value <= 9).then_some((value as usize, 4));
     }
-    let digit = |byte: u8| Some(byte.wrapping_sub(b'0')).filter(|digit| *digit <= 9).map(usize::from);
-    let a = digit(a)?;
-    if [b, c] == *b"\r\n" {
-        return Some((a, 4));
-    }
-    let ab = a * 10 + digit(b)?;
+    let more = head ^ u32::from_le_bytes([marker, b'0', b'0', 0]);
+    let (first, second) = (more >> 8 & 0xff, more >> 16 & 0xff);
     // A number does not begin with 0.
-    if ab < 10 {
+    if more & 0xff != 0 || !(1..=9).contains(&first) || second > 9 {
         return None;
     }
-    if [c, d] == *b"\r\n" {
-        return Some((ab, 5));
+    let value = first * 10 + second;
+    if c == b'\r' {
+        return (d == b'\n').then_some((value as usize, 5));
     }
-    let abc = ab * 10 + digit(c)?;
-    ([d, e] == *b"\r\n").then_some((abc, 6))
+    let third = u32::from(c.wrapping_sub(b'0'));
+    let is_end = u16::from_le_bytes([d, e]) == u16::from_le_bytes(*b"\r\n");
+    (third <= 9 && is_end).then_some(((value * 10 + third) as usize, 6))
 }
 
 /// How far a search for CR LF came: a CR that ends the bytes is looked at again when its LF is there.

@@ -7,14 +7,13 @@ use std::io::IoSlice;
 
 use bytes::{Buf, Bytes};
 
+use crate::tail::Tail;
+
 /// A shared value shorter than this is copied: an extra piece in a vectored write costs more than the copy.
 const SHARED_BYTES_MIN: usize = 16 * 1024;
 
 /// The room a buffer keeps when all of it was written; a connection that once read a long reply gives the rest back.
 const KEPT_BYTES_MAX: usize = 64 * 1024;
-
-/// The longest header: a sign byte, 20 digits, CR LF.
-const HEADER_BYTES_MAX: usize = 24;
 
 /// The version of the protocol that a connection has chosen (HELLO).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,7 +38,7 @@ pub enum Protocol {
 #[derive(Debug, Default)]
 pub struct Reply {
     /// The bytes; `shared` values belong between them.
-    bytes: Vec<u8>,
+    bytes: Tail,
     /// Long values, each with the place in `bytes` before which it is to be written; ascending.
     shared: Vec<(usize, Bytes)>,
     /// How many of `bytes` were written.
@@ -82,7 +81,7 @@ impl Reply {
 
     /// `+OK`
     pub fn ok(&mut self) {
-        self.bytes.extend_from_slice(b"+OK\r\n");
+        self.bytes.append(b"+OK\r\n");
     }
 
     /// A status line: `+text`.
@@ -103,8 +102,8 @@ impl Reply {
     /// An integer.
     pub fn int(&mut self, value: i64) {
         match value {
-            0 => self.bytes.extend_from_slice(b":0\r\n"),
-            1 => self.bytes.extend_from_slice(b":1\r\n"),
+            0 => self.bytes.append(b":0\r\n"),
+            1 => self.bytes.append(b":1\r\n"),
             _ => self.header(b':', value),
         }
     }
@@ -117,10 +116,23 @@ impl Reply {
     /// A bulk string, copied.
     #[inline]
     pub fn bulk(&mut self, value: &[u8]) {
-        self.bytes.reserve(value.len() + HEADER_BYTES_MAX + 2);
-        self.count(b'$', value.len());
-        self.bytes.extend_from_slice(value);
-        self.bytes.extend_from_slice(b"\r\n");
+        let Some((header, start)) = short_header(b'$', value.len()) else {
+            self.header(b'$', length(value.len()));
+            self.bytes.append(value);
+            return self.bytes.append(b"\r\n");
+        };
+        let end = start + value.len();
+        let place = self.bytes.space(end + header.len());
+        if let Some(place) = place.first_chunk_mut() {
+            *place = header;
+        }
+        if let Some(place) = place.get_mut(start..end) {
+            place.copy_from_slice(value);
+        }
+        if let Some(place) = place.get_mut(end..).and_then(|rest| rest.first_chunk_mut()) {
+            *place = *b"\r\n";
+        }
+        self.bytes.keep(end + 2);
     }
 
     /// A bulk string, or null.
@@ -138,7 +150,7 @@ impl Reply {
         }
         self.count(b'$', value.len());
         self.shared.push((self.bytes.len(), value));
-        self.bytes.extend_from_slice(b"\r\n");
+        self.bytes.append(b"\r\n");
     }
 
     /// An integer as a bulk string, as GET answers a counter.
@@ -150,16 +162,16 @@ impl Reply {
     /// Nothing: RESP2 `$-1`, RESP3 `_`.
     pub fn null(&mut self) {
         match self.protocol {
-            Protocol::Resp2 => self.bytes.extend_from_slice(b"$-1\r\n"),
-            Protocol::Resp3 => self.bytes.extend_from_slice(b"_\r\n"),
+            Protocol::Resp2 => self.bytes.append(b"$-1\r\n"),
+            Protocol::Resp3 => self.bytes.append(b"_\r\n"),
         }
     }
 
     /// No array: RESP2 `*-1`, RESP3 `_`.
     pub fn null_array(&mut self) {
         match self.protocol {
-            Protocol::Resp2 => self.bytes.extend_from_slice(b"*-1\r\n"),
-            Protocol::Resp3 => self.bytes.extend_from_slice(b"_\r\n"),
+            Protocol::Resp2 => self.bytes.append(b"*-1\r\n"),
+            Protocol::Resp3 => self.bytes.append(b"_\r\n"),
         }
     }
 
@@ -197,7 +209,7 @@ impl Reply {
 
     /// A truth; RESP2: 1 or 0.
     pub fn bool(&mut self, value: bool) {
-        self.bytes.extend_from_slice(match (self.protocol, value) {
+        self.bytes.append(match (self.protocol, value) {
             (Protocol::Resp2, true) => b":1\r\n",
             (Protocol::Resp2, false) => b":0\r\n",
             (Protocol::Resp3, true) => b"#t\r\n",
@@ -219,10 +231,10 @@ impl Reply {
             Protocol::Resp2 => self.bulk(text),
             Protocol::Resp3 => {
                 self.count(b'=', text.len() + form.len() + 1);
-                self.bytes.extend_from_slice(form.as_bytes());
-                self.bytes.push(b':');
-                self.bytes.extend_from_slice(text);
-                self.bytes.extend_from_slice(b"\r\n");
+                self.bytes.append(form.as_bytes());
+                self.bytes.append(b":");
+                self.bytes.append(text);
+                self.bytes.append(b"\r\n");
             }
         }
     }
@@ -233,7 +245,7 @@ impl Reply {
     pub fn defer(&mut self) -> Deferred {
         let at = self.bytes.len();
         // Room for a one-digit header: most are, and then nothing has to move.
-        self.bytes.extend_from_slice(b"*0\r\n");
+        self.bytes.append(b"*0\r\n");
         Deferred(at)
     }
 
@@ -314,7 +326,7 @@ impl Reply {
         }
         let moved = self.bytes.len();
         let skipped = other.written;
-        self.bytes.extend_from_slice(other.bytes.get(skipped..).unwrap_or_default());
+        self.bytes.append(other.bytes.get(skipped..).unwrap_or_default());
         for (at, value) in other.shared.drain(..).skip(other.shared_written) {
             self.shared.push((at - skipped + moved, value));
         }
@@ -322,7 +334,7 @@ impl Reply {
 
     /// Appends bytes that are RESP already.
     pub fn raw(&mut self, resp: &[u8]) {
-        self.bytes.extend_from_slice(resp);
+        self.bytes.append(resp);
     }
 
     /// Everything that waits, in one piece: for tests, and where replies are read by us ourselves.
@@ -353,48 +365,37 @@ impl Reply {
 
     /// A line of text; line ends inside it become blanks, as Redis does, for they would end it early.
     fn line(&mut self, marker: u8, text: &[u8]) {
-        self.bytes.reserve(text.len() + 3);
-        self.bytes.push(marker);
+        self.bytes.append(&[marker]);
         let start = self.bytes.len();
-        self.bytes.extend_from_slice(text);
-        for byte in self.bytes.iter_mut().skip(start) {
+        self.bytes.append(text);
+        for byte in self.bytes.since_mut(start) {
             if matches!(byte, b'\r' | b'\n') {
                 *byte = b' ';
             }
         }
-        self.bytes.extend_from_slice(b"\r\n");
+        self.bytes.append(b"\r\n");
     }
 
     /// A header with a count, which is a length in memory and so fits.
     #[inline]
     fn count(&mut self, marker: u8, n: usize) {
-        // Most are short, and these are copied in one piece of a known length.
-        match n {
-            0..=9 => self.bytes.extend_from_slice(&[marker, digit(n), b'\r', b'\n']),
-            10..=99 => self.bytes.extend_from_slice(&[marker, digit(n / 10), digit(n % 10), b'\r', b'\n']),
-            100..=999 => {
-                let hundreds = n / 100;
-                let rest = n - hundreds * 100;
-                self.bytes.extend_from_slice(&[
-                    marker,
-                    digit(hundreds),
-                    digit(rest / 10),
-                    digit(rest % 10),
-                    b'\r',
-                    b'\n',
-                ]);
+        match short_header(marker, n) {
+            Some((header, used)) => {
+                if let Some(place) = self.bytes.space(header.len()).first_chunk_mut() {
+                    *place = header;
+                }
+                self.bytes.keep(used);
             }
-            _ => self.header(marker, i64::try_from(n).unwrap_or(i64::MAX)),
+            None => self.header(marker, length(n)),
         }
     }
 
     fn header(&mut self, marker: u8, value: i64) {
         let mut digits = itoa::Buffer::new();
         let digits = digits.format(value).as_bytes();
-        self.bytes.reserve(HEADER_BYTES_MAX);
-        self.bytes.push(marker);
-        self.bytes.extend_from_slice(digits);
-        self.bytes.extend_from_slice(b"\r\n");
+        self.bytes.append(&[marker]);
+        self.bytes.append(digits);
+        self.bytes.append(b"\r\n");
     }
 
     fn header_at(&mut self, at: Deferred, marker: u8, n: usize) {
@@ -402,7 +403,11 @@ impl Reply {
         let mut digits = itoa::Buffer::new();
         let digits = digits.format(n).as_bytes();
         let grown = digits.len() - 1;
-        self.bytes.splice(at..at + 2, std::iter::once(marker).chain(digits.iter().copied()));
+        let mut header = [marker; 1 + usize::MAX.ilog10() as usize + 1];
+        if let Some(place) = header.get_mut(1..=digits.len()) {
+            place.copy_from_slice(digits);
+        }
+        self.bytes.exchange(at, 2, header.get(..=digits.len()).unwrap_or_default());
         if grown > 0 {
             for (place, _) in self.shared.iter_mut().rev().take_while(|(place, _)| *place > at) {
                 *place += grown;
@@ -412,18 +417,36 @@ impl Reply {
 
     /// Everything was written: start over, and give a long buffer back.
     fn restart(&mut self) {
-        self.bytes.clear();
+        self.bytes.restart(KEPT_BYTES_MAX);
         self.shared.clear();
         self.written = 0;
         self.shared_written = 0;
-        self.bytes.shrink_to(KEPT_BYTES_MAX);
     }
 }
 
-/// The digit of a number below ten.
-#[allow(clippy::cast_possible_truncation)] // one below ten
-fn digit(n: usize) -> u8 {
-    b'0' + n as u8
+/// A length in memory, as a number of the protocol.
+fn length(n: usize) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+/// The header of a number of up to three digits, which most have, and how many of the bytes are it.
+#[inline]
+fn short_header(marker: u8, n: usize) -> Option<([u8; 8], usize)> {
+    const DIGIT: u64 = b'0' as u64;
+    const END: u64 = u16::from_le_bytes(*b"\r\n") as u64;
+    let marker = u64::from(marker);
+    let n = n as u64;
+    let (word, used) = match n {
+        0..=9 => (marker | (DIGIT + n) << 8 | END << 16, 4),
+        10..=99 => (marker | (DIGIT + n / 10) << 8 | (DIGIT + n % 10) << 16 | END << 24, 5),
+        100..=999 => {
+            let (hundreds, rest) = (n / 100, n % 100);
+            let digits = (DIGIT + hundreds) | (DIGIT + rest / 10) << 8 | (DIGIT + rest % 10) << 16;
+            (marker | digits << 8 | END << 32, 6)
+        }
+        _ => return None,
+    };
+    Some((word.to_le_bytes(), used))
 }
 
 /// The bytes that wait, for vectored writing.

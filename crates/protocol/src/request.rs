@@ -2,40 +2,26 @@
 //!
 //! Owns nothing. Never outlives the buffer.
 
-/// Where a word lies. The top bit of its place says: not in the buffer, but among the unescaped words of inline
-/// commands.
+/// Where a word lies: in its request's bytes, counted from their front, or among the unescaped words of inline commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Span {
-    at: usize,
-    len: usize,
-}
-
-/// See [`Span`].
-const UNESCAPED: usize = 1 << (usize::BITS - 1);
-
-impl Span {
-    /// In the buffer, counted from the request's front.
-    pub(crate) fn in_request(at: usize, len: usize) -> Self {
-        Span { at, len }
-    }
-    /// Among the unescaped words.
-    pub(crate) fn unescaped(at: usize, len: usize) -> Self {
-        Span { at: at | UNESCAPED, len }
-    }
+    pub(crate) at: usize,
+    pub(crate) len: usize,
 }
 
 /// A whole request: at least a name.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
     bytes: &'a [u8],
-    unescaped: &'a [u8],
+    /// In what its words lie.
+    source: &'a [u8],
     words: &'a [Span],
 }
 
 impl<'a> Request<'a> {
     #[inline]
-    pub(crate) fn new(bytes: &'a [u8], unescaped: &'a [u8], words: &'a [Span]) -> Self {
-        Request { bytes, unescaped, words }
+    pub(crate) fn new(bytes: &'a [u8], source: &'a [u8], words: &'a [Span]) -> Self {
+        Request { bytes, source, words }
     }
 
     /// The command's name, as it was sent.
@@ -88,12 +74,7 @@ impl<'a> Request<'a> {
 
     #[inline]
     fn at(&self, span: Span) -> &'a [u8] {
-        let (from, at) = if span.at & UNESCAPED == 0 {
-            (self.bytes, span.at)
-        } else {
-            (self.unescaped, span.at & !UNESCAPED)
-        };
-        from.get(at..at + span.len).unwrap_or_default()
+        self.source.get(span.at..span.at + span.len).unwrap_or_default()
     }
 }
 

@@ -100,8 +100,8 @@ pub(crate) fn run_with<'n>(
     let mut next = Next::More;
     while let Some((request, plan)) = parser.request(*ran, pending).zip(planned.get(*ran)) {
         let step = if matches!(plan, Plan::Read(..)) && batch.runs_reads_plainly(session) {
-            let requests = parser.requests_from(*ran, pending).zip(planned.iter().skip(*ran));
-            batch.reads(session, requests, &mut words, reply, ran)
+            let request = |index: usize| Some((parser.request(index, pending)?, planned.get(index)?));
+            batch.reads(session, request, &mut words, reply, ran)
         } else {
             let step = batch.request(session, plan, request.collect(&mut words), reply);
             if !matches!(step, Step::Stop(Next::Gate | Next::Token)) {
@@ -223,22 +223,25 @@ impl<'a> Batch<'a> {
         session.is_plain() && session.replies == Replies::On && self.situation.is_plain()
     }
 
-    /// Runs the reads at the front of `requests`, all with one context, and counts them in `ran`.
+    /// Runs the reads that stand from `ran` on, all with one context, and counts them there.
     fn reads<'r>(
         &mut self,
         session: &Session,
-        requests: impl Iterator<Item = (Request<'r>, &'r Plan)>,
+        request: impl Fn(usize) -> Option<(Request<'r>, &'r Plan)>,
         words: &mut Words<'r>,
         reply: &mut Reply,
         ran: &mut usize,
     ) -> Step {
-        let _ = self.reader();
+        if self.reader().is_none() {
+            return Step::Stop(Next::Gate);
+        }
         let Some(reader) = &self.reader else { return Step::Stop(Next::Gate) };
         let (node, lookups) = (self.node, self.lookups);
         let mut context =
             node.read_context(Source::Reader(reader), session, self.now.wall, self.dialect, lookups);
-        for (request, plan) in requests {
-            let Plan::Read(command, handler, _) = plan else { break };
+        while let Some((request, plan)) = request(*ran)
+            && let Plan::Read(command, handler, _) = plan
+        {
             let words = request.collect(words);
             let args = Args::new(words.get(1..).unwrap_or_default());
             context.db = context.db.hashed(plan.hashed(words));
@@ -444,7 +447,7 @@ impl<'a> Timer<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn ran(&mut self, session: &Session, command: &'static Command, failed: bool) {
         if !self.command.is_some_and(|known| std::ptr::eq(known, command)) {
             self.begin(session, command);
@@ -457,6 +460,7 @@ impl<'a> Timer<'a> {
     }
 
     /// A run of another command begins with the one that was just run.
+    #[inline(never)]
     fn begin(&mut self, session: &Session, command: &'static Command) {
         if self.command.is_some() {
             self.look();
@@ -467,6 +471,7 @@ impl<'a> Timer<'a> {
     }
 
     /// Looks at the clock.
+    #[inline(never)]
     fn look(&mut self) {
         let stayed = clock::steady().saturating_duration_since(self.began);
         self.last = u64::try_from(stayed.as_nanos()).unwrap_or(u64::MAX);

@@ -56,7 +56,11 @@ impl<'r> Listing<'r> {
     }
 
     fn elements<'a>(&mut self, elements: impl Iterator<Item = Element<'a>>) {
-        elements.for_each(|element| self.element(element.member, element.score));
+        if self.with_scores {
+            elements.for_each(|element| self.element(element.member, element.score));
+        } else {
+            elements.for_each(|element| self.reply.item(element.member));
+        }
     }
 }
 

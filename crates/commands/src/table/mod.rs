@@ -96,7 +96,7 @@ const fn index_names() -> [u16; SLOTS] {
     let mut slots = [EMPTY; SLOTS];
     let mut row = 0;
     while row < COUNT {
-        let mut slot = slot_of(ROWS[row].name.as_bytes());
+        let mut slot = key_of(ROWS[row].name.as_bytes()).slot;
         while slots[slot] != EMPTY {
             slot = (slot + 1) % SLOTS;
         }
@@ -106,9 +106,9 @@ const fn index_names() -> [u16; SLOTS] {
     slots
 }
 
-/// Up to 8 bytes of a name in one word, in lower case; of names of one length no two give the same.
-const fn folded(name: &[u8]) -> u64 {
-    let word = match (name.first_chunk::<4>(), name.last_chunk::<4>()) {
+/// Up to 8 bytes of a name in one word; of names of one length no two give the same.
+const fn word_of(name: &[u8]) -> u64 {
+    match (name.first_chunk::<4>(), name.last_chunk::<4>()) {
         (Some(first), Some(last)) => {
             u32::from_le_bytes(*first) as u64 | (u32::from_le_bytes(*last) as u64) << 32
         }
@@ -118,7 +118,12 @@ const fn folded(name: &[u8]) -> u64 {
             [a, b] => *a as u64 | (*b as u64) << 8,
             [a, b, c, ..] => *a as u64 | (*b as u64) << 8 | (*c as u64) << 16,
         },
-    };
+    }
+}
+
+/// The same in lower case.
+const fn folded(name: &[u8]) -> u64 {
+    let word = word_of(name);
     // Eight bytes side by side: the top bit of each says whether it is one of A to Z.
     const EACH: u64 = 0x0101_0101_0101_0101;
     let low = word & (EACH * 0x7f);
@@ -128,39 +133,43 @@ const fn folded(name: &[u8]) -> u64 {
     word | capital >> 2
 }
 
-/// Where the search for a name begins, whatever its letters' case.
+/// What the search for a name goes by, whatever its letters' case.
+#[derive(Clone, Copy)]
+struct NameKey {
+    /// Where it begins.
+    slot: usize,
+    /// The last of the name: all of one of up to 8 bytes.
+    last: u64,
+}
+
+/// The key of this name.
 #[allow(clippy::cast_possible_truncation)] // a slot is a few bits of the hash
-const fn slot_of(name: &[u8]) -> usize {
+const fn key_of(name: &[u8]) -> NameKey {
     const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
     let mut hash = name.len() as u64;
     let mut rest = name;
-    while let Some((chunk, after)) = rest.split_first_chunk::<8>() {
+    while rest.len() > 8
+        && let Some((chunk, after)) = rest.split_first_chunk::<8>()
+    {
         hash = (hash ^ folded(chunk)).wrapping_mul(MIX);
         hash ^= hash >> 29;
         rest = after;
     }
-    hash = (hash ^ folded(rest)).wrapping_mul(MIX);
-    (hash >> 40) as usize % SLOTS
-}
-
-/// Whether it is the name of a row, whatever its letters' case.
-fn is_named(command: &Command, name: &[u8]) -> bool {
-    let own = command.name.as_bytes();
-    match own.len() == name.len() {
-        // What a pipeline of several commands asks for at each of them.
-        true if own.len() <= 8 => folded(own) == folded(name),
-        true => own.eq_ignore_ascii_case(name),
-        false => false,
-    }
+    let last = folded(rest);
+    NameKey { slot: ((hash ^ last).wrapping_mul(MIX) >> 40) as usize % SLOTS, last }
 }
 
 /// The row of this name, in any case; a subcommand's as `container|sub`.
 pub fn find(name: &[u8]) -> Option<&'static Command> {
-    let mut slot = slot_of(name);
+    let NameKey { mut slot, last } = key_of(name);
     loop {
         // An empty slot ends the search: its number is no row's.
         let command = COMMANDS.get(usize::from(*BY_NAME.get(slot)?))?;
-        if is_named(command, name) {
+        let own = command.name.as_bytes();
+        // A short name, of which nearly all are, is compared in one piece: of one length no two give the same.
+        if own.len() == name.len()
+            && if own.len() <= 8 { word_of(own) == last } else { own.eq_ignore_ascii_case(name) }
+        {
             return Some(command);
         }
         slot = (slot + 1) % SLOTS;

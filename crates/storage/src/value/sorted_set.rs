@@ -437,6 +437,7 @@ pub enum Elements<'a> {
 impl<'a> Iterator for Elements<'a> {
     type Item = Element<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<Element<'a>> {
         match self {
             Elements::Packed(pairs) => pairs.next(),

@@ -139,6 +139,7 @@ impl BigSortedSet {
         self.order.get(rank).map(|standing| self.read(standing))
     }
 
+    #[inline]
     fn read(&self, standing: Standing) -> (&[u8], Score) {
         let mark = standing.mark();
         // SAFETY: the standing is in this set's tree; the name is borrowed from `self`.
@@ -282,6 +283,7 @@ pub struct Elements<'a> {
 impl<'a> Iterator for Elements<'a> {
     type Item = (&'a [u8], Score);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         self.standings.next().map(|standing| self.set.read(standing))
     }

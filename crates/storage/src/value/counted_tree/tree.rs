@@ -410,16 +410,24 @@ impl<K: Key> Clone for Range<'_, K> {
     }
 }
 
+impl<K: Key> Range<'_, K> {
+    #[inline(never)] // once in a leaf
+    fn enter_next_leaf(&mut self) {
+        let (keys, at) = self.tree.leaf_at(self.start);
+        self.front = keys.get(at..).unwrap_or_default();
+    }
+}
+
 impl<K: Key> Iterator for Range<'_, K> {
     type Item = K;
 
+    #[inline]
     fn next(&mut self) -> Option<K> {
         if self.start >= self.end {
             return None;
         }
         if self.front.is_empty() {
-            let (keys, at) = self.tree.leaf_at(self.start);
-            self.front = keys.get(at..)?;
+            self.enter_next_leaf();
         }
         let (key, rest) = self.front.split_first()?;
         self.front = rest;
