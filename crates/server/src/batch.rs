@@ -421,7 +421,8 @@ fn exclusively(words: &[&[u8]]) -> Step {
 struct Timer<'a> {
     block: &'a Block,
     began: Instant,
-    stay_max: Duration,
+    /// The longest stay, in nanoseconds.
+    stay_max: u64,
     /// When the run of `command` began, and when the clock was looked at last: nanoseconds since `began`.
     since: u64,
     last: u64,
@@ -437,7 +438,7 @@ impl<'a> Timer<'a> {
         Timer {
             block,
             began: now,
-            stay_max,
+            stay_max: nanos(stay_max),
             since: 0,
             last: 0,
             command: None,
@@ -473,9 +474,8 @@ impl<'a> Timer<'a> {
     /// Looks at the clock.
     #[inline(never)]
     fn look(&mut self) {
-        let stayed = clock::steady().saturating_duration_since(self.began);
-        self.last = u64::try_from(stayed.as_nanos()).unwrap_or(u64::MAX);
-        self.is_over = stayed > self.stay_max;
+        self.last = nanos(clock::steady().saturating_duration_since(self.began));
+        self.is_over = self.last > self.stay_max;
     }
 
     /// Counts the run that ends at `last`.
@@ -487,6 +487,11 @@ impl<'a> Timer<'a> {
         self.calls = 0;
         self.failed = 0;
     }
+}
+
+/// A short time in nanoseconds; a long one (of 584 years) is as long as can be.
+fn nanos(time: Duration) -> u64 {
+    time.as_secs().saturating_mul(1_000_000_000).saturating_add(u64::from(time.subsec_nanos()))
 }
 
 impl Drop for Timer<'_> {

@@ -470,27 +470,30 @@ impl<'a> ListpackRef<'a> {
         let mut rest = self.elements.get(at.0..)?;
         let wanted_int = parse_int(wanted);
         loop {
-            let (item, used) = decode(rest)?;
-            let found = match item {
-                Item::Int(value) => wanted_int == Some(value),
-                // Members of one set are often as long as each other and begin alike: their ends tell them apart.
-                Item::Str(bytes) => {
-                    bytes.len() == wanted.len() && bytes.last() == wanted.last() && bytes == wanted
+            let (found, used) = match *rest.first()? {
+                // Most are short strings, and not as long as the wanted one.
+                first @ SHORT_STRING..=SHORT_STRING_LAST => {
+                    let length = usize::from(first - SHORT_STRING);
+                    (length == wanted.len() && is_same(rest.get(1..=length)?, wanted), length + 2)
                 }
+                _ => match decode(rest)? {
+                    (Item::Int(value), used) => (wanted_int == Some(value), used),
+                    (Item::Str(bytes), used) => (bytes.len() == wanted.len() && is_same(bytes, wanted), used),
+                },
             };
             if found {
                 return Some(Position(end - rest.len()));
             }
             rest = rest.get(used..)?;
             for _ in 0..skip {
-                rest = rest.get(decode(rest)?.1..)?;
+                rest = rest.get(stride_of(rest)?..)?;
             }
         }
     }
 
     /// How many bytes the element at `at` takes, with its back length.
     fn stride(self, at: Position) -> Option<usize> {
-        self.elements.get(at.0..).and_then(decode).map(|(_, stride)| stride)
+        self.elements.get(at.0..).and_then(stride_of)
     }
 
     /// The element that ends before byte `at`.
@@ -533,6 +536,28 @@ impl DoubleEndedIterator for Iter<'_> {
 }
 
 impl std::iter::FusedIterator for Iter<'_> {}
+
+/// The first bytes of strings of up to 63 bytes, from the empty one's to the longest one's. With its back length such a
+/// string takes two bytes more than it has.
+const SHORT_STRING: u8 = 0x80;
+const SHORT_STRING_LAST: u8 = 0xBF;
+
+/// Whether two strings of one length are the same. Members of one set are often as long as each other and begin alike:
+/// their ends tell them apart.
+#[inline]
+fn is_same(bytes: &[u8], wanted: &[u8]) -> bool {
+    bytes.last() == wanted.last() && bytes == wanted
+}
+
+/// How many bytes the element that `bytes` begin with takes, with its back length.
+#[inline]
+fn stride_of(bytes: &[u8]) -> Option<usize> {
+    match *bytes.first()? {
+        0x00..=0x7F => Some(2),
+        first @ SHORT_STRING..=SHORT_STRING_LAST => Some(usize::from(first - SHORT_STRING) + 2),
+        _ => decode(bytes).map(|(_, stride)| stride),
+    }
+}
 
 /// The element that `bytes` begin with, and how many bytes it takes with its back length.
 #[inline]
