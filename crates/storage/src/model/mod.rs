@@ -21,12 +21,17 @@ mod primitives {
     pub(crate) const SPINS: usize = 1;
     pub(crate) const LOCK_SPINS: usize = 1;
 
+    use std::sync::PoisonError;
+
+    // A thread that finds a rule broken panics with locks in its hands: what it says is to be heard, not that of those
+    // who find the locks poisoned, in destructors at worst.
+
     pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-        mutex.lock().unwrap()
+        mutex.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn wait<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
-        condvar.wait(guard).unwrap()
+        condvar.wait(guard).unwrap_or_else(PoisonError::into_inner)
     }
 }
 
