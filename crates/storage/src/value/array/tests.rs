@@ -37,7 +37,7 @@ fn value() -> impl Strategy<Value = Vec<u8>> {
 fn edit() -> impl Strategy<Value = Edit> {
     prop_oneof![
         6 => (at(), value()).prop_map(|(at, value)| Edit::Set(at, value)),
-        1 => (at(), 1u64..60).prop_map(|(at, count)| Edit::Run(at, count)),
+        1 => (at(), 1u64..if cfg!(miri) { 8 } else { 60 }).prop_map(|(at, count)| Edit::Run(at, count)),
         2 => at().prop_map(Edit::Remove),
         1 => (at(), at()).prop_map(|(a, b)| Edit::RemoveRange(a.min(b), a.max(b))),
         1 => prop::option::of(at()).prop_map(Edit::Seek),
@@ -72,7 +72,7 @@ fn ring(model: &mut BTreeMap<u64, Vec<u8>>, last: &mut Option<u64>, size: u64, v
 
 proptest! {
     #[test]
-    fn agrees_with_a_map(edits in prop::collection::vec(edit(), 1..if cfg!(miri) { 12 } else { 60 })) {
+    fn agrees_with_a_map(edits in prop::collection::vec(edit(), 1..if cfg!(miri) { 8 } else { 60 })) {
         let mut array = Array::default();
         let mut model: BTreeMap<u64, Vec<u8>> = BTreeMap::new();
         let mut last = None;
