@@ -33,6 +33,10 @@ pub(crate) struct Options {
     #[arg(long, default_value = ".")]
     dir: PathBuf,
 
+    /// The name of the file in --dir that SAVE and BGSAVE write
+    #[arg(long, value_name = "NAME", default_value = "dump.rdb", value_parser = file_name)]
+    dbfilename: String,
+
     /// Where /metrics, /healthz and /readyz are served, or off; port 0 takes a free one
     #[arg(long, value_name = "HOST:PORT|off", default_value = "127.0.0.1:9380", value_parser = http)]
     http: Http,
@@ -161,6 +165,15 @@ fn http(text: &str) -> Result<Http, String> {
     HttpAddress::parse(text).map(|address| Http(Some(address)))
 }
 
+fn file_name(text: &str) -> Result<String, String> {
+    let path = std::path::Path::new(text);
+    if path.file_name().is_some_and(|name| name == path) {
+        Ok(text.to_owned())
+    } else {
+        Err(String::from("dbfilename can't be a path, just a filename"))
+    }
+}
+
 fn on_divergence(text: &str) -> Result<OnDivergence, String> {
     if text.is_empty() {
         return Err(String::from("one of stop, resync, ignore is wanted"));
@@ -198,6 +211,7 @@ impl Options {
             client_output_limit: self.client_output_buffer_limit,
             http: self.http.0,
             dir: self.dir,
+            dbfilename: self.dbfilename,
             databases: self.databases,
             enable_debug_command: self.enable_debug_command,
             loglevel: self.log_level,
@@ -278,6 +292,7 @@ mod tests {
     fn a_bad_value_is_an_error_that_names_its_option() {
         for option in [
             "--port 70000",
+            "--dbfilename a/b",
             "--databases 0",
             "--http nowhere",
             "--spool-memory 1tb",

@@ -16,6 +16,7 @@ mod embedding; // the library inside another program
 mod program; // options, ports, signals, metrics, strangers
 mod topology; // REPLICAOF, promotion, failover
 mod faults; // what goes wrong, and what is said of it
+mod save; // SAVE and BGSAVE: real servers load the file
 mod differential; // every command on data, with odd arguments, beside a real server
 mod equality; // a workload on a real master, then digest and walk: nothing may differ
 mod connections; // thousands at once, and how many there may be

@@ -68,6 +68,15 @@ impl Master {
     /// # Panics
     /// Where it was not fetched and this is CI.
     pub fn start(name: &str, args: &[&str]) -> Option<Master> {
+        Self::start_with(name, args, None)
+    }
+
+    /// The same, with the data of this RDB file.
+    pub fn start_from(name: &str, args: &[&str], rdb: &Path) -> Option<Master> {
+        Self::start_with(name, args, Some(rdb))
+    }
+
+    fn start_with(name: &str, args: &[&str], rdb: Option<&Path>) -> Option<Master> {
         if !masters_dir().join(name).join("redis-server").exists() {
             assert!(
                 std::env::var("CI").as_deref() != Ok("true"),
@@ -83,6 +92,9 @@ impl Master {
             child: None,
             dir: TempDir::new(name),
         };
+        if let Some(rdb) = rdb {
+            fs::copy(rdb, master.dir.path().join("dump.rdb")).expect("a copy of the file");
+        }
         master.launch();
         Some(master)
     }

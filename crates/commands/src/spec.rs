@@ -194,6 +194,8 @@ pub enum ServerCommand {
     Waitaof,
     Time,
     Lastsave,
+    Save,
+    Bgsave,
     Replicaof,
     Shutdown,
     Debug,

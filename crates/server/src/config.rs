@@ -55,6 +55,8 @@ pub struct Config {
     pub http: Option<HttpAddress>,
     /// Where files go.
     pub dir: PathBuf,
+    /// The name, in `dir`, of the file that SAVE writes.
+    pub dbfilename: String,
     /// How many numbered databases there are.
     pub databases: u32,
     /// Who may call DEBUG.
@@ -107,6 +109,7 @@ impl Default for Config {
             client_output_limit: OutputLimit::default(),
             http: HttpAddress::parse("127.0.0.1:9380").ok(),
             dir: PathBuf::from("."),
+            dbfilename: String::from("dump.rdb"),
             databases: 16,
             enable_debug_command: DebugAccess::Local,
             loglevel: LogLevel::Notice,

@@ -17,6 +17,8 @@ pub struct Row {
     pub get: fn(&Config) -> String,
     /// How it changes while running; the error says what is wrong with the text.
     pub set: Option<Set>,
+    /// Why it does not, where it does not: Redis' words.
+    pub fixed: &'static str,
 }
 
 /// Changes a value from its text.
@@ -24,12 +26,17 @@ pub type Set = fn(&mut Config, &str) -> Result<(), String>;
 
 /// A value that is fixed at the start.
 const fn fixed(name: &'static str, get: fn(&Config) -> String) -> Row {
-    Row { name, alias: None, get, set: None }
+    Row { name, alias: None, get, set: None, fixed: "can't set immutable config" }
+}
+
+/// A value that is fixed at the start, because clients could have files written elsewhere by it.
+const fn protected(name: &'static str, get: fn(&Config) -> String) -> Row {
+    Row { fixed: "can't set protected config", ..fixed(name, get) }
 }
 
 /// A value that can change.
 const fn free(name: &'static str, get: fn(&Config) -> String, set: Set) -> Row {
-    Row { name, alias: None, get, set: Some(set) }
+    Row { set: Some(set), ..fixed(name, get) }
 }
 
 impl Row {
@@ -45,7 +52,8 @@ pub static ROWS: &[Row] = &[
     // ---- where and who ----
     fixed("bind", |c| c.bind_addresses().join(" ")),
     fixed("port", |c| c.port.to_string()),
-    fixed("dir", |c| absolute(&c.dir)),
+    protected("dir", |c| absolute(&c.dir)),
+    protected("dbfilename", |c| c.dbfilename.clone()),
     fixed("http", |c| c.http.as_ref().map_or_else(|| String::from("off"), |http| http.as_str().to_owned())),
     fixed("databases", |c| c.databases.to_string()),
     free(

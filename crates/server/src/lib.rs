@@ -15,6 +15,7 @@ mod admission;
 mod exclusive;
 mod answer;
 
+mod save;
 mod session;
 mod transaction;
 mod owned;

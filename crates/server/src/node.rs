@@ -15,6 +15,7 @@ use crate::answer::{Answered, Then};
 use crate::clients::Clients;
 use crate::config::{Config, Secret};
 use crate::cron::Samples;
+use crate::save::SaveState;
 use crate::server::StartError;
 use crate::session::Session;
 use crate::settings::Settings;
@@ -38,6 +39,8 @@ pub(crate) struct Node {
     pub(crate) stats: Stats,
     /// Rates, and peaks.
     pub(crate) samples: Samples,
+    /// What was saved.
+    pub(crate) saves: SaveState,
     /// The end.
     pub(crate) shutdown: Shutdown,
     /// How many databases there are.
@@ -46,8 +49,6 @@ pub(crate) struct Node {
     pub(crate) run_id: String,
     /// When it started.
     pub(crate) started: Instant,
-    /// When it started, on the wall.
-    pub(crate) started_wall: UnixMillis,
     /// Bytes in use before any data came.
     pub(crate) memory_at_start: u64,
     /// Where it is served.
@@ -82,10 +83,10 @@ impl Node {
             clients: Arc::new(Clients::default()),
             stats: Stats::new(),
             samples: Samples::default(),
+            saves: SaveState::new(clock::unix_millis()),
             shutdown: Shutdown::new(),
             run_id: run_id().map_err(StartError::Random)?,
             started: clock::steady(),
-            started_wall: clock::unix_millis(),
             memory_at_start: memory::look().used,
             ports: OnceLock::from(ports),
         })

@@ -29,7 +29,7 @@ use std::thread;
 use std::time::Duration;
 
 use commands::Dialect;
-use replication::{Applier, Policy};
+use replication::{Applier, Policy, Position};
 use storage::Store;
 use tokio::sync::{mpsc, oneshot};
 
@@ -105,6 +105,11 @@ impl UpstreamHandle {
     /// Master, or replica of whom.
     pub fn role(&self) -> Role {
         self.shared.facts.lock().role.clone()
+    }
+
+    /// Where a master can be asked to go on from, if anywhere: exactly that of the data for who holds the writer token.
+    pub fn position(&self) -> Option<Position> {
+        self.shared.position.resumable()
     }
 
     /// Whether clients' writes are taken. One load. Who holds the writer token may trust a yes until it lets go.

@@ -12,6 +12,7 @@ mod list;
 mod packed;
 pub mod save;
 mod sets;
+pub mod snapshot;
 mod stream;
 
 pub(crate) use array::kept_as_float;

@@ -13,6 +13,9 @@ use storage::value::{Array, HashRef, SetRef, SortedSetRef, TextRef};
 
 use crate::Dialect;
 
+/// The newest version that both vendors read: that of Redis 7.2.
+const SHARED_VERSION: u32 = 11;
+
 /// Who shall be able to read what is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Target {
@@ -41,10 +44,14 @@ impl Target {
         self.version >= version
     }
 
+    /// What servers of either vendor like this one read, for values that need no more.
+    pub(crate) fn shared(dialect: Dialect) -> Target {
+        Target { flavour: Flavour::Redis, version: dialect.rdb_version().min(SHARED_VERSION) }
+    }
+
     /// For servers like this one: the format that most of them read and that has a form for this value. (Redis 7.2 and
     /// every Valkey read what 7.2 wrote, so nothing newer is asked for where it is not needed.)
     pub fn of(value: ValueRef<'_>, dialect: Dialect) -> Target {
-        const SHARED_VERSION: u32 = 11;
         let flavour = if dialect.is_valkey() { Flavour::Valkey } else { Flavour::Redis };
         let wanted = match value {
             ValueRef::Hash(hash) if hash.has_deadlines() => match flavour {
@@ -57,7 +64,7 @@ impl Target {
             _ => SHARED_VERSION,
         };
         match wanted {
-            SHARED_VERSION => Target { flavour: Flavour::Redis, version: dialect.rdb_version().min(wanted) },
+            SHARED_VERSION => Target::shared(dialect),
             version => Target { flavour, version },
         }
     }

@@ -99,6 +99,17 @@ pub(super) const ROWS: &[Command] =
             .flags(&[F::ADMIN, F::NOSCRIPT]),
         Command::new("module|help", 2, Group::Server, "5.0.0", Run::Server(S::ModuleHelp))
             .flags(&[F::LOADING, F::STALE]),
+        Command::new("save", 1, Group::Server, "1.0.0", Run::Server(S::Save)).flags(&[
+            F::ADMIN,
+            F::NO_ASYNC_LOADING,
+            F::NO_MULTI,
+            F::NOSCRIPT,
+        ]),
+        Command::new("bgsave", -1, Group::Server, "1.0.0", Run::Server(S::Bgsave)).flags(&[
+            F::ADMIN,
+            F::NO_ASYNC_LOADING,
+            F::NOSCRIPT,
+        ]),
         Command::new("lastsave", 1, Group::Server, "1.0.0", Run::Server(S::Lastsave))
             .flags(&[F::FAST, F::LOADING, F::STALE])
             .categories(&[C::ADMIN, C::DANGEROUS]),

@@ -44,7 +44,7 @@ pub(super) fn set(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
         let refused = |why: &str| {
             error(format!("ERR CONFIG SET failed (possibly related to argument '{}') - {why}", lossy(name)))
         };
-        let change = row.set.ok_or_else(|| refused("can't set immutable config"))?;
+        let change = row.set.ok_or_else(|| refused(row.fixed))?;
         if rows.iter().any(|(known, _, _, _): &(&str, _, _, _)| *known == row.name) {
             return Err(refused("duplicate parameter"));
         }

@@ -165,12 +165,6 @@ pub(super) fn time(reply: &mut Reply) -> Answered {
     Ok(Then::Continue)
 }
 
-/// LASTSAVE: nothing is saved by this node, so the moment of its start, as Redis answers then.
-pub(super) fn lastsave(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
-    reply.int(call.node.started_wall.0 / 1000);
-    Ok(Then::Continue)
-}
-
 /// PUBLISH channel message, SPUBLISH: nobody can be subscribed here, so nobody gets it.
 pub(super) fn publish(reply: &mut Reply) -> Answered {
     reply.int(0);
@@ -196,10 +190,10 @@ pub(super) fn shutdown(call: &mut Call<'_>) -> Answered {
     if abort {
         return Err(CommandError::new("ERR No shutdown in progress."));
     }
-    if save {
-        return Err(CommandError::new("ERR nearside cannot save its data set yet; use SHUTDOWN NOSAVE"));
+    tracing::info!(client = %call.session.client().addr, save, "a client asked to shut down");
+    if save && call.exactly(|writer| crate::save::save(call.node, writer)).is_err() && !force {
+        return Err(CommandError::new("ERR Errors trying to SHUTDOWN. Check logs."));
     }
-    tracing::info!(client = %call.session.client().addr, "a client asked to shut down");
     call.node.shutdown.begin();
     Ok(Then::Close)
 }

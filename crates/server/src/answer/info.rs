@@ -242,13 +242,18 @@ fn persistence(facts: &Facts<'_>, text: &mut Text) {
     let is_loading = readable == Readable::Loading;
     text.field("loading", yes(is_loading));
     text.field("async_loading", yes(facts.status.sync.is_some() && !is_loading));
+    let saves = facts.node.saves.get();
+    let seconds =
+        |time: Option<Duration>| time.map_or(-1, |time| i64::try_from(time.as_secs()).unwrap_or(i64::MAX));
     text.field("rdb_changes_since_last_save", 0);
-    text.field("rdb_bgsave_in_progress", 0);
-    text.field("rdb_last_save_time", facts.node.started_wall.0 / 1000);
-    text.field("rdb_last_bgsave_status", "ok");
-    text.field("rdb_last_bgsave_time_sec", -1);
-    text.field("rdb_current_bgsave_time_sec", -1);
-    text.none(&["rdb_saves", "aof_enabled", "aof_rewrite_in_progress", "aof_rewrite_scheduled"]);
+    text.field("rdb_bgsave_in_progress", yes(saves.running_since.is_some()));
+    text.field("rdb_last_save_time", saves.last.0 / 1000);
+    text.field("rdb_last_bgsave_status", if saves.is_ok { "ok" } else { "err" });
+    text.field("rdb_last_bgsave_time_sec", seconds(saves.took));
+    let running = saves.running_since.map(|since| facts.now.steady.saturating_duration_since(since));
+    text.field("rdb_current_bgsave_time_sec", seconds(running));
+    text.field("rdb_saves", saves.count);
+    text.none(&["aof_enabled", "aof_rewrite_in_progress", "aof_rewrite_scheduled"]);
     if is_loading && let Some(sync) = facts.status.sync {
         let total = sync.total.unwrap_or_default();
         let running = i64::try_from(sync.running.as_secs()).unwrap_or_default();

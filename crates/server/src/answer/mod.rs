@@ -8,6 +8,7 @@ mod config;
 mod connection;
 mod debug;
 mod info;
+mod persistence;
 mod replication;
 mod transaction;
 
@@ -117,7 +118,9 @@ pub(crate) fn run(server: S, call: &mut Call<'_>, reply: &mut Reply) -> Answered
         S::Wait => replication::wait(call, reply),
         S::Waitaof => replication::waitaof(call, reply),
         S::Replicaof => replication::replicaof(call, reply),
-        S::Lastsave => connection::lastsave(call, reply),
+        S::Lastsave => persistence::lastsave(call, reply),
+        S::Save => persistence::save(call, reply),
+        S::Bgsave => persistence::bgsave(call, reply),
         S::Shutdown => connection::shutdown(call),
         S::Debug => debug::debug(call, reply),
         S::ModuleList => {
