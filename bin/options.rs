@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use clap::{ArgAction, Parser};
 use nearside::config::{
-    Config, DATABASES_MAX, DebugAccess, HttpAddress, LogLevel, OutputLimit, PORT, Secret, Word, parse_bytes,
-    parse_master, parse_query_limit,
+    ChannelsAtFirst, Config, DATABASES_MAX, DebugAccess, HttpAddress, LogLevel, OutputLimit, PORT, Secret,
+    Word, parse_bytes, parse_master, parse_query_limit,
 };
 use nearside::{LoadRules, MasterAddress, OnDivergence, Resync, Room};
 
@@ -64,6 +64,22 @@ pub(crate) struct Options {
     /// A file with the password that clients must give
     #[arg(long, value_name = "PATH", conflicts_with = "requirepass")]
     requirepass_file: Option<PathBuf>,
+
+    /// A user: its name, and rules as ACL SETUSER takes them; may be given several times
+    #[arg(long, value_name = "NAME RULES", conflicts_with = "aclfile")]
+    user: Vec<String>,
+
+    /// A file with users, as ACL SAVE writes it
+    #[arg(long, value_name = "PATH")]
+    aclfile: Option<PathBuf>,
+
+    /// The most entries of ACL LOG
+    #[arg(long, value_name = "COUNT", default_value_t = 128)]
+    acllog_max_len: u64,
+
+    /// The channels that a new user may use
+    #[arg(long, value_name = "allchannels|resetchannels", default_value = "resetchannels", value_parser = ChannelsAtFirst::parse)]
+    acl_pubsub_default: ChannelsAtFirst,
 
     /// Whether clients from other machines are refused while there is no password
     #[arg(long, value_name = "yes|no", default_value = "yes", action = ArgAction::Set, value_parser = bool::parse)]
@@ -204,6 +220,10 @@ impl Options {
             bind: self.bind,
             protected_mode: self.protected_mode,
             requirepass: password("--requirepass-file", self.requirepass, self.requirepass_file)?,
+            users: self.user,
+            aclfile: self.aclfile,
+            acllog_max_len: self.acllog_max_len,
+            acl_pubsub_default: self.acl_pubsub_default,
             maxclients: self.maxclients,
             timeout: self.timeout,
             tcp_keepalive: self.tcp_keepalive,
@@ -263,7 +283,8 @@ mod tests {
     #[test]
     fn config_get_knows_every_option() {
         /// Options that are files to read or to write, and clap's own.
-        const APART: &[&str] = &["masterauth-file", "requirepass-file", "ports-file", "help", "version"];
+        const APART: &[&str] =
+            &["masterauth-file", "requirepass-file", "ports-file", "user", "help", "version"];
         for argument in Options::command().get_arguments() {
             let name = argument.get_long().expect("all options are long");
             let name = if name == "log-level" { "loglevel" } else { name };

@@ -14,6 +14,7 @@ mod big; // a million keys, slow loads, big values
 mod readme; // its lists follow from the tables
 mod embedding; // the library inside another program
 mod program; // options, ports, signals, metrics, strangers
+mod access; // users, and what each may do
 mod topology; // REPLICAOF, promotion, failover
 mod faults; // what goes wrong, and what is said of it
 mod save; // SAVE and BGSAVE: real servers load the file

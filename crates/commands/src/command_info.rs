@@ -45,14 +45,7 @@ impl Command {
     pub fn acl_words(&self) -> impl Iterator<Item = &'static str> {
         let all = self.acl_categories();
         let fast = self.flags.contains(Flags::FAST);
-        CATEGORY_WORDS
-            .iter()
-            .filter(move |(category, _)| match category {
-                AclWord::Category(category) => all.contains(*category),
-                AclWord::Fast => fast,
-                AclWord::Slow => !fast,
-            })
-            .map(|(_, word)| *word)
+        CATEGORY_WORDS.iter().filter(move |(category, _)| category.holds(all, fast)).map(|(_, word)| *word)
     }
 
     /// Where its first and last key stand and how far they lie apart, as clients of old servers read it: 0 0 0 when
@@ -113,10 +106,44 @@ const FLAG_WORDS: &[(Flags, &str)] = &[
     (Flags::SCRIPT_RUNNER, "script_runner"),
 ];
 
+/// An ACL category as it is named: one of those that rows have, or the two that follow from a flag.
+#[derive(Clone, Copy, Debug)]
+pub struct Category(AclWord);
+
+impl Category {
+    /// The category of this name (without `@`), in any case.
+    pub fn find(name: &[u8]) -> Option<Category> {
+        CATEGORY_WORDS
+            .iter()
+            .find(|(_, word)| word.trim_start_matches('@').as_bytes().eq_ignore_ascii_case(name))
+            .map(|(category, _)| Category(*category))
+    }
+    /// The names of all (without `@`), in Redis' order.
+    pub fn names() -> impl ExactSizeIterator<Item = &'static str> {
+        CATEGORY_WORDS.iter().map(|(_, word)| word.trim_start_matches('@'))
+    }
+    /// Whether this command is in it.
+    pub fn has(self, command: &Command) -> bool {
+        self.0.holds(command.acl_categories(), command.flags.contains(Flags::FAST))
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
 enum AclWord {
     Category(Categories),
     Fast,
     Slow,
+}
+
+impl AclWord {
+    /// Whether it holds a command of these categories that is fast or not.
+    fn holds(self, all: Categories, fast: bool) -> bool {
+        match self {
+            AclWord::Category(category) => all.contains(category),
+            AclWord::Fast => fast,
+            AclWord::Slow => !fast,
+        }
+    }
 }
 
 const CATEGORY_WORDS: &[(AclWord, &str)] = &[
@@ -330,10 +357,8 @@ pub fn list(args: Args<'_>, reply: &mut Reply) -> Done {
             if kind.eq_ignore_ascii_case(b"module") {
                 Box::new(|_| false) // no command is a module's here
             } else if kind.eq_ignore_ascii_case(b"aclcat") {
-                Box::new(|command| {
-                    let is = |word: &str| word.trim_start_matches('@').as_bytes().eq_ignore_ascii_case(value);
-                    command.acl_words().any(is)
-                })
+                let category = Category::find(value);
+                Box::new(move |command| category.is_some_and(|category| category.has(command)))
             } else if kind.eq_ignore_ascii_case(b"pattern") {
                 Box::new(|command| glob::matches_ignoring_case(value, command.name.as_bytes()))
             } else {

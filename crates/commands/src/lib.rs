@@ -8,6 +8,7 @@ pub mod flags;
 pub mod table;
 pub mod resolve;
 pub mod keys;
+pub mod channels;
 pub mod command_info;
 pub mod digest;
 pub mod dialect;
@@ -40,6 +41,7 @@ mod sorted_set;
 mod stream;
 mod string;
 
+pub use command_info::Category;
 pub use context::{BATCH_ELEMENTS_MAX, BATCH_KEYS_MAX, ReadContext, Role, Source, WriteContext};
 pub use dialect::{Dialect, ReplyDouble, Vendor};
 pub use error::CommandError;

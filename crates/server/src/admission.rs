@@ -2,8 +2,13 @@
 //!
 //! Owns the order of the checks, which clients can see. Never runs anything.
 
-use commands::{Command, Flags, Run, ServerCommand as S};
+use std::borrow::Cow;
 
+use commands::{Command, Flags, Run, ServerCommand as S};
+use protocol::Args;
+
+use crate::acl::{self, Denial, Place, Refusal};
+use crate::clock;
 use crate::config::DebugAccess;
 use crate::node::Node;
 use crate::session::Session;
@@ -90,27 +95,62 @@ pub(crate) fn refusal(
     session: &Session,
     situation: Situation,
     command: &'static Command,
-) -> Option<&'static str> {
+    args: Args<'_>,
+) -> Option<Cow<'static, str>> {
     if matches!(command.run, Run::Server(S::Debug)) && !may_debug(node, session) {
-        return Some(DEBUG);
+        return Some(DEBUG.into());
     }
-    if !session.authenticated && !command.flags.contains(Flags::NO_AUTH) {
-        return Some(NOAUTH);
+    if !session.is_authenticated() && !command.flags.contains(Flags::NO_AUTH) && !node.acl.admits_strangers()
+    {
+        return Some(NOAUTH.into());
     }
     if session.transaction.is_some() && command.flags.contains(Flags::NO_MULTI) {
-        return Some(NO_MULTI);
+        return Some(NO_MULTI.into());
+    }
+    if let Err(denial) = acl::check(session.user(), command, args, session.db()) {
+        let place = if session.transaction.is_some() { Place::Multi } else { Place::Toplevel };
+        note_denial(node, session, command, args, denial, place);
+        let text = denial.text(session.user(), command);
+        return Some(format!("NOPERM {}", String::from_utf8_lossy(&text)).into());
     }
     let needs = Needs::of(command, session);
     if needs.writes && !situation.writable {
-        return Some(READONLY);
+        return Some(READONLY.into());
     }
     match situation.readable {
         Readable::Stale | Readable::Empty if needs.not_while_stale && !situation.serve_stale_data => {
-            Some(MASTERDOWN)
+            Some(MASTERDOWN.into())
         }
-        Readable::Loading if needs.not_while_loading => Some(LOADING),
+        Readable::Loading if needs.not_while_loading => Some(LOADING.into()),
         _ => None,
     }
+}
+
+/// Notes for ACL LOG what a client was refused.
+pub(crate) fn note_denial(
+    node: &Node,
+    session: &Session,
+    command: &'static Command,
+    args: Args<'_>,
+    denial: Denial,
+    place: Place,
+) {
+    let client = session.client();
+    client.ran(command);
+    let refusal = Refusal {
+        reason: denial.into(),
+        place,
+        object: denial.object(command, args).to_vec(),
+        user: session.user().name.to_vec(),
+        client: client.line(clock::steady()),
+    };
+    note(node, refusal);
+}
+
+/// Notes for ACL LOG a refusal.
+pub(crate) fn note(node: &Node, refusal: Refusal) {
+    let entries_max = node.settings.read().acllog_max_len;
+    node.acl.log.note(refusal, clock::unix_millis(), usize::try_from(entries_max).unwrap_or(usize::MAX));
 }
 
 /// Whether the request is queued instead of run.

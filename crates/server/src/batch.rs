@@ -12,6 +12,7 @@ use protocol::limits::Peer;
 use protocol::{Args, Reply, Request, Words};
 use storage::{Hashed, KeyHash, Lookups, Reader, Writer};
 
+use crate::acl;
 use crate::admission::{self, Situation};
 use crate::answer::{self, Call, Now, Then};
 use crate::buffers::Buffers;
@@ -63,10 +64,16 @@ pub(crate) fn run_with<'n>(
 ) -> Next {
     let Buffers { input, start, parser, planned, ran, reply } = buffers;
     let pending = input.get(*start..).unwrap_or_default();
+    if !session.renew_user(&node.acl) {
+        return Next::Close;
+    }
     if planned.is_empty() {
         // A stranger's next request may be the one that says who it is, and how much it may send then.
-        let (peer, most) =
-            if session.authenticated { (Peer::Client, REQUESTS_MAX) } else { (Peer::Unauthenticated, 1) };
+        let (peer, most) = if session.is_authenticated() {
+            (Peer::Client, REQUESTS_MAX)
+        } else {
+            (Peer::Unauthenticated, 1)
+        };
         match parser.parse(pending, peer, most) {
             Ok(0) => return Next::Read,
             Ok(_) => {}
@@ -284,10 +291,10 @@ impl<'a> Batch<'a> {
         };
         let is_plain = session.is_plain() && self.situation.is_plain();
         if !(is_plain && matches!(command.run, Run::Read(_))) {
-            if let Some(text) = admission::refusal(self.node, session, self.situation, command) {
+            if let Some(text) = admission::refusal(self.node, session, self.situation, command, args) {
                 self.timer.block.rejected(command);
                 if exclusive::is_exec(command) {
-                    return self.abort(session, text, reply);
+                    return self.abort(session, &text, reply);
                 }
                 self.node.stats.error(text.as_bytes());
                 return self.refuse(session, text.as_bytes(), reply);
@@ -295,6 +302,11 @@ impl<'a> Batch<'a> {
             if admission::is_queued(session, command) {
                 session.queue(command, words);
                 return self.answered(session, reply, |reply| reply.simple("QUEUED"));
+            }
+            if let Err(text) = acl::check_sort(session.user(), command, args) {
+                self.node.stats.error(text.as_bytes());
+                self.timer.ran(session, command, true);
+                return self.answered(session, reply, |reply| reply.error(text));
             }
         }
         if exclusive::is_wanted(command, args) {
@@ -337,7 +349,9 @@ impl<'a> Batch<'a> {
                     _ => None,
                 };
                 let mut call = Call { node, session, command, args, now, source };
-                answer::run(server, &mut call, reply)
+                let answered = answer::run(server, &mut call, reply);
+                // It may have changed what its own client may do next, or ended its client's user.
+                if session.renew_user(&node.acl) { answered } else { answered.map(|_| Then::Close) }
             }
             Run::Container => return exclusively(words),
         };

@@ -14,6 +14,8 @@ use commands::Command;
 use parking_lot::Mutex;
 use tokio::task::AbortHandle;
 
+use crate::acl::{DEFAULT, User};
+
 /// One connection, as others see it. About 250 bytes: ten thousand idle ones must not weigh.
 #[derive(Debug)]
 pub(crate) struct Client {
@@ -72,6 +74,15 @@ pub(crate) struct Names {
     pub(crate) lib_name: String,
     /// CLIENT SETINFO LIB-VER
     pub(crate) lib_ver: String,
+    /// The user it has said to be; none: `default`.
+    pub(crate) user: Option<Arc<User>>,
+}
+
+impl Names {
+    /// The name of its user.
+    pub(crate) fn user(&self) -> &[u8] {
+        self.user.as_ref().map_or(DEFAULT, |user| &user.name)
+    }
 }
 
 impl Client {
@@ -85,8 +96,21 @@ impl Client {
         let mut names = self.names.lock();
         let boxed = names.get_or_insert_default();
         change(boxed);
-        if boxed.name.is_empty() && boxed.lib_name.is_empty() && boxed.lib_ver.is_empty() {
+        if boxed.name.is_empty()
+            && boxed.lib_name.is_empty()
+            && boxed.lib_ver.is_empty()
+            && boxed.user.is_none()
+        {
             *names = None;
+        }
+    }
+
+    /// Notes who it is.
+    pub(crate) fn set_user(&self, user: &Arc<User>) {
+        let user = (*user.name != *DEFAULT).then(|| Arc::clone(user));
+        // Nearly all are the one that every client begins as, which is not noted.
+        if user.is_some() || self.names.lock().is_some() {
+            self.rename(|names| names.user = user);
         }
     }
 
@@ -134,7 +158,7 @@ impl Client {
             line,
             "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db={} sub=0 psub=0 ssub=0 \
              multi={} watch={} qbuf={input} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={output} oll=0 \
-             omem={output} tot-mem={} events=r cmd={command} user=default redir=-1 resp={} lib-name={} lib-ver={}",
+             omem={output} tot-mem={} events=r cmd={command} user={} redir=-1 resp={} lib-name={} lib-ver={}",
             self.id,
             self.addr,
             self.laddr,
@@ -146,6 +170,7 @@ impl Client {
             i64::from(queued) - 1,
             self.watched.load(Relaxed),
             input + output + size_of::<Client>(),
+            String::from_utf8_lossy(names.user()),
             self.protocol.load(Relaxed),
             names.lib_name,
             names.lib_ver,

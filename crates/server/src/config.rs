@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use storage::Limits;
 
+pub use crate::acl::ChannelsAtFirst;
 pub use crate::output_limit::OutputLimit;
 use crate::upstream::{LoadRules, MasterAddress, OnDivergence, Resync};
 
@@ -41,6 +42,14 @@ pub struct Config {
     pub protected_mode: bool,
     /// The password of the user `default`.
     pub requirepass: Option<Secret>,
+    /// Users beside `default`: a name each, and rules as of ACL SETUSER.
+    pub users: Vec<String>,
+    /// A file with users; instead of `users`.
+    pub aclfile: Option<PathBuf>,
+    /// The most entries of ACL LOG.
+    pub acllog_max_len: u64,
+    /// The channels that a new user may use.
+    pub acl_pubsub_default: ChannelsAtFirst,
     /// The most clients at once.
     pub maxclients: u32,
     /// Seconds after which an idle client is let go; 0: never.
@@ -102,6 +111,10 @@ impl Default for Config {
             bind: Vec::new(),
             protected_mode: true,
             requirepass: None,
+            users: Vec::new(),
+            aclfile: None,
+            acllog_max_len: 128,
+            acl_pubsub_default: ChannelsAtFirst::default(),
             maxclients: 10_000,
             timeout: 0,
             tcp_keepalive: 300,
@@ -273,6 +286,11 @@ pub trait Word: Sized + Copy + PartialEq + 'static {
 impl Word for DebugAccess {
     const WORDS: &'static [(&'static str, Self)] =
         &[("no", DebugAccess::No), ("local", DebugAccess::Local), ("yes", DebugAccess::Yes)];
+}
+
+impl Word for ChannelsAtFirst {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("allchannels", ChannelsAtFirst::All), ("resetchannels", ChannelsAtFirst::None)];
 }
 
 impl Word for LogLevel {

@@ -3,6 +3,7 @@
 //! Owns the names, Redis' where Redis has one, and which of the values can change while running. CONFIG GET, CONFIG
 //! SET and the program's options follow from these rows. Never applies a value: see `settings`.
 
+use protocol::number::parse_int;
 use storage::glob;
 
 use crate::config::{Config, OutputLimit, Secret, Word, parse_bytes, parse_query_limit};
@@ -62,6 +63,17 @@ pub static ROWS: &[Row] = &[
         |c, text| assign(&mut c.protected_mode, boolean(text)?),
     ),
     free("requirepass", |c| secret(&c.requirepass), |c, text| assign(&mut c.requirepass, Secret::new(text))),
+    fixed("aclfile", |c| c.aclfile.as_ref().map(|path| path.display().to_string()).unwrap_or_default()),
+    free(
+        "acllog-max-len",
+        |c| c.acllog_max_len.to_string(),
+        |c, text| assign(&mut c.acllog_max_len, number(text, 0, i64::MAX as u64)?),
+    ),
+    free(
+        "acl-pubsub-default",
+        |c| c.acl_pubsub_default.word().to_owned(),
+        |c, text| assign(&mut c.acl_pubsub_default, Word::parse(text)?),
+    ),
     free(
         "maxclients",
         |c| c.maxclients.to_string(),
@@ -245,8 +257,7 @@ fn boolean(text: &str) -> Result<bool, String> {
 }
 
 fn number<T: TryFrom<u64>>(text: &str, least: u64, most: u64) -> Result<T, String> {
-    let value: i128 =
-        text.parse().map_err(|_| String::from("argument couldn't be parsed into an integer"))?;
+    let value = parse_int(text.as_bytes()).ok_or("argument couldn't be parsed into an integer")?;
     let outside = || format!("argument must be between {least} and {most} inclusive");
     let value =
         u64::try_from(value).ok().filter(|value| (least..=most).contains(value)).ok_or_else(outside)?;

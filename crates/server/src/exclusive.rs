@@ -29,7 +29,9 @@ pub(crate) fn is_wanted(command: &Command, args: Args<'_>) -> bool {
     match command.run {
         Run::Read(_) => false,
         Run::Write(_) => !is_short(command),
-        Run::Server(S::Exec | S::Replicaof | S::ConfigSet | S::Save | S::Shutdown) => true,
+        Run::Server(
+            S::Exec | S::Replicaof | S::ConfigSet | S::AclLoad | S::AclSave | S::Save | S::Shutdown,
+        ) => true,
         Run::Server(S::Debug) => !args.is_empty(),
         Run::Server(_) | Run::Container => false,
     }

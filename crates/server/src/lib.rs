@@ -12,6 +12,7 @@ mod workers;
 mod connection;
 mod batch;
 mod admission;
+mod acl;
 mod exclusive;
 mod answer;
 

@@ -111,7 +111,7 @@ fn admit(node: &Arc<Node>, workers: &Workers, stream: TcpStream, address: Socket
     add(&node.stats.local().connections_received, 1);
     let (maxclients, is_protected, keepalive) = {
         let config = node.settings.read();
-        (config.maxclients, config.protected_mode && config.requirepass.is_none(), config.tcp_keepalive)
+        (config.maxclients, config.protected_mode && node.acl.is_open(), config.tcp_keepalive)
     };
     if node.clients.len() >= usize::try_from(maxclients).unwrap_or(usize::MAX) {
         return refuse(node, stream, TOO_MANY);
@@ -132,7 +132,7 @@ fn serve(node: &Arc<Node>, workers: &Workers, stream: TcpStream, address: Socket
     let registered =
         node.clients.register(address, stream.local_addr()?, stream.as_raw_fd(), clock::steady());
     let client = Arc::clone(&registered.client);
-    let session = Session::new(registered, !node.settings.needs_password());
+    let session = Session::new(registered, &node.acl);
     let node = Arc::clone(node);
     let task =
         workers.serve(stream.into_std()?, |stream, place| connection::serve(node, stream, session, place))?;

@@ -39,7 +39,7 @@ impl Loopback {
         let node = Arc::new(Node::new(config, store, upstream, Ports::default())?);
         let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
         let registered = node.clients.register(nowhere, nowhere, 0, clock::steady());
-        let session = Session::new(registered, !node.settings.needs_password());
+        let session = Session::new(registered, &node.acl);
         let buffers = buffers::lend(session.protocol());
         Ok(Loopback { node, session, buffers })
     }

@@ -11,6 +11,7 @@ use protocol::Reply;
 use protocol::reply::Mark;
 use storage::{Lookups, Store, UnixMillis};
 
+use crate::acl::Acl;
 use crate::answer::{Answered, Then};
 use crate::clients::Clients;
 use crate::config::{Config, Secret};
@@ -33,6 +34,8 @@ pub(crate) struct Node {
     pub(crate) upstream: UpstreamHandle,
     /// The values in force.
     pub(crate) settings: Settings,
+    /// Who may do what.
+    pub(crate) acl: Acl,
     /// Who is connected.
     pub(crate) clients: Arc<Clients>,
     /// What was served.
@@ -68,7 +71,7 @@ impl Node {
     /// A node that begins now.
     ///
     /// # Errors
-    /// [`StartError::Random`]
+    /// [`StartError::Random`], [`StartError::Acl`]
     pub(crate) fn new(
         config: Config,
         store: Store,
@@ -79,6 +82,7 @@ impl Node {
             store,
             upstream,
             databases: config.databases,
+            acl: Acl::new(&config).map_err(StartError::Acl)?,
             settings: Settings::new(config),
             clients: Arc::new(Clients::default()),
             stats: Stats::new(),

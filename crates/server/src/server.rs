@@ -44,6 +44,9 @@ pub enum StartError {
         /// The system's reason.
         error: io::Error,
     },
+    /// A user, or the file of users.
+    #[error("the access list: {0}")]
+    Acl(String),
     /// A thread could not be had.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),

@@ -9,6 +9,7 @@ use commands::Command;
 use protocol::Protocol;
 use storage::{DbIndex, Reader, Store, UnixMillis};
 
+use crate::acl::{Acl, User};
 use crate::clients::{Client, Registered};
 use crate::transaction::{Transaction, Watched};
 
@@ -16,8 +17,13 @@ use crate::transaction::{Transaction, Watched};
 #[derive(Debug)]
 pub(crate) struct Session {
     registered: Registered,
-    /// Whether it may run commands.
-    pub(crate) authenticated: bool,
+    /// Who it is, as that user was when the access list was at `acl_version`.
+    user: Arc<User>,
+    acl_version: u64,
+    /// Whether it has said who it is, or need not.
+    is_authenticated: bool,
+    /// Whether it may run anything, so that nothing is asked of a request.
+    is_trusted: bool,
     /// The database it has selected.
     db: DbIndex,
     /// What it speaks.
@@ -44,16 +50,66 @@ pub(crate) enum Replies {
 }
 
 impl Session {
-    pub(crate) fn new(registered: Registered, authenticated: bool) -> Self {
-        Session {
+    pub(crate) fn new(registered: Registered, acl: &Acl) -> Self {
+        let mut session = Session {
             registered,
-            authenticated,
+            // Looked at before the user: then at the worst it is looked at again in vain.
+            acl_version: acl.version(),
+            user: acl.default_user(),
+            is_authenticated: false,
+            is_trusted: false,
             db: DbIndex(0),
             protocol: Protocol::Resp2,
             replies: Replies::On,
             transaction: None,
             watched: None,
+        };
+        session.be_a_stranger(acl);
+        session
+    }
+
+    /// The user it is.
+    pub(crate) fn user(&self) -> &Arc<User> {
+        &self.user
+    }
+
+    /// Whether it has said who it is, or need not.
+    pub(crate) fn is_authenticated(&self) -> bool {
+        self.is_authenticated
+    }
+
+    /// AUTH
+    pub(crate) fn become_user(&mut self, user: Arc<User>) {
+        self.is_authenticated = true;
+        self.is_trusted = user.is_unrestricted();
+        self.client().set_user(&user);
+        self.user = user;
+    }
+
+    /// Nobody has said who it is: it is the user `default`, and is let in if that one needs no password.
+    fn be_a_stranger(&mut self, acl: &Acl) {
+        self.acl_version = acl.version();
+        self.become_user(acl.default_user());
+        if !acl.admits_strangers() {
+            self.is_authenticated = false;
+            self.is_trusted = false;
         }
+    }
+
+    /// Looks at its user again if the access list has changed. False when its user is gone: then it must go too.
+    #[inline]
+    pub(crate) fn renew_user(&mut self, acl: &Acl) -> bool {
+        acl.version() == self.acl_version || self.look_at_user(acl)
+    }
+
+    #[cold]
+    fn look_at_user(&mut self, acl: &Acl) -> bool {
+        let version = acl.version();
+        let Some(user) = acl.renewed(&self.user) else { return false };
+        self.acl_version = version;
+        self.is_trusted = self.is_authenticated && user.is_unrestricted();
+        self.user = user;
+        true
     }
 
     /// What others see of it.
@@ -107,9 +163,9 @@ impl Session {
         self.transaction.as_deref().map_or(0, Transaction::bytes)
     }
 
-    /// Whether its requests are simply run: it may, and nothing is open.
+    /// Whether its requests are simply run: it may run any, and nothing is open.
     pub(crate) fn is_plain(&self) -> bool {
-        self.authenticated && self.transaction.is_none()
+        self.is_trusted && self.transaction.is_none()
     }
 
     /// The transaction that MULTI opened, now closed.
@@ -134,13 +190,13 @@ impl Session {
     }
 
     /// RESET: as it was when it connected.
-    pub(crate) fn reset(&mut self, authenticated: bool) {
+    pub(crate) fn reset(&mut self, acl: &Acl) {
         self.end_transaction();
         self.unwatch();
         self.select(DbIndex(0));
         self.speak(Protocol::Resp2);
         self.replies = Replies::On;
-        self.authenticated = authenticated;
+        self.be_a_stranger(acl);
         let client = self.client();
         client.no_evict.store(false, Relaxed);
         client.no_touch.store(false, Relaxed);

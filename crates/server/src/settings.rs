@@ -15,7 +15,6 @@ use crate::config::{Config, LogLevel, OutputLimit};
 pub(crate) struct Settings {
     config: RwLock<Config>,
     serve_stale_data: AtomicBool,
-    needs_password: AtomicBool,
     has_output_limit: AtomicBool,
     query_limit: AtomicU64,
     loglevel: watch::Sender<LogLevel>,
@@ -25,7 +24,6 @@ impl Settings {
     pub(crate) fn new(config: Config) -> Self {
         let settings = Settings {
             serve_stale_data: AtomicBool::new(true),
-            needs_password: AtomicBool::new(false),
             has_output_limit: AtomicBool::new(false),
             query_limit: AtomicU64::new(0),
             loglevel: watch::Sender::new(config.loglevel),
@@ -59,11 +57,6 @@ impl Settings {
         self.serve_stale_data.load(Relaxed)
     }
 
-    /// Whether a connection begins without rights.
-    pub(crate) fn needs_password(&self) -> bool {
-        self.needs_password.load(Relaxed)
-    }
-
     /// Whether so many bytes of requests are too many to wait.
     pub(crate) fn is_over_query_limit(&self, bytes: usize) -> bool {
         u64::try_from(bytes).unwrap_or(u64::MAX) > self.query_limit.load(Relaxed)
@@ -86,7 +79,6 @@ impl Settings {
     fn refresh(&self) {
         let config = self.config.read();
         self.serve_stale_data.store(config.replica_serve_stale_data, Relaxed);
-        self.needs_password.store(config.requirepass.is_some(), Relaxed);
         self.query_limit.store(config.client_query_limit, Relaxed);
         self.has_output_limit.store(config.client_output_limit != OutputLimit::default(), Relaxed);
         self.loglevel.send_if_modified(|level| std::mem::replace(level, config.loglevel) != config.loglevel);

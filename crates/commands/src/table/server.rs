@@ -4,6 +4,78 @@ use crate::spec::{Categories as C, Command, Flags as F, Group, Run, ServerComman
 
 pub(super) const ROWS: &[Command] =
     &[
+        Command::new("acl", -2, Group::Server, "6.0.0", Run::Container),
+        Command::new("acl|cat", -2, Group::Server, "6.0.0", Run::Server(S::AclCat)).flags(&[
+            F::LOADING,
+            F::NOSCRIPT,
+            F::STALE,
+        ]),
+        Command::new("acl|deluser", -3, Group::Server, "6.0.0", Run::Server(S::AclDeluser)).flags(&[
+            F::ADMIN,
+            F::LOADING,
+            F::NOSCRIPT,
+            F::STALE,
+        ]),
+        Command::new("acl|dryrun", -4, Group::Server, "7.0.0", Run::Server(S::AclDryrun)).flags(&[
+            F::ADMIN,
+            F::LOADING,
+            F::NOSCRIPT,
+            F::STALE,
+        ]),
+        Command::new("acl|genpass", -2, Group::Server, "6.0.0", Run::Server(S::AclGenpass)).flags(&[
+            F::LOADING,
+            F::NOSCRIPT,
+            F::STALE,
+        ]),
+        Command::new("acl|getuser", 3, Group::Server, "6.0.0", Run::Server(S::AclGetuser)).flags(&[
+            F::ADMIN,
+            F::LOADING,
+            F::NOSCRIPT,
+            F::STALE,
+        ]),
+        Command::new("acl|help", 2, Group::Server, "6.0.0", Run::Server(S::AclHelp))
+            .flags(&[F::LOADING, F::STALE]),
+        Command::new("acl|list", 2, Group::Server, "6.0.0", Run::Server(S::AclList)).flags(&[
+            F::ADMIN,
+            F::LOADING,
+            F::NOSCRIPT,
+            F::STALE,
+        ]),
+        Command::new("acl|load", 2, Group::Server, "6.0.0", Run::Server(S::AclLoad)).flags(&[
+            F::ADMIN,
+            F::LOADING,
+            F::NOSCRIPT,
+            F::STALE,
+        ]),
+        Command::new("acl|log", -2, Group::Server, "6.0.0", Run::Server(S::AclLog)).flags(&[
+            F::ADMIN,
+            F::LOADING,
+            F::NOSCRIPT,
+            F::STALE,
+        ]),
+        Command::new("acl|save", 2, Group::Server, "6.0.0", Run::Server(S::AclSave)).flags(&[
+            F::ADMIN,
+            F::LOADING,
+            F::NOSCRIPT,
+            F::STALE,
+        ]),
+        Command::new("acl|setuser", -3, Group::Server, "6.0.0", Run::Server(S::AclSetuser)).flags(&[
+            F::ADMIN,
+            F::LOADING,
+            F::NOSCRIPT,
+            F::STALE,
+        ]),
+        Command::new("acl|users", 2, Group::Server, "6.0.0", Run::Server(S::AclUsers)).flags(&[
+            F::ADMIN,
+            F::LOADING,
+            F::NOSCRIPT,
+            F::STALE,
+        ]),
+        Command::new("acl|whoami", 2, Group::Server, "6.0.0", Run::Server(S::AclWhoami)).flags(&[
+            F::LOADING,
+            F::NOSCRIPT,
+            F::STALE,
+        ]),
         Command::new("command", -1, Group::Server, "2.8.13", Run::Server(S::Command))
             .flags(&[F::LOADING, F::STALE])
             .categories(&[C::CONNECTION]),

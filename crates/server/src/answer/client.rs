@@ -129,7 +129,9 @@ pub(super) fn kill(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
             b"addr" => victims.retain(|client| same(&client.addr, value)),
             b"laddr" => victims.retain(|client| same(&client.laddr, value)),
             b"type" => victims = of_type(ClientType::parse(value)?, victims),
-            b"user" if *value == b"default" => {}
+            b"user" if call.node.acl.find(value).is_some() => {
+                victims.retain(|client| client.names().user() == *value);
+            }
             b"user" => return Err(error(format!("ERR No such user '{}'", lossy(value)))),
             b"maxage" => {
                 let seconds = parse_int(value)

@@ -80,6 +80,11 @@ pub(super) fn set(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
         let rules = call.node.settings.read().load_rules;
         call.node.upstream.set_load_rules(rules);
     }
+    if rows.iter().any(|(name, ..)| *name == "requirepass") {
+        let password = call.node.settings.read().requirepass.clone();
+        let password = password.as_ref().map(|password| password.reveal().as_bytes());
+        call.node.acl.set_default_password(password);
+    }
     if redirected {
         call.node.renew_credentials();
     }
@@ -90,6 +95,7 @@ pub(super) fn set(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
 /// CONFIG RESETSTAT
 pub(super) fn resetstat(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     call.node.stats.reset();
+    call.node.acl.log.reset_counts();
     reply.ok();
     Ok(Then::Continue)
 }

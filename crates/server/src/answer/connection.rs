@@ -6,6 +6,8 @@ use protocol::{Protocol, Reply};
 use storage::DbIndex;
 
 use super::{Answered, Call, Then, error, lossy};
+use crate::acl::{DEFAULT, Place, Reason, Refusal};
+use crate::admission;
 use crate::clock;
 use crate::upstream::Role;
 
@@ -16,13 +18,13 @@ const WRONGPASS: CommandError =
 pub(super) fn auth(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     let (user, password) = match call.args.as_slice() {
         [password] => {
-            if !call.node.settings.needs_password() {
+            if call.node.acl.is_open() {
                 return Err(CommandError::new(
                     "ERR AUTH <password> called without any password configured for the default user. Are you \
                      sure your configuration is correct?",
                 ));
             }
-            (&b"default"[..], *password)
+            (DEFAULT, *password)
         }
         [user, password] => (*user, *password),
         _ => return Err(CommandError::Syntax),
@@ -33,13 +35,22 @@ pub(super) fn auth(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
 }
 
 /// Lets the connection in, or says that these are no user's name and password.
-fn authenticate(call: &mut Call<'_>, user: &[u8], password: &[u8]) -> Result<(), CommandError> {
-    let known = user == b"default"
-        && call.node.settings.read().requirepass.as_ref().is_none_or(|secret| secret.matches(password));
-    if !known {
+fn authenticate(call: &mut Call<'_>, name: &[u8], password: &[u8]) -> Result<(), CommandError> {
+    let Some(user) = call.node.acl.authenticate(name, password) else {
+        let client = call.session.client();
+        client.ran(call.command);
+        let refusal = Refusal {
+            reason: Reason::Auth,
+            place: if call.session.transaction.is_some() { Place::Multi } else { Place::Toplevel },
+            // As clients write it.
+            object: call.command.name.to_ascii_uppercase().into_bytes(),
+            user: name.to_vec(),
+            client: client.line(call.now.steady),
+        };
+        admission::note(call.node, refusal);
         return Err(WRONGPASS);
-    }
-    call.session.authenticated = true;
+    };
+    call.session.become_user(user);
     Ok(())
 }
 
@@ -75,7 +86,7 @@ pub(super) fn hello(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     if let Some((user, password)) = credentials {
         authenticate(call, user, password)?;
     }
-    if !call.session.authenticated {
+    if !call.session.is_authenticated() && !call.node.acl.admits_strangers() {
         return Err(CommandError::new(
             "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH \
              <user> <pass> option can be used to authenticate the client and select the RESP protocol version at \
@@ -150,7 +161,7 @@ pub(super) fn quit(reply: &mut Reply) -> Answered {
 
 /// RESET
 pub(super) fn reset(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
-    call.session.reset(!call.node.settings.needs_password());
+    call.session.reset(&call.node.acl);
     reply.set_protocol(Protocol::Resp2);
     reply.simple("RESET");
     Ok(Then::Continue)

@@ -12,6 +12,7 @@ use replication::LinkState;
 use storage::DbIndex;
 
 use super::{Answered, Call, Now, Then};
+use crate::acl::Reason;
 use crate::clock;
 use crate::memory;
 use crate::node::Node;
@@ -307,6 +308,15 @@ fn stats(facts: &Facts<'_>, text: &mut Text) {
     text.field("total_error_replies", totals.error_replies);
     text.field("total_reads_processed", totals.reads);
     text.field("total_writes_processed", totals.writes);
+    for (name, reason) in [
+        ("auth", Reason::Auth),
+        ("cmd", Reason::Command),
+        ("key", Reason::Key),
+        ("channel", Reason::Channel),
+        ("db", Reason::Database),
+    ] {
+        text.field(&format!("acl_access_denied_{name}"), facts.node.acl.log.count(reason));
+    }
     text.field("nearside_gate_waits", totals.gate_waits);
     text.field("nearside_token_holds", totals.token_holds);
     text.field("nearside_token_wait_usec", totals.token_wait_nanos / 1000);

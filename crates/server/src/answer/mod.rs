@@ -3,6 +3,7 @@
 //! Owns the dispatch; each family's answers stand in its own file. Never waits: a command that must (EXEC,
 //! REPLICAOF, DEBUG) is brought here by [`crate::exclusive`], on a thread that may.
 
+mod acl;
 mod client;
 mod config;
 mod connection;
@@ -85,6 +86,19 @@ pub(crate) fn run(server: S, call: &mut Call<'_>, reply: &mut Reply) -> Answered
         S::Quit => connection::quit(reply),
         S::Reset => connection::reset(call, reply),
         S::Time => connection::time(reply),
+        S::AclCat => acl::cat(call, reply),
+        S::AclDeluser => acl::deluser(call, reply),
+        S::AclDryrun => acl::dryrun(call, reply),
+        S::AclGenpass => acl::genpass(call, reply),
+        S::AclGetuser => acl::getuser(call, reply),
+        S::AclHelp => help(reply, acl::HELP),
+        S::AclList => acl::list(call, reply),
+        S::AclLoad => acl::load(call, reply),
+        S::AclLog => acl::log(call, reply),
+        S::AclSave => acl::save(call, reply),
+        S::AclSetuser => acl::setuser(call, reply),
+        S::AclUsers => acl::users(call, reply),
+        S::AclWhoami => acl::whoami(call, reply),
         S::ClientCapa => client::capa(reply),
         S::ClientGetname => client::getname(call, reply),
         S::ClientGetredir => client::getredir(reply),

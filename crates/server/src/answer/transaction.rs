@@ -6,6 +6,8 @@ use commands::{CommandError, Run, ServerCommand as S, Source};
 use protocol::Reply;
 
 use super::{Answered, Call, Now, Then};
+use crate::acl::{self, Place};
+use crate::admission;
 use crate::exclusive;
 use crate::node::Node;
 use crate::session::Session;
@@ -76,6 +78,27 @@ pub(crate) fn exec(node: &Arc<Node>, session: &mut Session, reply: &mut Reply) -
         let words = request.words();
         let args = protocol::Args::new(words.get(command.name_words()..).unwrap_or_default());
         let mark = reply.mark();
+        // Its rights may have changed since it was queued, by what was queued before it too. Who is gone ends afterwards.
+        let stays = session.renew_user(&node.acl);
+        if !stays {
+            then = Then::Close;
+        }
+        if let Err(denial) = acl::check(session.user(), command, args, session.db()) {
+            admission::note_denial(node, session, command, args, denial, Place::Multi);
+            let text = format!(
+                "NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC call. This \
+                 command is no longer allowed for the following reason: {}",
+                denial.text_at_exec()
+            );
+            node.stats.error(text.as_bytes());
+            reply.error(&text);
+            continue;
+        }
+        if let Err(text) = acl::check_sort(session.user(), command, args) {
+            node.stats.error(text.as_bytes());
+            reply.error(text);
+            continue;
+        }
         let answered = match (command.run, &writer) {
             (Run::Server(server), _) => {
                 let mut call =

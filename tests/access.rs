@@ -1,0 +1,240 @@
+//! Who may come in and what each may do, at a real replica and here: what one connection's transcript cannot show.
+
+use std::fs;
+use std::process::Command;
+
+use crate::harness::process::TempDir;
+use crate::harness::{Client, Frame, Node, wait_for};
+
+const SERVER: &str = "redis-8.10";
+
+fn ok() -> Frame {
+    Frame::Simple("OK".into())
+}
+
+/// A connection of a user with the password `pw`.
+fn client_of(port: u16, user: &str) -> Client {
+    let mut client = Client::connect(port);
+    assert_eq!(client.ask(&["AUTH", user, "pw"]), ok());
+    client
+}
+
+fn wait_for_end(client: &mut Client) {
+    wait_for("the end of a connection", || client.try_ask(&["PING"]).is_err().then_some(()));
+}
+
+#[test]
+fn users_that_go_take_their_connections_along() {
+    let real = master_or_skip!(SERVER);
+    let node = Node::start(&[]);
+    for port in [real.port, node.port] {
+        let mut admin = Client::connect(port);
+        for user in ["alice", "bob", "carol"] {
+            admin.ask(&["ACL", "SETUSER", user, "on", ">pw", "+@all", "~*"]);
+        }
+        let mut alices = [client_of(port, "alice"), client_of(port, "alice")];
+        let (mut bob, mut carol) = (client_of(port, "bob"), client_of(port, "carol"));
+        // One of them goes by itself, and is told so.
+        assert_eq!(carol.ask(&["ACL", "DELUSER", "carol"]), Frame::Int(1));
+        wait_for_end(&mut carol);
+        // Of the others one has a transaction open.
+        alices[0].line("MULTI");
+        assert_eq!(admin.ask(&["ACL", "DELUSER", "alice", "nobody"]), Frame::Int(1));
+        // Who is made anew under the old name is somebody else.
+        admin.ask(&["ACL", "SETUSER", "alice", "on", ">pw", "+@all", "~*"]);
+        alices.iter_mut().for_each(wait_for_end);
+        assert_eq!(bob.line("PING"), Frame::Simple("PONG".into()));
+        let mut alice = client_of(port, "alice");
+        assert_eq!(admin.ask(&["CLIENT", "KILL", "USER", "alice"]), Frame::Int(1));
+        wait_for_end(&mut alice);
+        assert_eq!(bob.line("ACL WHOAMI"), Frame::Bulk(b"bob".to_vec()));
+        let list = admin.ask(&["CLIENT", "LIST"]).text();
+        let users = |name: &str| list.lines().filter(|line| line.contains(&format!(" user={name} "))).count();
+        assert_eq!((users("bob"), users("alice"), users("default")), (1, 0, 1), "{list}");
+    }
+}
+
+#[test]
+fn a_change_takes_effect_at_the_next_request() {
+    let real = master_or_skip!(SERVER);
+    let node = Node::start(&[]);
+    for port in [real.port, node.port] {
+        let mut admin = Client::connect(port);
+        admin.ask(&["ACL", "SETUSER", "bob", "on", ">pw", "+@all", "allkeys", "allchannels"]);
+        let mut bob = client_of(port, "bob");
+        let no_get = Frame::Error("NOPERM User bob has no permissions to run the 'get' command".into());
+        let no_key = Frame::Error("NOPERM No permissions to access a key".into());
+        for (rules, answer) in [
+            (&["-get"][..], &no_get),
+            (&["+get"], &Frame::Null),
+            (&["resetkeys", "~b*"], &no_key),
+            (&["%R~a"], &Frame::Null),
+            (&["resetkeys", "%W~*"], &no_key),
+            (&["allkeys"], &Frame::Null),
+        ] {
+            let words = [&["ACL", "SETUSER", "bob"], rules].concat();
+            assert_eq!(admin.ask(&words), ok());
+            for _ in 0..3 {
+                assert_eq!(bob.ask(&["GET", "a"]), *answer, "{rules:?}");
+            }
+        }
+        // In one pipeline too, of the user's own.
+        let request = |line: &str| line.split(' ').map(|word| word.as_bytes().to_vec()).collect::<Vec<_>>();
+        let replies =
+            bob.pipeline(&["GET a", "ACL SETUSER bob -get", "GET a", "GET a", "STRLEN a"].map(request));
+        assert_eq!(replies, [Frame::Null, ok(), no_get.clone(), no_get, Frame::Int(0)]);
+        // The password is asked for at the door alone; and whoever is switched off stays.
+        admin.ask(&["ACL", "SETUSER", "bob", "off", ">other"]);
+        assert_eq!(bob.line("STRLEN a"), Frame::Int(0));
+        assert!(Client::connect(port).ask(&["AUTH", "bob", "pw"]).text().starts_with("WRONGPASS "));
+    }
+}
+
+/// The entries of ACL LOG, without what is different each time.
+fn log(client: &mut Client) -> Vec<Vec<(String, String)>> {
+    let log = client.ask(&["ACL", "LOG"]);
+    let entry = |entry: &Frame| {
+        let pairs = entry.items().chunks(2).map(|pair| (pair[0].text(), pair[1].text()));
+        let varies = ["age-seconds", "client-info", "timestamp-created", "timestamp-last-updated"];
+        pairs.filter(|(name, _)| !varies.contains(&name.as_str())).collect()
+    };
+    log.items().iter().map(entry).collect()
+}
+
+#[test]
+fn what_is_refused_is_noted_and_counted() {
+    let real = master_or_skip!(SERVER);
+    let node = Node::start(&[]);
+    let mut seen = Vec::new();
+    for port in [real.port, node.port] {
+        let mut admin = Client::connect(port);
+        admin.ask(&["ACL", "SETUSER", "bob", "on", ">pw", "+@all", "-keys", "-config", "~a*"]);
+        let mut bob = Client::connect(port);
+        bob.ask(&["AUTH", "bob", "wrong"]);
+        bob.ask(&["AUTH", "nobody", "wrong"]);
+        bob.ask(&["HELLO", "2", "AUTH", "bob", "wrong"]);
+        bob.ask(&["AUTH", "bob", "pw"]);
+        for line in [
+            "KEYS *",
+            "KEYS x",
+            "CONFIG GET *",
+            "GET x",
+            "GET y",
+            "MGET a x",
+            "PUBLISH c m",
+            "MULTI",
+            "GET x",
+            "DISCARD",
+        ] {
+            bob.ask(&line.split(' ').collect::<Vec<_>>());
+        }
+        // Refused when the transaction runs, not when it was queued.
+        bob.line("MULTI");
+        bob.line("GET a");
+        bob.line("STRLEN a");
+        admin.ask(&["ACL", "SETUSER", "bob", "-strlen"]);
+        let exec = bob.ask(&["EXEC"]);
+        let counts = ["auth", "cmd", "key", "channel"]
+            .map(|what| admin.info("stats", &format!("acl_access_denied_{what}")).unwrap());
+        let entries = log(&mut admin);
+        assert_eq!(admin.ask(&["ACL", "LOG", "3"]).items().len(), 3);
+        assert_eq!(admin.ask(&["CONFIG", "SET", "acllog-max-len", "2"]), ok());
+        assert_eq!(admin.ask(&["ACL", "LOG", "RESET"]), ok());
+        assert!(log(&mut admin).is_empty());
+        for key in ["x", "y", "z"] {
+            bob.ask(&["GET", key]);
+        }
+        assert_eq!(log(&mut admin).len(), 2);
+        seen.push((exec, counts, entries));
+    }
+    assert_eq!(seen[0], seen[1]);
+}
+
+#[test]
+fn a_file_of_users_is_loaded_and_saved_as_redis_does() {
+    let folder = TempDir::new("users");
+    let path = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
+    let paths = [path("real.acl"), path("ours.acl")];
+    let write = |text: &str| paths.iter().for_each(|path| fs::write(path, text).expect("a file"));
+    write("# first\nuser alice on >pw ~a* +@all\nuser bob on >pw allkeys +@all\n");
+    let real = master_or_skip!(SERVER, "--aclfile", &paths[0]);
+    let node = Node::start(&["--aclfile", &paths[1]]);
+    let servers = [(real.port, &paths[0]), (node.port, &paths[1])];
+    let clean = |frame: Frame, path: &str| format!("{frame:?}").replace(path, "FILE");
+    let mut seen = [Vec::new(), Vec::new()];
+    for ((port, path), seen) in servers.iter().zip(&mut seen) {
+        let mut admin = Client::connect(*port);
+        let (mut alice, mut bob) = (client_of(*port, "alice"), client_of(*port, "bob"));
+        let mut ask = |line: &str| {
+            let frame = admin.ask(&line.split(' ').collect::<Vec<_>>());
+            seen.push(clean(frame, path));
+        };
+        ask("ACL LIST");
+        ask("ACL SETUSER carol on nopass +get");
+        ask("ACL SAVE");
+        ask("ACL LIST");
+        let saved = fs::read_to_string(path).expect("the file");
+        fs::write(path, "user alice on >other ~b* +@all\nuser default on nopass +@all ~*\n").expect("a file");
+        ask("ACL LOAD");
+        ask("ACL LIST");
+        wait_for_end(&mut bob);
+        assert_eq!(
+            alice.ask(&["GET", "a"]),
+            Frame::Error("NOPERM No permissions to access a key".into()),
+            "who stays keeps the connection, not the rights"
+        );
+        for wrong in [
+            "user alice on\nuser alice off\n",
+            "foo bar\nuser\n",
+            "user c nope\nuser d ~* ~a\n",
+            "user c (~a +get\n",
+            "user c (~a nope)\n",
+        ] {
+            fs::write(path, wrong).expect("a file");
+            ask("ACL LOAD");
+            ask("ACL USERS");
+        }
+        fs::remove_file(path).expect("the file goes");
+        ask("ACL LOAD");
+        ask("ACL SAVE");
+        ask("CONFIG GET aclfile");
+        seen.push(saved);
+        seen.push(fs::read_to_string(path).expect("the file"));
+    }
+    assert_eq!(seen[0], seen[1]);
+    write("user alice on nope\n");
+    let output = Command::new(env!("CARGO_BIN_EXE_nearside"))
+        .args(["--port", "0", "--http", "off", "--aclfile", &paths[1]])
+        .output()
+        .expect("run nearside");
+    let said =
+        String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+    assert!(!output.status.success() && said.contains("ours.acl:1: Syntax error"), "{said}");
+}
+
+#[test]
+fn users_are_given_as_options() {
+    let node = Node::start(&["--user", "alice on >pw ~a* +@read", "--user", "default off"]);
+    let mut client = node.client();
+    assert!(client.ask(&["PING"]).text().starts_with("NOAUTH "));
+    assert_eq!(client.ask(&["AUTH", "alice", "pw"]), ok());
+    assert_eq!(client.ask(&["GET", "a"]), Frame::Null);
+    assert!(client.ask(&["GET", "b"]).text().starts_with("NOPERM "));
+}
+
+#[test]
+fn users_are_each_server_s_own() {
+    let master = master_or_skip!(SERVER, "--repl-diskless-sync-delay", "0");
+    let real = master_or_skip!(SERVER, "--replicaof", "127.0.0.1", &master.port.to_string());
+    let node = Node::replica_of(&master);
+    let mut at_master = master.client();
+    at_master.ask(&["ACL", "SETUSER", "there", "on", "nopass", "+@all", "~*"]);
+    at_master.line("SET after 1");
+    for port in [real.port, node.port] {
+        let mut client = Client::connect(port);
+        wait_for("the stream", || matches!(client.ask(&["GET", "after"]), Frame::Bulk(_)).then_some(()));
+        assert_eq!(client.ask(&["ACL", "USERS"]), Frame::Array(vec![Frame::Bulk(b"default".to_vec())]));
+        assert_eq!(client.ask(&["ACL", "SETUSER", "here", "on", "nopass", "+@all", "~*"]), ok());
+    }
+    assert_eq!(at_master.ask(&["ACL", "GETUSER", "here"]), Frame::Null);
+}
