@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use clap::{ArgAction, Parser};
 use nearside::config::{
-    ChannelsAtFirst, Config, DATABASES_MAX, DebugAccess, HttpAddress, LogLevel, OutputLimit, PORT, Secret,
-    Word, parse_bytes, parse_master, parse_query_limit,
+    ChannelsAtFirst, Config, DATABASES_MAX, DebugAccess, EvictionRules, HttpAddress, LogLevel, OutputLimit,
+    PORT, Policy, Secret, Word, parse_bytes, parse_master, parse_query_limit,
 };
 use nearside::{LoadRules, MasterAddress, OnDivergence, Resync, Room};
 
@@ -151,6 +151,15 @@ pub(crate) struct Options {
     #[arg(long, value_name = "SIZE", default_value = "0", value_parser = parse_bytes)]
     memory_limit: u64,
 
+    /// The most memory that data may take on a node that follows nobody; 0: no bound
+    #[arg(long, value_name = "SIZE", default_value = "0", value_parser = parse_bytes)]
+    maxmemory: u64,
+
+    /// Which keys go when there is no room: noeviction, or allkeys- or volatile- with lru, lfu, lrm or random, or
+    /// volatile-ttl
+    #[arg(long, value_name = "POLICY", default_value = "noeviction", value_parser = Policy::parse)]
+    maxmemory_policy: Policy,
+
     /// Microseconds that loading a key takes longer, to try out slow loads; negative: one for so many keys
     #[arg(
         long,
@@ -244,6 +253,11 @@ impl Options {
                 room: Room { resync: self.resync, bytes_max: self.memory_limit },
                 key_delay: self.key_load_delay,
             },
+            eviction: EvictionRules {
+                maxmemory: self.maxmemory,
+                policy: self.maxmemory_policy,
+                ..EvictionRules::default()
+            },
             repl_timeout: Duration::from_secs(self.repl_timeout),
             ports_file: self.ports_file,
             ..Config::default()
@@ -320,6 +334,7 @@ mod tests {
             "--on-divergence maybe",
             "--resync maybe",
             "--memory-limit much",
+            "--maxmemory-policy lru",
             "--key-load-delay x",
             "--enable-debug-command maybe",
             "--report-version 7",

@@ -17,6 +17,7 @@ mod program; // options, ports, signals, metrics, strangers
 mod access; // users, and what each may do
 mod topology; // REPLICAOF, promotion, failover
 mod faults; // what goes wrong, and what is said of it
+mod eviction; // maxmemory: who goes, and who is refused
 mod save; // SAVE and BGSAVE: real servers load the file
 mod differential; // every command on data, with odd arguments, beside a real server
 mod equality; // a workload on a real master, then digest and walk: nothing may differ

@@ -28,8 +28,6 @@ struct Options {
     replace: bool,
     absolute: bool,
     usage: Usage,
-    /// Checked, and not kept: see [`Usage`].
-    frequency: Option<u8>,
 }
 
 /// DUMP key
@@ -94,7 +92,7 @@ fn options(args: Args<'_>) -> Result<Options, CommandError> {
     let mut at = 0;
     while at < args.len() {
         let value = args.opt(at + 1);
-        let fresh = options.usage.idle_seconds.is_none() && options.frequency.is_none();
+        let fresh = options.usage == Usage::default();
         if args.is_word(at, "replace") {
             options.replace = true;
         } else if args.is_word(at, "absttl") {
@@ -105,7 +103,7 @@ fn options(args: Args<'_>) -> Result<Options, CommandError> {
             at += 1;
         } else if let (true, Some(value), true) = (args.is_word(at, "freq"), value, fresh) {
             let frequency = number::parse_int(value).ok_or(CommandError::NotInteger)?;
-            options.frequency = Some(u8::try_from(frequency).map_err(|_| BAD_FREQUENCY)?);
+            options.usage.frequency = Some(u8::try_from(frequency).map_err(|_| BAD_FREQUENCY)?);
             at += 1;
         } else {
             return Err(CommandError::Syntax);

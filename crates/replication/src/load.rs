@@ -359,7 +359,10 @@ impl Builder {
 
 /// What came with a key.
 fn meta(key: &Key<'_>) -> KeyMeta {
-    KeyMeta { deadline: key.deadline.map(UnixMillis), usage: Usage { idle_seconds: key.idle } }
+    KeyMeta {
+        deadline: key.deadline.map(UnixMillis),
+        usage: Usage { idle_seconds: key.idle, frequency: key.frequency },
+    }
 }
 
 /// Before writers said who they were, the version of the format tells it.

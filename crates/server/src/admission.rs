@@ -19,6 +19,7 @@ const NO_MULTI: &str = "ERR Command not allowed inside a transaction";
 const READONLY: &str = "READONLY You can't write against a read only replica.";
 const MASTERDOWN: &str = "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
 const LOADING: &str = "LOADING Redis is loading the dataset in memory";
+pub(crate) const OOM: &str = "OOM command not allowed when used memory > 'maxmemory'.";
 const DEBUG: &str = "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can \
                      run it from a local connection, otherwise you need to start the server with this option set \
                      to \"yes\".";
@@ -112,6 +113,10 @@ pub(crate) fn refusal(
         note_denial(node, session, command, args, denial, place);
         let text = denial.text(session.user(), command);
         return Some(format!("NOPERM {}", String::from_utf8_lossy(&text)).into());
+    }
+    // What is not queued is told so where room can be made first: see `crate::exclusive`.
+    if session.transaction.is_some() && command.flags.contains(Flags::DENYOOM) && node.eviction.is_full() {
+        return Some(OOM.into());
     }
     let needs = Needs::of(command, session);
     if needs.writes && !situation.writable {

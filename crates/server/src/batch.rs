@@ -331,6 +331,9 @@ impl<'a> Batch<'a> {
             }
             Run::Write(handler) => {
                 let (node, wall, dialect) = (self.node, self.now.wall, self.dialect);
+                if !node.eviction.may_write(words) {
+                    return exclusively(words);
+                }
                 let Some(writer) = self.writer() else { return Step::Stop(Next::Token) };
                 // Asked under the token: a REPLICAOF may have come between.
                 if !node.upstream.is_writable() {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use storage::Limits;
 
 pub use crate::acl::ChannelsAtFirst;
+pub use crate::eviction::{EvictionRules, Policy};
 pub use crate::output_limit::OutputLimit;
 use crate::upstream::{LoadRules, MasterAddress, OnDivergence, Resync};
 
@@ -84,6 +85,8 @@ pub struct Config {
     pub spool_disk: u64,
     /// How snapshots are loaded.
     pub load_rules: LoadRules,
+    /// How much memory data may take on a node that follows nobody, and what goes when it is too much.
+    pub eviction: EvictionRules,
     /// Silence after which the other side of a link is given up.
     pub repl_timeout: Duration,
     /// Where packed values become big ones.
@@ -132,6 +135,7 @@ impl Default for Config {
             spool_memory: 64 << 20,
             spool_disk: 16 << 30,
             load_rules: LoadRules::default(),
+            eviction: EvictionRules::default(),
             repl_timeout: Duration::from_secs(60),
             limits: Limits::default(),
             ports_file: None,

@@ -140,6 +140,33 @@ pub static ROWS: &[Row] = &[
         |c, text| assign(&mut c.load_rules.key_delay, signed(text)?),
     ),
     fixed("on-divergence", |c| c.on_divergence.word().to_owned()),
+    // ---- room for what clients write; a replica keeps what its master keeps, what bounds a load is memory-limit ----
+    free(
+        "maxmemory",
+        |c| c.eviction.maxmemory.to_string(),
+        |c, text| assign(&mut c.eviction.maxmemory, parse_bytes(text)?),
+    ),
+    free(
+        "maxmemory-policy",
+        |c| c.eviction.policy.word().to_owned(),
+        |c, text| assign(&mut c.eviction.policy, Word::parse(text)?),
+    ),
+    free(
+        "maxmemory-samples",
+        |c| c.eviction.samples.to_string(),
+        |c, text| assign(&mut c.eviction.samples, number(text, 1, SAMPLES_MAX)?),
+    ),
+    free(
+        "lfu-log-factor",
+        |c| c.eviction.usage.log_factor.to_string(),
+        |c, text| assign(&mut c.eviction.usage.log_factor, number(text, 0, FACTOR_MAX)?),
+    ),
+    free(
+        "lfu-decay-time",
+        |c| c.eviction.usage.decay_minutes.to_string(),
+        |c, text| assign(&mut c.eviction.usage.decay_minutes, number(text, 0, FACTOR_MAX)?),
+    ),
+    fixed("replica-ignore-maxmemory", |_| yes_no(true)).was("slave-ignore-maxmemory"),
     // ---- the encodings' bounds ----
     free(
         "hash-max-listpack-entries",
@@ -209,13 +236,15 @@ pub static ROWS: &[Row] = &[
     fixed("replica-announced", |_| yes_no(true)),
     fixed("appendonly", |_| yes_no(false)),
     fixed("save", |_| String::new()),
-    // A replica keeps what its master keeps; what bounds a load is memory-limit.
-    fixed("maxmemory", |_| String::from("0")),
-    fixed("maxmemory-policy", |_| String::from("noeviction")),
     fixed("cluster-enabled", |_| yes_no(false)),
     fixed("notify-keyspace-events", |_| String::new()),
     fixed("proto-max-bulk-len", |_| protocol::limits::BULK_BYTES_MAX.to_string()),
 ];
+
+/// The most keys that one is chosen from, as in Redis.
+const SAMPLES_MAX: u64 = 64;
+/// Redis' bound on what LFU is told.
+const FACTOR_MAX: u64 = i32::MAX as u64;
 
 /// Ten years and more; what Redis' own bound on seconds amounts to.
 const SECONDS_MAX: u64 = i32::MAX as u64;
@@ -289,6 +318,11 @@ pub fn is_limit(name: &str) -> bool {
 /// Whether this is one of the rules for loading, which the link keeps.
 pub fn is_load_rule(name: &str) -> bool {
     matches!(name, "resync" | "memory-limit" | "key-load-delay")
+}
+
+/// Whether this is one of the rules by which keys go when there is no room.
+pub fn is_eviction_rule(name: &str) -> bool {
+    name.starts_with("maxmemory") || name.starts_with("lfu-")
 }
 
 fn some_text(text: &str) -> Option<String> {

@@ -90,6 +90,7 @@ pub(crate) async fn run(node: Arc<Node>) {
             let_idle_go(&node);
         }
         if node.upstream.is_writable() {
+            node.eviction.look_soon();
             let walking = Arc::clone(&node);
             // A panic inside ends the walk for this round; the next begins anew.
             walk = tokio::task::spawn_blocking(move || walk.round(&walking)).await.unwrap_or_default();

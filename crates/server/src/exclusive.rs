@@ -6,14 +6,16 @@
 use std::sync::Arc;
 
 use commands::spec::{Find, KeySpec};
-use commands::{Command, CommandError, Run, ServerCommand as S, Source, WriteContext};
+use commands::{Command, CommandError, Flags, Run, ServerCommand as S, Source, WriteContext};
 use protocol::{Args, Reply};
 use storage::{Lookups, Writer};
 
+use crate::admission;
 use crate::answer::{self, Call, Now, Then};
 use crate::batch::{self, Next};
 use crate::buffers::Buffers;
 use crate::clock;
+use crate::eviction::Room;
 use crate::node::Node;
 use crate::owned::OwnedRequest;
 use crate::session::Session;
@@ -123,7 +125,15 @@ fn run_command(
         }
         Run::Read(_) | Run::Write(_) | Run::Container => {
             let writer = hold(node);
-            on_data(node, &writer, session, command, args, Now::read(), reply).map(|()| Then::Continue)
+            let room = match command.run {
+                Run::Write(_) => node.eviction.make_room(node, &writer),
+                _ => Room::Some,
+            };
+            if room == Room::None && command.flags.contains(Flags::DENYOOM) {
+                Err(CommandError::new(admission::OOM))
+            } else {
+                on_data(node, &writer, session, command, args, Now::read(), reply).map(|()| Then::Continue)
+            }
         }
     };
     let nanos =

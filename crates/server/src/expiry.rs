@@ -35,6 +35,9 @@ impl Walk {
         let began = clock::steady();
         // Every database is entered at most once in a round: when there is little, little is done.
         let mut left = node.databases;
+        if node.eviction.is_bounded() {
+            node.eviction.make_room(node, &node.store.writer());
+        }
         while left > 0 && clock::steady().saturating_duration_since(began) < ROUND_MAX {
             let writer = node.store.writer();
             if !node.upstream.is_writable() || writer.is_frozen() {

@@ -13,6 +13,7 @@ mod connection;
 mod batch;
 mod admission;
 mod acl;
+mod eviction;
 mod exclusive;
 mod answer;
 

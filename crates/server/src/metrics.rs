@@ -264,6 +264,9 @@ const METRICS: &[Metric] = &[
     counter("nearside_gate_waits_total", "Batches that found the gate closed.", |f, give| {
         give("", f.totals.gate_waits as f64);
     }),
+    counter("nearside_evicted_keys_total", "Keys removed because maxmemory was reached.", |f, give| {
+        give("", f.totals.evicted_keys as f64);
+    }),
     counter("nearside_token_holds_total", "Requests that took the writer token.", |f, give| {
         give("", f.totals.token_holds as f64);
     }),
@@ -421,6 +424,7 @@ mod tests {
             error_replies: 6,
             keyspace_hits: 10,
             keyspace_misses: 11,
+            evicted_keys: 12,
             gate_waits: 7,
             token_holds: 8,
             token_wait_nanos: 9000,

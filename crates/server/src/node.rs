@@ -16,6 +16,7 @@ use crate::answer::{Answered, Then};
 use crate::clients::Clients;
 use crate::config::{Config, Secret};
 use crate::cron::Samples;
+use crate::eviction::Eviction;
 use crate::save::SaveState;
 use crate::server::StartError;
 use crate::session::Session;
@@ -42,6 +43,8 @@ pub(crate) struct Node {
     pub(crate) stats: Stats,
     /// Rates, and peaks.
     pub(crate) samples: Samples,
+    /// What goes when there is no room.
+    pub(crate) eviction: Eviction,
     /// What was saved.
     pub(crate) saves: SaveState,
     /// The end.
@@ -78,7 +81,7 @@ impl Node {
         upstream: UpstreamHandle,
         ports: Ports,
     ) -> Result<Node, StartError> {
-        Ok(Node {
+        let node = Node {
             store,
             upstream,
             databases: config.databases,
@@ -87,13 +90,16 @@ impl Node {
             clients: Arc::new(Clients::default()),
             stats: Stats::new(),
             samples: Samples::default(),
+            eviction: Eviction::default(),
             saves: SaveState::new(clock::unix_millis()),
             shutdown: Shutdown::new(),
             run_id: run_id().map_err(StartError::Random)?,
             started: clock::steady(),
             memory_at_start: memory::look().used,
             ports: OnceLock::from(ports),
-        })
+        };
+        node.renew_eviction(clock::unix_millis());
+        Ok(node)
     }
 
     /// What a reading handler is given.
@@ -135,6 +141,13 @@ impl Node {
     pub(crate) fn renew_credentials(&self) {
         let (user, password) = credentials(&self.settings.read());
         self.upstream.set_credentials(user, password);
+    }
+
+    /// Follows other rules for what goes when there is no room.
+    pub(crate) fn renew_eviction(&self, now: UnixMillis) {
+        let config = self.settings.read();
+        self.store.set_usage_rules(config.eviction.usage(), now);
+        self.eviction.renew(&config);
     }
 
     /// Notes whom REPLICAOF named, for CONFIG GET.

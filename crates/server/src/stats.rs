@@ -82,6 +82,8 @@ counters! {
     keyspace_misses,
     /// Keys removed because their deadline was past.
     expired_keys,
+    /// Keys removed because there was no room.
+    evicted_keys,
     /// Clients let go because too many bytes of their requests waited.
     query_limit_disconnections,
     /// Clients let go because too much output waited for them.

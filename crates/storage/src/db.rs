@@ -11,6 +11,7 @@ use crate::keyspace::{KeyHash, Keyspace, Ref, Refs};
 use crate::scan::ScanCursor;
 use crate::store::{Hashed, Inner};
 use crate::time::{DbIndex, UnixMillis};
+use crate::usage::UsageRules;
 
 /// How many expired keys RANDOMKEY passes over before it walks on in order.
 const RANDOM_TRIES_MAX: usize = 100;
@@ -126,7 +127,7 @@ impl<'a> Db<'a> {
     pub fn get(&self, key: &[u8]) -> Option<Ref<'_>> {
         let found = self.peek(key)?;
         if self.touches {
-            found.touch(self.inner.clock());
+            self.inner.touch(&found, false);
         }
         Some(found)
     }
@@ -156,7 +157,7 @@ impl<'a> Db<'a> {
             (0..keys.len()).for_each(|place| lookups.note(found.get(place).is_some()));
         }
         if self.touches {
-            found.iter().flatten().for_each(|entry| entry.touch(self.inner.clock()));
+            found.iter().flatten().for_each(|entry| self.inner.touch(entry, false));
         }
         found
     }
@@ -204,6 +205,16 @@ impl<'a> Db<'a> {
             left = left.saturating_sub(100);
         }
         found
+    }
+
+    /// Looks at a key by chance, an expired one too; `None` when there is none.
+    pub fn look_at_any<R>(&self, look: impl FnOnce(&EntryView) -> R) -> Option<R> {
+        self.keyspace()?.random(|| self.inner.random(), look)
+    }
+
+    /// By which rules accesses to keys are noted.
+    pub fn usage_rules(&self) -> UsageRules {
+        self.inner.usage_rules()
     }
 
     /// One step of a walk over all keys: about `count` of them, from `cursor` on; the answer is where to go on,

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! offset 0  head     u32, atomic: the lowest byte is the shape, 5 bits of form (value::Form), and one each for a deadline
-//!                    and for a key and a value longer than 255; above it 24 bits of seconds, the last access
+//!                    and for a key and a value longer than 255; above it 24 bits of use (crate::usage)
 //!        4  deadline i64, only when there is one
 //!           lengths  of the key, of the value (1 byte each, 2 when long, or 6; none before a pointer)
 //!           key, value
@@ -37,6 +37,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::memory::size_class;
 use crate::packed::listpack::Head;
 use crate::time::UnixMillis;
+use crate::usage::{AccessClock, Ticking, Usage, UsageRules};
 use crate::value::text::{canonical_int, is_long};
 use crate::value::{Array, stored};
 use crate::value::{
@@ -51,7 +52,7 @@ const SHAPE: u32 = 0xff;
 const SHAPE_DEADLINE: u8 = 1 << 5;
 const SHAPE_LONG_KEY: u8 = 1 << 6;
 const SHAPE_LONG_VALUE: u8 = 1 << 7;
-const SECONDS_SHIFT: u32 = 8;
+const USE_SHIFT: u32 = 8;
 
 const POINTER_BYTES: usize = size_of::<*mut u8>();
 /// Leaves the three lowest bits of an address to the slot word.
@@ -59,33 +60,6 @@ const ALIGN: usize = 8;
 
 /// What a table's slot costs beside the entry: its word and control byte, at the load that tables have.
 const SLOT_BYTES: usize = 14;
-
-/// A moment of access: seconds, in 24 bits (they come round after 194 days, as in Redis).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct AccessClock(pub(crate) u32);
-
-const CLOCK_MASK: u32 = 0x00ff_ffff;
-
-impl AccessClock {
-    pub(crate) fn at(now: UnixMillis) -> AccessClock {
-        AccessClock((now.0.div_euclid(1000) & i64::from(CLOCK_MASK)) as u32)
-    }
-}
-
-/// How a key was used before it came here: what an RDB tells of it. How often is not kept: as on a server with this one's
-/// policy (noeviction), where nothing asks for it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Usage {
-    /// Seconds since the last access.
-    pub idle_seconds: Option<u64>,
-}
-
-impl Usage {
-    fn last_access(self, clock: AccessClock) -> AccessClock {
-        let idle = u32::try_from(self.idle_seconds.unwrap_or(0)).unwrap_or(CLOCK_MASK).min(CLOCK_MASK);
-        AccessClock(clock.0.wrapping_sub(idle) & CLOCK_MASK)
-    }
-}
 
 /// Where the parts of an entry are.
 #[derive(Clone, Copy)]
@@ -184,7 +158,7 @@ impl Plan {
     ) {
         // SAFETY: all of these lie before `key_at`.
         unsafe {
-            let seconds = last_access.0 << SECONDS_SHIFT;
+            let seconds = last_access.0 << USE_SHIFT;
             head(entry).store(seconds | u32::from(self.shape), Ordering::Relaxed);
             let mut at = DEADLINE_AT;
             if let Some(deadline) = deadline {
@@ -376,7 +350,7 @@ impl Entry {
         usage: Usage,
         clock: AccessClock,
     ) -> Entry {
-        Entry::with_access(key, form, content, deadline, usage.last_access(clock))
+        Entry::with_access(key, form, content, deadline, usage.first_access(clock))
     }
 
     pub(crate) fn from_value(
@@ -599,7 +573,7 @@ unsafe fn head<'a>(entry: NonNull<u8>) -> &'a AtomicU32 {
 /// `entry` points to a whole entry.
 unsafe fn last_access(entry: NonNull<u8>) -> AccessClock {
     // SAFETY: the caller's.
-    AccessClock(unsafe { head(entry) }.load(Ordering::Relaxed) >> SECONDS_SHIFT)
+    AccessClock(unsafe { head(entry) }.load(Ordering::Relaxed) >> USE_SHIFT)
 }
 
 /// A key with its value, looked at where they are stored.
@@ -710,18 +684,34 @@ impl EntryView {
         unsafe { head(self.0) }
     }
 
-    /// Seconds since the key was last used, as of `now`.
-    pub fn idle_seconds(&self, now: UnixMillis) -> u64 {
-        let last = self.head().load(Ordering::Relaxed) >> SECONDS_SHIFT;
-        u64::from(AccessClock::at(now).0.wrapping_sub(last) & CLOCK_MASK)
+    /// What it notes of its use.
+    fn last_access(&self) -> AccessClock {
+        AccessClock(self.head().load(Ordering::Relaxed) >> USE_SHIFT)
     }
 
-    /// Notes an access. A key that is read all the time is written to once a second.
-    pub(crate) fn touch(&self, clock: AccessClock) {
+    /// Seconds since the key was last used, as of `now`; means nothing in a store that counts accesses.
+    pub fn idle_seconds(&self, now: UnixMillis) -> u64 {
+        self.last_access().idle_seconds(now)
+    }
+
+    /// How often the key is used, as of `now`, by rules that count accesses.
+    pub fn frequency(&self, rules: UsageRules, now: UnixMillis) -> u8 {
+        rules.frequency(self.last_access(), now)
+    }
+
+    /// Notes an access, or a change. A key that is read all the time is written to once a second.
+    #[inline]
+    pub(crate) fn touch(&self, ticking: &Ticking, is_change: bool, dice: impl FnOnce() -> u64) {
+        let clock = ticking.clock();
         let word = self.head().load(Ordering::Relaxed);
-        if word >> SECONDS_SHIFT != clock.0 {
+        if word >> USE_SHIFT != clock.0 {
+            let clock = if clock.is_plain() {
+                clock
+            } else {
+                ticking.special(AccessClock(word >> USE_SHIFT), is_change, dice)
+            };
             // Others that hold the shard's lock for reading may do the same: see the module.
-            self.head().store(clock.0 << SECONDS_SHIFT | word & SHAPE, Ordering::Relaxed);
+            self.head().store(clock.0 << USE_SHIFT | word & SHAPE, Ordering::Relaxed);
         }
     }
 
@@ -912,7 +902,7 @@ mod tests {
 
     #[test]
     fn usage_survives_and_a_touch_keeps_the_rest() {
-        let usage = Usage { idle_seconds: Some(5) };
+        let usage = Usage { idle_seconds: Some(5), frequency: None };
         let entry = Entry::from_value(
             b"k",
             Value::String(Text::new(b"v")),
@@ -921,7 +911,9 @@ mod tests {
             AccessClock::at(UnixMillis(3000)),
         );
         assert_eq!(entry.view().idle_seconds(UnixMillis(3999)), 5);
-        entry.view().touch(AccessClock::at(UnixMillis(10_000)));
+        let ticking = Ticking::default();
+        ticking.tick(UnixMillis(10_000));
+        entry.view().touch(&ticking, false, || unreachable!("nothing is counted"));
         assert_eq!(entry.view().idle_seconds(UnixMillis(12_000)), 2);
         assert_eq!((entry.view().key(), text(entry.view())), (&b"k"[..], b"v".to_vec()));
     }

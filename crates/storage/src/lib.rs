@@ -49,6 +49,7 @@ mod primitives;
 mod threads;
 
 mod entry;
+mod usage;
 mod keyspace;
 mod reclaim;
 
@@ -60,7 +61,7 @@ pub mod score;
 pub mod value;
 
 pub use db::{Db, Lookups};
-pub use entry::{EntryView, Usage};
+pub use entry::EntryView;
 pub use functions::{Functions, Library};
 pub use keyspace::{KeyHash, Ref, Refs};
 pub use load::{KeyMeta, LoadBusy, LoadError, Loading};
@@ -69,6 +70,7 @@ pub use scan::ScanCursor;
 pub use slot::Slot;
 pub use store::{GateOpened, Hashed, Reader, Store, StoreConfig};
 pub use time::{DbIndex, UnixMillis};
+pub use usage::{Noted, Usage, UsageRules};
 pub use value::{Kind, Limits, Value, ValueKind, ValueRef, WrongKind};
 pub use watch::Watch;
 pub use writer::{DbMut, Exclusive, SetAside, Writer};

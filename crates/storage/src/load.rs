@@ -9,12 +9,13 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::entry::{Content, Entry, Usage};
+use crate::entry::{Content, Entry};
 use crate::functions::Functions;
 use crate::gate::Access;
 use crate::keyspace::{KeyHash, Keyspace};
 use crate::store::{Inner, Store};
 use crate::time::{DbIndex, UnixMillis};
+use crate::usage::Usage;
 use crate::value::{Value, ValueRef};
 use crate::writer::Writer;
 

@@ -121,6 +121,11 @@ impl Reclaimer {
         }
     }
 
+    /// Whether nothing waits.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) == 0
+    }
+
     /// Waits until everything that was queued before is done.
     pub(crate) fn settle(&self) {
         if let Some(Some(queue)) = self.queue.get() {

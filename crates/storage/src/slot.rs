@@ -4,10 +4,11 @@
 //! frees anything under the lock.
 
 use crate::db::Db;
-use crate::entry::{AccessClock, Content, Entry, EntryView, Usage};
+use crate::entry::{Content, Entry, EntryView};
 use crate::keyspace::{Fate, Place};
 use crate::reclaim::{Bin, Trash};
 use crate::time::UnixMillis;
+use crate::usage::{AccessClock, Usage};
 use crate::value::{
     Array, Form, HashRef, Kind, ListRef, SetRef, SortedSetRef, Stream, TextRef, Value, ValueKind, ValueRef,
     WrongKind,
@@ -39,7 +40,7 @@ impl<'s> Slot<'s> {
     pub(crate) fn new(place: Place<'s>, db: &Db<'_>, trash: &'s mut Bin) -> Slot<'s> {
         let slot = Slot { place, trash, now: db.now(), clock: db.inner.clock(), changed: false };
         if let (true, Some(entry)) = (db.touches(), slot.entry()) {
-            entry.touch(slot.clock);
+            db.inner.touch(entry, true);
         }
         slot
     }

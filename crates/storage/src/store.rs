@@ -5,17 +5,18 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use crate::db::Db;
-use crate::entry::AccessClock;
+use crate::entry::EntryView;
 use crate::functions::Functions;
 use crate::gate::{Access, Asker, Gate, Inside};
 use crate::keyspace::{Guarded, KEYS_PER_SHARD, KeyHash, KeyHasher, Keyspace};
 use crate::reclaim::Reclaimer;
 use crate::threads;
 use crate::time::{DbIndex, UnixMillis};
+use crate::usage::{AccessClock, Ticking, UsageRules};
 use crate::value::Limits;
 use crate::watch::Watches;
 use crate::writer::Writer;
@@ -62,8 +63,8 @@ pub(crate) struct Inner {
     pub(crate) limits: Guarded<Limits>,
     pub(crate) watches: Watches,
     pub(crate) reclaimer: Reclaimer,
-    /// The time of accesses, in seconds; see [`Store::tick`].
-    clock: AtomicU32,
+    /// What accesses note; see [`Store::tick`].
+    ticking: Ticking,
     /// A load is comparing with the data: no writes.
     pub(crate) frozen: AtomicBool,
     /// A load is under way, or its rests are being cleared up.
@@ -74,7 +75,18 @@ pub(crate) struct Inner {
 
 impl Inner {
     pub(crate) fn clock(&self) -> AccessClock {
-        AccessClock(self.clock.load(Ordering::Relaxed))
+        self.ticking.clock()
+    }
+
+    /// The rules by which accesses are noted.
+    pub(crate) fn usage_rules(&self) -> UsageRules {
+        self.ticking.rules()
+    }
+
+    /// Notes an access, or a change.
+    #[inline]
+    pub(crate) fn touch(&self, entry: &EntryView, is_change: bool) {
+        entry.touch(&self.ticking, is_change, || self.random());
     }
 
     /// A number by chance; good enough to choose keys, not to keep secrets.
@@ -115,7 +127,7 @@ impl Store {
                 limits: Guarded::new(&gate, Some(Box::new(config.limits))),
                 watches: Watches::default(),
                 reclaimer: Reclaimer::default(),
-                clock: AtomicU32::new(0),
+                ticking: Ticking::default(),
                 frozen: AtomicBool::new(false),
                 loading: AtomicBool::new(false),
                 random: AtomicU64::new(first ^ second.rotate_left(32)),
@@ -179,9 +191,19 @@ impl Store {
         Some(Writer::new(&self.inner, self.inner.gate.try_token()?))
     }
 
-    /// Tells the store what time it is, for idle times: to be called about once a second.
+    /// Tells the store what time it is, for what is noted of accesses: to be called about once a second.
     pub fn tick(&self, now: UnixMillis) {
-        self.inner.clock.store(AccessClock::at(now).0, Ordering::Relaxed);
+        self.inner.ticking.tick(now);
+    }
+
+    /// Notes accesses by other rules from now on.
+    pub fn set_usage_rules(&self, rules: UsageRules, now: UnixMillis) {
+        self.inner.ticking.set_rules(rules, now);
+    }
+
+    /// Whether nothing waits to be freed in the background.
+    pub fn is_settled(&self) -> bool {
+        self.inner.reclaimer.is_settled()
     }
 
     /// A key's hash, to look it up with later; see [`Hashed`].

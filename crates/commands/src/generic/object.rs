@@ -5,7 +5,7 @@
 use protocol::number::parse_int;
 use protocol::{Args, Reply};
 use storage::value::TextRef;
-use storage::{EntryView, ValueRef};
+use storage::{EntryView, Noted, ValueRef};
 
 use super::Done;
 use crate::context::ReadContext;
@@ -48,20 +48,32 @@ pub(crate) fn object_refcount(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut
 pub(crate) fn object_idletime(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
     match ctx.db.peek(args.get(0)) {
         None => reply.null(),
+        Some(_) if ctx.db.usage_rules().noted == Noted::Count => {
+            return Err(CommandError::new(
+                "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching \
+                 between policies at runtime LRU and LFU data will take some time to adjust.",
+            ));
+        }
         Some(found) => reply.int(i64::try_from(found.idle_seconds(ctx.now)).unwrap_or(i64::MAX)),
     }
     Ok(())
 }
 
-/// OBJECT FREQ key: refused, for no policy here counts how often a key is used
+/// OBJECT FREQ key
 pub(crate) fn object_freq(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
-    if ctx.db.peek(args.get(0)).is_some() {
-        return Err(CommandError::new(
-            "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when \
-             switching between policies at runtime LRU and LFU data will take some time to adjust.",
-        ));
+    let rules = ctx.db.usage_rules();
+    match ctx.db.peek(args.get(0)) {
+        None => reply.null(),
+        Some(found) if rules.noted == Noted::Count => {
+            reply.int(i64::from(found.frequency(rules, ctx.now)));
+        }
+        Some(_) => {
+            return Err(CommandError::new(
+                "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when \
+                 switching between policies at runtime LRU and LFU data will take some time to adjust.",
+            ));
+        }
     }
-    reply.null();
     Ok(())
 }
 

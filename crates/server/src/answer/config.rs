@@ -85,6 +85,9 @@ pub(super) fn set(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
         let password = password.as_ref().map(|password| password.reveal().as_bytes());
         call.node.acl.set_default_password(password);
     }
+    if rows.iter().any(|(name, ..)| config_table::is_eviction_rule(name)) {
+        call.node.renew_eviction(call.now.wall);
+    }
     if redirected {
         call.node.renew_credentials();
     }

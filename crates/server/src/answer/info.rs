@@ -14,6 +14,7 @@ use storage::DbIndex;
 use super::{Answered, Call, Now, Then};
 use crate::acl::Reason;
 use crate::clock;
+use crate::config::Word;
 use crate::memory;
 use crate::node::Node;
 use crate::stats::Totals;
@@ -203,8 +204,9 @@ fn memory_fields(facts: &Facts<'_>, text: &mut Text) {
         text.field("allocator_resident", now.resident);
     }
     text.bytes("total_system_memory", total);
-    text.bytes("maxmemory", 0);
-    text.field("maxmemory_policy", "noeviction");
+    let eviction = facts.node.settings.read().eviction;
+    text.bytes("maxmemory", eviction.maxmemory);
+    text.field("maxmemory_policy", eviction.policy.word());
     if now.is_measured {
         text.ratio("allocator_frag_ratio", now.active, now.used);
         text.field("allocator_frag_bytes", now.active.saturating_sub(now.used));
@@ -292,7 +294,7 @@ fn stats(facts: &Facts<'_>, text: &mut Text) {
     text.field("rejected_connections", totals.connections_rejected);
     text.none(&["sync_full", "sync_partial_ok", "sync_partial_err"]);
     text.field("expired_keys", totals.expired_keys);
-    text.none(&["evicted_keys"]);
+    text.field("evicted_keys", totals.evicted_keys);
     text.field("evicted_clients", 0);
     text.field("client_query_buffer_limit_disconnections", totals.query_limit_disconnections);
     text.field("client_output_buffer_limit_disconnections", totals.output_limit_disconnections);

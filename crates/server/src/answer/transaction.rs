@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use commands::{CommandError, Run, ServerCommand as S, Source};
+use commands::{CommandError, Flags, Run, ServerCommand as S, Source};
 use protocol::Reply;
 
 use super::{Answered, Call, Now, Then};
 use crate::acl::{self, Place};
 use crate::admission;
+use crate::eviction::Room;
 use crate::exclusive;
 use crate::node::Node;
 use crate::session::Session;
@@ -66,6 +67,13 @@ pub(crate) fn exec(node: &Arc<Node>, session: &mut Session, reply: &mut Reply) -
     // the node in a transaction (Sentinel does) reads no data in it.
     let changes_role = queue.iter().any(|(command, _)| matches!(command.run, Run::Server(S::Replicaof)));
     let writer = if changes_role { None } else { Some(exclusive::hold(node)) };
+    if let Some(writer) = &writer
+        && transaction.has(Flags::WRITE)
+        && node.eviction.make_room(node, writer) == Room::None
+        && transaction.has(Flags::DENYOOM)
+    {
+        return Err(super::error(format!("EXECABORT Transaction discarded because of: {}", admission::OOM)));
+    }
     let now = Now::read();
     // Under the token nobody else closes the gate, so entering it does not wait.
     if watched.is_some_and(|watched| watched.is_touched(&node.store.reader(), now.wall)) {

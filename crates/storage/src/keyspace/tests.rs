@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Fate, KEYS_PER_SHARD, KeyHasher, Keyspace, Resize, Table, table};
-use crate::entry::{AccessClock, Content, Entry, Usage};
+use crate::entry::{Content, Entry};
 use crate::gate::{Asker, Gate, Token};
 use crate::reclaim::Bin;
 use crate::scan::ScanCursor;
 use crate::time::UnixMillis;
+use crate::usage::{AccessClock, Usage};
 use crate::value::{Text, Value};
 
 type Model = BTreeMap<Vec<u8>, (Vec<u8>, Option<UnixMillis>)>;

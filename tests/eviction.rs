@@ -1,0 +1,176 @@
+//! maxmemory on a node that follows nobody: who goes, and who is refused.
+
+use std::collections::BTreeSet;
+
+use crate::harness::{Client, Frame, Node, wait_for};
+
+/// Keys of each of the two sorts.
+const KEYS: usize = 3_000;
+const VALUE_BYTES: usize = 2_000;
+
+fn used(client: &mut Client) -> u64 {
+    client.info("memory", "used_memory").and_then(|text| text.parse().ok()).expect("used_memory")
+}
+
+fn set(client: &mut Client, name: &str, value: &str) {
+    assert_eq!(client.ask(&["CONFIG", "SET", name, value]), Frame::Simple("OK".into()), "{name} {value}");
+}
+
+/// Bounds memory to what is in use now.
+fn no_room_left(client: &mut Client) {
+    let used = used(client).to_string();
+    set(client, "maxmemory", &used);
+}
+
+fn is_out_of_memory(reply: &Frame) -> bool {
+    matches!(reply, Frame::Error(text) if text == "OOM command not allowed when used memory > 'maxmemory'.")
+}
+
+#[test]
+fn without_a_policy_writes_are_refused() {
+    let node = Node::start(&[]);
+    let mut client = node.client();
+    client.line("SET key value");
+    client.line("MULTI");
+    client.line("APPEND key x");
+    let mut other = node.client();
+    set(&mut other, "maxmemory", "1");
+    assert!(is_out_of_memory(&other.ask(&["SET", "key", "another"])));
+    assert!(is_out_of_memory(&other.ask(&["LPUSH", "list", "x"])));
+    assert_eq!(other.line("GET key"), Frame::Bulk(b"value".to_vec()));
+    let aborted = client.ask(&["EXEC"]);
+    let expected =
+        "EXECABORT Transaction discarded because of: OOM command not allowed when used memory > 'maxmemory'.";
+    assert_eq!(aborted, Frame::Error(expected.into()));
+    assert_eq!(client.line("MULTI"), Frame::Simple("OK".into()));
+    assert!(is_out_of_memory(&client.ask(&["SET", "key", "another"])));
+    assert!(client.ask(&["EXEC"]).is_error());
+    assert_eq!(other.line("DEL key"), Frame::Int(1), "what needs no memory is let through");
+    set(&mut other, "maxmemory", "0");
+    assert_eq!(other.line("SET key another"), Frame::Simple("OK".into()));
+    assert_eq!(other.info("stats", "evicted_keys").as_deref(), Some("0"));
+}
+
+/// Half of the keys are the ones that should go: by idle time, frequency or deadline, as RESTORE says.
+fn fill(client: &mut Client, policy: &str) {
+    client.ask(&["SET", "model", &"x".repeat(VALUE_BYTES)]);
+    let Frame::Bulk(payload) = client.ask(&["DUMP", "model"]) else { panic!("DUMP") };
+    client.line("DEL model");
+    let now = client.line("TIME").items()[0].text().parse::<u64>().expect("seconds") * 1000;
+    let mut batch: Vec<Vec<Vec<u8>>> = Vec::new();
+    for number in 0..KEYS {
+        for (name, idle, frequency, deadline) in
+            [("goes", 100_000, 1, now + 1_000_000), ("stays", 0, 200, now + 9_000_000)]
+        {
+            let volatile = policy.starts_with("volatile") && (policy.ends_with("ttl") || name == "goes");
+            let mut words: Vec<Vec<u8>> = vec![
+                b"RESTORE".to_vec(),
+                format!("{name}:{number}").into_bytes(),
+                if volatile { deadline } else { 0 }.to_string().into_bytes(),
+                payload.clone(),
+                b"ABSTTL".to_vec(),
+            ];
+            if policy.ends_with("lfu") {
+                words.extend([b"FREQ".to_vec(), frequency.to_string().into_bytes()]);
+            } else {
+                words.extend([b"IDLETIME".to_vec(), idle.to_string().into_bytes()]);
+            }
+            batch.push(words);
+        }
+    }
+    assert!(client.pipeline(&batch).iter().all(|reply| !reply.is_error()));
+}
+
+fn evicts(policy: &str) {
+    let node = Node::start(&[]);
+    let mut client = node.client();
+    set(&mut client, "maxmemory-policy", policy);
+    fill(&mut client, policy);
+    no_room_left(&mut client);
+    let limit = used(&mut client);
+    let value = "y".repeat(VALUE_BYTES);
+    for number in 0..KEYS / 2 {
+        let reply = client.ask(&["SET", &format!("new:{number}"), &value]);
+        assert_eq!(reply, Frame::Simple("OK".into()), "{policy}: {number}");
+    }
+    wait_for("room", || (used(&mut client) <= limit).then_some(()));
+    let evicted: usize =
+        client.info("stats", "evicted_keys").and_then(|text| text.parse().ok()).expect("evicted_keys");
+    let left: BTreeSet<String> = client.line("KEYS *").items().iter().map(Frame::text).collect();
+    let of = |name: &str| left.iter().filter(|key| key.starts_with(name)).count();
+    let (goes, stays, new) = (KEYS - of("goes"), KEYS - of("stays"), KEYS / 2 - of("new"));
+    assert_eq!(goes + stays + new, evicted, "{policy}");
+    assert!(evicted >= KEYS / 4, "{policy}: {evicted} of {KEYS} went");
+    if policy.starts_with("volatile") && !policy.ends_with("ttl") {
+        assert_eq!((stays, new), (0, 0), "{policy}: keys without a deadline went");
+    } else if !policy.ends_with("random") {
+        assert!(
+            stays + new <= evicted / 20,
+            "{policy}: {goes} went, but {stays} and {new} of the others too"
+        );
+    }
+}
+
+#[test]
+fn who_is_used_least_goes() {
+    for policy in ["allkeys-lru", "allkeys-lfu", "allkeys-lrm", "allkeys-random"] {
+        evicts(policy);
+    }
+}
+
+#[test]
+fn who_has_a_deadline_goes() {
+    for policy in ["volatile-lru", "volatile-lfu", "volatile-lrm", "volatile-random", "volatile-ttl"] {
+        evicts(policy);
+    }
+}
+
+#[test]
+fn without_a_deadline_nothing_volatile_goes() {
+    let node = Node::start(&["--maxmemory-policy", "volatile-lru"]);
+    let mut client = node.client();
+    client.line("SET key value");
+    set(&mut client, "maxmemory", "1");
+    assert!(is_out_of_memory(&client.ask(&["SET", "key", "another"])));
+    assert_eq!(client.line("GET key"), Frame::Bulk(b"value".to_vec()));
+}
+
+#[test]
+fn a_replica_keeps_what_its_master_keeps() {
+    let master = master_or_skip!("redis-8.10");
+    let node = Node::replica_of(&master);
+    node.wait_state("streaming");
+    let mut client = node.client();
+    set(&mut client, "maxmemory-policy", "allkeys-lru");
+    set(&mut client, "maxmemory", "1");
+    let mut theirs = master.client();
+    for number in 0..100 {
+        theirs.ask(&["SET", &format!("key:{number}"), "value"]);
+    }
+    node.wait_caught_up(&master);
+    assert_eq!(client.line("DBSIZE"), Frame::Int(100));
+    assert_eq!(client.info("stats", "evicted_keys").as_deref(), Some("0"));
+}
+
+/// What is read is counted, or noted as used; where only changes count, it is neither.
+#[test]
+fn reads_are_noted_as_the_policy_says() {
+    let node = Node::start(&["--maxmemory-policy", "allkeys-lfu"]);
+    let mut client = node.client();
+    client.line("SET key value");
+    assert_eq!(client.line("OBJECT FREQ key"), Frame::Int(5));
+    // At first each access counts: up to the count that a new key has, chance has no say.
+    client.line("GET key");
+    assert_eq!(client.line("OBJECT FREQ key"), Frame::Int(6));
+    assert!(client.ask(&["OBJECT", "IDLETIME", "key"]).is_error());
+    set(&mut client, "maxmemory-policy", "allkeys-lrm");
+    let Frame::Bulk(payload) = client.line("DUMP key") else { panic!("DUMP") };
+    let restore = [&b"RESTORE"[..], b"old", b"0", &payload, b"IDLETIME", b"1000"].map(<[u8]>::to_vec);
+    assert_eq!(client.pipeline(&[restore.to_vec()]), [Frame::Simple("OK".into())]);
+    client.line("GET old");
+    let Frame::Int(idle) = client.line("OBJECT IDLETIME old") else { panic!("an integer") };
+    assert!((1000..2000).contains(&idle), "{idle}");
+    client.line("APPEND old x");
+    let Frame::Int(idle) = client.line("OBJECT IDLETIME old") else { panic!("an integer") };
+    assert!(idle < 1000, "{idle}");
+}
