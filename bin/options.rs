@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Parser};
 use nearside::config::{
-    ChannelsAtFirst, Config, DATABASES_MAX, DebugAccess, EvictionRules, HttpAddress, LogLevel, OutputLimit,
+    ChannelsAtFirst, Config, DATABASES_MAX, DebugAccess, EvictionRules, HttpAddress, LogLevel, OutputLimits,
     PORT, Policy, Secret, Word, parse_bytes, parse_master, parse_query_limit,
 };
 use nearside::{LoadRules, MasterAddress, OnDivergence, Resync, Room};
@@ -118,8 +118,13 @@ pub(crate) struct Options {
     client_query_buffer_limit: u64,
 
     /// How much output is held for a client that does not read: at most HARD bytes, and SOFT bytes for so long
-    #[arg(long, value_name = "normal HARD SOFT SECONDS", default_value = "normal 0 0 0", value_parser = OutputLimit::parse)]
-    client_output_buffer_limit: OutputLimit,
+    #[arg(
+        long,
+        value_name = "CLASS HARD SOFT SECONDS ...",
+        default_value_t = OutputLimits::default(),
+        value_parser = OutputLimits::parse
+    )]
+    client_output_buffer_limit: OutputLimits,
 
     /// The version of Redis we say we are; clients choose features by it
     #[arg(long, value_name = "VERSION", default_value = "7.2.4", value_parser = version)]
@@ -237,7 +242,7 @@ impl Options {
             timeout: self.timeout,
             tcp_keepalive: self.tcp_keepalive,
             client_query_limit: self.client_query_buffer_limit,
-            client_output_limit: self.client_output_buffer_limit,
+            client_output_limits: self.client_output_buffer_limit,
             http: self.http.0,
             dir: self.dir,
             dbfilename: self.dbfilename,

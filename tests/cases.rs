@@ -2,8 +2,11 @@
 //!
 //! `>` sends a line (words in redis-cli's quoting) to the server under test; `<` is what it answers, as a person
 //! reads it in redis-cli. `!` sends to the master first, so that a file can make its own data; `#` is a comment.
-//! `@ resp3` switches to RESP3. Owns the format; never compares what a line `~` (any answer) says may differ.
+//! `@ resp3` switches to RESP3. `b>` sends as another client, `b` (any letter; `>` alone is `a`), and `b&` only reads what
+//! comes to it: a message, or one answer more. Owns the format; never compares what a line `~` (any answer) says may
+//! differ.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
@@ -140,7 +143,10 @@ fn escaped(bytes: &[u8]) -> String {
 /// One expectation: which lines of a file sent what, and what has to come.
 struct Step {
     line: usize,
-    sent: String,
+    /// By or to which client.
+    client: char,
+    /// Nothing, when it is only read what comes.
+    sent: Option<String>,
     expected: Vec<String>,
     any: bool,
 }
@@ -154,8 +160,18 @@ enum Line {
 fn parse(text: &str) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     for (at, line) in text.lines().enumerate() {
+        let ask =
+            |client, sent| Line::Ask(Step { line: at + 1, client, sent, expected: Vec::new(), any: false });
+        let mut letters = line.chars();
+        let (first, rest) = (letters.next(), letters.as_str());
         if let Some(sent) = line.strip_prefix("> ") {
-            lines.push(Line::Ask(Step { line: at + 1, sent: sent.into(), expected: Vec::new(), any: false }));
+            lines.push(ask('a', Some(sent.into())));
+        } else if line == "&" {
+            lines.push(ask('a', None));
+        } else if let (Some(name @ 'a'..='z'), Some(sent)) = (first, rest.strip_prefix("> ")) {
+            lines.push(ask(name, Some(sent.into())));
+        } else if let (Some(name @ 'a'..='z'), "&") = (first, rest) {
+            lines.push(ask(name, None));
         } else if let Some(expected) = line.strip_prefix("<") {
             let Some(Line::Ask(step)) = lines.last_mut() else {
                 panic!("line {}: an answer to nothing", at + 1)
@@ -180,13 +196,15 @@ fn parse(text: &str) -> Vec<Line> {
 /// Runs one transcript; gives back what differs. `record` collects what came, to write a new file from.
 fn run(
     lines: &[Line],
-    to: &mut Client,
+    port: u16,
     at_master: &mut Client,
     settle: &dyn Fn(),
     record: &mut Vec<(usize, Vec<String>)>,
 ) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut unsettled = false;
+    let mut clients: BTreeMap<char, Client> = BTreeMap::new();
+    clients.insert('a', Client::connect(port));
     for line in lines {
         match line {
             Line::ToMaster(sent) => {
@@ -194,17 +212,24 @@ fn run(
                 assert!(!reply.is_error(), "! {sent}: {reply:?}");
                 unsettled = true;
             }
-            Line::Resp3 => drop(to.ask(&["HELLO", "3"])),
+            Line::Resp3 => drop(clients.get_mut(&'a').expect("the first").ask(&["HELLO", "3"])),
             Line::Ask(step) => {
                 if std::mem::take(&mut unsettled) {
                     settle();
                 }
+                let client = clients.entry(step.client).or_insert_with(|| Client::connect(port));
+                let frame = match &step.sent {
+                    Some(sent) => client.ask(&words(sent)),
+                    None => client.read_soon().unwrap_or_else(|error| panic!("line {}: {error}", step.line)),
+                };
                 let mut came = Vec::new();
-                shown(&to.ask(&words(&step.sent)), &mut came);
+                shown(&frame, &mut came);
                 if !step.any && came != step.expected {
                     wrong.push(format!(
                         "line {}: > {}\n  expected {:#?}\n  came     {came:#?}",
-                        step.line, step.sent, step.expected
+                        step.line,
+                        step.sent.as_deref().unwrap_or("(nothing)"),
+                        step.expected
                     ));
                 }
                 record.push((step.line, came));
@@ -240,8 +265,7 @@ fn transcripts_hold_at_a_real_replica_and_here() {
             };
             settle();
             let mut record = Vec::new();
-            let mut client = Client::connect(port);
-            let found = run(&lines, &mut client, &mut at_master, &settle, &mut record);
+            let found = run(&lines, port, &mut at_master, &settle, &mut record);
             if server == "the real server" && std::env::var("NEARSIDE_RECORD").is_ok() {
                 rewrite(&path, &text, &record);
                 break;

@@ -192,6 +192,14 @@ impl Client {
         })
     }
 
+    /// Reads what another's doing brings: it is on its way, or something is wrong.
+    pub fn read_soon(&mut self) -> std::io::Result<Frame> {
+        self.socket.set_read_timeout(Some(Duration::from_secs(20)))?;
+        let frame = self.read();
+        self.socket.set_read_timeout(Some(Duration::from_secs(600)))?;
+        frame
+    }
+
     fn read_line(&mut self) -> std::io::Result<String> {
         let mut line = Vec::new();
         self.reader.read_until(b'\n', &mut line)?;

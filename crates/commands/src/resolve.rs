@@ -63,7 +63,11 @@ impl Unresolved {
             Unresolved::UnknownCommand => {
                 text.extend_from_slice(b"ERR unknown command '");
                 text.extend_from_slice(cut(word(0), REPEATED_BYTES_MAX));
-                text.extend_from_slice(b"', with args beginning with: ");
+                text.extend_from_slice(if words.len() > 1 {
+                    &b"', with args beginning with: "[..]
+                } else {
+                    b"'"
+                });
                 let start = text.len();
                 for arg in words.iter().skip(1) {
                     let Some(room) =
@@ -118,7 +122,7 @@ mod tests {
 
     #[test]
     fn refusals_in_redis_words() {
-        assert_eq!(text(&["Foo"]), "ERR unknown command 'Foo', with args beginning with: ");
+        assert_eq!(text(&["Foo"]), "ERR unknown command 'Foo'");
         assert_eq!(
             text(&["foo", "bar baz", "q\0r"]),
             "ERR unknown command 'foo', with args beginning with: 'bar baz' 'q' "
@@ -126,7 +130,7 @@ mod tests {
         assert_eq!(text(&["client", "nope"]), "ERR unknown subcommand 'nope'. Try CLIENT HELP.");
         assert_eq!(text(&["client"]), "ERR wrong number of arguments for 'client' command");
         assert_eq!(text(&["CLIENT", "ID", "x"]), "ERR wrong number of arguments for 'client|id' command");
-        assert_eq!(text(&["client|id"]), "ERR unknown command 'client|id', with args beginning with: ");
+        assert_eq!(text(&["client|id"]), "ERR unknown command 'client|id'");
         let long = "x".repeat(200);
         assert_eq!(
             text(&[&long, &long, "y"]),

@@ -337,6 +337,15 @@ impl Reply {
         self.bytes.append(resp);
     }
 
+    /// The same for bytes that others send too: long ones are not copied.
+    pub fn raw_shared(&mut self, resp: &Bytes) {
+        if resp.len() < SHARED_BYTES_MIN {
+            self.bytes.append(resp);
+        } else {
+            self.shared.push((self.bytes.len(), resp.clone()));
+        }
+    }
+
     /// Everything that waits, in one piece: for tests, and where replies are read by us ourselves.
     pub fn to_vec(&self) -> Vec<u8> {
         let mut all = Vec::with_capacity(self.len());

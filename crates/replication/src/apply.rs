@@ -16,7 +16,7 @@ use commands::{Command, Dialect, WriteContext, table};
 use protocol::limits::Peer;
 use protocol::parse::Parser;
 use protocol::{Args, Protocol, Reply, Words};
-use storage::{DbIndex, Hashed, Store, UnixMillis, Writer};
+use storage::{DbIndex, Hashed, News, Store, UnixMillis, Wanted, Writer};
 
 use crate::divergence::{Divergence, DivergenceKind};
 use crate::error::{ErrorCode, LinkError};
@@ -389,9 +389,17 @@ impl<P: Pace> Run<'_, P> {
             self.check(unit)?;
         }
         let mut journal = Journal::of(writer, unit, self.dialect);
+        let noted = writer.noted();
         for (index, step) in unit.iter().enumerate() {
             let failed = match step.what {
                 What::Passed | What::Multi | What::Exec => None,
+                What::Message { is_shard } => {
+                    if writer.wants(Wanted::MESSAGES) {
+                        let word = |index| step.request.word(index).into();
+                        writer.note(News::Message { is_shard, channel: word(1), text: word(2) });
+                    }
+                    None
+                }
                 What::AckWanted => {
                     self.applied.ack_wanted = true;
                     None
@@ -427,6 +435,7 @@ impl<P: Pace> Run<'_, P> {
                 self.applied.passed_over.push(divergence);
             } else {
                 journal.undo();
+                writer.forget(noted);
                 return Err(Stopped::Diverged(divergence));
             }
         }

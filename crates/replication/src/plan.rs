@@ -12,8 +12,10 @@ use storage::{DbIndex, Hashed, Store};
 /// What a request of the stream is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum What {
-    /// Counted, and nothing else: PING, PUBLISH, SCRIPT LOAD.
+    /// Counted, and nothing else: PING, SCRIPT LOAD.
     Passed,
+    /// PUBLISH, SPUBLISH: said to those who are subscribed here, in its place among the changes.
+    Message { is_shard: bool },
     /// REPLCONF GETACK: counted, and answered once everything before it is applied.
     AckWanted,
     /// The commands that follow are for this database.
@@ -185,9 +187,9 @@ impl Planner {
                 Run::Server(ServerCommand::Multi) => What::Multi,
                 Run::Server(ServerCommand::Exec) => What::Exec,
                 Run::Server(ServerCommand::Select) => self.select(args.get(0)),
-                Run::Server(ServerCommand::Ping | ServerCommand::Publish | ServerCommand::Spublish) => {
-                    What::Passed
-                }
+                Run::Server(ServerCommand::Ping) => What::Passed,
+                Run::Server(ServerCommand::Publish) => What::Message { is_shard: false },
+                Run::Server(ServerCommand::Spublish) => What::Message { is_shard: true },
                 Run::Server(_) | Run::Container => What::Unknown,
             },
             Err(Unresolved::WrongArity(command)) => What::Wrong(Wrong::Arity(command)),

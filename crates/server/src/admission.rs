@@ -3,6 +3,7 @@
 //! Owns the order of the checks, which clients can see. Never runs anything.
 
 use std::borrow::Cow;
+use std::time::Instant;
 
 use commands::{Command, Flags, Run, ServerCommand as S};
 use protocol::Args;
@@ -11,6 +12,7 @@ use crate::acl::{self, Denial, Place, Refusal};
 use crate::clock;
 use crate::config::DebugAccess;
 use crate::node::Node;
+use crate::pause::{self, Paused};
 use crate::session::Session;
 use crate::upstream::Readable;
 
@@ -30,25 +32,34 @@ pub(crate) struct Situation {
     readable: Readable,
     writable: bool,
     serve_stale_data: bool,
+    paused: Paused,
 }
 
 impl Situation {
     /// As it is now.
-    pub(crate) fn of(node: &Node) -> Self {
+    pub(crate) fn of(node: &Node, now: Instant) -> Self {
         Situation {
             readable: node.upstream.readable(),
             writable: node.upstream.is_writable(),
             serve_stale_data: node.settings.serve_stale_data(),
+            paused: node.pause.at(now),
         }
     }
 
     /// Whether reads are simply answered.
     pub(crate) fn is_plain(&self) -> bool {
-        match self.readable {
+        let is_readable = match self.readable {
             Readable::Fresh => true,
             Readable::Stale | Readable::Empty => self.serve_stale_data,
             Readable::Loading => false,
-        }
+        };
+        is_readable && self.paused != Paused::Everything
+    }
+
+    /// Whether this request, which may run, waits until the pause is over (CLIENT PAUSE).
+    pub(crate) fn is_paused(&self, session: &Session, command: &Command) -> bool {
+        let queued = session.transaction.as_deref().filter(|_| matches!(command.run, Run::Server(S::Exec)));
+        pause::concerns(self.paused, command, queued)
     }
 
     /// Why a balancer should send no reads here, if it should not.
@@ -122,6 +133,14 @@ pub(crate) fn refusal(
     if needs.writes && !situation.writable {
         return Some(READONLY.into());
     }
+    if session.hears_only() && !may_subscriber(command) {
+        let text = format!(
+            "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this \
+             context",
+            command.name
+        );
+        return Some(text.into());
+    }
     match situation.readable {
         Readable::Stale | Readable::Empty if needs.not_while_stale && !situation.serve_stale_data => {
             Some(MASTERDOWN.into())
@@ -156,6 +175,21 @@ pub(crate) fn note_denial(
 pub(crate) fn note(node: &Node, refusal: Refusal) {
     let entries_max = node.settings.read().acllog_max_len;
     node.acl.log.note(refusal, clock::unix_millis(), usize::try_from(entries_max).unwrap_or(usize::MAX));
+}
+
+/// Whether a client may run it that takes everything it is sent for a message.
+fn may_subscriber(command: &Command) -> bool {
+    is_push(command) || matches!(command.run, Run::Server(S::Ping | S::Quit | S::Reset))
+}
+
+/// Whether what it answers are messages of their own, which are sent whatever CLIENT REPLY says.
+pub(crate) fn is_push(command: &Command) -> bool {
+    matches!(
+        command.run,
+        Run::Server(
+            S::Subscribe | S::Psubscribe | S::Ssubscribe | S::Unsubscribe | S::Punsubscribe | S::Sunsubscribe
+        )
+    )
 }
 
 /// Whether the request is queued instead of run.

@@ -3,7 +3,11 @@
 //! Owns the loop that every request goes through: resolve, admit, queue or run, count. Never waits and never does IO;
 //! what would have to wait ends the batch and is named in [`Next`].
 
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Context;
 use std::time::{Duration, Instant};
 
 use commands::spec::ReadHandler;
@@ -32,6 +36,27 @@ const REPLY_BYTES_MAX: usize = 256 * 1024;
 /// Requests run between two looks at the clock, where they are of one command.
 const CLOCK_EVERY: u64 = 16;
 
+/// What a request waits for. Done when it may be looked at again; dropped when the client is gone.
+pub(crate) struct Wait(Pin<Box<dyn Future<Output = ()> + Send>>);
+
+impl Wait {
+    /// For as long as `wait` is not ready.
+    pub(crate) fn new(wait: impl Future<Output = ()> + Send + 'static) -> Self {
+        Wait(Box::pin(wait))
+    }
+
+    /// Whether it is over; if not, the task is woken when it is. Not to be asked again then.
+    pub(crate) fn is_over(&mut self, context: &mut Context<'_>) -> bool {
+        self.0.as_mut().poll(context).is_ready()
+    }
+}
+
+impl fmt::Debug for Wait {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str("Wait(..)")
+    }
+}
+
 /// What the connection does next.
 #[derive(Debug)]
 pub(crate) enum Next {
@@ -45,6 +70,9 @@ pub(crate) enum Next {
     Token,
     /// The next request must wait for the writer token, or for something else: on a thread that may.
     Exclusive(OwnedRequest),
+    /// The next request must wait for this, and is looked at again afterwards. Meanwhile the connection is read from and
+    /// sent to.
+    Wait(Wait),
     /// Write what there is, and end the connection.
     Close,
 }
@@ -62,7 +90,7 @@ pub(crate) fn run_with<'n>(
     session: &mut Session,
     buffers: &mut Buffers,
 ) -> Next {
-    let Buffers { input, start, parser, planned, ran, reply } = buffers;
+    let Buffers { input, start, parser, planned, ran, reply, .. } = buffers;
     let pending = input.get(*start..).unwrap_or_default();
     if !session.renew_user(&node.acl) {
         return Next::Close;
@@ -92,7 +120,7 @@ pub(crate) fn run_with<'n>(
     let mut batch = Batch {
         node,
         now,
-        situation: Situation::of(node),
+        situation: Situation::of(node, now.steady),
         dialect: node.upstream.dialect(),
         reader: None,
         writer,
@@ -111,7 +139,7 @@ pub(crate) fn run_with<'n>(
             batch.reads(session, request, &mut words, reply, ran)
         } else {
             let step = batch.request(session, plan, request.collect(&mut words), reply);
-            if !matches!(step, Step::Stop(Next::Gate | Next::Token)) {
+            if !matches!(step, Step::Stop(Next::Gate | Next::Token | Next::Wait(_))) {
                 *ran += 1;
             }
             step
@@ -294,10 +322,14 @@ impl<'a> Batch<'a> {
             if let Some(text) = admission::refusal(self.node, session, self.situation, command, args) {
                 self.timer.block.rejected(command);
                 if exclusive::is_exec(command) {
-                    return self.abort(session, &text, reply);
+                    let text = text.strip_prefix("ERR ").unwrap_or(&text);
+                    return self.abort(session, text, reply);
                 }
                 self.node.stats.error(text.as_bytes());
                 return self.refuse(session, text.as_bytes(), reply);
+            }
+            if self.situation.is_paused(session, command) {
+                return Step::Stop(Next::Wait(self.node.pause.over()));
             }
             if admission::is_queued(session, command) {
                 session.queue(command, words);
@@ -312,6 +344,7 @@ impl<'a> Batch<'a> {
         if exclusive::is_wanted(command, args) {
             return exclusively(words);
         }
+        session.take_pushed(reply);
         let mark = reply.mark();
         let answered = match command.run {
             Run::Read(handler) => {
@@ -359,7 +392,7 @@ impl<'a> Batch<'a> {
             Run::Container => return exclusively(words),
         };
         let (then, failed) = self.node.settle(mark, answered, reply);
-        if !session.is_answered() {
+        if !session.is_answered() && !admission::is_push(command) {
             reply.rollback(mark);
         }
         self.timer.ran(session, command, failed);

@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use protocol::parse::Parser;
 use protocol::{Protocol, Reply};
 
-use crate::batch::Plan;
+use crate::batch::{Plan, Wait};
 
 /// Bytes read at once from a client.
 pub(crate) const READ_BYTES: usize = 16 * 1024;
@@ -32,6 +32,8 @@ pub(crate) struct Buffers {
     pub(crate) ran: usize,
     /// The answers.
     pub(crate) reply: Reply,
+    /// What the next request to be run waits for.
+    pub(crate) wait: Option<Wait>,
 }
 
 thread_local! {

@@ -6,15 +6,17 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use commands::Command;
 use parking_lot::Mutex;
+use protocol::Protocol;
 use tokio::task::AbortHandle;
 
 use crate::acl::{DEFAULT, User};
+use crate::outbox::Outbox;
 
 /// One connection, as others see it. About 250 bytes: ten thousand idle ones must not weigh.
 #[derive(Debug)]
@@ -34,7 +36,7 @@ pub(crate) struct Client {
     /// The database it has selected.
     pub(crate) db: AtomicU32,
     /// 2 or 3.
-    pub(crate) protocol: AtomicU32,
+    protocol: AtomicU8,
     /// Its last command: the table's index and one; 0: none yet.
     pub(crate) command: AtomicU32,
     /// Requests queued since MULTI, and one; 0: no MULTI.
@@ -51,6 +53,8 @@ pub(crate) struct Client {
     pub(crate) no_touch: AtomicBool,
     /// CLIENT SETNAME and SETINFO; most connections have none.
     names: Mutex<Option<Box<Names>>>,
+    /// What is sent to it unasked; most connections have none.
+    outbox: OnceLock<Box<Outbox>>,
     /// How it is ended.
     task: Mutex<Task>,
 }
@@ -114,6 +118,42 @@ impl Client {
         }
     }
 
+    /// What is sent to it unasked; made at the first need.
+    pub(crate) fn outbox(&self) -> &Outbox {
+        self.outbox.get_or_init(Box::default)
+    }
+
+    /// The same, if it was needed.
+    #[inline]
+    pub(crate) fn outbox_if_any(&self) -> Option<&Outbox> {
+        self.outbox.get().map(Box::as_ref)
+    }
+
+    /// How many channels, patterns and shard channels it is subscribed to.
+    pub(crate) fn subscribed(&self) -> [u32; 3] {
+        self.outbox_if_any()
+            .map_or([0; 3], |outbox| outbox.subscribed.each_ref().map(|count| count.load(Relaxed)))
+    }
+
+    /// Whether it is subscribed to something.
+    pub(crate) fn is_subscriber(&self) -> bool {
+        self.subscribed() != [0; 3]
+    }
+
+    /// What it speaks.
+    pub(crate) fn speaks(&self) -> Protocol {
+        if self.protocol.load(Relaxed) == 3 { Protocol::Resp3 } else { Protocol::Resp2 }
+    }
+
+    /// HELLO
+    pub(crate) fn speak(&self, protocol: Protocol) {
+        let number = match protocol {
+            Protocol::Resp2 => 2,
+            Protocol::Resp3 => 3,
+        };
+        self.protocol.store(number, Relaxed);
+    }
+
     /// Notes that it sent something at `now`.
     pub(crate) fn touch(&self, now: Instant) {
         let millis = now.saturating_duration_since(self.since).as_millis();
@@ -131,6 +171,10 @@ impl Client {
         let names = self.names();
         let mut flags = String::new();
         let queued = self.queued.load(Relaxed);
+        let [sub, psub, ssub] = self.subscribed();
+        if self.is_subscriber() {
+            flags.push('P');
+        }
         if queued > 0 {
             flags.push('x');
         }
@@ -151,12 +195,12 @@ impl Client {
             None => "NULL",
         };
         let input = self.input_bytes.load(Relaxed);
-        let output = self.output_bytes.load(Relaxed);
+        let output = self.output_bytes.load(Relaxed) + self.outbox_if_any().map_or(0, Outbox::bytes);
         let mut line = String::with_capacity(320);
         // Writing into a String cannot fail.
         let _ = write!(
             line,
-            "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db={} sub=0 psub=0 ssub=0 \
+            "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db={} sub={sub} psub={psub} ssub={ssub} \
              multi={} watch={} qbuf={input} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={output} oll=0 \
              omem={output} tot-mem={} events=r cmd={command} user={} redir=-1 resp={} lib-name={} lib-ver={}",
             self.id,
@@ -251,7 +295,7 @@ impl Clients {
             since: now,
             active_millis: AtomicU64::new(0),
             db: AtomicU32::new(0),
-            protocol: AtomicU32::new(2),
+            protocol: AtomicU8::new(2),
             command: AtomicU32::new(0),
             queued: AtomicU32::new(0),
             watched: AtomicU32::new(0),
@@ -260,6 +304,7 @@ impl Clients {
             no_evict: AtomicBool::new(false),
             no_touch: AtomicBool::new(false),
             names: Mutex::new(None),
+            outbox: OnceLock::new(),
             task: Mutex::new(Task::Unknown),
         });
         self.all.lock().insert(client.id, Arc::clone(&client));

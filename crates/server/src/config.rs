@@ -12,7 +12,7 @@ use storage::Limits;
 
 pub use crate::acl::ChannelsAtFirst;
 pub use crate::eviction::{EvictionRules, Policy};
-pub use crate::output_limit::OutputLimit;
+pub use crate::output_limit::{OutputLimit, OutputLimits};
 use crate::upstream::{LoadRules, MasterAddress, OnDivergence, Resync};
 
 /// The port of `--port` when none is named.
@@ -60,7 +60,7 @@ pub struct Config {
     /// The most bytes of requests that wait for their end, or for EXEC, from one client.
     pub client_query_limit: u64,
     /// How much output is held for a client that does not read.
-    pub client_output_limit: OutputLimit,
+    pub client_output_limits: OutputLimits,
     /// Where `/metrics` is served; none: nowhere.
     pub http: Option<HttpAddress>,
     /// Where files go.
@@ -122,7 +122,7 @@ impl Default for Config {
             timeout: 0,
             tcp_keepalive: 300,
             client_query_limit: QUERY_LIMIT_DEFAULT,
-            client_output_limit: OutputLimit::default(),
+            client_output_limits: OutputLimits::default(),
             http: HttpAddress::parse("127.0.0.1:9380").ok(),
             dir: PathBuf::from("."),
             dbfilename: String::from("dump.rdb"),

@@ -6,7 +6,7 @@
 use protocol::number::parse_int;
 use storage::glob;
 
-use crate::config::{Config, OutputLimit, Secret, Word, parse_bytes, parse_query_limit};
+use crate::config::{Config, Secret, Word, parse_bytes, parse_query_limit};
 
 /// One value that has a name.
 pub struct Row {
@@ -96,8 +96,11 @@ pub static ROWS: &[Row] = &[
     ),
     free(
         "client-output-buffer-limit",
-        |c| c.client_output_limit.to_string(),
-        |c, text| assign(&mut c.client_output_limit, OutputLimit::parse(text)?),
+        |c| c.client_output_limits.to_string(),
+        |c, text| {
+            let limits = c.client_output_limits.changed(text)?;
+            assign(&mut c.client_output_limits, limits)
+        },
     ),
     fixed("enable-debug-command", |c| c.enable_debug_command.word().to_owned()),
     free("loglevel", |c| c.loglevel.word().to_owned(), |c, text| assign(&mut c.loglevel, Word::parse(text)?)),
@@ -374,6 +377,6 @@ mod tests {
         assert_eq!(set("client-query-buffer-limit", "2mb"), Ok(()));
         assert_eq!(set("client-output-buffer-limit", "normal 1mb 0 0"), Ok(()));
         assert_eq!(config.client_query_limit, 2 << 20);
-        assert_eq!(config.client_output_limit.hard_bytes, 1 << 20);
+        assert_eq!(config.client_output_limits.normal.hard_bytes, 1 << 20);
     }
 }

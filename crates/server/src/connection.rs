@@ -1,5 +1,8 @@
 //! The task of one connection: read, run batches, write, wait.
 //!
+//! Waits for bytes of its client, for something to be sent to it unasked (see [`crate::outbox`]), and, when a request
+//! cannot be answered yet, for what that waits for.
+//!
 //! Owns the socket, and decides only what to wait for. Never looks into a request.
 
 use std::future::{Future, poll_fn};
@@ -43,7 +46,6 @@ pub(crate) fn serve(
 }
 
 async fn serve_here(node: Arc<Node>, mut stream: TcpStream, mut session: Session, mut place: Place) {
-    let client = Arc::clone(session.client());
     let mut held: Option<Box<Buffers>> = None;
     loop {
         let mut buffers = match read(&node, &mut stream, &session, held.take()).await {
@@ -52,13 +54,16 @@ async fn serve_here(node: Arc<Node>, mut stream: TcpStream, mut session: Session
             Ok(None) | Err(_) => return,
         };
         if node.settings.is_over_query_limit(buffers.pending().len() + session.queued_bytes()) {
-            tracing::warn!(client = %client.addr, "a client's requests are over their limit; it is let go");
+            tracing::warn!(client = %session.client().addr, "a client's requests are over their limit; it is let go");
             add(&node.stats.local().query_limit_disconnections, 1);
             return;
         }
+        session.take_pushed(&mut buffers.reply);
         let mut turns_lost = 0;
         loop {
-            let next = if turns_lost < TURNS_LOST_MAX {
+            let next = if buffers.wait.is_some() {
+                Next::Read
+            } else if turns_lost < TURNS_LOST_MAX {
                 batch::run(&node, &mut session, &mut buffers)
             } else {
                 // What is rarely waited for is boxed: its room would be part of each idle connection.
@@ -69,22 +74,33 @@ async fn serve_here(node: Arc<Node>, mut stream: TcpStream, mut session: Session
                 ran.next
             };
             turns_lost = if matches!(next, Next::Token) { turns_lost + 1 } else { 0 };
-            if !buffers.reply.is_empty() && write(&node, &mut stream, &client, &mut buffers).await.is_err() {
+            session.take_pushed(&mut buffers.reply);
+            if !buffers.reply.is_empty()
+                && write(&node, &mut stream, session.client(), &mut buffers).await.is_err()
+            {
                 return;
             }
             match next {
                 Next::Read => break,
+                Next::Wait(until) => {
+                    buffers.wait = Some(until);
+                    break;
+                }
                 // After the others who are ready.
                 Next::More | Next::Token => tokio::task::yield_now().await,
                 Next::Gate => node.store.gate_opened().await,
                 Next::Exclusive(request) => {
                     let running = Box::pin(exclusive::run(&node, session, request));
-                    let Some(answered) = running.await else { return };
-                    session = answered.session;
+                    // Taken apart at once: what is kept while it is written would be part of each idle connection.
+                    let Some(exclusive::Answered { session: back, reply, then }) = running.await else {
+                        return;
+                    };
+                    session = back;
                     buffers.reply.set_protocol(session.protocol());
-                    buffers.reply.append(answered.reply);
-                    let written = write(&node, &mut stream, &client, &mut buffers).await;
-                    if written.is_err() || answered.then == Then::Close {
+                    buffers.reply.append(reply);
+                    session.take_pushed(&mut buffers.reply);
+                    let written = write(&node, &mut stream, session.client(), &mut buffers).await;
+                    if written.is_err() || then == Then::Close {
                         // Nothing more will be said.
                         let _ = stream.shutdown().await;
                         return;
@@ -97,16 +113,17 @@ async fn serve_here(node: Arc<Node>, mut stream: TcpStream, mut session: Session
                 }
             }
         }
-        client.input_bytes.store(buffers.pending().len(), Relaxed);
+        session.client().input_bytes.store(buffers.pending().len(), Relaxed);
         held = if buffers.is_empty() {
             buffers::give_back(buffers);
             if let Some(to) = place.elsewhere()
-                && client.is_moving()
+                && session.client().is_moving()
             {
                 // Who ended it until now has ended this task, which then does not come back from here.
                 tokio::task::yield_now().await;
+                let address = session.client().addr;
                 if let Err(error) = go(node, stream, session, place, to) {
-                    tracing::debug!(client = %client.addr, %error, "a connection was lost between two threads");
+                    tracing::debug!(client = %address, %error, "a connection was lost between two threads");
                 }
                 return;
             }
@@ -125,7 +142,8 @@ fn go(node: Arc<Node>, stream: TcpStream, session: Session, place: Place, to: us
     Ok(())
 }
 
-/// Waits for bytes, and reads some. Room is lent when they are there, not while waiting for them. `None` at the end.
+/// Waits until there are bytes, and reads some; or until something is to be sent; or until what
+/// the next request waits for is over. Room is lent when there is something, not while waiting for it. `None` at the end.
 async fn read(
     node: &Node,
     stream: &mut TcpStream,
@@ -133,11 +151,17 @@ async fn read(
     mut held: Option<Box<Buffers>>,
 ) -> io::Result<Option<Box<Buffers>>> {
     poll_fn(|context| {
+        let is_pushed = session.client().outbox_if_any().is_some_and(|outbox| outbox.poll(context));
         let mut buffers = held.take().unwrap_or_else(|| buffers::lend(session.protocol()));
+        let is_over = buffers.wait.as_mut().is_some_and(|wait| wait.is_over(context));
+        if is_over {
+            buffers.wait = None;
+        }
         buffers.make_room();
         // Made anew at each poll: it holds nothing between two.
         let read = pin!(stream.read_buf(&mut buffers.input)).poll(context);
         match read {
+            Poll::Pending if is_over || is_pushed => Poll::Ready(Ok(Some(buffers))),
             Poll::Pending => {
                 if buffers.is_empty() {
                     buffers::give_back(buffers);
@@ -168,7 +192,7 @@ async fn write(
 ) -> io::Result<()> {
     let waiting = buffers.reply.len();
     let bytes = u64::try_from(waiting).unwrap_or(u64::MAX);
-    let limit = node.settings.client_output_limit();
+    let limit = node.settings.output_limit(client.is_subscriber());
     if limit.is_over(bytes) {
         return Err(let_go(node, client, waiting));
     }

@@ -88,6 +88,7 @@ pub(crate) async fn run(node: Arc<Node>) {
             node.store.tick(clock::unix_millis());
             samples.memory_peak(memory::look().used);
             let_idle_go(&node);
+            node.hub.look_at_slow(now);
         }
         if node.upstream.is_writable() {
             node.eviction.look_soon();
@@ -107,7 +108,8 @@ fn let_idle_go(node: &Node) {
     }
     let now = clock::steady();
     for client in node.clients.list() {
-        if client.idle_seconds(now) > timeout {
+        // Who waits for messages has nothing to say.
+        if client.idle_seconds(now) > timeout && !client.is_subscriber() {
             tracing::debug!(client = %client.addr, "an idle client is let go");
             client.end();
         }

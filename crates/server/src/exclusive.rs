@@ -32,7 +32,14 @@ pub(crate) fn is_wanted(command: &Command, args: Args<'_>) -> bool {
         Run::Read(_) => false,
         Run::Write(_) => !is_short(command),
         Run::Server(
-            S::Exec | S::Replicaof | S::ConfigSet | S::AclLoad | S::AclSave | S::Save | S::Shutdown,
+            S::Exec
+            | S::Replicaof
+            | S::ConfigSet
+            | S::ClientPause
+            | S::AclLoad
+            | S::AclSave
+            | S::Save
+            | S::Shutdown,
         ) => true,
         Run::Server(S::Debug) => !args.is_empty(),
         Run::Server(_) | Run::Container => false,

@@ -86,7 +86,7 @@ async fn page(State(node): State<Arc<Node>>) -> impl IntoResponse {
 
 /// Whether reads are answered, from data that a master gave or is our own.
 async fn ready(State(node): State<Arc<Node>>) -> impl IntoResponse {
-    match Situation::of(&node).why_not_ready() {
+    match Situation::of(&node, crate::clock::steady()).why_not_ready() {
         None => (StatusCode::OK, "ready\n"),
         Some(why) => (StatusCode::SERVICE_UNAVAILABLE, why),
     }

@@ -14,6 +14,7 @@ mod batch;
 mod admission;
 mod acl;
 mod eviction;
+mod pause;
 mod exclusive;
 mod answer;
 
@@ -23,6 +24,9 @@ mod transaction;
 mod owned;
 mod buffers;
 mod clients;
+
+mod hub;
+mod outbox;
 
 pub mod config;
 pub mod config_table;

@@ -60,7 +60,9 @@ impl Loopback {
             match next {
                 Next::Read => return Ok(answered),
                 Next::More => {}
-                Next::Gate | Next::Token | Next::Exclusive(_) => return Err(io::ErrorKind::WouldBlock.into()),
+                Next::Gate | Next::Token | Next::Exclusive(_) | Next::Wait(_) => {
+                    return Err(io::ErrorKind::WouldBlock.into());
+                }
                 Next::Close => return Err(io::ErrorKind::InvalidData.into()),
             }
         }

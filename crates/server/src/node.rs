@@ -9,7 +9,7 @@ use std::time::Instant;
 use commands::{Dialect, ReadContext, Source};
 use protocol::Reply;
 use protocol::reply::Mark;
-use storage::{Lookups, Store, UnixMillis};
+use storage::{Listener, Lookups, Store, UnixMillis};
 
 use crate::acl::Acl;
 use crate::answer::{Answered, Then};
@@ -17,6 +17,8 @@ use crate::clients::Clients;
 use crate::config::{Config, Secret};
 use crate::cron::Samples;
 use crate::eviction::Eviction;
+use crate::hub::Hub;
+use crate::pause::Pause;
 use crate::save::SaveState;
 use crate::server::StartError;
 use crate::session::Session;
@@ -34,13 +36,17 @@ pub(crate) struct Node {
     /// The link to the master.
     pub(crate) upstream: UpstreamHandle,
     /// The values in force.
-    pub(crate) settings: Settings,
+    pub(crate) settings: Arc<Settings>,
     /// Who may do what.
     pub(crate) acl: Acl,
     /// Who is connected.
     pub(crate) clients: Arc<Clients>,
+    /// Who hears what without asking.
+    pub(crate) hub: Arc<Hub>,
+    /// Whose requests wait.
+    pub(crate) pause: Arc<Pause>,
     /// What was served.
-    pub(crate) stats: Stats,
+    pub(crate) stats: Arc<Stats>,
     /// Rates, and peaks.
     pub(crate) samples: Samples,
     /// What goes when there is no room.
@@ -81,14 +87,22 @@ impl Node {
         upstream: UpstreamHandle,
         ports: Ports,
     ) -> Result<Node, StartError> {
+        let databases = config.databases;
+        let acl = Acl::new(&config).map_err(StartError::Acl)?;
+        let settings = Arc::new(Settings::new(config));
+        let stats = Arc::new(Stats::new());
+        let hub = Arc::new(Hub::new(Arc::clone(&settings), Arc::clone(&stats)));
+        store.listen(Arc::clone(&hub) as Arc<dyn Listener>);
         let node = Node {
             store,
             upstream,
-            databases: config.databases,
-            acl: Acl::new(&config).map_err(StartError::Acl)?,
-            settings: Settings::new(config),
+            databases,
+            acl,
+            hub,
+            pause: Arc::default(),
+            settings,
             clients: Arc::new(Clients::default()),
-            stats: Stats::new(),
+            stats,
             samples: Samples::default(),
             eviction: Eviction::default(),
             saves: SaveState::new(clock::unix_millis()),

@@ -3,14 +3,15 @@
 //! Owns `client-output-buffer-limit`: its words, and what they mean. Never touches a socket.
 //!
 //! Nothing more is run for a client before it has taken its replies, so what waits for it is one batch's replies and
-//! at most one long one; the limits are for those who want less, and for those who never read.
+//! at most one long one; the limit of the class `normal` is for those who want less, and for those who never read. What
+//! is sent unasked has no such bound: there the limits of the class `pubsub` hold.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::config::parse_bytes;
 
-/// The limits for ordinary clients, the only ones there are. Zero: none.
+/// The limits of one class of clients. Zero: none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OutputLimit {
     /// More than this ends the connection at once.
@@ -21,31 +22,71 @@ pub struct OutputLimit {
     pub soft_time: Duration,
 }
 
-impl OutputLimit {
-    /// Reads `normal <hard> <soft> <seconds>`, over what was in force.
+/// The limits of each class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutputLimits {
+    /// Who is only answered.
+    pub normal: OutputLimit,
+    /// Those who follow us.
+    pub replica: OutputLimit,
+    /// Who is sent something unasked: messages, events, invalidations.
+    pub pubsub: OutputLimit,
+}
+
+impl Default for OutputLimits {
+    /// Redis' defaults.
+    fn default() -> Self {
+        let limit = |hard_bytes, soft_bytes, seconds| OutputLimit {
+            hard_bytes,
+            soft_bytes,
+            soft_time: Duration::from_secs(seconds),
+        };
+        OutputLimits {
+            normal: OutputLimit::default(),
+            replica: limit(256 << 20, 64 << 20, 60),
+            pubsub: limit(32 << 20, 8 << 20, 60),
+        }
+    }
+}
+
+impl OutputLimits {
+    /// Reads `<class> <hard> <soft> <seconds>`, once or for several classes, over the defaults.
+    ///
+    /// # Errors
+    /// As [`OutputLimits::changed`].
+    pub fn parse(text: &str) -> Result<Self, String> {
+        OutputLimits::default().changed(text)
+    }
+
+    /// These limits, with those of the classes that `text` names changed.
     ///
     /// # Errors
     /// What is wrong with it, in Redis' words.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub fn changed(mut self, text: &str) -> Result<Self, String> {
         let words: Vec<&str> = text.split_ascii_whitespace().collect();
-        let mut limit = None;
+        if words.is_empty() {
+            return Err(String::from(WRONG_NUMBER));
+        }
         for class in words.chunks(4) {
-            limit = Some(match class {
-                [class, hard, soft, seconds] if class.eq_ignore_ascii_case("normal") => {
-                    Self::from_words(hard, soft, seconds)
-                        .ok_or("Error in hard, soft or soft_seconds setting in buffer limit configuration.")?
-                }
-                [_, _, _, _] => {
+            let [class, hard, soft, seconds] = class else { return Err(String::from(WRONG_NUMBER)) };
+            let limit = match class.to_ascii_lowercase().as_str() {
+                "normal" => &mut self.normal,
+                "slave" | "replica" => &mut self.replica,
+                "pubsub" => &mut self.pubsub,
+                _ => {
                     return Err(String::from(
                         "Invalid client class specified in buffer limit configuration.",
                     ));
                 }
-                _ => return Err(String::from(WRONG_NUMBER)),
-            });
+            };
+            *limit = OutputLimit::from_words(hard, soft, seconds)
+                .ok_or("Error in hard, soft or soft_seconds setting in buffer limit configuration.")?;
         }
-        limit.ok_or_else(|| String::from(WRONG_NUMBER))
+        Ok(self)
     }
+}
 
+impl OutputLimit {
     fn from_words(hard: &str, soft: &str, seconds: &str) -> Option<Self> {
         Some(OutputLimit {
             hard_bytes: parse_bytes(hard).ok()?,
@@ -68,9 +109,15 @@ impl OutputLimit {
 
 const WRONG_NUMBER: &str = "Wrong number of arguments in buffer limit configuration.";
 
-impl fmt::Display for OutputLimit {
+impl fmt::Display for OutputLimits {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(to, "normal {} {} {}", self.hard_bytes, self.soft_bytes, self.soft_time.as_secs())
+        let classes = [("normal", &self.normal), ("slave", &self.replica), ("pubsub", &self.pubsub)];
+        for (at, (class, limit)) in classes.into_iter().enumerate() {
+            let (hard, soft) = (limit.hard_bytes, limit.soft_bytes);
+            let space = if at == 0 { "" } else { " " };
+            write!(to, "{space}{class} {hard} {soft} {}", limit.soft_time.as_secs())?;
+        }
+        Ok(())
     }
 }
 
@@ -80,8 +127,14 @@ mod tests {
 
     #[test]
     fn it_reads_as_redis_reads_it() {
-        let limit = OutputLimit::parse("normal 1mb 64kb 30").unwrap();
-        assert_eq!(limit.to_string(), "normal 1048576 65536 30");
+        let limits = OutputLimits::parse("normal 1mb 64kb 30").unwrap();
+        assert_eq!(
+            limits.to_string(),
+            "normal 1048576 65536 30 slave 268435456 67108864 60 pubsub 33554432 8388608 60"
+        );
+        let limits = limits.changed("replica 1 2 3 PubSub 4 5 6").unwrap();
+        assert_eq!(limits.to_string(), "normal 1048576 65536 30 slave 1 2 3 pubsub 4 5 6");
+        let limit = limits.normal;
         assert!(limit.is_over((1 << 20) + 1) && !limit.is_over(1 << 20));
         assert_eq!(limit.patience(65_537), Some(Duration::from_secs(30)));
         assert_eq!(limit.patience(65_536), None);
@@ -90,7 +143,7 @@ mod tests {
         for bad in
             ["", "normal", "normal 1 2", "normal x 0 0", "normal 0 0 x", "nosuch 0 0 0", "normal 1 2 3 4"]
         {
-            assert!(OutputLimit::parse(bad).is_err(), "{bad}");
+            assert!(OutputLimits::parse(bad).is_err(), "{bad}");
         }
     }
 }

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use commands::Command;
-use protocol::Protocol;
+use protocol::{Protocol, Reply};
 use storage::{DbIndex, Reader, Store, UnixMillis};
 
 use crate::acl::{Acl, User};
 use crate::clients::{Client, Registered};
+use crate::hub::{Hub, Sort, Subscriptions};
 use crate::transaction::{Transaction, Watched};
 
 /// The state of one connection.
@@ -34,6 +35,8 @@ pub(crate) struct Session {
     pub(crate) transaction: Option<Box<Transaction>>,
     /// What WATCH watches.
     pub(crate) watched: Option<Box<Watched>>,
+    /// What it is subscribed to; none when it is nothing.
+    subscriptions: Option<Box<Subscriptions>>,
 }
 
 /// CLIENT REPLY
@@ -63,6 +66,7 @@ impl Session {
             replies: Replies::On,
             transaction: None,
             watched: None,
+            subscriptions: None,
         };
         session.be_a_stranger(acl);
         session
@@ -133,14 +137,62 @@ impl Session {
         self.protocol
     }
 
-    /// HELLO
-    pub(crate) fn speak(&mut self, protocol: Protocol) {
+    /// HELLO: what it is answered from here on, and what it is sent.
+    pub(crate) fn speak(&mut self, protocol: Protocol, reply: &mut Reply) {
         self.protocol = protocol;
-        let number = match protocol {
-            Protocol::Resp2 => 2,
-            Protocol::Resp3 => 3,
-        };
-        self.client().protocol.store(number, Relaxed);
+        let client = self.client();
+        if protocol == Protocol::Resp3 {
+            // Another may have invalidations sent to it (CLIENT TRACKING REDIRECT), and then its task must wake.
+            client.outbox();
+        }
+        match client.outbox_if_any() {
+            // What was sent until now is in the old protocol.
+            Some(outbox) => outbox.move_and(reply, || client.speak(protocol)),
+            None => client.speak(protocol),
+        }
+        reply.set_protocol(protocol);
+    }
+
+    /// Moves what was sent to it unasked behind what it was answered.
+    #[inline]
+    pub(crate) fn take_pushed(&self, reply: &mut Reply) {
+        if let Some(outbox) = self.client().outbox_if_any() {
+            outbox.move_to(reply);
+        }
+    }
+
+    /// SUBSCRIBE
+    pub(crate) fn subscribe(&mut self, hub: &Arc<Hub>, sort: Sort, name: &[u8]) {
+        let client = &self.registered.client;
+        let subscriptions =
+            self.subscriptions.get_or_insert_with(|| Box::new(Subscriptions::new(hub, client)));
+        subscriptions.add(sort, name);
+    }
+
+    /// UNSUBSCRIBE
+    pub(crate) fn unsubscribe(&mut self, sort: Sort, name: &[u8]) {
+        if let Some(subscriptions) = &mut self.subscriptions {
+            subscriptions.remove(sort, name);
+            if subscriptions.is_empty() {
+                self.subscriptions = None;
+            }
+        }
+    }
+
+    /// How many subscriptions of a sort it has.
+    pub(crate) fn subscription_count(&self, sort: Sort) -> usize {
+        self.subscriptions.as_ref().map_or(0, |subscriptions| subscriptions.len(sort))
+    }
+
+    /// Its subscriptions of a sort.
+    pub(crate) fn subscriptions(&self, sort: Sort) -> Vec<Box<[u8]>> {
+        self.subscriptions.as_ref().map_or_else(Vec::new, |subscriptions| subscriptions.names(sort))
+    }
+
+    /// Whether it is subscribed to something in RESP2, which cannot tell messages from answers: then it may do little
+    /// else.
+    pub(crate) fn hears_only(&self) -> bool {
+        self.subscriptions.is_some() && self.protocol == Protocol::Resp2
     }
 
     /// MULTI
@@ -165,7 +217,7 @@ impl Session {
 
     /// Whether its requests are simply run: it may run any, and nothing is open.
     pub(crate) fn is_plain(&self) -> bool {
-        self.is_trusted && self.transaction.is_none()
+        self.is_trusted && self.transaction.is_none() && !self.hears_only()
     }
 
     /// The transaction that MULTI opened, now closed.
@@ -190,11 +242,12 @@ impl Session {
     }
 
     /// RESET: as it was when it connected.
-    pub(crate) fn reset(&mut self, acl: &Acl) {
+    pub(crate) fn reset(&mut self, acl: &Acl, reply: &mut Reply) {
         self.end_transaction();
         self.unwatch();
+        self.subscriptions = None;
         self.select(DbIndex(0));
-        self.speak(Protocol::Resp2);
+        self.speak(Protocol::Resp2, reply);
         self.replies = Replies::On;
         self.be_a_stranger(acl);
         let client = self.client();

@@ -62,13 +62,21 @@ impl Settings {
         u64::try_from(bytes).unwrap_or(u64::MAX) > self.query_limit.load(Relaxed)
     }
 
-    /// How much output is held for a client that does not read.
-    pub(crate) fn client_output_limit(&self) -> OutputLimit {
-        if self.has_output_limit.load(Relaxed) {
-            self.config.read().client_output_limit
+    /// How much output is held for a client that does not read its answers; `is_subscriber`: nor what it is subscribed
+    /// to.
+    pub(crate) fn output_limit(&self, is_subscriber: bool) -> OutputLimit {
+        if is_subscriber {
+            self.pushed_limit()
+        } else if self.has_output_limit.load(Relaxed) {
+            self.config.read().client_output_limits.normal
         } else {
             OutputLimit::default()
         }
+    }
+
+    /// How much of what is sent unasked is held for a client.
+    pub(crate) fn pushed_limit(&self) -> OutputLimit {
+        self.config.read().client_output_limits.pubsub
     }
 
     /// How much is to be logged, and when that changes.
@@ -80,7 +88,8 @@ impl Settings {
         let config = self.config.read();
         self.serve_stale_data.store(config.replica_serve_stale_data, Relaxed);
         self.query_limit.store(config.client_query_limit, Relaxed);
-        self.has_output_limit.store(config.client_output_limit != OutputLimit::default(), Relaxed);
+        let normal = config.client_output_limits.normal;
+        self.has_output_limit.store(normal != OutputLimit::default(), Relaxed);
         self.loglevel.send_if_modified(|level| std::mem::replace(level, config.loglevel) != config.loglevel);
     }
 }

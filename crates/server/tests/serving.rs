@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use server::config::{Config, HttpAddress, OutputLimit, Secret};
+use server::config::{Config, HttpAddress, OutputLimit, OutputLimits, Secret};
 use server::{Server, config_table};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -187,7 +187,11 @@ async fn clients_above_the_limit_are_told_so() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn output_over_the_limit_ends_the_client() {
     let limit = OutputLimit { hard_bytes: 1 << 20, ..OutputLimit::default() };
-    let server = start(Config { client_output_limit: limit, ..config() }).await;
+    let server = start(Config {
+        client_output_limits: OutputLimits { normal: limit, ..OutputLimits::default() },
+        ..config()
+    })
+    .await;
     let mut client = Client::of(&server).await;
     let long = "x".repeat(600_000);
     client.ask(&format!("SET k {long}"), "-ERR Protocol error: too big inline request|").await;
@@ -234,7 +238,11 @@ async fn a_request_over_the_limit_ends_the_client() {
 async fn who_never_reads_is_let_go_and_counted() {
     let limit =
         OutputLimit { soft_bytes: 1 << 20, soft_time: Duration::from_secs(1), ..OutputLimit::default() };
-    let server = start(Config { client_output_limit: limit, ..config() }).await;
+    let server = start(Config {
+        client_output_limits: OutputLimits { normal: limit, ..OutputLimits::default() },
+        ..config()
+    })
+    .await;
     let mut deaf = Client::of(&server).await;
     let long = "x".repeat(1 << 20);
     deaf.ask(&format!("*3|$3|SET|$1|k|${}|{long}", long.len()), "+OK|").await;

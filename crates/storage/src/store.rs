@@ -4,8 +4,8 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use crate::db::Db;
@@ -13,6 +13,7 @@ use crate::entry::EntryView;
 use crate::functions::Functions;
 use crate::gate::{Access, Asker, Gate, Inside};
 use crate::keyspace::{Guarded, KEYS_PER_SHARD, KeyHash, KeyHasher, Keyspace};
+use crate::news::Listener;
 use crate::reclaim::Reclaimer;
 use crate::threads;
 use crate::time::{DbIndex, UnixMillis};
@@ -62,6 +63,7 @@ pub(crate) struct Inner {
     pub(crate) functions: Guarded<Functions>,
     pub(crate) limits: Guarded<Limits>,
     pub(crate) watches: Watches,
+    pub(crate) listener: OnceLock<Arc<dyn Listener>>,
     pub(crate) reclaimer: Reclaimer,
     /// What accesses note; see [`Store::tick`].
     ticking: Ticking,
@@ -126,6 +128,7 @@ impl Store {
                 functions: Guarded::new(&gate, Some(Box::default())),
                 limits: Guarded::new(&gate, Some(Box::new(config.limits))),
                 watches: Watches::default(),
+                listener: OnceLock::new(),
                 reclaimer: Reclaimer::default(),
                 ticking: Ticking::default(),
                 frozen: AtomicBool::new(false),

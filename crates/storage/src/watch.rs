@@ -14,7 +14,10 @@ use crate::time::{DbIndex, UnixMillis};
 /// The keys that are watched, by database.
 #[derive(Debug, Default)]
 pub(crate) struct Watches {
+    /// How many keys are watched; one more while all of them are followed.
     count: AtomicUsize,
+    /// Whether changes of every key are noted.
+    follows_all: AtomicBool,
     watched: Mutex<Watched>,
 }
 
@@ -115,6 +118,23 @@ impl Watches {
     #[inline]
     pub(crate) fn any(&self) -> bool {
         self.count.load(Ordering::Acquire) > 0
+    }
+
+    /// Has changes of every key noted, or no more.
+    pub(crate) fn follow_all(&self, follow: bool) {
+        let _one_at_a_time = self.lock();
+        if self.follows_all.swap(follow, Ordering::AcqRel) != follow {
+            if follow {
+                self.count.fetch_add(1, Ordering::Release);
+            } else {
+                self.count.fetch_sub(1, Ordering::Release);
+            }
+        }
+    }
+
+    /// Whether changes of every key are noted.
+    pub(crate) fn follows_all(&self) -> bool {
+        self.follows_all.load(Ordering::Acquire)
     }
 
     /// Tells those who watch this key that it was changed; `is_there` says whether it is there afterwards.

@@ -12,6 +12,7 @@ use crate::functions::Functions;
 use crate::gate::{Access, Closed, Token};
 use crate::keyspace::{Guarded, Keyspace, Resize, Retired};
 use crate::load::LoadOver;
+use crate::news::{News, Noted};
 use crate::reclaim::Bin;
 use crate::slot::Slot;
 use crate::store::Inner;
@@ -28,6 +29,7 @@ pub struct Writer<'s> {
     limits: Retired<Limits>,
     /// The load whose old databases are among the retired: over when they are gone.
     load: RefCell<Option<Arc<LoadOver>>>,
+    pub(crate) noted: Noted,
     // Last, so that it is passed on when the rest is done.
     token: Token<'s>,
 }
@@ -47,6 +49,7 @@ impl<'s> Writer<'s> {
             functions: Retired::default(),
             limits: Retired::default(),
             load: RefCell::default(),
+            noted: Noted::new(inner),
             token,
         }
     }
@@ -92,6 +95,7 @@ impl<'s> Writer<'s> {
                 || new.as_ref().is_some_and(|new| new.find(key, self.inner.hasher.hash(key)).is_some())
         });
         database.replace(&exclusive.closed, new, &self.keyspaces);
+        self.replaced(None);
         *self.load.borrow_mut() = Some(Arc::clone(load));
     }
 
@@ -131,6 +135,8 @@ impl<'s> Writer<'s> {
             self.inner.watches.touch_all(index, |key| contains(first, key) || contains(second, key));
         }
         database(first).swap(&exclusive.closed, database(second));
+        self.replaced(Some(first));
+        self.replaced(Some(second));
     }
 
     /// Empties a database. Its keys are freed in the background.
@@ -143,6 +149,7 @@ impl<'s> Writer<'s> {
             let exclusive = self.close_gate();
             self.inner.watches.touch_all(index, |key| self.all(index).contains(key));
             database.replace(&exclusive.closed, None, &self.keyspaces);
+            self.replaced(Some(index));
         }
     }
 
@@ -157,6 +164,7 @@ impl<'s> Writer<'s> {
         self.inner.watches.touch_all(index, |key| self.all(index).contains(key));
         let cell = Guarded::new(&self.inner.gate, None);
         database.swap(&exclusive.closed, &cell);
+        self.replaced(Some(index));
         SetAside { writer: self, index, cell }
     }
 
@@ -168,6 +176,14 @@ impl<'s> Writer<'s> {
         let _exclusive = self.close_gate();
         for index in 0..self.inner.databases.len() {
             self.flush(DbIndex(index as u32));
+        }
+    }
+
+    /// Notes that the keys of a database, or of all, are others.
+    fn replaced(&self, index: Option<DbIndex>) {
+        if self.inner.watches.follows_all() && self.noted.news.borrow().last() != Some(&News::Replaced(index))
+        {
+            self.note(News::Replaced(index));
         }
     }
 
@@ -224,6 +240,7 @@ impl Drop for SetAside<'_> {
 
 impl Drop for Writer<'_> {
     fn drop(&mut self) {
+        self.tell();
         // Everything that was borrowed from this writer is given back by now.
         let load = self.load.take();
         for keyspace in self.keyspaces.take() {
@@ -277,10 +294,14 @@ impl<'a> DbMut<'a> {
         let mut slot = Slot::new(place, &self.db, &mut self.trash);
         let answer = change(&mut slot);
         let watches = &self.writer.inner.watches;
-        if slot.has_changed() && watches.any() {
+        let is_followed = slot.has_changed() && watches.any();
+        if is_followed {
             watches.touch(self.db.index(), key, slot.exists());
         }
         drop(slot);
+        if is_followed && watches.follows_all() {
+            self.writer.note(News::Changed { db: self.db.index(), key: key.into() });
+        }
         self.writer.inner.reclaimer.free(&mut self.trash);
         if keyspace.wants_resize() {
             self.resize(keyspace);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use commands::CommandError;
 use protocol::Reply;
@@ -9,6 +10,7 @@ use protocol::number::parse_int;
 
 use super::{Answered, Call, Then, error, lossy};
 use crate::clients::Client;
+use crate::pause::Paused;
 use crate::session::Replies;
 
 /// CLIENT HELP
@@ -27,11 +29,13 @@ pub(super) const HELP: &[(&str, &str)] = &[
     ("LIST [TYPE normal|master|replica|pubsub] [ID <id> [<id> ...]]", "The connections, one a line."),
     ("NO-EVICT ON|OFF", "Keeps this connection when clients have to go."),
     ("NO-TOUCH ON|OFF", "This connection's reads leave the age of keys alone."),
+    ("PAUSE <timeout> [WRITE|ALL]", "Lets requests wait for so many milliseconds: those that write, or all."),
     ("REPLY ON|OFF|SKIP", "Whether this connection is answered."),
     ("SETINFO LIB-NAME|LIB-VER <value>", "Names the client's library."),
     ("SETNAME <name>", "Names this connection."),
     ("TRACKINGINFO", "This connection's tracking: off."),
     ("UNBLOCK <id> [TIMEOUT|ERROR]", "Wakes a connection that waits for a key."),
+    ("UNPAUSE", "Ends a pause."),
 ];
 
 /// CLIENT ID
@@ -272,6 +276,33 @@ pub(super) fn reply_mode(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     } else {
         return Err(CommandError::Syntax);
     }
+    Ok(Then::Continue)
+}
+
+/// CLIENT PAUSE timeout [WRITE | ALL]
+pub(super) fn pause(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
+    let paused = match call.args.opt(1) {
+        None => Paused::Everything,
+        Some(word) if word.eq_ignore_ascii_case(b"all") => Paused::Everything,
+        Some(word) if word.eq_ignore_ascii_case(b"write") => Paused::Writes,
+        Some(_) => return Err(CommandError::new("ERR CLIENT PAUSE mode must be WRITE or ALL")),
+    };
+    let millis = match parse_int(call.args.get(0)) {
+        None => return Err(CommandError::new("ERR timeout is not an integer or out of range")),
+        Some(millis) => u64::try_from(millis).map_err(|_| CommandError::new("ERR timeout is negative"))?,
+    };
+    let until = call.now.steady.checked_add(Duration::from_millis(millis));
+    let until = until.ok_or(CommandError::new("ERR timeout is out of range"))?;
+    // With the token: whoever writes now has done so when this is answered.
+    call.exactly(|_| call.node.pause.begin(paused, until));
+    reply.ok();
+    Ok(Then::Continue)
+}
+
+/// CLIENT UNPAUSE
+pub(super) fn unpause(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
+    call.node.pause.end();
+    reply.ok();
     Ok(Then::Continue)
 }
 

@@ -96,8 +96,7 @@ pub(super) fn hello(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     if let Some(name) = name {
         call.session.client().rename(|names| names.name = name);
     }
-    call.session.speak(protocol);
-    reply.set_protocol(protocol);
+    call.session.speak(protocol, reply);
     let version = call.node.settings.read().report_version.clone();
     let role = match call.node.upstream.role() {
         Role::Master => "master",
@@ -128,6 +127,12 @@ pub(super) fn hello(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
 /// PING [message]
 pub(super) fn ping(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     match call.args.as_slice() {
+        args @ ([] | [_]) if call.session.hears_only() => {
+            // Clients of RESP2 that are subscribed take everything for a message.
+            reply.array(2);
+            reply.bulk(b"pong");
+            reply.bulk(args.first().copied().unwrap_or_default());
+        }
         [] => reply.simple("PONG"),
         [message] => reply.bulk(message),
         _ => return Err(CommandError::WrongArity(call.command.name)),
@@ -161,8 +166,7 @@ pub(super) fn quit(reply: &mut Reply) -> Answered {
 
 /// RESET
 pub(super) fn reset(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
-    call.session.reset(&call.node.acl);
-    reply.set_protocol(Protocol::Resp2);
+    call.session.reset(&call.node.acl, reply);
     reply.simple("RESET");
     Ok(Then::Continue)
 }
@@ -173,12 +177,6 @@ pub(super) fn time(reply: &mut Reply) -> Answered {
     reply.array(2);
     reply.bulk_int(micros / 1_000_000);
     reply.bulk_int(micros % 1_000_000);
-    Ok(Then::Continue)
-}
-
-/// PUBLISH channel message, SPUBLISH: nobody can be subscribed here, so nobody gets it.
-pub(super) fn publish(reply: &mut Reply) -> Answered {
-    reply.int(0);
     Ok(Then::Continue)
 }
 

@@ -15,6 +15,7 @@ use super::{Answered, Call, Now, Then};
 use crate::acl::Reason;
 use crate::clock;
 use crate::config::Word;
+use crate::hub::Sort;
 use crate::memory;
 use crate::node::Node;
 use crate::stats::Totals;
@@ -168,7 +169,8 @@ fn clients(facts: &Facts<'_>, text: &mut Text) {
         "client_recent_max_output_buffer",
         largest(|client| client.output_bytes.load(Relaxed)).unwrap_or_default(),
     );
-    text.none(&["blocked_clients", "tracking_clients", "pubsub_clients"]);
+    text.none(&["blocked_clients", "tracking_clients"]);
+    text.field("pubsub_clients", all.iter().filter(|client| client.is_subscriber()).count());
     text.field("watching_clients", all.iter().filter(|client| client.watched.load(Relaxed) > 0).count());
     text.field(
         "total_watched_keys",
@@ -300,13 +302,11 @@ fn stats(facts: &Facts<'_>, text: &mut Text) {
     text.field("client_output_buffer_limit_disconnections", totals.output_limit_disconnections);
     text.field("keyspace_hits", totals.keyspace_hits);
     text.field("keyspace_misses", totals.keyspace_misses);
-    text.none(&[
-        "pubsub_channels",
-        "pubsub_patterns",
-        "pubsubshard_channels",
-        "latest_fork_usec",
-        "total_forks",
-    ]);
+    let hub = &facts.node.hub;
+    text.field("pubsub_channels", hub.names(Sort::Channel));
+    text.field("pubsub_patterns", hub.names(Sort::Pattern));
+    text.field("pubsubshard_channels", hub.names(Sort::Shard));
+    text.none(&["latest_fork_usec", "total_forks"]);
     text.field("total_error_replies", totals.error_replies);
     text.field("total_reads_processed", totals.reads);
     text.field("total_writes_processed", totals.writes);

@@ -10,6 +10,7 @@ mod connection;
 mod debug;
 mod info;
 mod persistence;
+mod pubsub;
 mod replication;
 mod transaction;
 
@@ -21,6 +22,7 @@ use commands::{Command, CommandError, Source, command_info};
 use protocol::{Args, Reply};
 use storage::{UnixMillis, Writer};
 
+use crate::hub::Sort;
 use crate::node::Node;
 use crate::session::Session;
 
@@ -109,6 +111,8 @@ pub(crate) fn run(server: S, call: &mut Call<'_>, reply: &mut Reply) -> Answered
         S::ClientList => client::list(call, reply),
         S::ClientNoEvict => client::no_evict(call, reply),
         S::ClientNoTouch => client::no_touch(call, reply),
+        S::ClientPause => client::pause(call, reply),
+        S::ClientUnpause => client::unpause(call, reply),
         S::ClientReply => client::reply_mode(call, reply),
         S::ClientSetinfo => client::setinfo(call, reply),
         S::ClientSetname => client::setname(call, reply),
@@ -147,7 +151,20 @@ pub(crate) fn run(server: S, call: &mut Call<'_>, reply: &mut Reply) -> Answered
         S::Discard => transaction::discard(call, reply),
         S::Watch => transaction::watch(call, reply),
         S::Unwatch => transaction::unwatch(call, reply),
-        S::Publish | S::Spublish => connection::publish(reply),
+        S::Subscribe => pubsub::subscribe(call, reply, Sort::Channel),
+        S::Psubscribe => pubsub::subscribe(call, reply, Sort::Pattern),
+        S::Ssubscribe => pubsub::subscribe(call, reply, Sort::Shard),
+        S::Unsubscribe => pubsub::unsubscribe(call, reply, Sort::Channel),
+        S::Punsubscribe => pubsub::unsubscribe(call, reply, Sort::Pattern),
+        S::Sunsubscribe => pubsub::unsubscribe(call, reply, Sort::Shard),
+        S::Publish => pubsub::publish(call, reply),
+        S::Spublish => pubsub::spublish(call, reply),
+        S::PubsubChannels => pubsub::channels(call, reply, Sort::Channel),
+        S::PubsubShardchannels => pubsub::channels(call, reply, Sort::Shard),
+        S::PubsubNumsub => pubsub::numsub(call, reply, Sort::Channel),
+        S::PubsubShardnumsub => pubsub::numsub(call, reply, Sort::Shard),
+        S::PubsubNumpat => pubsub::numpat(call, reply),
+        S::PubsubHelp => help(reply, pubsub::HELP),
         S::ClusterDisabled => Err(CommandError::new("ERR This instance has cluster support disabled")),
     }
 }

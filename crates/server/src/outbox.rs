@@ -1,0 +1,135 @@
+//! What is sent to a client without being an answer: messages, events, invalidations.
+//!
+//! Owns what waits for one connection, written in its protocol, and the way to wake the connection's task. Never looks
+//! into what is sent, never touches a socket, never decides how much is too much.
+//!
+//! Only a connection that may be sent something has one: those who never subscribe cost nothing. What waits here is
+//! taken by the task itself, between two answers, so that both stay in order.
+
+use std::cell::OnceCell;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
+use std::task::{Context, Waker};
+use std::time::Instant;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use protocol::{Protocol, Reply};
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    /// Whether something waits. Set and cleared under the lock.
+    is_filled: AtomicBool,
+    waiting: Mutex<Waiting>,
+    /// How many channels, patterns and shard channels it is subscribed to.
+    pub(crate) subscribed: [AtomicU32; 3],
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    pieces: Reply,
+    waker: Option<Waker>,
+    /// Since when more waits than may for long.
+    slow_since: Option<Instant>,
+    /// It is let go: nothing more is kept for it.
+    is_closed: bool,
+}
+
+/// Something to be sent to several clients, written once for each protocol.
+pub(crate) struct Push<'a> {
+    write: &'a dyn Fn(&mut Reply),
+    written: [OnceCell<Bytes>; 2],
+}
+
+impl<'a> Push<'a> {
+    /// What `write` writes.
+    pub(crate) fn new(write: &'a dyn Fn(&mut Reply)) -> Self {
+        Push { write, written: [OnceCell::new(), OnceCell::new()] }
+    }
+
+    fn of(&self, protocol: Protocol) -> &Bytes {
+        let [resp2, resp3] = &self.written;
+        let written = if protocol == Protocol::Resp2 { resp2 } else { resp3 };
+        written.get_or_init(|| {
+            let mut reply = Reply::new(protocol);
+            (self.write)(&mut reply);
+            reply.to_vec().into()
+        })
+    }
+}
+
+impl Outbox {
+    /// Adds to what waits; `protocol` is asked for in the moment when it is fixed. Says how much waits then; `None`
+    /// when nothing more is kept.
+    pub(crate) fn add(&self, push: &Push<'_>, protocol: impl FnOnce() -> Protocol) -> Option<usize> {
+        let mut waiting = self.waiting.lock();
+        if waiting.is_closed {
+            return None;
+        }
+        waiting.pieces.raw_shared(push.of(protocol()));
+        self.is_filled.store(true, Release);
+        let bytes = waiting.pieces.len();
+        let waker = waiting.waker.take();
+        drop(waiting);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        Some(bytes)
+    }
+
+    /// Moves what waits behind what `reply` holds.
+    #[inline]
+    pub(crate) fn move_to(&self, reply: &mut Reply) {
+        if self.is_filled.load(Acquire) {
+            self.move_and(reply, || {});
+        }
+    }
+
+    /// The same, and runs `then` in the same moment: whatever is added later finds what it changed.
+    pub(crate) fn move_and(&self, reply: &mut Reply, then: impl FnOnce()) {
+        let mut waiting = self.waiting.lock();
+        self.is_filled.store(false, Release);
+        waiting.slow_since = None;
+        reply.append(waiting.pieces.take());
+        then();
+    }
+
+    /// Whether something waits; if not, the task is woken when something does.
+    pub(crate) fn poll(&self, context: &mut Context<'_>) -> bool {
+        let mut waiting = self.waiting.lock();
+        if !waiting.pieces.is_empty() {
+            return true;
+        }
+        match &mut waiting.waker {
+            Some(waker) => waker.clone_from(context.waker()),
+            none => *none = Some(context.waker().clone()),
+        }
+        false
+    }
+
+    /// Notes that too much waits since `now`; false when that was known.
+    pub(crate) fn is_slow_from(&self, now: Instant) -> bool {
+        let mut waiting = self.waiting.lock();
+        let is_news = waiting.slow_since.is_none();
+        waiting.slow_since.get_or_insert(now);
+        is_news
+    }
+
+    /// Since when too much waits, and how much.
+    pub(crate) fn slow_since(&self) -> Option<(Instant, usize)> {
+        let waiting = self.waiting.lock();
+        waiting.slow_since.map(|since| (since, waiting.pieces.len()))
+    }
+
+    /// Drops what waits, and keeps nothing from now on. False when that was so already.
+    pub(crate) fn close(&self) -> bool {
+        let mut waiting = self.waiting.lock();
+        waiting.pieces = Reply::default();
+        !std::mem::replace(&mut waiting.is_closed, true)
+    }
+
+    /// How many bytes wait.
+    pub(crate) fn bytes(&self) -> usize {
+        if self.is_filled.load(Relaxed) { self.waiting.lock().pieces.len() } else { 0 }
+    }
+}

@@ -1,0 +1,199 @@
+//! What those hear who listen to the data set: changes, events, and what the stream says beside its data.
+//!
+//! Owns what happened in one hold of the token until it is told: in the order in which it happened, with the token still
+//! held, and when readers can see it. While nobody wants it nothing is noted, and a write pays for looking at a number
+//! that its holder of the token has at hand. Never knows who listens.
+
+use std::cell::{Cell, RefCell};
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use bitflags::bitflags;
+
+use crate::store::{Inner, Store};
+use crate::time::DbIndex;
+
+/// So much is kept before it is told at once; a command may remove a million keys.
+const KEPT_MAX: usize = 1024;
+
+bitflags! {
+    /// What listeners want to hear.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct Wanted: u32 {
+        /// Events on `__keyspace@N__:key`.
+        const KEYSPACE = 1;
+        /// Events on `__keyevent@N__:event`.
+        const KEYEVENT = 1 << 1;
+        /// Events of commands of no type: DEL, EXPIRE, RENAME …
+        const GENERIC = 1 << 2;
+        /// Events of strings.
+        const STRING = 1 << 3;
+        /// Events of lists.
+        const LIST = 1 << 4;
+        /// Events of sets.
+        const SET = 1 << 5;
+        /// Events of hashes.
+        const HASH = 1 << 6;
+        /// Events of sorted sets.
+        const SORTED_SET = 1 << 7;
+        /// A deadline is past, and the key gone.
+        const EXPIRED = 1 << 8;
+        /// A key went because memory was short.
+        const EVICTED = 1 << 9;
+        /// Events of streams.
+        const STREAM = 1 << 10;
+        /// A key was asked for that is not there.
+        const MISS = 1 << 11;
+        /// Events of modules' types.
+        const MODULE = 1 << 12;
+        /// A key is new.
+        const NEW = 1 << 13;
+        /// Messages of a master's stream.
+        const MESSAGES = 1 << 20;
+        /// Each request of a master's stream.
+        const REQUESTS = 1 << 21;
+    }
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// A key was edited, removed or given a deadline.
+    Changed {
+        /// Of which database.
+        db: DbIndex,
+        /// The key.
+        key: Box<[u8]>,
+    },
+    /// Many keys may be others: a database was emptied or exchanged, or all of them.
+    Replaced(Option<DbIndex>),
+    /// An event.
+    Event {
+        /// Its class: one bit.
+        class: Wanted,
+        /// Its name.
+        name: &'static str,
+        /// Of which database.
+        db: DbIndex,
+        /// Which key.
+        key: Box<[u8]>,
+    },
+    /// A message of the stream.
+    Message {
+        /// Whether it was said in a shard channel.
+        is_shard: bool,
+        /// Where it was said.
+        channel: Box<[u8]>,
+        /// What was said.
+        text: Box<[u8]>,
+    },
+    /// A request of the stream.
+    Request {
+        /// For which database.
+        db: DbIndex,
+        /// Its words.
+        words: Vec<Box<[u8]>>,
+    },
+}
+
+/// Who listens to a store.
+pub trait Listener: Debug + Send + Sync {
+    /// What it wants to hear. Asked whenever the token is taken: it must be quick.
+    fn wants(&self) -> Wanted;
+
+    /// Hears what happened, in order. `by` is whose request it was, if it was a client's (see
+    /// [`crate::Writer::writes_for`]). Called by the token's holder: it must not wait, and not look at data.
+    fn hear(&self, news: Vec<News>, by: Option<u64>);
+}
+
+/// The news of one hold.
+#[derive(Debug)]
+pub(crate) struct Noted {
+    /// What was wanted when the token was taken.
+    pub(crate) wanted: Wanted,
+    pub(crate) news: RefCell<Vec<News>>,
+    pub(crate) by: Cell<Option<u64>>,
+}
+
+impl Noted {
+    pub(crate) fn new(inner: &Inner) -> Noted {
+        Noted {
+            wanted: inner.listener.get().map_or(Wanted::empty(), |listener| listener.wants()),
+            news: RefCell::default(),
+            by: Cell::new(None),
+        }
+    }
+}
+
+impl Store {
+    /// From now on this listener hears what it wants to. There is one.
+    pub fn listen(&self, listener: Arc<dyn Listener>) {
+        // A second one is a mistake of whoever starts the node; the first stays.
+        let _is_first = self.inner.listener.set(listener);
+    }
+
+    /// Says whether every change of a key is wanted, from the next edit on: a client that then looks at a key hears
+    /// when it changes.
+    pub fn want_changes(&self, wanted: bool) {
+        self.inner.watches.follow_all(wanted);
+    }
+}
+
+impl crate::Writer<'_> {
+    /// Whether one of these is wanted.
+    #[inline]
+    pub fn wants(&self, wanted: Wanted) -> bool {
+        self.noted.wanted.intersects(wanted)
+    }
+
+    /// Notes an event, if it is wanted.
+    #[inline]
+    pub fn event(&self, class: Wanted, name: &'static str, db: DbIndex, key: &[u8]) {
+        if self.wants(class) {
+            self.note(News::Event { class, name, db, key: key.into() });
+        }
+    }
+
+    /// Notes what happened.
+    #[cold]
+    pub fn note(&self, news: News) {
+        let mut noted = self.noted.news.borrow_mut();
+        noted.push(news);
+        let is_much = noted.len() >= KEPT_MAX;
+        drop(noted);
+        if is_much {
+            self.tell();
+        }
+    }
+
+    /// Says for whom the token's holder writes, until it says otherwise.
+    pub fn writes_for(&self, client: Option<u64>) {
+        self.noted.by.set(client);
+    }
+
+    /// Tells what was noted. It is done when the token passes on, too.
+    #[inline]
+    pub fn tell(&self) {
+        if !self.noted.news.borrow().is_empty() {
+            self.tell_some();
+        }
+    }
+
+    #[cold]
+    fn tell_some(&self) {
+        let news = self.noted.news.take();
+        if let Some(listener) = self.inner.listener.get() {
+            listener.hear(news, self.noted.by.get());
+        }
+    }
+
+    /// How much is noted: to be given to [`crate::Writer::forget`].
+    pub fn noted(&self) -> usize {
+        self.noted.news.borrow().len()
+    }
+
+    /// Forgets what was noted since, for it is undone.
+    pub fn forget(&self, since: usize) {
+        self.noted.news.borrow_mut().truncate(since);
+    }
+}

@@ -1,0 +1,211 @@
+//! What clients are sent without asking: in order, to all who should hear it, and never without a bound.
+
+use crate::harness::{Client, Frame, Node, wait_for};
+
+fn text(frame: &Frame) -> String {
+    match frame {
+        Frame::Array(items) | Frame::Push(items) => {
+            items.iter().map(|item| format!("{item:?}")).collect::<Vec<_>>().join(" ")
+        }
+        other => format!("{other:?}"),
+    }
+}
+
+/// Two subscribers heard messages of two publishers in different orders.
+#[test]
+fn all_subscribers_hear_messages_in_the_same_order() {
+    let node = Node::start(&[]);
+    let mut hearers: Vec<Client> = (0..4).map(|_| node.client()).collect();
+    for (at, hearer) in hearers.iter_mut().enumerate() {
+        let how = if at % 2 == 0 { ["SUBSCRIBE", "c"] } else { ["PSUBSCRIBE", "?"] };
+        hearer.ask(&how);
+    }
+    const EACH: usize = 500;
+    std::thread::scope(|scope| {
+        for who in ["one", "other"] {
+            let node = &node;
+            scope.spawn(move || {
+                let requests: Vec<Vec<Vec<u8>>> = (0..EACH)
+                    .map(|n| {
+                        ["PUBLISH", "c", &format!("{who} {n}")].map(|word| word.as_bytes().to_vec()).to_vec()
+                    })
+                    .collect();
+                let heard = node.client().pipeline(&requests);
+                assert!(heard.iter().all(|count| *count == Frame::Int(4)));
+            });
+        }
+    });
+    let mut heard = hearers.iter_mut().map(|hearer| {
+        let said = |frame: Frame| frame.items().last().expect("a message").bytes().to_vec();
+        (0..2 * EACH).map(|_| said(hearer.read_soon().expect("a message"))).collect::<Vec<_>>()
+    });
+    let first = heard.next().expect("the first");
+    assert!(heard.all(|other| other == first));
+}
+
+/// A message of the master's stream came before what stands before it in the stream could be read.
+#[test]
+fn what_stands_before_a_message_in_the_stream_is_visible() {
+    let master = master_or_skip!("redis-8.10");
+    let node = Node::replica_of(&master);
+    node.wait_state("streaming");
+    let mut hearer = node.client();
+    hearer.ask(&["SUBSCRIBE", "n"]);
+    let mut reader = node.client();
+    let requests: Vec<Vec<Vec<u8>>> = (0..300)
+        .flat_map(|n: i32| {
+            let n = n.to_string();
+            [
+                vec!["MULTI".into()],
+                vec!["SET".into(), "a".into(), n.clone().into_bytes()],
+                vec!["SET".into(), "b".into(), n.clone().into_bytes()],
+                vec!["PUBLISH".into(), "n".into(), n.into_bytes()],
+                vec!["EXEC".into()],
+            ]
+        })
+        .collect();
+    master.client().pipeline(&requests);
+    for n in 0..300 {
+        let message = hearer.read_soon().expect("a message");
+        let said: i64 = message.items()[2].text().parse().expect("a number");
+        assert_eq!(said, n);
+        let seen = reader.ask(&["MGET", "a", "b"]);
+        for value in seen.items() {
+            assert!(value.text().parse::<i64>().expect("a number") >= n, "{n}: {seen:?}");
+        }
+    }
+}
+
+/// A subscriber that does not read is let go at the hard limit, and the others still hear everything.
+#[test]
+fn who_does_not_read_is_let_go() {
+    let node = Node::start(&["--client-output-buffer-limit", "pubsub 4mb 0 0"]);
+    let mut deaf = node.client();
+    deaf.ask(&["SUBSCRIBE", "c"]);
+    let mut hearer = node.client();
+    hearer.ask(&["SUBSCRIBE", "c"]);
+    let mut speaker = node.client();
+    let message = "x".repeat(100_000);
+    let mut said = 0;
+    wait_for("the one who does not read to go", || {
+        let heard = speaker.ask(&["PUBLISH", "c", &message]).int();
+        said += 1;
+        hearer.read_soon().expect("a message");
+        (heard == 1).then_some(())
+    });
+    assert!(said < 1000, "4 MB, and what the kernel holds: {said}");
+    let counted = speaker.info("stats", "client_output_buffer_limit_disconnections");
+    assert_eq!(counted.as_deref(), Some("1"));
+    assert!(node.log().contains("does not read what it is sent"), "{}", node.log());
+}
+
+/// The same with the soft limit: over it for too long.
+#[test]
+fn who_reads_too_slowly_for_too_long_is_let_go() {
+    let node = Node::start(&["--client-output-buffer-limit", "pubsub 0 1mb 1"]);
+    let mut deaf = node.client();
+    deaf.ask(&["SUBSCRIBE", "c"]);
+    let mut speaker = node.client();
+    let message = "x".repeat(100_000);
+    // More than the kernel holds.
+    for _ in 0..200 {
+        assert_eq!(speaker.ask(&["PUBLISH", "c", &message]).int(), 1);
+    }
+    wait_for("the one who does not read to go", || {
+        (speaker.info("stats", "client_output_buffer_limit_disconnections").as_deref() == Some("1"))
+            .then_some(())
+    });
+    assert_eq!(speaker.ask(&["PUBSUB", "NUMSUB", "c"]).items()[1], Frame::Int(0));
+}
+
+#[test]
+fn subscriptions_are_seen_and_end_with_their_client() {
+    let node = Node::start(&[]);
+    let mut client = node.client();
+    let mut hearer = node.client();
+    let id = hearer.ask(&["CLIENT", "ID"]).int().to_string();
+    hearer.ask(&["SUBSCRIBE", "c"]);
+    hearer.ask(&["PSUBSCRIBE", "p*"]);
+    hearer.ask(&["SSUBSCRIBE", "s"]);
+    let line = client.ask(&["CLIENT", "LIST", "ID", &id]).text();
+    assert!(line.contains(" flags=P db=0 sub=1 psub=1 ssub=1 "), "{line}");
+    for (field, value) in [("pubsub_channels", "1"), ("pubsub_patterns", "1"), ("pubsubshard_channels", "1")]
+    {
+        assert_eq!(client.info("stats", field).as_deref(), Some(value), "{field}");
+    }
+    assert_eq!(client.info("clients", "pubsub_clients").as_deref(), Some("1"));
+    drop(hearer);
+    wait_for("its subscriptions to end", || {
+        (client.ask(&["PUBSUB", "NUMPAT"]) == Frame::Int(0)).then_some(())
+    });
+    assert_eq!(client.ask(&["PUBSUB", "CHANNELS"]).items().len(), 0);
+    assert_eq!(client.ask(&["PUBSUB", "SHARDCHANNELS"]).items().len(), 0);
+}
+
+/// Answers that are not wanted (CLIENT REPLY) do not keep messages away.
+#[test]
+fn messages_come_to_who_wants_no_answers() {
+    let node = Node::start(&[]);
+    let mut silent = node.client();
+    let mut bytes = Vec::new();
+    for request in [&["CLIENT", "REPLY", "OFF"][..], &["GET", "k"], &["SUBSCRIBE", "c"], &["PING"]] {
+        Client::encode(request, &mut bytes);
+    }
+    silent.send_raw(&bytes);
+    assert!(text(&silent.read_soon().expect("the confirmation")).contains("subscribe"));
+    assert_eq!(node.client().ask(&["PUBLISH", "c", "m"]), Frame::Int(1));
+    assert!(text(&silent.read_soon().expect("the message")).contains("message"));
+}
+
+#[test]
+fn a_pause_holds_requests_and_lets_messages_pass() {
+    let node = Node::start(&[]);
+    let mut hearer = node.client();
+    hearer.ask(&["HELLO", "3"]);
+    hearer.ask(&["SUBSCRIBE", "c"]);
+    let mut operator = node.client();
+    operator.line("CLIENT PAUSE 100000 WRITE");
+    let mut bytes = Vec::new();
+    Client::encode(&["SET", "k", "v"], &mut bytes);
+    Client::encode(&["GET", "k"], &mut bytes);
+    hearer.send_raw(&bytes);
+    // Reads go on, and so does what is said by who was told to stop nothing but writes.
+    assert_eq!(operator.ask(&["GET", "k"]), Frame::Null);
+    let mut master = node.client();
+    let mut publish = Vec::new();
+    Client::encode(&["PUBLISH", "c", "waits too"], &mut publish);
+    master.send_raw(&publish);
+    operator.line("CLIENT UNPAUSE");
+    assert_eq!(master.read_soon().expect("the answer"), Frame::Int(1));
+    let mut came: Vec<Frame> = (0..3).map(|_| hearer.read_soon().expect("an answer")).collect();
+    came.retain(|frame| !matches!(frame, Frame::Push(_)));
+    assert_eq!(came, [Frame::Simple("OK".into()), Frame::Bulk(b"v".to_vec())]);
+    // A pause ends by itself, too, and an operator cannot end one that holds all requests.
+    operator.line("CLIENT PAUSE 100 ALL");
+    assert_eq!(operator.line("CLIENT UNPAUSE"), Frame::Simple("OK".into()));
+}
+
+/// A subscriber whose connection was taken over by another thread heard nothing any more.
+#[test]
+fn subscribers_are_heard_while_threads_are_busy() {
+    let node = Node::start(&[]);
+    let mut hearers: Vec<Client> = (0..8).map(|_| node.client()).collect();
+    for hearer in &mut hearers {
+        hearer.ask(&["HELLO", "3"]);
+        hearer.ask(&["SUBSCRIBE", "c"]);
+    }
+    let mut speaker = node.client();
+    let get = |n: usize| ["GET", &format!("k{n}")].map(|word| word.as_bytes().to_vec()).to_vec();
+    for round in 0..20 {
+        // Enough work for a thread to give connections away.
+        for hearer in &mut hearers {
+            let requests: Vec<_> = (0..2000).map(get).collect();
+            assert_eq!(hearer.pipeline(&requests).len(), 2000);
+        }
+        assert_eq!(speaker.ask(&["PUBLISH", "c", &round.to_string()]), Frame::Int(8));
+        for hearer in &mut hearers {
+            let message = hearer.read_soon().expect("a message");
+            assert_eq!(message.items()[2].text(), round.to_string());
+        }
+    }
+}
