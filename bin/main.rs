@@ -8,7 +8,6 @@ mod progress;
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use nearside::Replica;
 
 /// The exit code for options that cannot be followed.
@@ -16,7 +15,7 @@ const BAD_OPTIONS: u8 = 2;
 
 fn main() -> ExitCode {
     // Ends with code 2 when an option is wrong.
-    let config = match options::Options::parse().into_config() {
+    let config = match options::read() {
         Ok(config) => config,
         Err(why) => {
             eprintln!("error: {why}");

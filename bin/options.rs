@@ -1,16 +1,18 @@
 //! The program's options.
 //!
 //! Owns their names, Redis' where Redis has one, and the words of the help. What a value means is
-//! [`nearside::config`]'s; an option's name is the one that CONFIG GET knows.
+//! [`nearside::config`]'s; an option's name is the one that CONFIG GET knows, and every value that CONFIG SET can change
+//! is an option too.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgAction, Parser};
+use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches, Parser};
 use nearside::config::{
-    ChannelsAtFirst, Config, DATABASES_MAX, DebugAccess, EvictionRules, HttpAddress, LogLevel, OutputLimits,
-    PORT, Policy, Secret, Word, parse_bytes, parse_master, parse_query_limit,
+    ChannelsAtFirst, Config, DATABASES_MAX, DebugAccess, EvictionRules, HttpAddress, LogLevel, PORT, Policy,
+    Secret, Word, parse_bytes, parse_master, parse_query_limit,
 };
+use nearside::config_table;
 use nearside::{LoadRules, MasterAddress, OnDivergence, Resync, Room};
 
 /// An in-memory read replica for Redis and Valkey: an exact, live copy of a master, served on its own port.
@@ -117,15 +119,6 @@ pub(crate) struct Options {
     #[arg(long, value_name = "BYTES", default_value = "1gb", value_parser = parse_query_limit)]
     client_query_buffer_limit: u64,
 
-    /// How much output is held for a client that does not read: at most HARD bytes, and SOFT bytes for so long
-    #[arg(
-        long,
-        value_name = "CLASS HARD SOFT SECONDS ...",
-        default_value_t = OutputLimits::default(),
-        value_parser = OutputLimits::parse
-    )]
-    client_output_buffer_limit: OutputLimits,
-
     /// The version of Redis we say we are; clients choose features by it
     #[arg(long, value_name = "VERSION", default_value = "7.2.4", value_parser = version)]
     report_version: String,
@@ -217,12 +210,64 @@ fn version(text: &str) -> Result<String, String> {
     if is_version { Ok(text.to_owned()) } else { Err(String::from("expected MAJOR.MINOR.PATCH")) }
 }
 
+/// All options: those of [`Options`], and every other value that CONFIG SET can change, in its words.
+fn command() -> Command {
+    rows().into_iter().fold(Options::command(), |command, (row, set)| {
+        let parse = move |text: &str| set(&mut Config::default(), text).map(|()| text.to_owned());
+        let option = Arg::new(row.name)
+            .long(row.name)
+            .value_name("VALUE")
+            .help_heading("Values that CONFIG SET can change, in its words")
+            .help(format!("[default: {}]", (row.get)(&Config::default())))
+            .allow_hyphen_values(true)
+            .value_parser(parse);
+        command.arg(match row.alias {
+            Some(alias) => option.alias(alias),
+            None => option,
+        })
+    })
+}
+
+/// The rows of such values.
+fn rows() -> Vec<(&'static config_table::Row, config_table::Set)> {
+    let own = Options::command();
+    let is_own = |name: &str| {
+        own.get_arguments().any(|option| {
+            option.get_long() == Some(name) || option.get_all_aliases().is_some_and(|all| all.contains(&name))
+        })
+    };
+    config_table::ROWS
+        .iter()
+        .filter_map(|row| Some((row, row.set?)))
+        .filter(|(row, _)| !is_own(row.name))
+        .collect()
+}
+
+/// The configuration that the command line asks for. Ends the program where it has an option that is not known.
+///
+/// # Errors
+/// The option that cannot be followed, and why.
+pub(crate) fn read() -> Result<Config, String> {
+    config_of(&command().get_matches())
+}
+
+fn config_of(given: &ArgMatches) -> Result<Config, String> {
+    let options = Options::from_arg_matches(given).map_err(|error| error.to_string())?;
+    let mut config = options.into_config()?;
+    for (row, set) in rows() {
+        if let Some(text) = given.get_one::<String>(row.name) {
+            set(&mut config, text).map_err(|why| format!("--{} '{text}': {why}", row.name))?;
+        }
+    }
+    Ok(config)
+}
+
 impl Options {
     /// What they say, with the passwords read from their files.
     ///
     /// # Errors
     /// The option that cannot be followed, and why.
-    pub(crate) fn into_config(self) -> Result<Config, String> {
+    fn into_config(self) -> Result<Config, String> {
         Ok(Config {
             replicaof: self.master()?,
             masteruser: self.masteruser.filter(|user| !user.is_empty()),
@@ -242,7 +287,6 @@ impl Options {
             timeout: self.timeout,
             tcp_keepalive: self.tcp_keepalive,
             client_query_limit: self.client_query_buffer_limit,
-            client_output_limits: self.client_output_buffer_limit,
             http: self.http.0,
             dir: self.dir,
             dbfilename: self.dbfilename,
@@ -290,13 +334,11 @@ fn password(option: &str, given: Option<String>, file: Option<PathBuf>) -> Resul
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn the_options_are_consistent() {
-        Options::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]
@@ -304,7 +346,7 @@ mod tests {
         /// Options that are files to read or to write, and clap's own.
         const APART: &[&str] =
             &["masterauth-file", "requirepass-file", "ports-file", "user", "help", "version"];
-        for argument in Options::command().get_arguments() {
+        for argument in command().get_arguments() {
             let name = argument.get_long().expect("all options are long");
             let name = if name == "log-level" { "loglevel" } else { name };
             assert!(
@@ -316,7 +358,7 @@ mod tests {
 
     fn config(line: &str) -> Result<Config, String> {
         let words = std::iter::once("nearside").chain(line.split_ascii_whitespace());
-        Options::try_parse_from(words).map_err(|error| error.to_string())?.into_config()
+        config_of(&command().try_get_matches_from(words).map_err(|error| error.to_string())?)
     }
 
     #[test]
@@ -346,10 +388,27 @@ mod tests {
             "--repl-timeout 0",
             "--maxclients 0",
             "--log-level loud",
+            "--slowlog-max-len -1",
+            "--latency-tracking maybe",
             "--nothing",
         ] {
             let error = config(option).unwrap_err();
             assert!(error.contains(option.split(' ').next().unwrap()), "{option}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_config_set_can_change_is_an_option() {
+        let config = config("--slowlog-log-slower-than -1 --hash-max-ziplist-entries 7").unwrap();
+        assert_eq!(config.command_log.slower_than, -1);
+        assert_eq!(config.limits.hash_max_listpack_entries, 7);
+        for row in config_table::ROWS.iter().filter(|row| row.set.is_some()) {
+            let known = command();
+            let is_option = |option: &Arg| {
+                option.get_long() == Some(row.name)
+                    || option.get_all_aliases().is_some_and(|all| all.contains(&row.name))
+            };
+            assert!(known.get_arguments().any(is_option), "{}", row.name);
         }
     }
 

@@ -318,3 +318,184 @@ fn transactions_over_reads_notice_the_master_s_writes() {
     assert!(client.ask(&["SET", "a", "b"]).text().starts_with("READONLY "));
     assert!(client.ask(&["EXEC"]).text().starts_with("EXECABORT "));
 }
+
+/// The words and the client's name of each entry, the newest first.
+fn slow(client: &mut Client) -> Vec<(Vec<String>, String, i64)> {
+    let told = client.ask(&["SLOWLOG", "GET", "-1"]);
+    let entries = told.items().iter().map(|entry| {
+        let [_, at, micros, words, addr, name, sent] = entry.items() else { panic!("an entry is {entry:?}") };
+        assert!(at.int() > 1_600_000_000 && micros.int() >= 0);
+        assert!(addr.text().starts_with("127.0.0.1:"), "{addr:?}");
+        (words.items().iter().map(Frame::text).collect(), name.text(), sent.int())
+    });
+    entries.collect()
+}
+
+#[test]
+fn what_takes_long_is_kept_as_a_real_server_keeps_it() {
+    let master = master_or_skip!("redis-8.10");
+    let node = Node::replica_of(&master);
+    node.wait_state("streaming");
+    let keys: Vec<String> = (0..40).map(|number| format!("key:{number}")).collect();
+    let long = "x".repeat(300);
+    let mut many: Vec<&str> = vec!["MGET"];
+    many.extend(keys.iter().map(String::as_str));
+    let requests: &[&[&str]] = &[
+        &["CLIENT", "SETNAME", "who-asks"],
+        &["CONFIG", "SET", "slowlog-log-slower-than", "0"],
+        &["SLOWLOG", "RESET"],
+        &["GET", "a"],
+        &["GET", &long],
+        &many,
+        &["AUTH", "default", "not so"],
+        &["HELLO", "2", "AUTH", "default", "not so"],
+        &["CONFIG", "SET", "timeout", "0", "masterauth", "secret"],
+        &["CONFIG", "SET", "masterauth", ""],
+        &["LLEN"],
+        &["MULTI"],
+        &["STRLEN", "a"],
+        &["ZRANGE", "b", "0", "-1"],
+        &["EXEC"],
+        &["DEBUG", "SLEEP", "0"],
+        &["CONFIG", "SET", "slowlog-entry-max-argc", "3", "slowlog-entry-max-string-len", "4"],
+        &["ZRANGE", "b", "0", "-1"],
+        &["GET", "12345"],
+        &["SLOWLOG", "LEN"],
+    ];
+    let [ours, theirs] = [node.client(), master.client()].map(|mut client| {
+        let mut told: Vec<Frame> = Vec::new();
+        for request in requests {
+            told.push(client.ask(request));
+        }
+        (slow(&mut client), told.pop())
+    });
+    assert_eq!(ours, theirs);
+
+    let mut client = node.client();
+    client.line("CONFIG SET slowlog-log-slower-than 10000 slowlog-entry-max-string-len 128");
+    client.line("SLOWLOG RESET");
+    client.line("GET a");
+    client.line("DEBUG SLEEP 0.02");
+    let told = client.ask(&["SLOWLOG", "GET"]);
+    let [entry] = told.items() else { panic!("one took long, and {told:?} did") };
+    assert_eq!(entry.items()[3].items()[0].text(), "DEBUG");
+    assert!(entry.items()[2].int() >= 20_000, "{entry:?}");
+    client.line("CONFIG SET slowlog-log-slower-than 0 slowlog-max-len 3");
+    for _ in 0..9 {
+        client.line("GET a");
+    }
+    assert_eq!(client.line("SLOWLOG LEN").int(), 3);
+    client.line("CONFIG SET slowlog-log-slower-than -1");
+    assert_eq!(
+        client
+            .info("stats", "slowlog_commands_count")
+            .map(|count| count.parse::<u64>().expect("a count") > 10),
+        Some(true)
+    );
+    client.line("CONFIG RESETSTAT");
+    assert_eq!(client.info("stats", "slowlog_commands_count").as_deref(), Some("0"));
+    assert_eq!(client.line("SLOWLOG LEN").int(), 3);
+}
+
+#[test]
+fn what_is_large_is_kept_as_a_real_server_keeps_it() {
+    let master = master_or_skip!("valkey-9.1");
+    let long = "x".repeat(300);
+    master.client().ask(&["SET", "long", &long]);
+    master.client().ask(&["SET", "huge", &"y".repeat(400_000)]);
+    let node = Node::replica_of(&master);
+    node.wait_state("streaming");
+    let large = |client: &mut Client, kind: &str| {
+        let told = client.ask(&["COMMANDLOG", "GET", "-1", kind]);
+        let entries = told.items().iter().map(|entry| {
+            let [_, _, bytes, words, _, name] = entry.items() else { panic!("an entry is {entry:?}") };
+            (bytes.int(), words.items().iter().map(Frame::text).collect::<Vec<_>>(), name.text())
+        });
+        entries.collect::<Vec<_>>()
+    };
+    let [ours, theirs] = [node.client(), master.client()].map(|mut client| {
+        client.line("CLIENT SETNAME who-asks");
+        client.line("CONFIG SET commandlog-request-larger-than 100 commandlog-reply-larger-than 200");
+        for request in [
+            &["GET", "long"][..],
+            &["GET", "none"],
+            &["GET", &long],
+            &["EXISTS", &long, "long", "none"],
+            &["ECHO", &long],
+        ] {
+            client.ask(request);
+        }
+        let small = (large(&mut client, "large-request"), large(&mut client, "large-reply"));
+        // A long answer alone in its pipeline, with a bound above what ends a batch.
+        client.line("CONFIG SET commandlog-request-larger-than -1 commandlog-reply-larger-than 300000");
+        client.line("COMMANDLOG RESET large-reply");
+        let words = |line: &str| line.split(' ').map(|word| word.as_bytes().to_vec()).collect();
+        client.pipeline(&["GET long", "GET huge", "GET long"].map(words));
+        (small, large(&mut client, "large-reply"))
+    });
+    assert_eq!(ours.1, theirs.1);
+    // The answer to COMMANDLOG GET itself differs by the digits of a port and of times.
+    let same = |mut kept: Vec<_>| kept.split_off(1);
+    assert_eq!((ours.0.0.clone(), same(ours.0.1.clone())), (theirs.0.0.clone(), same(theirs.0.1.clone())));
+    assert!(!ours.0.0.is_empty() && !ours.0.1.is_empty() && !ours.1.is_empty());
+}
+
+#[test]
+fn what_holds_up_clients_is_noted() {
+    let node = Node::start(&["--latency-monitor-threshold", "20"]);
+    let mut client = node.client();
+    assert!(client.line("LATENCY DOCTOR").text().contains("Nothing has held up"));
+    client.line("GET a");
+    client.line("DEBUG SLEEP 0.03");
+    let told = client.line("LATENCY LATEST");
+    let [event] = told.items() else { panic!("{told:?}") };
+    assert_eq!(event.items()[0].text(), "command");
+    assert!(event.items()[2].int() >= 30 && event.items()[2] == event.items()[3], "{event:?}");
+    let history = client.line("LATENCY HISTORY command");
+    assert_eq!(history.items()[0].items()[0], event.items()[1]);
+    assert!(client.line("LATENCY GRAPH command").text().starts_with("command - high "));
+    assert!(client.line("LATENCY DOCTOR").text().contains("1. command: 1 seconds with samples"));
+    assert_eq!(client.line("LATENCY RESET nosuch").int(), 0);
+    assert_eq!(client.line("LATENCY RESET command").int(), 1);
+    assert!(client.line("LATENCY LATEST").items().is_empty());
+}
+
+/// Of a command in LATENCY HISTOGRAM: its calls, and the steps.
+fn times(client: &mut Client, command: &str) -> Option<(i64, Vec<(i64, i64)>)> {
+    let told = client.ask(&["LATENCY", "HISTOGRAM", command]);
+    let [_, times] = told.items() else { return None };
+    let [_, calls, _, steps] = times.items() else { panic!("{times:?}") };
+    let steps = steps.items().chunks(2).map(|pair| (pair[0].int(), pair[1].int()));
+    Some((calls.int(), steps.collect()))
+}
+
+#[test]
+fn how_long_requests_take_is_counted() {
+    let node = Node::start(&[]);
+    let mut client = node.client();
+    client.line("CONFIG SET slowlog-log-slower-than -1");
+    let words = |line: &str| line.split(' ').map(|word| word.as_bytes().to_vec()).collect();
+    client.pipeline(&[(); 100].map(|()| words("GET a")));
+    // Measured one by one.
+    client.line("CONFIG SET slowlog-log-slower-than 1000000");
+    client.pipeline(&[(); 100].map(|()| words("LRANGE a 0 -1")));
+    client.line("DEBUG SLEEP 0.02");
+    for command in ["get", "LRANGE"] {
+        let (calls, steps) = times(&mut client, command).expect("it was sent");
+        assert_eq!((calls, steps.last().expect("a step").1), (100, 100));
+        assert!(steps.windows(2).all(|pair| pair[0].0 < pair[1].0 && pair[0].1 < pair[1].1), "{steps:?}");
+    }
+    let (_, steps) = times(&mut client, "debug").expect("it was sent");
+    assert!(steps[0].0 >= 33_816, "20 ms are at least in the range that ends there: {steps:?}");
+    let told = client.info("latencystats", "latency_percentiles_usec_debug").expect("percentiles");
+    assert!(told.starts_with("p50=2") && told.contains(",p99=2") && told.contains(",p99.9=2"), "{told}");
+    client.line("CONFIG SET latency-tracking no latency-tracking-info-percentiles 100");
+    client.line("GET a");
+    assert_eq!(client.info("latencystats", "latency_percentiles_usec_debug"), None);
+    client.line("CONFIG SET latency-tracking yes");
+    assert_eq!(times(&mut client, "get").expect("it was sent").0, 100);
+    let told = client.info("latencystats", "latency_percentiles_usec_debug").expect("percentiles");
+    assert!(told.starts_with("p100=2") && !told.contains(','), "{told}");
+    client.line("CONFIG RESETSTAT");
+    assert_eq!(times(&mut client, "get"), None);
+}

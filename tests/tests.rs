@@ -15,6 +15,8 @@ mod readme; // its lists follow from the tables
 mod embedding; // the library inside another program
 mod program; // options, ports, signals, metrics, strangers
 mod access; // users, and what each may do
+mod fields; // what INFO and CONFIG tell, beside a real replica
+mod tools; // redis_exporter, redis-cli
 mod topology; // REPLICAOF, promotion, failover
 mod faults; // what goes wrong, and what is said of it
 mod eviction; // maxmemory: who goes, and who is refused

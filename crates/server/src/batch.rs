@@ -11,7 +11,7 @@ use std::task::Context;
 use std::time::{Duration, Instant};
 
 use commands::spec::ReadHandler;
-use commands::{Command, CommandError, Dialect, Run, ServerCommand as S, Source, WriteContext};
+use commands::{Command, CommandError, Dialect, Flags, Run, ServerCommand as S, Source, WriteContext};
 use protocol::limits::Peer;
 use protocol::{Args, Reply, Request, Words};
 use storage::{Hashed, KeyHash, Lookups, Reader, Writer};
@@ -22,7 +22,8 @@ use crate::answer::{self, Call, Now, Then};
 use crate::buffers::Buffers;
 use crate::clock;
 use crate::exclusive;
-use crate::node::Node;
+use crate::histogram::Range;
+use crate::node::{Cost, Node};
 use crate::owned::OwnedRequest;
 use crate::session::{Replies, Session};
 use crate::stats::{Block, add};
@@ -35,6 +36,12 @@ pub(crate) const STAY_MAX: Duration = Duration::from_micros(100);
 const REPLY_BYTES_MAX: usize = 256 * 1024;
 /// Requests run between two looks at the clock, where they are of one command.
 const CLOCK_EVERY: u64 = 16;
+/// No request of a command that is flagged FAST takes longer by itself. Where SLOWLOG and LATENCY ask for longer ones,
+/// such requests are not measured one by one, which takes 60 instructions each.
+const FAST_NANOS_MAX: u64 = 100_000;
+/// No read within a batch takes longer: one of more than [`commands::BATCH_ELEMENTS_MAX`] elements leaves it, and is
+/// measured where it goes.
+const READ_NANOS_MAX: u64 = 5_000_000;
 
 /// What a request waits for. Done when it may be looked at again; dropped when the client is gone.
 pub(crate) struct Wait(Pin<Box<dyn Future<Output = ()> + Send>>);
@@ -125,7 +132,8 @@ pub(crate) fn run_with<'n>(
         reader: None,
         writer,
         lookups: &lookups,
-        timer: Timer::start(node.stats.local(), now.steady, stay_max),
+        notes_sizes: node.settings.notes_sizes(pending.len(), REPLY_BYTES_MAX),
+        timer: Timer::start(node, now.steady, stay_max),
     };
     // The last batch may have left some of what was parsed and planned.
     if planned.is_empty() {
@@ -151,6 +159,9 @@ pub(crate) fn run_with<'n>(
         if is_long_enough(&batch.timer, reply) {
             break;
         }
+    }
+    if let Some(command) = batch.timer.command {
+        session.client().ran(command);
     }
     drop(batch);
     drop(words);
@@ -212,6 +223,8 @@ struct Batch<'a> {
     writer: Option<Writer<'a>>,
     /// What was looked up, and found or not.
     lookups: &'a Lookups,
+    /// Whether some request may be larger, or be answered at greater length, than COMMANDLOG lets pass.
+    notes_sizes: bool,
     timer: Timer<'a>,
 }
 
@@ -255,7 +268,7 @@ impl<'a> Batch<'a> {
     /// Whether reads are just run and answered: nothing that was seen of client and node forbids them, queues them or
     /// hides the answer. Of the client only its own requests can change that, and none of them is a read.
     fn runs_reads_plainly(&self, session: &Session) -> bool {
-        session.is_plain() && session.replies == Replies::On && self.situation.is_plain()
+        session.is_plain() && session.replies == Replies::On && self.situation.is_plain() && !self.notes_sizes
     }
 
     /// Runs the reads that stand from `ran` on, all with one context, and counts them there.
@@ -280,6 +293,7 @@ impl<'a> Batch<'a> {
             let words = request.collect(words);
             let args = Args::new(words.get(1..).unwrap_or_default());
             context.db = context.db.hashed(plan.hashed(words));
+            self.timer.turns_to(command, self.timer.reads_alone);
             let mark = reply.mark();
             let before = lookups.clone();
             let failed = match handler(&context, args, reply) {
@@ -293,8 +307,20 @@ impl<'a> Batch<'a> {
                 Err(error) => node.settle(mark, Err(error), reply).1,
             };
             *ran += 1;
-            self.timer.ran(session, command, failed);
+            if self.timer.each {
+                let notable = self.timer.ran_alone(failed);
+                if notable.is_some() || reply.len() > REPLY_BYTES_MAX {
+                    let cost = Cost { nanos: notable, reply_bytes: reply.len_since(mark) };
+                    node.note(session, command, words, cost);
+                }
+            } else {
+                self.timer.ran(failed);
+            }
             if is_long_enough(&self.timer, reply) {
+                if reply.len() > REPLY_BYTES_MAX && !self.timer.each {
+                    let cost = Cost { nanos: None, reply_bytes: reply.len_since(mark) };
+                    node.note(session, command, words, cost);
+                }
                 break;
             }
         }
@@ -337,7 +363,8 @@ impl<'a> Batch<'a> {
             }
             if let Err(text) = acl::check_sort(session.user(), command, args) {
                 self.node.stats.error(text.as_bytes());
-                self.timer.ran(session, command, true);
+                self.timer.turns_to(command, true);
+                self.timer.ran(true);
                 return self.answered(session, reply, |reply| reply.error(text));
             }
         }
@@ -345,6 +372,7 @@ impl<'a> Batch<'a> {
             return exclusively(words);
         }
         session.take_pushed(reply);
+        self.timer.turns_to(command, true);
         let mark = reply.mark();
         let answered = match command.run {
             Run::Read(handler) => {
@@ -378,7 +406,7 @@ impl<'a> Batch<'a> {
             Run::Server(server) => {
                 let (node, now) = (self.node, self.now);
                 let source = match server {
-                    S::Info | S::Watch => match self.reader() {
+                    S::Info | S::MemoryDoctor | S::MemoryStats | S::Watch => match self.reader() {
                         Some(reader) => Some(Source::Reader(reader)),
                         None => return Step::Stop(Next::Gate),
                     },
@@ -392,10 +420,20 @@ impl<'a> Batch<'a> {
             Run::Container => return exclusively(words),
         };
         let (then, failed) = self.node.settle(mark, answered, reply);
+        let reply_bytes = reply.len_since(mark);
         if !session.is_answered() && !admission::is_push(command) {
             reply.rollback(mark);
         }
-        self.timer.ran(session, command, failed);
+        let notable = if self.timer.each {
+            self.timer.ran_alone(failed)
+        } else {
+            self.timer.ran(failed);
+            None
+        };
+        if notable.is_some() || self.notes_sizes || reply_bytes > REPLY_BYTES_MAX {
+            let cost = Cost { nanos: notable, reply_bytes };
+            self.node.note(session, command, words, cost);
+        }
         match then {
             Then::Continue => Step::Done,
             Then::Close => Step::Stop(Next::Close),
@@ -453,7 +491,7 @@ impl<'a> Batch<'a> {
 /// Whether a batch is to end here.
 #[inline]
 fn is_long_enough(timer: &Timer<'_>, reply: &Reply) -> bool {
-    reply.len() > REPLY_BYTES_MAX || timer.is_over
+    reply.len() > REPLY_BYTES_MAX || timer.last > timer.stay_max
 }
 
 /// Whether two names are the same. They are short: a call would cost more than it saves.
@@ -467,88 +505,168 @@ fn exclusively(words: &[&[u8]]) -> Step {
     Step::Stop(Next::Exclusive(OwnedRequest::copy(words)))
 }
 
-/// Measures runs of one command, so that a pipeline of GETs asks the clock a few times and not 128 times.
+/// How long a request of this command takes at most by itself, where it is run within a batch: no longer ones are looked
+/// for.
+#[cold] // nearly always it is only asked of what is no read
+#[inline(never)]
+fn longest_here(command: &Command) -> u64 {
+    match command.run {
+        _ if command.flags.contains(Flags::FAST) => FAST_NANOS_MAX,
+        Run::Read(_) => READ_NANOS_MAX,
+        Run::Write(_) | Run::Server(_) | Run::Container => u64::MAX,
+    }
+}
+
+/// Measures runs of one command, so that a pipeline of GETs asks the clock a few times and not 128 times. A request that
+/// may take notably long is measured by itself; the others of a run share its time.
 struct Timer<'a> {
+    node: &'a Node,
     block: &'a Block,
     began: Instant,
     /// The longest stay, in nanoseconds.
     stay_max: u64,
+    /// From how many nanoseconds on somebody wants to hear of a request.
+    notable: u64,
+    /// Whether some reads are measured one by one.
+    reads_alone: bool,
+    /// Whether it is counted how long requests take.
+    tracks: bool,
     /// When the run of `command` began, and when the clock was looked at last: nanoseconds since `began`.
     since: u64,
     last: u64,
     command: Option<&'static Command>,
+    /// Whether each request of the run is measured.
+    each: bool,
     calls: u64,
     failed: u64,
-    /// Whether the batch has stayed long enough, as of `last`.
-    is_over: bool,
+    /// Requests of the runs that have ended.
+    closed: u64,
+    /// Where each is measured: how long the latest took, and how many of them took as long, not yet counted.
+    range: Range,
+    in_range: u64,
 }
 
 impl<'a> Timer<'a> {
-    fn start(block: &'a Block, now: Instant, stay_max: Duration) -> Self {
+    fn start(node: &'a Node, now: Instant, stay_max: Duration) -> Self {
+        let notable = node.settings.notable_nanos();
         Timer {
-            block,
+            node,
+            block: node.stats.local(),
             began: now,
-            stay_max: nanos(stay_max),
+            stay_max: u64::try_from(stay_max.as_nanos()).unwrap_or(u64::MAX),
+            notable,
+            reads_alone: notable < READ_NANOS_MAX,
+            tracks: node.settings.tracks_latency(),
             since: 0,
             last: 0,
             command: None,
+            each: false,
             calls: 0,
             failed: 0,
-            is_over: false,
+            closed: 0,
+            range: Range::of(0),
+            in_range: 0,
         }
     }
 
+    /// A request of this command is about to run.
     #[inline(always)]
-    fn ran(&mut self, session: &Session, command: &'static Command, failed: bool) {
+    fn turns_to(&mut self, command: &'static Command, may_be_alone: bool) {
         if !self.command.is_some_and(|known| std::ptr::eq(known, command)) {
-            self.begin(session, command);
+            self.turn(command, may_be_alone);
         }
+    }
+
+    #[inline(never)]
+    fn turn(&mut self, command: &'static Command, may_be_alone: bool) {
+        self.close();
+        self.command = Some(command);
+        self.each = may_be_alone && self.notable < longest_here(command);
+    }
+
+    /// It has run.
+    #[inline(always)]
+    fn ran(&mut self, failed: bool) {
         self.calls += 1;
         self.failed += u64::from(failed);
         if self.calls.is_multiple_of(CLOCK_EVERY) {
-            self.look();
+            self.look_apart();
         }
     }
 
-    /// A run of another command begins with the one that was just run.
+    /// It has run, and is measured by itself: says how long it took when that is notable.
     #[inline(never)]
-    fn begin(&mut self, session: &Session, command: &'static Command) {
-        if self.command.is_some() {
-            self.look();
-            self.close();
+    fn ran_alone(&mut self, failed: bool) -> Option<u64> {
+        self.calls += 1;
+        self.failed += u64::from(failed);
+        let before = self.last;
+        self.look();
+        let nanos = self.last.saturating_sub(before);
+        if self.tracks {
+            let range = Range::of(nanos);
+            if range != self.range {
+                self.close_range();
+                self.range = range;
+            }
+            self.in_range += 1;
         }
-        self.command = Some(command);
-        session.client().ran(command);
+        (nanos >= self.notable).then_some(nanos)
     }
 
     /// Looks at the clock.
-    #[inline(never)]
+    #[inline(always)]
     fn look(&mut self) {
-        self.last = nanos(clock::steady().saturating_duration_since(self.began));
-        self.is_over = self.last > self.stay_max;
+        self.last = clock::nanos_since(self.began);
     }
 
-    /// Counts the run that ends at `last`.
+    /// The same, where it is done now and then.
+    #[inline(never)]
+    fn look_apart(&mut self) {
+        self.look();
+    }
+
+    /// Counts the run of one command that ends now.
+    #[inline(always)]
     fn close(&mut self) {
-        if let Some(command) = self.command.take() {
-            self.block.ran(command, self.calls, self.failed, self.last.saturating_sub(self.since));
+        if let Some(command) = self.command.filter(|_| self.calls > 0) {
+            let mut range = None;
+            let nanos;
+            if self.each {
+                self.close_range();
+                nanos = self.last.saturating_sub(self.since);
+            } else {
+                self.look();
+                nanos = self.last.saturating_sub(self.since);
+                if self.tracks {
+                    range = Some(Range::of(nanos / self.calls));
+                }
+                if nanos >= self.notable {
+                    // One of them was held up, and nobody knows which.
+                    self.node.note_spike(command, nanos);
+                }
+            }
+            self.block.ran(command, self.calls, self.failed, nanos, range);
         }
         self.since = self.last;
+        self.closed += self.calls;
         self.calls = 0;
         self.failed = 0;
     }
-}
 
-/// A short time in nanoseconds; a long one (of 584 years) is as long as can be.
-fn nanos(time: Duration) -> u64 {
-    time.as_secs().saturating_mul(1_000_000_000).saturating_add(u64::from(time.subsec_nanos()))
+    /// Counts what was measured one by one, and not counted yet.
+    #[cold]
+    #[inline(never)]
+    fn close_range(&mut self) {
+        if let Some(command) = self.command.filter(|_| self.in_range > 0) {
+            self.block.timed(command, self.range, self.in_range);
+        }
+        self.in_range = 0;
+    }
 }
 
 impl Drop for Timer<'_> {
     fn drop(&mut self) {
-        if self.command.is_some() {
-            self.look();
-            self.close();
-        }
+        self.close();
+        self.block.processed(self.closed);
     }
 }

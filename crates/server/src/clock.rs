@@ -22,6 +22,13 @@ pub fn unix_micros() -> i64 {
         .unwrap_or_default()
 }
 
+/// Nanoseconds since `since`.
+#[inline]
+#[allow(clippy::cast_possible_truncation)] // 584 years
+pub(crate) fn nanos_since(since: Instant) -> u64 {
+    steady().saturating_duration_since(since).as_nanos() as u64
+}
+
 /// The steady clock.
 #[allow(clippy::disallowed_methods)] // this is the one place
 pub fn steady() -> Instant {

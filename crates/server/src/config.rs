@@ -11,6 +11,8 @@ use std::time::Duration;
 use storage::Limits;
 
 pub use crate::acl::ChannelsAtFirst;
+pub use crate::command_log::KeptMax;
+use crate::command_log::Kind;
 pub use crate::eviction::{EvictionRules, Policy};
 pub use crate::output_limit::{OutputLimit, OutputLimits};
 use crate::upstream::{LoadRules, MasterAddress, OnDivergence, Resync};
@@ -59,8 +61,16 @@ pub struct Config {
     pub tcp_keepalive: u64,
     /// The most bytes of requests that wait for their end, or for EXEC, from one client.
     pub client_query_limit: u64,
-    /// How much output is held for a client that does not read.
+    /// How much output is held for clients that do not read, by their class.
     pub client_output_limits: OutputLimits,
+    /// Which requests SLOWLOG and COMMANDLOG keep.
+    pub command_log: CommandLogBounds,
+    /// Whether it is counted how long requests take.
+    pub latency_tracking: bool,
+    /// Of which percentiles INFO tells how long requests take.
+    pub latency_percentiles: Percentiles,
+    /// Milliseconds from which on LATENCY notes what holds up clients; 0: never.
+    pub latency_threshold: u64,
     /// Where `/metrics` is served; none: nowhere.
     pub http: Option<HttpAddress>,
     /// Where files go.
@@ -123,6 +133,10 @@ impl Default for Config {
             tcp_keepalive: 300,
             client_query_limit: QUERY_LIMIT_DEFAULT,
             client_output_limits: OutputLimits::default(),
+            command_log: CommandLogBounds::default(),
+            latency_tracking: true,
+            latency_percentiles: Percentiles::default(),
+            latency_threshold: 0,
             http: HttpAddress::parse("127.0.0.1:9380").ok(),
             dir: PathBuf::from("."),
             dbfilename: String::from("dump.rdb"),
@@ -258,6 +272,96 @@ pub enum LogLevel {
     Nothing,
 }
 
+/// Which requests SLOWLOG and COMMANDLOG keep, and how many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CommandLogBounds {
+    /// Microseconds from which on a request is slow; below 0: none is.
+    pub slower_than: i64,
+    /// Bytes above which a request is large; below 0: none is.
+    pub request_larger_than: i64,
+    /// Bytes above which a reply is large; below 0: none is.
+    pub reply_larger_than: i64,
+    /// How many slow requests are kept.
+    pub slow_max: usize,
+    /// How many large requests are kept.
+    pub large_request_max: usize,
+    /// How many requests with large replies are kept.
+    pub large_reply_max: usize,
+    /// How much of each.
+    pub kept_max: KeptMax,
+}
+
+impl Default for CommandLogBounds {
+    fn default() -> Self {
+        // Those of Redis and Valkey.
+        CommandLogBounds {
+            slower_than: 10_000,
+            request_larger_than: 1 << 20,
+            reply_larger_than: 1 << 20,
+            slow_max: 128,
+            large_request_max: 128,
+            large_reply_max: 128,
+            kept_max: KeptMax::default(),
+        }
+    }
+}
+
+impl CommandLogBounds {
+    /// How much of a request is kept, and how many of this kind.
+    pub(crate) fn bounds(&self, kind: Kind) -> (KeptMax, usize) {
+        let most = match kind {
+            Kind::Slow => self.slow_max,
+            Kind::LargeRequest => self.large_request_max,
+            Kind::LargeReply => self.large_reply_max,
+        };
+        (self.kept_max, most)
+    }
+}
+
+/// Percentiles, as Redis reads and writes them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Percentiles(Vec<f64>);
+
+impl Default for Percentiles {
+    fn default() -> Self {
+        Percentiles(vec![50.0, 99.0, 99.9])
+    }
+}
+
+impl Percentiles {
+    /// Reads numbers from 0 to 100.
+    ///
+    /// # Errors
+    /// What is wrong with them, in Redis' words.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let read = |word: &str| {
+            let percent: f64 = word
+                .parse()
+                .map_err(|_| String::from("Invalid latency-tracking-info-percentiles parameters"))?;
+            if (0.0..=100.0).contains(&percent) {
+                Ok(percent)
+            } else {
+                Err(String::from(
+                    "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]",
+                ))
+            }
+        };
+        text.split_ascii_whitespace().map(read).collect::<Result<_, _>>().map(Percentiles)
+    }
+
+    /// Each of them.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = f64> {
+        self.0.iter().copied()
+    }
+}
+
+impl fmt::Display for Percentiles {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words: Vec<String> = self.0.iter().map(f64::to_string).collect();
+        to.write_str(&words.join(" "))
+    }
+}
+
 /// A value that is one word of a fixed list.
 pub trait Word: Sized + Copy + PartialEq + 'static {
     /// Each word, and what it means; the first of equal meanings is the one that is said.
@@ -389,6 +493,16 @@ mod tests {
         assert_eq!(parse_bytes("12"), Ok(12));
         for bad in ["", "mb", "-1", "1.5gb", "1tb", "99999999999999999999", "20000000000gb"] {
             assert!(parse_bytes(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn percentiles_read_as_redis_reads_them() {
+        assert_eq!(Percentiles::parse("50 99.5 100").unwrap().to_string(), "50 99.5 100");
+        assert_eq!(Percentiles::parse("").unwrap().to_string(), "");
+        assert_eq!(Percentiles::default().to_string(), "50 99 99.9");
+        for bad in ["x", "101", "-1", "50,99", "nan"] {
+            assert!(Percentiles::parse(bad).is_err(), "{bad}");
         }
     }
 

@@ -6,7 +6,7 @@
 use protocol::number::parse_int;
 use storage::glob;
 
-use crate::config::{Config, Secret, Word, parse_bytes, parse_query_limit};
+use crate::config::{Config, Percentiles, Secret, Word, parse_bytes, parse_query_limit};
 
 /// One value that has a name.
 pub struct Row {
@@ -41,6 +41,11 @@ const fn free(name: &'static str, get: fn(&Config) -> String, set: Set) -> Row {
 }
 
 impl Row {
+    /// Whether its value is a password, or a user's name beside one.
+    pub fn is_secret(&self) -> bool {
+        matches!(self.name, "requirepass" | "masteruser" | "masterauth")
+    }
+
     /// Also known by this older name.
     const fn was(mut self, alias: &'static str) -> Self {
         self.alias = Some(alias);
@@ -102,6 +107,64 @@ pub static ROWS: &[Row] = &[
             assign(&mut c.client_output_limits, limits)
         },
     ),
+    free(
+        "slowlog-log-slower-than",
+        |c| c.command_log.slower_than.to_string(),
+        |c, text| assign(&mut c.command_log.slower_than, from_minus_one(text)?),
+    )
+    .was("commandlog-execution-slower-than"),
+    free(
+        "slowlog-max-len",
+        |c| c.command_log.slow_max.to_string(),
+        |c, text| assign(&mut c.command_log.slow_max, number(text, 0, LONG_MAX)?),
+    )
+    .was("commandlog-slow-execution-max-len"),
+    free(
+        "slowlog-entry-max-argc",
+        |c| c.command_log.kept_max.words.to_string(),
+        |c, text| assign(&mut c.command_log.kept_max.words, number(text, 2, SECONDS_MAX)?),
+    ),
+    free(
+        "slowlog-entry-max-string-len",
+        |c| c.command_log.kept_max.word_bytes.to_string(),
+        |c, text| assign(&mut c.command_log.kept_max.word_bytes, number(text, 1, LONG_MAX)?),
+    ),
+    free(
+        "commandlog-request-larger-than",
+        |c| c.command_log.request_larger_than.to_string(),
+        |c, text| assign(&mut c.command_log.request_larger_than, from_minus_one(text)?),
+    ),
+    free(
+        "commandlog-large-request-max-len",
+        |c| c.command_log.large_request_max.to_string(),
+        |c, text| assign(&mut c.command_log.large_request_max, number(text, 0, LONG_MAX)?),
+    ),
+    free(
+        "commandlog-reply-larger-than",
+        |c| c.command_log.reply_larger_than.to_string(),
+        |c, text| assign(&mut c.command_log.reply_larger_than, from_minus_one(text)?),
+    ),
+    free(
+        "commandlog-large-reply-max-len",
+        |c| c.command_log.large_reply_max.to_string(),
+        |c, text| assign(&mut c.command_log.large_reply_max, number(text, 0, LONG_MAX)?),
+    ),
+    free(
+        "latency-monitor-threshold",
+        |c| c.latency_threshold.to_string(),
+        |c, text| assign(&mut c.latency_threshold, number(text, 0, LONG_MAX)?),
+    ),
+    free(
+        "latency-tracking",
+        |c| yes_no(c.latency_tracking),
+        |c, text| assign(&mut c.latency_tracking, boolean(text)?),
+    ),
+    free(
+        "latency-tracking-info-percentiles",
+        |c| c.latency_percentiles.to_string(),
+        |c, text| assign(&mut c.latency_percentiles, Percentiles::parse(text)?),
+    ),
+    fixed("enable-module-command", |_| yes_no(false)),
     fixed("enable-debug-command", |c| c.enable_debug_command.word().to_owned()),
     free("loglevel", |c| c.loglevel.word().to_owned(), |c, text| assign(&mut c.loglevel, Word::parse(text)?)),
     fixed("report-version", |c| c.report_version.clone()),
@@ -240,6 +303,19 @@ pub static ROWS: &[Row] = &[
     fixed("appendonly", |_| yes_no(false)),
     fixed("save", |_| String::new()),
     fixed("cluster-enabled", |_| yes_no(false)),
+    fixed("hz", |_| String::from("10")),
+    fixed("io-threads", |_| std::thread::available_parallelism().map_or(1, usize::from).to_string()),
+    fixed("daemonize", |_| yes_no(false)),
+    fixed("supervised", |_| yes_no(false)),
+    fixed("activedefrag", |_| yes_no(false)),
+    fixed("min-replicas-to-write", |_| String::from("0")).was("min-slaves-to-write"),
+    // The old data set is read until the new one is whole; what is large is freed by a thread of its own.
+    fixed("repl-diskless-load", |_| String::from("swapdb")),
+    fixed("replica-lazy-flush", |_| yes_no(true)).was("slave-lazy-flush"),
+    fixed("lazyfree-lazy-expire", |_| yes_no(true)),
+    fixed("lazyfree-lazy-server-del", |_| yes_no(true)),
+    fixed("lazyfree-lazy-user-del", |_| yes_no(true)),
+    fixed("lazyfree-lazy-user-flush", |_| yes_no(true)),
     fixed("notify-keyspace-events", |_| String::new()),
     fixed("proto-max-bulk-len", |_| protocol::limits::BULK_BYTES_MAX.to_string()),
 ];
@@ -248,6 +324,8 @@ pub static ROWS: &[Row] = &[
 const SAMPLES_MAX: u64 = 64;
 /// Redis' bound on what LFU is told.
 const FACTOR_MAX: u64 = i32::MAX as u64;
+/// What Redis' widest numbers reach.
+const LONG_MAX: u64 = i64::MAX as u64;
 
 /// Ten years and more; what Redis' own bound on seconds amounts to.
 const SECONDS_MAX: u64 = i32::MAX as u64;
@@ -304,6 +382,16 @@ fn count(text: &str) -> Result<usize, String> {
 /// A number of bytes.
 fn size(text: &str) -> Result<usize, String> {
     usize::try_from(parse_bytes(text)?).map_err(|_| String::from("argument must be a memory value"))
+}
+
+/// A number for which -1 stands for none.
+fn from_minus_one(text: &str) -> Result<i64, String> {
+    let value: i128 =
+        text.parse().map_err(|_| String::from("argument couldn't be parsed into an integer"))?;
+    i64::try_from(value)
+        .ok()
+        .filter(|value| *value >= -1)
+        .ok_or_else(|| format!("argument must be between -1 and {} inclusive", i64::MAX))
 }
 
 /// A number whose sign has a meaning.

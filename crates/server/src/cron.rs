@@ -3,7 +3,7 @@
 //! Owns the samples that INFO's `instantaneous_*` fields are made of. Never anything that a request waits for.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
@@ -24,8 +24,11 @@ pub(crate) struct Samples {
     operations: Rate,
     input: Rate,
     output: Rate,
-    /// The most memory that was in use at a look.
+    link_input: Rate,
+    link_output: Rate,
+    /// The most memory that was in use at a look, and when: seconds since the epoch.
     memory_peak: AtomicU64,
+    memory_peak_at: AtomicI64,
 }
 
 /// Something counted, as a rate: an average over about 1.6 seconds, so that a look between two bursts is no zero.
@@ -62,9 +65,21 @@ impl Samples {
     pub(crate) fn output_kib_per_second(&self) -> f64 {
         self.output.per_second() / 1024.0
     }
+    /// KiB a second from the master, and to it.
+    pub(crate) fn link_kib_per_second(&self) -> (f64, f64) {
+        (self.link_input.per_second() / 1024.0, self.link_output.per_second() / 1024.0)
+    }
     /// The most memory seen in use, `now` included.
     pub(crate) fn memory_peak(&self, now: u64) -> u64 {
-        self.memory_peak.fetch_max(now, Relaxed).max(now)
+        let before = self.memory_peak.fetch_max(now, Relaxed);
+        if now > before {
+            self.memory_peak_at.store(clock::unix_millis().0 / 1000, Relaxed);
+        }
+        before.max(now)
+    }
+    /// When that was: seconds since the epoch.
+    pub(crate) fn memory_peak_at(&self) -> i64 {
+        self.memory_peak_at.load(Relaxed)
     }
 }
 
@@ -84,6 +99,9 @@ pub(crate) async fn run(node: Arc<Node>) {
         samples.operations.sample(node.stats.total(|block| &block.commands_processed), elapsed);
         samples.input.sample(node.stats.total(|block| &block.input_bytes), elapsed);
         samples.output.sample(node.stats.total(|block| &block.output_bytes), elapsed);
+        let (link_input, link_output) = node.upstream.traffic();
+        samples.link_input.sample(link_input, elapsed);
+        samples.link_output.sample(link_output, elapsed);
         if round.is_multiple_of(ROUNDS_PER_SECOND) {
             node.store.tick(clock::unix_millis());
             samples.memory_peak(memory::look().used);

@@ -38,6 +38,8 @@ pub(crate) fn is_wanted(command: &Command, args: Args<'_>) -> bool {
             | S::ClientPause
             | S::AclLoad
             | S::AclSave
+            | S::MemoryMallocStats
+            | S::MemoryPurge
             | S::Save
             | S::Shutdown,
         ) => true,
@@ -102,7 +104,7 @@ fn run_here(node: &Arc<Node>, mut session: Session, request: &OwnedRequest) -> A
     let words = request.words();
     let mut reply = Reply::new(session.protocol());
     let then = match commands::resolve(&words) {
-        Ok((command, args)) => run_command(node, &mut session, command, args, &mut reply),
+        Ok((command, args)) => run_command(node, &mut session, command, &words, args, &mut reply),
         Err(unresolved) => {
             unresolved.answer(&words, &mut reply);
             Then::Continue
@@ -118,6 +120,7 @@ fn run_command(
     node: &Arc<Node>,
     session: &mut Session,
     command: &'static Command,
+    words: &[&[u8]],
     args: Args<'_>,
     reply: &mut Reply,
 ) -> Then {
@@ -143,10 +146,9 @@ fn run_command(
             }
         }
     };
-    let nanos =
-        u64::try_from(clock::steady().saturating_duration_since(began).as_nanos()).unwrap_or(u64::MAX);
+    let nanos = clock::nanos_since(began);
     let (then, failed) = node.settle(mark, answered, reply);
-    node.stats.local().ran(command, 1, u64::from(failed), nanos);
+    node.ran_apart(session, command, words, (nanos, reply.len_since(mark)), failed);
     then
 }
 
@@ -183,7 +185,7 @@ pub(crate) fn on_data(
         Run::Write(handler) => {
             // Asked again under the token: a REPLICAOF may have come between.
             if !node.upstream.is_writable() {
-                return Err(CommandError::new("READONLY You can't write against a read only replica."));
+                return Err(CommandError::new(admission::READONLY));
             }
             let mut context = WriteContext::serving(writer, session.db(), now.wall, node.dialect());
             handler(&mut context, args, reply)

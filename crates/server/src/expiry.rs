@@ -2,12 +2,14 @@
 //!
 //! Owns the walk, a little at a time. Never runs on a replica: there a key goes when the master says so.
 
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use storage::value::{Hash, ValueRef};
 use storage::{DbIndex, ScanCursor, UnixMillis, Writer};
 
 use crate::clock;
+use crate::latency::Event;
 use crate::node::Node;
 use crate::stats::add;
 
@@ -38,27 +40,50 @@ impl Walk {
         if node.eviction.is_bounded() {
             node.eviction.make_room(node, &node.store.writer());
         }
+        if !node.walks_expired.load(Relaxed) {
+            return self;
+        }
+        // Without the waits for the token.
+        let mut walked = 0;
         while left > 0 && clock::steady().saturating_duration_since(began) < ROUND_MAX {
             let writer = node.store.writer();
             if !node.upstream.is_writable() || writer.is_frozen() {
                 break;
             }
             let now = clock::unix_millis();
-            let expired;
-            (self.cursor, expired) = step(&writer, self.db, self.cursor, now);
-            add(&node.stats.local().expired_keys, expired);
+            let holding = clock::steady();
+            let stepped = step(&writer, self.db, self.cursor, now);
+            walked += clock::nanos_since(holding);
+            self.cursor = stepped.next;
+            add(&node.stats.local().expired_keys, stepped.keys);
+            add(&node.stats.local().expired_fields, stepped.fields);
             if self.cursor == ScanCursor::START {
                 let next = self.db.0 + 1;
                 self.db = DbIndex(if next < node.databases { next } else { 0 });
                 left -= 1;
             }
         }
+        let block = node.stats.local();
+        add(&block.walk_nanos, walked);
+        let is_cut_short = left > 0 && clock::steady().saturating_duration_since(began) >= ROUND_MAX;
+        add(&block.walks_cut_short, u64::from(is_cut_short));
+        node.note_event(Event::ExpireCycle, walked);
         self
     }
 }
 
-/// Removes what has expired of the next few keys; says where to go on, and how many keys went.
-fn step(writer: &Writer<'_>, db: DbIndex, cursor: ScanCursor, now: UnixMillis) -> (ScanCursor, u64) {
+/// What a step of the walk did.
+struct Stepped {
+    /// Where to go on.
+    next: ScanCursor,
+    /// How many keys went.
+    keys: u64,
+    /// How many fields of hashes went.
+    fields: u64,
+}
+
+/// Removes what has expired of the next few keys.
+fn step(writer: &Writer<'_>, db: DbIndex, cursor: ScanCursor, now: UnixMillis) -> Stepped {
     let mut keys: Vec<Vec<u8>> = Vec::new();
     let mut hashes: Vec<Vec<u8>> = Vec::new();
     let next = writer.db(db, UnixMillis::NOTHING_EXPIRED).scan(cursor, KEYS_A_HOLD, |key, entry| {
@@ -70,12 +95,12 @@ fn step(writer: &Writer<'_>, db: DbIndex, cursor: ScanCursor, now: UnixMillis) -
             hashes.push(key.to_vec());
         }
     });
-    let mut expired = 0;
+    let expired = keys.len() as u64;
     for key in keys {
         // It was there, and says that it was not: its deadline is past.
         writer.db(db, now).remove(&key);
-        expired += 1;
     }
+    let mut fields = 0;
     for key in hashes {
         writer.db(db, now).edit(&key, |slot| {
             // It is a hash: nobody else changes data meanwhile.
@@ -86,11 +111,12 @@ fn step(writer: &Writer<'_>, db: DbIndex, cursor: ScanCursor, now: UnixMillis) -
                     .filter(|field| !field.is_visible(now))
                     .map(|field| field.name.to_vec())
                     .collect();
+                fields += gone.len() as u64;
                 for name in gone {
                     hash.remove(&name);
                 }
             });
         });
     }
-    (next, expired)
+    Stepped { next, keys: expired, fields }
 }

@@ -35,6 +35,9 @@ mod output_limit; // client-output-buffer-limit
 mod settings;
 
 mod stats;
+mod histogram; // how long requests took
+mod command_log; // which took long
+mod latency; // and what held them up
 mod metrics;
 mod http;
 mod memory;

@@ -50,6 +50,21 @@ fn allocated() -> Option<(u64, u64, u64)> {
     None
 }
 
+/// What the allocator tells of itself, where it does. Takes milliseconds.
+#[cfg(feature = "jemalloc")]
+pub(crate) fn allocator_report() -> Option<Vec<u8>> {
+    use tikv_jemalloc_ctl::stats_print::{Options, stats_print};
+    let mut text = Vec::new();
+    stats_print(&mut text, Options::default()).ok()?;
+    Some(text)
+}
+
+/// It tells nothing.
+#[cfg(not(feature = "jemalloc"))]
+pub(crate) fn allocator_report() -> Option<Vec<u8>> {
+    None
+}
+
 /// Gives the pages that the allocator keeps for later back to the kernel, now rather than when they have lain there for
 /// a while: what a load has taken for a moment is not needed soon. Takes milliseconds.
 #[cfg(feature = "jemalloc")]

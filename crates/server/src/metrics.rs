@@ -411,6 +411,7 @@ mod tests {
             applied_commands: 7,
             applied: vec![("set", 7)],
             divergence_resyncs: 8,
+            ..LinkCounts::default()
         };
         let every = CommandTotals { calls: 1, nanos: 2000, rejected: 3, failed: 4 };
         let totals = Totals {

@@ -2,11 +2,11 @@
 //!
 //! Owns nothing but the parts themselves: store, link, settings, clients, counters. Never runs anything.
 
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use commands::{Dialect, ReadContext, Source};
+use commands::{Command, Dialect, Flags, ReadContext, Source};
 use protocol::Reply;
 use protocol::reply::Mark;
 use storage::{Listener, Lookups, Store, UnixMillis};
@@ -14,10 +14,13 @@ use storage::{Listener, Lookups, Store, UnixMillis};
 use crate::acl::Acl;
 use crate::answer::{Answered, Then};
 use crate::clients::Clients;
+use crate::command_log::{self, CommandLog, Kind};
 use crate::config::{Config, Secret};
 use crate::cron::Samples;
 use crate::eviction::Eviction;
+use crate::histogram::Range;
 use crate::hub::Hub;
+use crate::latency::{Event, Latency};
 use crate::pause::Pause;
 use crate::save::SaveState;
 use crate::server::StartError;
@@ -47,6 +50,12 @@ pub(crate) struct Node {
     pub(crate) pause: Arc<Pause>,
     /// What was served.
     pub(crate) stats: Arc<Stats>,
+    /// What took long, was large, or was answered at length.
+    pub(crate) command_log: CommandLog,
+    /// What held up clients.
+    pub(crate) latency: Latency,
+    /// Whether expired keys are removed before somebody asks for them, on a node that follows nobody.
+    pub(crate) walks_expired: AtomicBool,
     /// Rates, and peaks.
     pub(crate) samples: Samples,
     /// What goes when there is no room.
@@ -103,6 +112,9 @@ impl Node {
             settings,
             clients: Arc::new(Clients::default()),
             stats,
+            command_log: CommandLog::default(),
+            latency: Latency::default(),
+            walks_expired: AtomicBool::new(true),
             samples: Samples::default(),
             eviction: Eviction::default(),
             saves: SaveState::new(clock::unix_millis()),
@@ -151,6 +163,73 @@ impl Node {
         }
     }
 
+    /// Counts a request that ran apart from others and took `nanos`, and keeps it if it cost much.
+    pub(crate) fn ran_apart(
+        &self,
+        session: &Session,
+        command: &'static Command,
+        words: &[&[u8]],
+        (nanos, reply_bytes): (u64, usize),
+        failed: bool,
+    ) {
+        let block = self.stats.local();
+        let range = self.settings.tracks_latency().then(|| Range::of(nanos));
+        block.ran(command, 1, u64::from(failed), nanos, range);
+        block.processed(1);
+        self.note(session, command, words, Cost { nanos: Some(nanos), reply_bytes });
+    }
+
+    /// Keeps a request that cost so much, if that is much.
+    pub(crate) fn note(&self, session: &Session, command: &'static Command, words: &[&[u8]], cost: Cost) {
+        let notable = self.settings.notable();
+        if let Some(nanos) = cost.nanos {
+            self.note_spike(command, nanos);
+        }
+        if command.flags.contains(Flags::SKIP_SLOWLOG) {
+            return;
+        }
+        let over = |bytes: usize, bound: &AtomicU64| {
+            let bytes = bytes as u64;
+            (bytes > bound.load(Relaxed)).then_some(bytes)
+        };
+        let slow = cost.nanos.filter(|nanos| *nanos >= notable.slow_nanos.load(Relaxed));
+        let kept = [
+            (Kind::Slow, slow.map(|nanos| nanos / 1000)),
+            (Kind::LargeRequest, over(request_bytes(words), &notable.request_bytes)),
+            (Kind::LargeReply, over(cost.reply_bytes, &notable.reply_bytes)),
+        ];
+        for (kind, took) in kept {
+            let Some(took) = took else { continue };
+            let client = session.client();
+            let (kept_max, most) = self.settings.read().command_log.bounds(kind);
+            let entry = command_log::Entry {
+                id: 0,
+                at: clock::unix_millis().0 / 1000,
+                took,
+                words: kept_max.of(command, words),
+                words_sent: words.len(),
+                addr: client.addr,
+                name: client.names().name,
+            };
+            self.command_log.of(kind).add(entry, most);
+        }
+    }
+
+    /// Notes that requests of this command held up others for so long, if that is long.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn note_spike(&self, command: &'static Command, nanos: u64) {
+        let event = if command.flags.contains(Flags::FAST) { Event::FastCommand } else { Event::Command };
+        self.note_event(event, nanos);
+    }
+
+    /// Notes that something held up clients for so long, if that is long.
+    pub(crate) fn note_event(&self, event: Event, nanos: u64) {
+        if nanos >= self.settings.notable().spike_nanos.load(Relaxed) {
+            self.latency.add(event, clock::unix_millis().0 / 1000, nanos / 1_000_000);
+        }
+    }
+
     /// Gives the link what CONFIG SET made of user and password.
     pub(crate) fn renew_credentials(&self) {
         let (user, password) = credentials(&self.settings.read());
@@ -175,6 +254,22 @@ impl Node {
             Err(never) => match never {},
         }
     }
+}
+
+/// What a request cost.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cost {
+    /// How long it took, if that was measured by itself.
+    pub(crate) nanos: Option<u64>,
+    /// Bytes of its answer.
+    pub(crate) reply_bytes: usize,
+}
+
+/// Bytes of a request as clients send it.
+fn request_bytes(words: &[&[u8]]) -> usize {
+    // A mark, a number and the line's end.
+    let header = |number: usize| number.max(1).ilog10() as usize + 4;
+    header(words.len()) + words.iter().map(|word| header(word.len()) + word.len() + 2).sum::<usize>()
 }
 
 /// User and password for the master.

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use parking_lot::{RwLock, RwLockReadGuard};
 use tokio::sync::watch;
 
-use crate::config::{Config, LogLevel, OutputLimit};
+use crate::config::{Config, LogLevel};
+use crate::output_limit::OutputLimit;
 
 /// The configuration of a running node.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub(crate) struct Settings {
     serve_stale_data: AtomicBool,
     has_output_limit: AtomicBool,
     query_limit: AtomicU64,
+    notable: Notable,
+    tracks_latency: AtomicBool,
     loglevel: watch::Sender<LogLevel>,
 }
 
@@ -26,6 +29,8 @@ impl Settings {
             serve_stale_data: AtomicBool::new(true),
             has_output_limit: AtomicBool::new(false),
             query_limit: AtomicU64::new(0),
+            notable: Notable::default(),
+            tracks_latency: AtomicBool::new(true),
             loglevel: watch::Sender::new(config.loglevel),
             config: RwLock::new(config),
         };
@@ -62,6 +67,28 @@ impl Settings {
         u64::try_from(bytes).unwrap_or(u64::MAX) > self.query_limit.load(Relaxed)
     }
 
+    /// What of a request is worth a note.
+    pub(crate) fn notable(&self) -> &Notable {
+        &self.notable
+    }
+
+    /// From how many nanoseconds on somebody wants to hear of a request; the most there are: nobody does.
+    pub(crate) fn notable_nanos(&self) -> u64 {
+        self.notable.slow_nanos.load(Relaxed).min(self.notable.spike_nanos.load(Relaxed))
+    }
+
+    /// Whether one of so many bytes of requests may be larger than COMMANDLOG lets pass, or be answered at greater
+    /// length, though by no more than `reply_bytes`.
+    pub(crate) fn notes_sizes(&self, request_bytes: usize, reply_bytes: usize) -> bool {
+        request_bytes as u64 > self.notable.request_bytes.load(Relaxed)
+            || reply_bytes as u64 > self.notable.reply_bytes.load(Relaxed)
+    }
+
+    /// `latency-tracking`
+    pub(crate) fn tracks_latency(&self) -> bool {
+        self.tracks_latency.load(Relaxed)
+    }
+
     /// How much output is held for a client that does not read its answers; `is_subscriber`: nor what it is subscribed
     /// to.
     pub(crate) fn output_limit(&self, is_subscriber: bool) -> OutputLimit {
@@ -88,8 +115,39 @@ impl Settings {
         let config = self.config.read();
         self.serve_stale_data.store(config.replica_serve_stale_data, Relaxed);
         self.query_limit.store(config.client_query_limit, Relaxed);
+        self.notable.follow(&config);
+        self.tracks_latency.store(config.latency_tracking, Relaxed);
         let normal = config.client_output_limits.normal;
         self.has_output_limit.store(normal != OutputLimit::default(), Relaxed);
         self.loglevel.send_if_modified(|level| std::mem::replace(level, config.loglevel) != config.loglevel);
+    }
+}
+
+/// From where on a request is worth a note; the most there is: never.
+#[derive(Debug, Default)]
+pub(crate) struct Notable {
+    /// SLOWLOG keeps what takes so long.
+    pub(crate) slow_nanos: AtomicU64,
+    /// LATENCY notes what takes so long.
+    pub(crate) spike_nanos: AtomicU64,
+    /// COMMANDLOG keeps larger requests.
+    pub(crate) request_bytes: AtomicU64,
+    /// COMMANDLOG keeps what is answered at greater length.
+    pub(crate) reply_bytes: AtomicU64,
+}
+
+impl Notable {
+    fn follow(&self, config: &Config) {
+        let log = config.command_log;
+        // Below zero: none.
+        let bound = |value: i64| u64::try_from(value).unwrap_or(u64::MAX);
+        self.slow_nanos.store(bound(log.slower_than).saturating_mul(1000), Relaxed);
+        let spike = match config.latency_threshold {
+            0 => u64::MAX,
+            millis => millis.saturating_mul(1_000_000),
+        };
+        self.spike_nanos.store(spike, Relaxed);
+        self.request_bytes.store(bound(log.request_larger_than), Relaxed);
+        self.reply_bytes.store(bound(log.reply_larger_than), Relaxed);
     }
 }

@@ -6,11 +6,14 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use commands::Command;
 use parking_lot::Mutex;
 use storage::Lookups;
+
+use crate::histogram::{self, Histogram, Range};
 
 /// Blocks of counters. More threads than this share some; two threads adding to one only lose a cache line.
 const BLOCKS: usize = 16;
@@ -84,6 +87,12 @@ counters! {
     expired_keys,
     /// Keys removed because there was no room.
     evicted_keys,
+    /// Hash fields removed because their deadline was past.
+    expired_fields,
+    /// Walks for expired keys that ended because they had taken their time.
+    walks_cut_short,
+    /// Nanoseconds of those walks.
+    walk_nanos,
     /// Clients let go because too many bytes of their requests waited.
     query_limit_disconnections,
     /// Clients let go because too much output waited for them.
@@ -102,10 +111,12 @@ struct PerCommand {
     nanos: AtomicU64,
     rejected: AtomicU64,
     failed: AtomicU64,
+    /// How long its requests took: made by the first, for most commands are never sent.
+    times: OnceLock<Box<histogram::Counters>>,
 }
 
 /// What one command did.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct CommandTotals {
     /// Times it ran.
     pub(crate) calls: u64,
@@ -121,6 +132,26 @@ impl PerCommand {
     fn reset(&self) {
         for counter in [&self.calls, &self.nanos, &self.rejected, &self.failed] {
             counter.store(0, Relaxed);
+        }
+        if let Some(times) = self.times.get() {
+            times.reset();
+        }
+    }
+    #[inline(always)]
+    fn times(&self) -> &histogram::Counters {
+        match self.times.get() {
+            Some(times) => times,
+            None => self.first_times(),
+        }
+    }
+    #[cold]
+    #[inline(never)]
+    fn first_times(&self) -> &histogram::Counters {
+        self.times.get_or_init(Box::default)
+    }
+    fn add_times_to(&self, sum: &mut Histogram) {
+        if let Some(times) = self.times.get() {
+            times.add_to(sum);
         }
     }
     fn add_to(&self, total: &mut CommandTotals) {
@@ -182,6 +213,13 @@ impl Stats {
         totals
     }
 
+    /// How long the requests of a command took, of those that were measured.
+    pub(crate) fn times(&self, command: &'static Command) -> Histogram {
+        let mut sum = Histogram::default();
+        self.blocks.iter().filter_map(|block| block.per(command)).for_each(|per| per.add_times_to(&mut sum));
+        sum
+    }
+
     /// The sum of one counter, now.
     pub(crate) fn total(&self, counter: fn(&Block) -> &AtomicU64) -> u64 {
         self.blocks.iter().map(|block| counter(block).load(Relaxed)).sum()
@@ -200,15 +238,38 @@ pub(crate) fn add(counter: &AtomicU64, by: u64) {
 }
 
 impl Block {
-    /// Counts a run of `calls` requests of one command, `failed` of which answered errors.
-    pub(crate) fn ran(&self, command: &'static Command, calls: u64, failed: u64, nanos: u64) {
-        add(&self.commands_processed, calls);
+    /// Counts a run of `calls` requests of one command, `failed` of which answered errors; each took as long as `range`
+    /// says, where that is to be counted.
+    #[inline]
+    pub(crate) fn ran(
+        &self,
+        command: &'static Command,
+        calls: u64,
+        failed: u64,
+        nanos: u64,
+        range: Option<Range>,
+    ) {
         if let Some(per) = self.per(command) {
             add(&per.calls, calls);
             add(&per.nanos, nanos);
             if failed > 0 {
                 add(&per.failed, failed);
             }
+            if let Some(range) = range {
+                per.times().add(range, calls);
+            }
+        }
+    }
+
+    /// Counts requests of any command.
+    pub(crate) fn processed(&self, calls: u64) {
+        add(&self.commands_processed, calls);
+    }
+
+    /// Counts how long `calls` requests of one command took, each as long as `range` says.
+    pub(crate) fn timed(&self, command: &'static Command, range: Range, calls: u64) {
+        if let Some(per) = self.per(command) {
+            per.times().add(range, calls);
         }
     }
 

@@ -102,6 +102,13 @@ impl UpstreamHandle {
         self.shared.status()
     }
 
+    /// Bytes read from masters, and written to them.
+    pub(crate) fn traffic(&self) -> (u64, u64) {
+        let count =
+            |counter: &std::sync::atomic::AtomicU64| counter.load(std::sync::atomic::Ordering::Relaxed);
+        (count(&self.shared.input_bytes), count(&self.shared.output_bytes))
+    }
+
     /// Master, or replica of whom.
     pub fn role(&self) -> Role {
         self.shared.facts.lock().role.clone()

@@ -67,6 +67,7 @@ type Job = Box<dyn FnOnce() + Send>;
 pub(crate) struct Reclaimer {
     queue: OnceLock<Option<Sender<Job>>>,
     waiting: Arc<AtomicUsize>,
+    freed: Arc<AtomicUsize>,
 }
 
 impl std::fmt::Debug for Reclaimer {
@@ -75,10 +76,11 @@ impl std::fmt::Debug for Reclaimer {
     }
 }
 
-fn work(jobs: Receiver<Job>, waiting: Arc<AtomicUsize>) {
+fn work(jobs: Receiver<Job>, waiting: Arc<AtomicUsize>, freed: Arc<AtomicUsize>) {
     for job in jobs {
         job();
         waiting.fetch_sub(1, Ordering::Relaxed);
+        freed.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -87,12 +89,17 @@ impl Reclaimer {
         self.queue
             .get_or_init(|| {
                 let (sender, jobs) = channel();
-                let waiting = Arc::clone(&self.waiting);
+                let (waiting, freed) = (Arc::clone(&self.waiting), Arc::clone(&self.freed));
                 let thread = thread::Builder::new().name("nearside-free".into());
                 // Without a thread everything is freed where it is dropped.
-                thread.spawn(move || work(jobs, waiting)).is_ok().then_some(sender)
+                thread.spawn(move || work(jobs, waiting, freed)).is_ok().then_some(sender)
             })
             .as_ref()
+    }
+
+    /// How many jobs wait for the thread, and how many it has done.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        (self.waiting.load(Ordering::Relaxed), self.freed.load(Ordering::Relaxed))
     }
 
     /// Has `job` done by the thread, however much waits there; for what must not be done here, or is rare.

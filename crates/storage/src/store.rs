@@ -215,6 +215,11 @@ impl Store {
         Hashed { key, hash: self.inner.hasher.hash(key) }
     }
 
+    /// How many large values and the like wait to be freed, and how many were, by the thread that does it.
+    pub fn garbage(&self) -> (usize, usize) {
+        self.inner.reclaimer.counts()
+    }
+
     /// Waits until everything that is freed in the background is free. For tests, and before memory is measured.
     pub fn settle(&self) {
         self.inner.reclaimer.settle();

@@ -21,6 +21,9 @@ pub(super) const ROWS: &[Command] = &[
         .flags(&[F::ADMIN, F::DENYOOM, F::WRITE])
         .categories(&[C::HYPERLOGLOG])
         .keys(&[KeySpec::at(2, &[K::RW, K::ACCESS])]),
+    Command::new("pfselftest", 1, Group::Hyperloglog, "2.8.9", Run::Read(hyperloglog::pfselftest))
+        .flags(&[F::ADMIN])
+        .categories(&[C::HYPERLOGLOG]),
     Command::new("pfmerge", -2, Group::Hyperloglog, "2.8.9", Run::Write(hyperloglog::pfmerge))
         .flags(&[F::DENYOOM, F::WRITE])
         .categories(&[C::HYPERLOGLOG])

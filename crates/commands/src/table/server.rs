@@ -166,9 +166,105 @@ pub(super) const ROWS: &[Command] =
             F::NOSCRIPT,
             F::STALE,
         ]),
+        Command::new("slowlog", -2, Group::Server, "2.2.12", Run::Container),
+        Command::new("slowlog|get", -2, Group::Server, "2.2.12", Run::Server(S::SlowlogGet)).flags(&[
+            F::ADMIN,
+            F::LOADING,
+            F::STALE,
+        ]),
+        Command::new("slowlog|len", 2, Group::Server, "2.2.12", Run::Server(S::SlowlogLen)).flags(&[
+            F::ADMIN,
+            F::LOADING,
+            F::STALE,
+        ]),
+        Command::new("slowlog|reset", 2, Group::Server, "2.2.12", Run::Server(S::SlowlogReset)).flags(&[
+            F::ADMIN,
+            F::LOADING,
+            F::STALE,
+        ]),
+        Command::new("slowlog|help", 2, Group::Server, "6.2.0", Run::Server(S::SlowlogHelp))
+            .flags(&[F::LOADING, F::STALE]),
+        Command::new("commandlog", -2, Group::Server, "8.1.0", Run::Container),
+        Command::new("commandlog|get", 4, Group::Server, "8.1.0", Run::Server(S::CommandlogGet)).flags(&[
+            F::ADMIN,
+            F::LOADING,
+            F::STALE,
+        ]),
+        Command::new("commandlog|len", 3, Group::Server, "8.1.0", Run::Server(S::CommandlogLen)).flags(&[
+            F::ADMIN,
+            F::LOADING,
+            F::STALE,
+        ]),
+        Command::new("commandlog|reset", 3, Group::Server, "8.1.0", Run::Server(S::CommandlogReset))
+            .flags(&[F::ADMIN, F::LOADING, F::STALE]),
+        Command::new("commandlog|help", 2, Group::Server, "8.1.0", Run::Server(S::CommandlogHelp))
+            .flags(&[F::LOADING, F::STALE]),
+        Command::new("latency", -2, Group::Server, "2.8.13", Run::Container),
+        Command::new("latency|doctor", 2, Group::Server, "2.8.13", Run::Server(S::LatencyDoctor)).flags(&[
+            F::ADMIN,
+            F::LOADING,
+            F::NOSCRIPT,
+            F::STALE,
+        ]),
+        Command::new("latency|graph", 3, Group::Server, "2.8.13", Run::Server(S::LatencyGraph)).flags(&[
+            F::ADMIN,
+            F::LOADING,
+            F::NOSCRIPT,
+            F::STALE,
+        ]),
+        Command::new("latency|help", 2, Group::Server, "2.8.13", Run::Server(S::LatencyHelp))
+            .flags(&[F::LOADING, F::STALE]),
+        Command::new("latency|histogram", -2, Group::Server, "7.0.0", Run::Server(S::LatencyHistogram))
+            .flags(&[F::ADMIN, F::LOADING, F::NOSCRIPT, F::STALE]),
+        Command::new("latency|history", 3, Group::Server, "2.8.13", Run::Server(S::LatencyHistory)).flags(&[
+            F::ADMIN,
+            F::LOADING,
+            F::NOSCRIPT,
+            F::STALE,
+        ]),
+        Command::new("latency|latest", 2, Group::Server, "2.8.13", Run::Server(S::LatencyLatest)).flags(&[
+            F::ADMIN,
+            F::LOADING,
+            F::NOSCRIPT,
+            F::STALE,
+        ]),
+        Command::new("latency|reset", -2, Group::Server, "2.8.13", Run::Server(S::LatencyReset)).flags(&[
+            F::ADMIN,
+            F::LOADING,
+            F::NOSCRIPT,
+            F::STALE,
+        ]),
+        Command::new("memory|doctor", 2, Group::Server, "4.0.0", Run::Server(S::MemoryDoctor)),
+        Command::new("memory|help", 2, Group::Server, "4.0.0", Run::Server(S::MemoryHelp))
+            .flags(&[F::LOADING, F::STALE]),
+        Command::new("memory|malloc-stats", 2, Group::Server, "4.0.0", Run::Server(S::MemoryMallocStats)),
+        Command::new("memory|purge", 2, Group::Server, "4.0.0", Run::Server(S::MemoryPurge)),
+        Command::new("memory|stats", 2, Group::Server, "4.0.0", Run::Server(S::MemoryStats)),
+        Command::new("lolwut", -1, Group::Server, "5.0.0", Run::Server(S::Lolwut))
+            .flags(&[F::FAST, F::READONLY]),
+        Command::new("failover", -1, Group::Server, "6.2.0", Run::Server(S::Failover)).flags(&[
+            F::ADMIN,
+            F::NOSCRIPT,
+            F::STALE,
+        ]),
         Command::new("module", -2, Group::Server, "4.0.0", Run::Container),
         Command::new("module|list", 2, Group::Server, "4.0.0", Run::Server(S::ModuleList))
             .flags(&[F::ADMIN, F::NOSCRIPT]),
+        Command::new("module|load", -3, Group::Server, "4.0.0", Run::Server(S::ModulesDisabled)).flags(&[
+            F::ADMIN,
+            F::NO_ASYNC_LOADING,
+            F::NOSCRIPT,
+        ]),
+        Command::new("module|loadex", -3, Group::Server, "7.0.0", Run::Server(S::ModulesDisabled)).flags(&[
+            F::ADMIN,
+            F::NO_ASYNC_LOADING,
+            F::NOSCRIPT,
+        ]),
+        Command::new("module|unload", 3, Group::Server, "4.0.0", Run::Server(S::ModulesDisabled)).flags(&[
+            F::ADMIN,
+            F::NO_ASYNC_LOADING,
+            F::NOSCRIPT,
+        ]),
         Command::new("module|help", 2, Group::Server, "5.0.0", Run::Server(S::ModuleHelp))
             .flags(&[F::LOADING, F::STALE]),
         Command::new("save", 1, Group::Server, "1.0.0", Run::Server(S::Save)).flags(&[

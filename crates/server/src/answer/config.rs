@@ -99,6 +99,7 @@ pub(super) fn set(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
 pub(super) fn resetstat(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     call.node.stats.reset();
     call.node.acl.log.reset_counts();
+    call.node.command_log.reset_totals();
     reply.ok();
     Ok(Then::Continue)
 }

@@ -1,14 +1,21 @@
 //! DEBUG: what tests ask of a server.
 
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use commands::{CommandError, digest};
-use protocol::Reply;
-use protocol::number::parse_float;
+use commands::{CommandError, Run, WriteContext, digest};
+use protocol::limits::BULK_BYTES_MAX;
+use protocol::number::{parse_float, parse_int};
+use protocol::{Args, Reply};
 use storage::UnixMillis;
 
 use super::{Answered, Call, Then, error, lossy};
+use crate::admission::READONLY;
 
+/// Keys that POPULATE makes within one hold of the token.
+const KEYS_A_HOLD: usize = 1024;
+/// The longest word that is looked through for a number.
+const NUMBER_BYTES_MAX: usize = 64;
 /// The longest DEBUG SLEEP: a day.
 const SLEEP_SECONDS_MAX: f64 = 86_400.0;
 
@@ -24,14 +31,20 @@ pub(super) fn debug(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
                     ("DIGEST", "A hash of all data, as the master followed would give it."),
                     ("DIGEST-VALUE <key> [<key> ...]", "A hash of each key's value."),
                     ("OBJECT <key>", "The encoding and size of a key's value."),
+                    (
+                        "POPULATE <count> [<prefix>] [<size>]",
+                        "Makes keys <prefix>:<number> that are not there yet.",
+                    ),
+                    (
+                        "SET-ACTIVE-EXPIRE 0|1",
+                        "Whether expired keys are removed before somebody asks for them.",
+                    ),
                     ("SLEEP <seconds>", "Stops all reads and writes for so long."),
                 ],
             );
         }
         (b"sleep", [seconds]) => {
-            let seconds = parse_float(seconds)
-                .filter(|seconds| (0.0..=SLEEP_SECONDS_MAX).contains(seconds))
-                .ok_or(CommandError::NotFloat)?;
+            let seconds = leading_number(seconds).clamp(0.0, SLEEP_SECONDS_MAX);
             call.exactly(|writer| {
                 let _closed = writer.close_gate();
                 std::thread::sleep(Duration::from_secs_f64(seconds));
@@ -58,13 +71,32 @@ pub(super) fn debug(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
             let told = call.exactly(|writer| {
                 let db = writer.db(index, now);
                 let entry = db.peek(key)?;
+                let serialized = commands::serialized_bytes(entry.value(), dialect).unwrap_or_default();
                 Some(format!(
-                    "Value refcount:1 encoding:{} lru_seconds_idle:{}",
+                    "Value refcount:1 encoding:{} serializedlength:{serialized} lru_seconds_idle:{}",
                     commands::encoding(key, &entry, dialect),
                     entry.idle_seconds(now)
                 ))
             });
             reply.simple(&told.ok_or(CommandError::NoSuchKey)?);
+        }
+        (b"populate", [count, rest @ ..]) if rest.len() < 3 => {
+            let positive = |word: &[u8]| {
+                let number = parse_int(word).and_then(|number| usize::try_from(number).ok());
+                number.ok_or(CommandError::new("ERR value is out of range, must be positive"))
+            };
+            let count = positive(count)?;
+            let prefix = rest.first().copied().unwrap_or(b"key");
+            let size = rest.get(1).map(|word| positive(word)).transpose()?;
+            if size.is_some_and(|size| size as u64 > BULK_BYTES_MAX) {
+                return Err(CommandError::new("ERR value is out of range, must be positive"));
+            }
+            populate(call, count, prefix, size)?;
+            reply.ok();
+        }
+        (b"set-active-expire", [word]) => {
+            call.node.walks_expired.store(leading_number(word) as i64 != 0, Relaxed);
+            reply.ok();
         }
         _ => {
             return Err(error(format!(
@@ -74,4 +106,38 @@ pub(super) fn debug(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
         }
     }
     Ok(Then::Continue)
+}
+
+/// The number that a word begins with, as C reads it: 0 when it begins with none.
+fn leading_number(word: &[u8]) -> f64 {
+    let longest = word.len().min(NUMBER_BYTES_MAX);
+    (1..=longest).rev().find_map(|len| parse_float(word.get(..len)?)).unwrap_or_default()
+}
+
+/// DEBUG POPULATE: keys that are not there yet, a few in each hold of the token.
+fn populate(call: &Call<'_>, count: usize, prefix: &[u8], size: Option<usize>) -> Result<(), CommandError> {
+    let Some(Run::Write(set)) = commands::find(b"set").map(|row| row.run) else { return Ok(()) };
+    let (db, wall, dialect) = (call.session.db(), call.now.wall, call.node.dialect());
+    let mut number = 0;
+    while number < count {
+        let until = count.min(number + KEYS_A_HOLD);
+        call.exactly(|writer| {
+            // Asked under the token: a REPLICAOF may have come between.
+            if !call.node.upstream.is_writable() {
+                return Err(CommandError::new(READONLY));
+            }
+            let mut context = WriteContext::serving(writer, db, wall, dialect);
+            while number < until {
+                let key = [prefix, format!(":{number}").as_bytes()].concat();
+                let mut value = format!("value:{number}").into_bytes();
+                if let Some(size) = size {
+                    value.resize(size, 0);
+                }
+                set(&mut context, Args::new(&[&key, &value, b"NX"]), &mut Reply::default())?;
+                number += 1;
+            }
+            Ok(())
+        })?;
+    }
+    Ok(())
 }

@@ -11,9 +11,11 @@ use protocol::Reply;
 use replication::LinkState;
 use storage::DbIndex;
 
+use super::memory::{Parts, ratio};
 use super::{Answered, Call, Now, Then};
 use crate::acl::Reason;
 use crate::clock;
+use crate::command_log::Kind;
 use crate::config::Word;
 use crate::hub::Sort;
 use crate::memory;
@@ -40,6 +42,7 @@ const SECTIONS: &[Section] = &[
     Section { name: "modules", title: "Modules", is_default: true, write: |_, _| {} },
     Section { name: "commandstats", title: "Commandstats", is_default: false, write: commandstats },
     Section { name: "errorstats", title: "Errorstats", is_default: true, write: errorstats },
+    Section { name: "latencystats", title: "Latencystats", is_default: false, write: latencystats },
     Section { name: "cluster", title: "Cluster", is_default: true, write: cluster },
     Section { name: "keyspace", title: "Keyspace", is_default: true, write: keyspace },
 ];
@@ -98,7 +101,7 @@ impl Text {
         self.field(&format!("{name}_human"), human(value));
     }
     fn ratio(&mut self, name: &str, above: u64, below: u64) {
-        self.field(name, format_args!("{:.2}", above as f64 / below.max(1) as f64));
+        self.field(name, format_args!("{:.2}", ratio(above, below)));
     }
 }
 
@@ -131,8 +134,10 @@ fn server(facts: &Facts<'_>, text: &mut Text) {
     text.field("redis_mode", "standalone");
     text.field("os", operating_system());
     text.field("arch_bits", usize::BITS);
+    text.field("monotonic_clock", "POSIX clock_gettime");
     text.field("multiplexing_api", "tokio");
     text.field("process_id", std::process::id());
+    text.field("process_supervised", "no");
     text.field("run_id", &node.run_id);
     text.field("tcp_port", node.ports.get().and_then(|ports| ports.resp).unwrap_or_default());
     text.field("server_time_usec", clock::unix_micros());
@@ -143,6 +148,13 @@ fn server(facts: &Facts<'_>, text: &mut Text) {
     let executable = std::env::current_exe().map(|path| path.display().to_string()).unwrap_or_default();
     text.field("executable", executable);
     text.field("config_file", "");
+    // Every connection is served by one of several threads, from the start.
+    text.field("io_threads_active", 1);
+    let config = node.settings.read();
+    if config.listen {
+        let bind: String = config.bind_addresses().iter().map(|address| format!(",bind={address}")).collect();
+        text.field("listener0", format_args!("name=tcp{bind},port={}", config.port));
+    }
 }
 
 fn operating_system() -> String {
@@ -180,32 +192,23 @@ fn clients(facts: &Facts<'_>, text: &mut Text) {
 }
 
 fn memory_fields(facts: &Facts<'_>, text: &mut Text) {
-    let now = memory::look();
-    let peak = facts.node.samples.memory_peak(now.used);
-    let total = memory::total_of_machine();
+    let parts = Parts::look(facts.node, facts.now, facts.source);
+    let now = parts.now;
     text.bytes("used_memory", now.used);
     text.bytes("used_memory_rss", now.rss);
-    text.bytes("used_memory_peak", peak);
-    text.field("used_memory_peak_perc", format_args!("{:.2}%", now.used as f64 * 100.0 / peak.max(1) as f64));
-    // What is not the keys and values themselves; the rest is.
-    let at_start = facts.node.memory_at_start;
-    let (tables, buffers) = (table_bytes(facts), buffer_bytes(facts));
-    let overhead = at_start.saturating_add(tables).saturating_add(buffers).min(now.used);
-    let dataset = now.used - overhead;
-    text.field("used_memory_overhead", overhead);
-    text.field("used_memory_startup", at_start);
-    text.field("used_memory_dataset", dataset);
-    let since_start = now.used.saturating_sub(at_start).max(1);
-    text.field(
-        "used_memory_dataset_perc",
-        format_args!("{:.2}%", dataset.min(since_start) as f64 * 100.0 / since_start as f64),
-    );
+    text.bytes("used_memory_peak", parts.peak);
+    text.field("used_memory_peak_time", facts.node.samples.memory_peak_at());
+    text.field("used_memory_peak_perc", format_args!("{:.2}%", parts.peak_percent()));
+    text.field("used_memory_overhead", parts.overhead());
+    text.field("used_memory_startup", parts.at_start);
+    text.field("used_memory_dataset", parts.dataset());
+    text.field("used_memory_dataset_perc", format_args!("{:.2}%", parts.dataset_percent()));
     if now.is_measured {
         text.field("allocator_allocated", now.used);
         text.field("allocator_active", now.active);
         text.field("allocator_resident", now.resident);
     }
-    text.bytes("total_system_memory", total);
+    text.bytes("total_system_memory", memory::total_of_machine());
     let eviction = facts.node.settings.read().eviction;
     text.bytes("maxmemory", eviction.maxmemory);
     text.field("maxmemory_policy", eviction.policy.word());
@@ -219,27 +222,24 @@ fn memory_fields(facts: &Facts<'_>, text: &mut Text) {
     }
     text.ratio("mem_fragmentation_ratio", now.rss, now.used);
     text.field("mem_fragmentation_bytes", now.rss.saturating_sub(now.used));
-    text.field("mem_clients_normal", buffers);
-    text.field("mem_replication_backlog", 0);
+    text.field("mem_clients_normal", parts.client_buffers);
+    text.field("mem_replica_full_sync_buffer", parts.spool);
+    text.none(&[
+        "mem_not_counted_for_evict",
+        "mem_replication_backlog",
+        "mem_total_replication_buffers",
+        "mem_clients_slaves",
+        "mem_cluster_links",
+        "mem_aof_buffer",
+    ]);
     text.field("mem_allocator", memory::allocator());
     text.none(&["active_defrag_running"]);
+    let (waiting, freed) = facts.node.store.garbage();
+    text.field("lazyfree_pending_objects", waiting);
+    text.field("lazyfreed_objects", freed);
     text.bytes("nearside_memory_limit", facts.node.settings.read().load_rules.room.bytes_max);
-    text.field("nearside_spool_memory", facts.status.spool.memory);
+    text.field("nearside_spool_memory", parts.spool);
     text.field("nearside_spool_disk", facts.status.spool.disk);
-}
-
-/// What the tables take that find the keys of all databases.
-fn table_bytes(facts: &Facts<'_>) -> u64 {
-    let of = |source: Source<'_>, index| source.db(index, facts.now.wall).stats().table_bytes as u64;
-    facts.source.map_or(0, |source| (0..facts.node.databases).map(|index| of(source, DbIndex(index))).sum())
-}
-
-/// What waits for clients, or from them, to be read whole.
-fn buffer_bytes(facts: &Facts<'_>) -> u64 {
-    let of = |client: &crate::clients::Client| {
-        client.input_bytes.load(Relaxed) as u64 + client.output_bytes.load(Relaxed) as u64
-    };
-    facts.node.clients.list().iter().map(|client| of(client)).sum()
 }
 
 fn persistence(facts: &Facts<'_>, text: &mut Text) {
@@ -258,6 +258,9 @@ fn persistence(facts: &Facts<'_>, text: &mut Text) {
     let running = saves.running_since.map(|since| facts.now.steady.saturating_duration_since(since));
     text.field("rdb_current_bgsave_time_sec", seconds(running));
     text.field("rdb_saves", saves.count);
+    // Those of the last full sync. What has expired comes with the rest, and goes when the master says so.
+    text.field("rdb_last_load_keys_loaded", facts.status.counts.loaded_keys);
+    text.field("rdb_last_load_keys_expired", 0);
     text.none(&["aof_enabled", "aof_rewrite_in_progress", "aof_rewrite_scheduled"]);
     if is_loading && let Some(sync) = facts.status.sync {
         let total = sync.total.unwrap_or_default();
@@ -291,13 +294,26 @@ fn stats(facts: &Facts<'_>, text: &mut Text) {
     text.field("instantaneous_ops_per_sec", samples.operations_per_second().round());
     text.field("total_net_input_bytes", totals.input_bytes);
     text.field("total_net_output_bytes", totals.output_bytes);
+    text.field("total_net_repl_input_bytes", counts.input_bytes);
+    text.field("total_net_repl_output_bytes", counts.output_bytes);
     text.field("instantaneous_input_kbps", format_args!("{:.2}", samples.input_kib_per_second()));
     text.field("instantaneous_output_kbps", format_args!("{:.2}", samples.output_kib_per_second()));
+    let (link_input, link_output) = samples.link_kib_per_second();
+    text.field("instantaneous_input_repl_kbps", format_args!("{link_input:.2}"));
+    text.field("instantaneous_output_repl_kbps", format_args!("{link_output:.2}"));
     text.field("rejected_connections", totals.connections_rejected);
     text.none(&["sync_full", "sync_partial_ok", "sync_partial_err"]);
-    text.field("expired_keys", totals.expired_keys);
+    // Only the walk removes what has expired.
+    for name in ["expired_subkeys", "expired_subkeys_active"] {
+        text.field(name, totals.expired_fields);
+    }
+    for name in ["expired_keys", "expired_keys_active"] {
+        text.field(name, totals.expired_keys);
+    }
+    text.field("expired_time_cap_reached_count", totals.walks_cut_short);
+    text.field("expire_cycle_cpu_milliseconds", totals.walk_nanos / 1_000_000);
     text.field("evicted_keys", totals.evicted_keys);
-    text.field("evicted_clients", 0);
+    text.none(&["evicted_clients", "total_eviction_exceeded_time", "current_eviction_exceeded_time"]);
     text.field("client_query_buffer_limit_disconnections", totals.query_limit_disconnections);
     text.field("client_output_buffer_limit_disconnections", totals.output_limit_disconnections);
     text.field("keyspace_hits", totals.keyspace_hits);
@@ -306,10 +322,31 @@ fn stats(facts: &Facts<'_>, text: &mut Text) {
     text.field("pubsub_channels", hub.names(Sort::Channel));
     text.field("pubsub_patterns", hub.names(Sort::Pattern));
     text.field("pubsubshard_channels", hub.names(Sort::Shard));
-    text.none(&["latest_fork_usec", "total_forks"]);
+    text.none(&[
+        "latest_fork_usec",
+        "total_forks",
+        "migrate_cached_sockets",
+        "slave_expires_tracked_keys",
+        "active_defrag_hits",
+        "active_defrag_misses",
+        "active_defrag_key_hits",
+        "active_defrag_key_misses",
+        "total_active_defrag_time",
+        "current_active_defrag_time",
+    ]);
     text.field("total_error_replies", totals.error_replies);
     text.field("total_reads_processed", totals.reads);
     text.field("total_writes_processed", totals.writes);
+    // None is done by the thread that the program began with.
+    text.field("io_threaded_reads_processed", totals.reads);
+    text.field("io_threaded_writes_processed", totals.writes);
+    let slow = facts.node.command_log.of(Kind::Slow).totals();
+    text.field("slowlog_commands_count", slow.count);
+    for (name, micros) in
+        [("slowlog_commands_time_ms_max", slow.most), ("slowlog_commands_time_ms_sum", slow.sum)]
+    {
+        text.field(name, format_args!("{:.2}", micros as f64 / 1000.0));
+    }
     for (name, reason) in [
         ("auth", Reason::Auth),
         ("cmd", Reason::Command),
@@ -364,7 +401,11 @@ fn replication_fields(facts: &Facts<'_>, text: &mut Text) {
             } else {
                 text.field("master_link_down_since_seconds", seconds(status.down));
             }
+            text.field("master_current_sync_attempts", status.counts.connects_since_up);
             text.field("master_total_sync_attempts", status.counts.connects);
+            let down = status.counts.down_total + status.down.unwrap_or_default();
+            text.field("total_disconnect_time_sec", down.as_secs());
+            text.field("replica_full_sync_buffer_size", status.spool.memory + status.spool.disk);
             text.field("slave_priority", 100);
             text.field("slave_read_only", 1);
             text.field("replica_announced", 1);
@@ -408,7 +449,21 @@ fn is_syncing(status: &LinkStatus) -> bool {
 
 /// Time of the processor, in hundredths of a second as the kernel tells it.
 fn cpu(_: &Facts<'_>, text: &mut Text) {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // The thread that the program began with has its number.
+    let main_thread = format!("/proc/self/task/{}/stat", std::process::id());
+    let all: &[(&str, usize)] = &[
+        ("used_cpu_sys", 12),
+        ("used_cpu_user", 11),
+        ("used_cpu_sys_children", 14),
+        ("used_cpu_user_children", 13),
+    ];
+    cpu_of("/proc/self/stat", all, text);
+    cpu_of(&main_thread, &[("used_cpu_sys_main_thread", 12), ("used_cpu_user_main_thread", 11)], text);
+}
+
+/// Fields from one of the kernel's lines, and where they stand in it.
+fn cpu_of(file: &str, fields: &[(&str, usize)], text: &mut Text) {
+    let stat = std::fs::read_to_string(file).unwrap_or_default();
     // The second field is the program's name in brackets, and may hold blanks.
     let after = stat.rsplit_once(')').map_or("", |(_, after)| after);
     let ticks = |place: usize| -> f64 {
@@ -419,13 +474,8 @@ fn cpu(_: &Facts<'_>, text: &mut Text) {
             .unwrap_or_default()
     };
     // Fields 14 to 17, of which the first after the bracket is the third.
-    for (name, place) in [
-        ("used_cpu_sys", 12),
-        ("used_cpu_user", 11),
-        ("used_cpu_sys_children", 14),
-        ("used_cpu_user_children", 13),
-    ] {
-        text.field(name, format_args!("{:.6}", ticks(place) / 100.0));
+    for (name, place) in fields {
+        text.field(name, format_args!("{:.6}", ticks(*place) / 100.0));
     }
 }
 
@@ -445,6 +495,25 @@ fn commandstats(facts: &Facts<'_>, text: &mut Text) {
                 totals.failed
             ),
         );
+    }
+}
+
+fn latencystats(facts: &Facts<'_>, text: &mut Text) {
+    let config = facts.node.settings.read();
+    if !config.latency_tracking {
+        return;
+    }
+    for command in table::COMMANDS {
+        let times = facts.node.stats.times(command);
+        if times.calls() == 0 {
+            continue;
+        }
+        let told: Vec<String> = config
+            .latency_percentiles
+            .iter()
+            .map(|percent| format!("p{percent}={:.3}", times.percentile(percent)))
+            .collect();
+        text.field(&format!("latency_percentiles_usec_{}", command.name), told.join(","));
     }
 }
 

@@ -5,11 +5,15 @@
 
 mod acl;
 mod client;
+mod command_log;
 mod config;
 mod connection;
 mod debug;
 mod info;
 mod persistence;
+mod latency;
+mod lolwut;
+mod memory;
 mod pubsub;
 mod replication;
 mod transaction;
@@ -139,13 +143,36 @@ pub(crate) fn run(server: S, call: &mut Call<'_>, reply: &mut Reply) -> Answered
         S::Lastsave => persistence::lastsave(call, reply),
         S::Save => persistence::save(call, reply),
         S::Bgsave => persistence::bgsave(call, reply),
+        S::SlowlogGet => command_log::slowlog_get(call, reply),
+        S::SlowlogHelp => help(reply, command_log::SLOWLOG_HELP),
+        S::SlowlogLen => command_log::slowlog_len(call, reply),
+        S::SlowlogReset => command_log::slowlog_reset(call, reply),
+        S::CommandlogGet => command_log::commandlog_get(call, reply),
+        S::CommandlogHelp => help(reply, command_log::COMMANDLOG_HELP),
+        S::CommandlogLen => command_log::commandlog_len(call, reply),
+        S::CommandlogReset => command_log::commandlog_reset(call, reply),
+        S::LatencyDoctor => latency::doctor(call, reply),
+        S::LatencyGraph => latency::graph(call, reply),
+        S::LatencyHelp => help(reply, latency::HELP),
+        S::LatencyHistogram => latency::histogram(call, reply),
+        S::LatencyHistory => latency::history(call, reply),
+        S::LatencyLatest => latency::latest(call, reply),
+        S::LatencyReset => latency::reset(call, reply),
+        S::MemoryDoctor => memory::doctor(call, reply),
+        S::MemoryHelp => help(reply, memory::HELP),
+        S::MemoryMallocStats => memory::malloc_stats(reply),
+        S::MemoryPurge => memory::purge(reply),
+        S::MemoryStats => memory::stats(call, reply),
+        S::Lolwut => lolwut::lolwut(call, reply),
+        S::Failover => replication::failover(call),
         S::Shutdown => connection::shutdown(call),
         S::Debug => debug::debug(call, reply),
         S::ModuleList => {
             reply.array(0);
             Ok(Then::Continue)
         }
-        S::ModuleHelp => help(reply, &[("LIST", "The modules: there are none.")]),
+        S::ModuleHelp => help(reply, MODULE_HELP),
+        S::ModulesDisabled => Err(CommandError::new(MODULES_DISABLED)),
         S::Multi => transaction::multi(call, reply),
         S::Exec => transaction::exec_outside(),
         S::Discard => transaction::discard(call, reply),
@@ -181,6 +208,17 @@ const COMMAND_HELP: &[(&str, &str)] = &[
     ("LIST [FILTERBY (MODULE <name>|ACLCAT <category>|PATTERN <pattern>)]", "The names of commands."),
 ];
 
+/// MODULE HELP
+const MODULE_HELP: &[(&str, &str)] = &[
+    ("MODULE <subcommand> [<arg> [value] [opt] ...]. Subcommands are:", ""),
+    ("LIST", "The modules: there are none, and none can be loaded."),
+];
+
+/// What Redis answers where enable-module-command is "no", as it always is here.
+const MODULES_DISABLED: &str = "ERR MODULE command not allowed. If the enable-module-command option is set to \
+                                \"local\", you can run it from a local connection, otherwise you need to set this \
+                                option in the configuration file, and then restart the server.";
+
 /// It is answered, and the connection goes on.
 fn done(answer: impl FnOnce()) -> Answered {
     answer();
@@ -197,12 +235,19 @@ pub(crate) fn lossy(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
     String::from_utf8_lossy(bytes)
 }
 
-/// Puts together what HELP answers.
+/// Puts together what HELP answers: each syntax, and below it what it means.
 fn help(reply: &mut Reply, rows: &[(&str, &str)]) -> Answered {
-    reply.array(rows.len() * 2);
-    for (syntax, meaning) in rows {
-        reply.simple(syntax);
-        reply.simple(&format!("    {meaning}"));
+    let own = [("HELP", "This list.")];
+    let said =
+        |(syntax, meaning): &(&str, &str)| usize::from(!syntax.is_empty()) + usize::from(!meaning.is_empty());
+    reply.array(rows.iter().chain(&own).map(said).sum());
+    for (syntax, meaning) in rows.iter().chain(&own) {
+        if !syntax.is_empty() {
+            reply.simple(syntax);
+        }
+        if !meaning.is_empty() {
+            reply.simple(&format!("    {meaning}"));
+        }
     }
     Ok(Then::Continue)
 }

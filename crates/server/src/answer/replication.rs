@@ -91,6 +91,42 @@ fn timeout(word: &[u8]) -> Result<i64, CommandError> {
     }
 }
 
+/// FAILOVER [TO host port [FORCE]] [ABORT] [TIMEOUT millis]: there is nobody who could become the master.
+pub(super) fn failover(call: &mut Call<'_>) -> Answered {
+    let args = call.args;
+    if args.len() == 1 && args.is_word(0, "abort") {
+        return Err(CommandError::new("ERR No failover in progress."));
+    }
+    let (mut timeout, mut target, mut force) = (false, false, false);
+    let mut rest = args.as_slice();
+    while let [word, after @ ..] = rest {
+        let is = |name: &str| word.eq_ignore_ascii_case(name.as_bytes());
+        rest = match after {
+            [millis, after @ ..] if is("timeout") && !timeout => {
+                if parse_int(millis).ok_or(CommandError::NotInteger)? <= 0 {
+                    return Err(CommandError::new("ERR FAILOVER timeout must be greater than 0"));
+                }
+                timeout = true;
+                after
+            }
+            [_, port, after @ ..] if is("to") && !target => {
+                parse_int(port).ok_or(CommandError::NotInteger)?;
+                target = true;
+                after
+            }
+            after if is("force") && !force => {
+                force = true;
+                after
+            }
+            _ => return Err(CommandError::Syntax),
+        };
+    }
+    Err(CommandError::new(match call.node.upstream.role() {
+        Role::Replica(_) => "ERR FAILOVER is not valid when server is a replica.",
+        Role::Master => "ERR FAILOVER requires connected replicas.",
+    }))
+}
+
 /// REPLICAOF host port | NO ONE. Runs where waiting is allowed: a promotion is over when it is answered.
 pub(super) fn replicaof(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     if call.args.is_word(0, "no") && call.args.is_word(1, "one") {

@@ -9,9 +9,9 @@ use super::{Answered, Call, Now, Then};
 use crate::acl::{self, Place};
 use crate::admission;
 use crate::eviction::Room;
-use crate::exclusive;
 use crate::node::Node;
 use crate::session::Session;
+use crate::{clock, exclusive};
 
 /// MULTI
 pub(super) fn multi(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
@@ -107,6 +107,7 @@ pub(crate) fn exec(node: &Arc<Node>, session: &mut Session, reply: &mut Reply) -
             reply.error(text);
             continue;
         }
+        let began = clock::steady();
         let answered = match (command.run, &writer) {
             (Run::Server(server), _) => {
                 let mut call =
@@ -125,7 +126,8 @@ pub(crate) fn exec(node: &Arc<Node>, session: &mut Session, reply: &mut Reply) -
         if after == Then::Close {
             then = Then::Close;
         }
-        node.stats.local().ran(command, 1, u64::from(failed), 0);
+        let cost = (clock::nanos_since(began), reply.len_since(mark));
+        node.ran_apart(session, command, &words, cost, failed);
     }
     Ok(then)
 }

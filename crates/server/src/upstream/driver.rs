@@ -164,7 +164,8 @@ impl Driver {
                 Woken::Read(Ok(0)) => {
                     self.closed(LinkError::new(ErrorCode::Closed, "the master closed the connection"));
                 }
-                Woken::Read(Ok(_)) => {
+                Woken::Read(Ok(count)) => {
+                    self.shared.input_bytes.fetch_add(count as u64, Ordering::Relaxed);
                     let input = self.buffer.split().freeze();
                     self.step(|link, now| link.receive(&input, now), &input);
                 }
@@ -259,7 +260,11 @@ impl Driver {
         match action {
             Action::Connect => {
                 let Some((_, master)) = &self.link else { return };
-                self.shared.facts.lock().counts.connects += 1;
+                {
+                    let counts = &mut self.shared.facts.lock().counts;
+                    counts.connects += 1;
+                    counts.connects_since_up += 1;
+                }
                 self.connection =
                     Connection::Connecting(Box::pin(connect(master.clone(), self.config.timeout)));
             }
@@ -375,6 +380,7 @@ impl Driver {
         let sent = ready.and_then(|()| stream.try_write(&self.unsent));
         match sent {
             Ok(sent) => {
+                self.shared.output_bytes.fetch_add(sent as u64, Ordering::Relaxed);
                 let _gone = self.unsent.split_to(sent);
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}

@@ -45,6 +45,9 @@ pub(super) struct Shared {
     pub(super) snapshot_received: AtomicU64,
     pub(super) snapshot_loaded: AtomicU64,
     pub(super) snapshot_keys: AtomicU64,
+    /// Bytes read from masters, and written to them.
+    pub(super) input_bytes: AtomicU64,
+    pub(super) output_bytes: AtomicU64,
     /// Commands of the stream applied, by name.
     tally: Arc<Tally>,
     /// What we do as.
@@ -96,6 +99,8 @@ impl Shared {
             snapshot_received: AtomicU64::new(0),
             snapshot_loaded: AtomicU64::new(0),
             snapshot_keys: AtomicU64::new(0),
+            input_bytes: AtomicU64::new(0),
+            output_bytes: AtomicU64::new(0),
             tally,
             dialect: Mutex::new(Dialect::NEWEST),
             load_rules: Mutex::new(load_rules),
@@ -150,8 +155,12 @@ impl Shared {
         }
         let mut facts = self.facts.lock();
         if state == LinkState::Streaming {
-            facts.down = None;
-            facts.up = Some(clock::steady());
+            let now = clock::steady();
+            if let Some(since) = facts.down.take() {
+                facts.counts.down_total += now.saturating_duration_since(since);
+            }
+            facts.counts.connects_since_up = 0;
+            facts.up = Some(now);
             facts.failure = None;
         } else {
             facts.up = None;
@@ -175,6 +184,7 @@ impl Shared {
         facts.sync = None;
         if let Some(stopped) = stopped {
             facts.counts.full_syncs_done += 1;
+            facts.counts.loaded_keys = self.snapshot_keys.load(Ordering::Relaxed);
             facts.counts.swap_stopped = stopped;
         }
     }
@@ -209,6 +219,8 @@ impl Shared {
             Duration::from_millis(wall.0.saturating_sub(oldest.0).try_into().unwrap_or(0))
         };
         let mut counts = facts.counts.clone();
+        counts.input_bytes = self.input_bytes.load(Ordering::Relaxed);
+        counts.output_bytes = self.output_bytes.load(Ordering::Relaxed);
         counts.applied = self.tally.counts().map(|(command, count)| (command.name, count)).collect();
         counts.applied_commands = counts.applied.iter().map(|(_, count)| *count).sum();
         counts.failures = facts.failures.values().copied().collect();

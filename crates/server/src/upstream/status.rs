@@ -90,10 +90,20 @@ pub struct LinkFailure {
 pub struct LinkCounts {
     /// Connections that were tried.
     pub connects: u64,
+    /// Those of them since the link stood last.
+    pub connects_since_up: u64,
+    /// For how long the link was down, since a master is followed.
+    pub down_total: Duration,
+    /// Bytes read from masters.
+    pub input_bytes: u64,
+    /// Bytes written to masters.
+    pub output_bytes: u64,
     /// Full syncs begun.
     pub full_syncs: u64,
     /// Full syncs that ended with a new data set.
     pub full_syncs_done: u64,
+    /// Keys that the last of them brought.
+    pub loaded_keys: u64,
     /// For how long readers were held up, at most, when the last of them came in.
     pub swap_stopped: Duration,
     /// Streams taken up where they were left (`+CONTINUE`).

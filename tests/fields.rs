@@ -1,0 +1,119 @@
+//! What INFO, CONFIG GET and MEMORY STATS tell, field by field: what a real server tells of itself, or a reason why not.
+//!
+//! Owns the comparison; the reasons stand in `fields.txt`. Figures are compared by their kind alone.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+use storage::glob;
+
+use crate::harness::{Client, Frame, Node, wait_for};
+
+/// Field by field, what kind of value it has.
+type Fields = BTreeMap<String, &'static str>;
+
+/// What kind of value this is.
+fn kind(value: &str) -> &'static str {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let unsigned = value.strip_prefix('-').unwrap_or(value);
+    match unsigned.split_once('.') {
+        None if is_number(unsigned) => "integer",
+        Some((whole, rest)) if is_number(whole) && is_number(rest) => "decimal",
+        Some((whole, rest)) if is_number(whole) && rest.strip_suffix('%').is_some_and(is_number) => "percent",
+        _ if value.contains('=') => "list",
+        _ => "text",
+    }
+}
+
+/// The fields of INFO; those that are named by commands, databases and the like count once.
+fn info(client: &mut Client) -> Fields {
+    const NAMED: &[&str] =
+        &["cmdstat_", "latency_percentiles_usec_", "errorstat_", "db", "listener", "io_thread_", "slave"];
+    let told = client.ask(&["INFO", "everything"]).text();
+    let lines = told.lines().filter(|line| !line.is_empty());
+    let mut section = String::new();
+    let mut fields = Fields::new();
+    for line in lines {
+        if let Some(title) = line.strip_prefix("# ") {
+            section = title.to_lowercase();
+            fields.insert(format!("section {section}"), "section");
+        } else if let Some((name, value)) = line.split_once(':') {
+            let named = NAMED.iter().find(|prefix| name.starts_with(**prefix) && kind(value) == "list");
+            let name = named.map_or_else(|| name.to_owned(), |prefix| format!("{prefix}*"));
+            fields.insert(format!("{section} {name}"), kind(value));
+        }
+    }
+    fields
+}
+
+fn config(client: &mut Client) -> Fields {
+    let told = client.ask(&["CONFIG", "GET", "*"]);
+    // What a value is written like is its own matter: "0" may be a size.
+    told.items().chunks(2).map(|pair| (format!("config {}", pair[0].text()), "value")).collect()
+}
+
+fn memory_stats(client: &mut Client) -> Fields {
+    let told = client.ask(&["MEMORY", "STATS"]);
+    let fields = told.items().chunks(2).map(|pair| {
+        let kind = match &pair[1] {
+            Frame::Int(_) => "integer",
+            Frame::Bulk(_) => "decimal",
+            _ => "map",
+        };
+        (format!("memory-stats {}", pair[0].text()), kind)
+    });
+    fields.collect()
+}
+
+/// A line of `fields.txt`: what we leave out, or tell otherwise.
+struct Row {
+    pattern: String,
+    used: bool,
+}
+
+#[test]
+fn what_a_real_replica_tells_is_told_here_or_has_a_reason() {
+    let master = master_or_skip!("redis-8.10", "--repl-diskless-sync-delay", "0");
+    let port = master.port.to_string();
+    let real = master_or_skip!("redis-8.10", "--replicaof", "127.0.0.1", &port);
+    let node = Node::replica_of(&master);
+    node.wait_state("streaming");
+    let mut at_master = master.client();
+    at_master.line("SET a 1 EX 1000");
+    at_master.line("HSET h f v");
+    node.wait_caught_up(&master);
+    let [theirs, ours] = [real.client(), node.client()].map(|mut client| {
+        wait_for("the data", || (client.line("EXISTS h").int() == 1).then_some(()));
+        client.line("GET a");
+        assert!(client.ask(&["LPUSH", "a", "b"]).is_error());
+        let mut fields = info(&mut client);
+        fields.extend(config(&mut client));
+        fields.extend(memory_stats(&mut client));
+        fields
+    });
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fields.txt");
+    let text = fs::read_to_string(path).expect("tests/fields.txt");
+    let mut rows: Vec<Row> = Vec::new();
+    for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let (pattern, reason) = line.split_once('|').unwrap_or_else(|| panic!("fields.txt: {line}"));
+        assert!(!reason.trim().is_empty(), "fields.txt: {pattern} has no reason");
+        rows.push(Row { pattern: pattern.trim().to_owned(), used: false });
+    }
+    let mut wrong = Vec::new();
+    for (field, kind) in &theirs {
+        let what = match ours.get(field) {
+            Some(own) if own == kind => continue,
+            Some(own) => format!("{field} is {own}, and {kind} at a real server"),
+            None => format!("{field} is missing"),
+        };
+        let fits = |row: &&mut Row| glob::matches(row.pattern.as_bytes(), field.as_bytes());
+        if rows.iter_mut().filter(fits).map(|row| row.used = true).count() == 0 {
+            wrong.push(what);
+        }
+    }
+    wrong.extend(
+        rows.iter().filter(|row| !row.used).map(|row| format!("no reason is needed for {}", row.pattern)),
+    );
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
