@@ -24,6 +24,7 @@ mod save; // SAVE and BGSAVE: real servers load the file
 mod differential; // every command on data, with odd arguments, beside a real server
 mod equality; // a workload on a real master, then digest and walk: nothing may differ
 mod connections; // thousands at once, and how many there may be
+mod events; // keyspace events, beside a real server
 mod pushes; // what clients are sent without asking
 mod memory; // what the node says of its memory, beside what it was given
 mod requests; // bytes that are requests, nearly requests, or none: the same answers as a real server's

@@ -3,7 +3,7 @@
 //! Owns nothing: it borrows the data set for one request. Never knows a connection, an offset, or the time of day.
 
 use protocol::number::parse_int;
-use storage::{Db, DbIndex, DbMut, Functions, Limits, Reader, UnixMillis, Writer};
+use storage::{Db, DbIndex, DbMut, Functions, Limits, Reader, UnixMillis, Wanted, Writer};
 
 use crate::dialect::Dialect;
 use crate::error::CommandError;
@@ -187,6 +187,11 @@ impl<'a> WriteContext<'a> {
             dialect,
             role,
         }
+    }
+
+    /// Notes an event of a key that is not being edited; see [`storage::Slot::event`].
+    pub(crate) fn event(&self, class: Wanted, name: &'static str, key: &[u8]) {
+        self.writer.event(class, name, self.index, key);
     }
 
     /// The same, for the part of it that only reads.

@@ -4,9 +4,9 @@
 //! here never changes anything. Never touches a register itself (see [`storage::value::hyperloglog`]).
 
 use protocol::{Args, Reply};
-use storage::Slot;
 use storage::value::hyperloglog::{self as hll, Corrupt, NoHyperLogLog};
 use storage::value::{Text, TextRef};
+use storage::{Slot, Wanted};
 
 use crate::context::{ReadContext, WriteContext};
 use crate::error::CommandError;
@@ -63,6 +63,11 @@ pub(crate) fn pfadd(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Repl
                 hll::forget_count(bytes);
             }
             Ok(changed)
+        })
+        .inspect(|changed| {
+            if *changed {
+                slot.event(Wanted::STRING, "pfadd");
+            }
         })
     })?;
     reply.int(i64::from(changed));
@@ -132,7 +137,9 @@ pub(crate) fn pfmerge(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Re
             hll::raise_all(bytes, &union, bytes_max)?;
             hll::forget_count(bytes);
             Ok(())
-        })
+        })?;
+        slot.event(Wanted::STRING, "pfadd");
+        Ok::<_, CommandError>(())
     })?;
     reply.ok();
     Ok(())

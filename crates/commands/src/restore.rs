@@ -5,7 +5,7 @@
 
 use protocol::{Args, Reply, number};
 use rdb::{Decoder, Item, Step};
-use storage::{Limits, UnixMillis, Usage, Value, ValueRef};
+use storage::{Limits, UnixMillis, Usage, Value, ValueRef, Wanted};
 
 use crate::context::BYTES_AN_ELEMENT;
 use crate::convert::save::{self, Target, Unwritable};
@@ -87,9 +87,19 @@ pub(crate) fn restore(
     });
     // A master deletes what is past its deadline already; a replica waits to be told.
     if context.role == Role::Master && deadline.is_some_and(|deadline| deadline <= context.clock) {
-        context.db.remove(key);
+        if context.db.remove(key) {
+            context.event(Wanted::GENERIC, "del", key);
+        }
     } else {
-        context.db.edit(key, |slot| slot.put_used(value, deadline, options.usage));
+        context.db.edit(key, |slot| {
+            let before = slot.kind();
+            slot.remove();
+            slot.put_used(value, deadline, options.usage);
+            slot.event(Wanted::GENERIC, "restore");
+            if let Some(kind) = slot.kind() {
+                slot.note_replacing(before, kind);
+            }
+        });
     }
     reply.ok();
     Ok(())

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use commands::{Command, Flags, Run, ServerCommand as S};
 use protocol::Args;
+use storage::{Listener, Wanted};
 
 use crate::acl::{self, Denial, Place, Refusal};
 use crate::clock;
@@ -33,6 +34,8 @@ pub(crate) struct Situation {
     writable: bool,
     serve_stale_data: bool,
     paused: Paused,
+    /// Whether somebody wants to hear which keys were asked for and are not there.
+    tells_misses: bool,
 }
 
 impl Situation {
@@ -43,6 +46,7 @@ impl Situation {
             writable: node.upstream.is_writable(),
             serve_stale_data: node.settings.serve_stale_data(),
             paused: node.pause.at(now),
+            tells_misses: node.hub.wants().contains(Wanted::MISS),
         }
     }
 
@@ -53,7 +57,12 @@ impl Situation {
             Readable::Stale | Readable::Empty => self.serve_stale_data,
             Readable::Loading => false,
         };
-        is_readable && self.paused != Paused::Everything
+        is_readable && self.paused != Paused::Everything && !self.tells_misses
+    }
+
+    /// Whether somebody wants to hear which keys were asked for and are not there.
+    pub(crate) fn tells_misses(&self) -> bool {
+        self.tells_misses
     }
 
     /// Whether this request, which may run, waits until the pause is over (CLIENT PAUSE).

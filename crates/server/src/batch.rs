@@ -377,6 +377,7 @@ impl<'a> Batch<'a> {
         let answered = match command.run {
             Run::Read(handler) => {
                 let (node, wall, dialect, lookups) = (self.node, self.now.wall, self.dialect, self.lookups);
+                let tells_misses = self.situation.tells_misses();
                 let Some(reader) = self.reader() else { return Step::Stop(Next::Gate) };
                 let mut context = node.read_context(Source::Reader(reader), session, wall, dialect, lookups);
                 context.db = context.db.hashed(plan.hashed(words));
@@ -387,7 +388,12 @@ impl<'a> Batch<'a> {
                         reply.rollback(mark);
                         return exclusively(words);
                     }
-                    answered => answered.map(|()| Then::Continue),
+                    answered => {
+                        if tells_misses && lookups.misses() > before.misses() {
+                            node.hub.tell_misses(&context, command, args);
+                        }
+                        answered.map(|()| Then::Continue)
+                    }
                 }
             }
             Run::Write(handler) => {
@@ -401,7 +407,10 @@ impl<'a> Batch<'a> {
                     return exclusively(words);
                 }
                 let mut context = WriteContext::serving(writer, session.db(), wall, dialect);
-                handler(&mut context, args, reply).map(|()| Then::Continue)
+                let answered = handler(&mut context, args, reply).map(|()| Then::Continue);
+                // Before a message that this client sends next.
+                writer.tell();
+                answered
             }
             Run::Server(server) => {
                 let (node, now) = (self.node, self.now);

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use storage::Limits;
+use storage::{Limits, Wanted};
 
 pub use crate::acl::ChannelsAtFirst;
 pub use crate::command_log::KeptMax;
@@ -85,6 +85,8 @@ pub struct Config {
     pub loglevel: LogLevel,
     /// The version of Redis we say we are; clients choose features by it.
     pub report_version: String,
+    /// Which events of keys are told to those who are subscribed.
+    pub notify_keyspace_events: Wanted,
     /// Whether reads are answered while the link to the master is down.
     pub replica_serve_stale_data: bool,
     /// What to do when a command of the stream is unknown or answers an error.
@@ -144,6 +146,7 @@ impl Default for Config {
             enable_debug_command: DebugAccess::Local,
             loglevel: LogLevel::Notice,
             report_version: String::from("7.2.4"),
+            notify_keyspace_events: Wanted::empty(),
             replica_serve_stale_data: true,
             on_divergence: OnDivergence::Careful,
             spool_memory: 64 << 20,

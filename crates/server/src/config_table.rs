@@ -7,6 +7,7 @@ use protocol::number::parse_int;
 use storage::glob;
 
 use crate::config::{Config, Percentiles, Secret, Word, parse_bytes, parse_query_limit};
+use crate::keyspace_events;
 
 /// One value that has a name.
 pub struct Row {
@@ -316,7 +317,11 @@ pub static ROWS: &[Row] = &[
     fixed("lazyfree-lazy-server-del", |_| yes_no(true)),
     fixed("lazyfree-lazy-user-del", |_| yes_no(true)),
     fixed("lazyfree-lazy-user-flush", |_| yes_no(true)),
-    fixed("notify-keyspace-events", |_| String::new()),
+    free(
+        "notify-keyspace-events",
+        |c| keyspace_events::letters(c.notify_keyspace_events),
+        |c, text| assign(&mut c.notify_keyspace_events, keyspace_events::parse(text)?),
+    ),
     fixed("proto-max-bulk-len", |_| protocol::limits::BULK_BYTES_MAX.to_string()),
 ];
 

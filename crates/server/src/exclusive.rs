@@ -188,7 +188,9 @@ pub(crate) fn on_data(
                 return Err(CommandError::new(admission::READONLY));
             }
             let mut context = WriteContext::serving(writer, session.db(), now.wall, node.dialect());
-            handler(&mut context, args, reply)
+            let answered = handler(&mut context, args, reply);
+            writer.tell();
+            answered
         }
         Run::Server(_) | Run::Container => Ok(()),
     }

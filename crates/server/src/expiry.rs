@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use storage::value::{Hash, ValueRef};
-use storage::{DbIndex, ScanCursor, UnixMillis, Writer};
+use storage::{DbIndex, ScanCursor, UnixMillis, Wanted, Writer};
 
 use crate::clock;
 use crate::latency::Event;
@@ -104,7 +104,7 @@ fn step(writer: &Writer<'_>, db: DbIndex, cursor: ScanCursor, now: UnixMillis) -
     for key in hashes {
         writer.db(db, now).edit(&key, |slot| {
             // It is a hash: nobody else changes data meanwhile.
-            let _ = slot.edit(|hash: &mut Hash| {
+            let gone = slot.edit(|hash: &mut Hash| {
                 let gone: Vec<Vec<u8>> = hash
                     .view()
                     .all()
@@ -112,10 +112,14 @@ fn step(writer: &Writer<'_>, db: DbIndex, cursor: ScanCursor, now: UnixMillis) -
                     .map(|field| field.name.to_vec())
                     .collect();
                 fields += gone.len() as u64;
-                for name in gone {
-                    hash.remove(&name);
+                for name in &gone {
+                    hash.remove(name);
                 }
+                gone
             });
+            if let Ok(Some(gone)) = gone {
+                slot.event_in(Wanted::HASH, "hexpired", gone.iter().map(Vec::as_slice));
+            }
         });
     }
     Stepped { next, keys: expired, fields }

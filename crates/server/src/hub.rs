@@ -8,13 +8,15 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Acquire, Ordering::Rel
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
+use commands::{Command, ReadContext};
 use parking_lot::Mutex;
-use protocol::Reply;
+use protocol::{Args, Reply};
 use storage::{Listener, News, Wanted, glob};
 
 use crate::clients::Client;
 use crate::clock;
 use crate::config::OutputLimit;
+use crate::keyspace_events;
 use crate::outbox::Push;
 use crate::settings::Settings;
 use crate::stats::{Stats, add};
@@ -91,9 +93,18 @@ impl Hub {
         self.refresh();
     }
 
-    /// Finds out anew what somebody may hear. Under the lock of the channels.
+    /// Finds out anew what somebody may hear.
+    pub(crate) fn refresh_wanted(&self) {
+        let _channels = self.channels.lock();
+        self.refresh();
+    }
+
+    /// The same, under the lock of the channels.
     fn refresh(&self) {
         let mut wanted = Wanted::empty();
+        if self.is_heard() {
+            wanted |= self.settings.read().notify_keyspace_events;
+        }
         if self.is_heard() || self.names(Sort::Shard) > 0 {
             wanted |= Wanted::MESSAGES;
         }
@@ -182,6 +193,26 @@ impl Hub {
         subscribers.len()
     }
 
+    /// Tells which of a read's keys are not there.
+    pub(crate) fn tell_misses(&self, context: &ReadContext<'_>, command: &Command, args: Args<'_>) {
+        let mut news = Vec::new();
+        // Of what cannot be told from its arguments nothing was asked.
+        let _told = command.visit_keys(&args, |found| {
+            let key = args.get(found.index);
+            if context.db.peek(key).is_none() {
+                let (key, fields) = (key.into(), Vec::new());
+                news.push(News::Event {
+                    class: Wanted::MISS,
+                    name: "keymiss",
+                    db: context.index,
+                    key,
+                    fields,
+                });
+            }
+        });
+        self.hear(news, None);
+    }
+
     /// Puts it into the client's outbox; lets the client go when too much waits there.
     fn send_within(&self, limit: OutputLimit, client: &Arc<Client>, push: &Push<'_>) {
         let Some(waiting) = client.outbox().add(push, || client.speaks()) else { return };
@@ -225,6 +256,7 @@ impl Listener for Hub {
     }
 
     fn hear(&self, news: Vec<News>, _by: Option<u64>) {
+        let wanted = self.wants();
         for news in news {
             match news {
                 News::Message { is_shard: false, channel, text } => {
@@ -232,6 +264,11 @@ impl Listener for Hub {
                 }
                 News::Message { is_shard: true, channel, text } => {
                     self.publish_to_shard(&channel, &text);
+                }
+                News::Event { class, name, db, key, fields } if wanted.contains(class) => {
+                    keyspace_events::publish(wanted, name, db, &key, &fields, |channel, text| {
+                        self.publish(channel, text);
+                    });
                 }
                 News::Changed { .. } | News::Replaced(_) | News::Event { .. } | News::Request { .. } => {}
             }

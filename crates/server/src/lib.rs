@@ -26,6 +26,7 @@ mod buffers;
 mod clients;
 
 mod hub;
+mod keyspace_events;
 mod outbox;
 
 pub mod config;

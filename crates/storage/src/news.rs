@@ -48,11 +48,33 @@ bitflags! {
         const MODULE = 1 << 12;
         /// A key is new.
         const NEW = 1 << 13;
+        /// Events of arrays.
+        const ARRAY = 1 << 14;
+        /// A value took another's place.
+        const OVERWRITTEN = 1 << 15;
+        /// The same, and it is of another type.
+        const TYPE_CHANGED = 1 << 16;
+        /// Events with their fields, on `__subkeyspace@N__:key`.
+        const SUBKEYSPACE = 1 << 17;
+        /// The same on `__subkeyevent@N__:event`.
+        const SUBKEYEVENT = 1 << 18;
+        /// Each field on `__subkeyspaceitem@N__:key\nfield`.
+        const SUBKEYSPACEITEM = 1 << 19;
+        /// All of them on `__subkeyspaceevent@N__:event|key`.
+        const SUBKEYSPACEEVENT = 1 << 20;
         /// Messages of a master's stream.
-        const MESSAGES = 1 << 20;
+        const MESSAGES = 1 << 24;
         /// Each request of a master's stream.
-        const REQUESTS = 1 << 21;
+        const REQUESTS = 1 << 25;
     }
+}
+
+impl Wanted {
+    /// Fields of events.
+    pub const FIELDS: Wanted = Wanted::SUBKEYSPACE
+        .union(Wanted::SUBKEYEVENT)
+        .union(Wanted::SUBKEYSPACEITEM)
+        .union(Wanted::SUBKEYSPACEEVENT);
 }
 
 /// Something that happened.
@@ -77,6 +99,8 @@ pub enum News {
         db: DbIndex,
         /// Which key.
         key: Box<[u8]>,
+        /// Which of its fields, where somebody wants to know.
+        fields: Vec<Box<[u8]>>,
     },
     /// A message of the stream.
     Message {
@@ -150,7 +174,7 @@ impl crate::Writer<'_> {
     #[inline]
     pub fn event(&self, class: Wanted, name: &'static str, db: DbIndex, key: &[u8]) {
         if self.wants(class) {
-            self.note(News::Event { class, name, db, key: key.into() });
+            self.note(News::Event { class, name, db, key: key.into(), fields: Vec::new() });
         }
     }
 
@@ -159,9 +183,13 @@ impl crate::Writer<'_> {
     pub fn note(&self, news: News) {
         let mut noted = self.noted.news.borrow_mut();
         noted.push(news);
-        let is_much = noted.len() >= KEPT_MAX;
         drop(noted);
-        if is_much {
+        self.tell_if_much();
+    }
+
+    /// Tells what was noted, if it is much.
+    pub(crate) fn tell_if_much(&self) {
+        if self.noted.news.borrow().len() >= KEPT_MAX {
             self.tell();
         }
     }

@@ -6,8 +6,9 @@
 use crate::db::Db;
 use crate::entry::{Content, Entry, EntryView};
 use crate::keyspace::{Fate, Place};
+use crate::news::{News, Noted, Wanted};
 use crate::reclaim::{Bin, Trash};
-use crate::time::UnixMillis;
+use crate::time::{DbIndex, UnixMillis};
 use crate::usage::{AccessClock, Usage};
 use crate::value::{
     Array, Form, HashRef, Kind, ListRef, SetRef, SortedSetRef, Stream, TextRef, Value, ValueKind, ValueRef,
@@ -22,6 +23,10 @@ pub struct Slot<'s> {
     now: UnixMillis,
     clock: AccessClock,
     changed: bool,
+    /// A collection was emptied, and its key went with it.
+    emptied: bool,
+    db: DbIndex,
+    noted: &'s Noted,
 }
 
 macro_rules! typed {
@@ -37,8 +42,17 @@ macro_rules! typed {
 }
 
 impl<'s> Slot<'s> {
-    pub(crate) fn new(place: Place<'s>, db: &Db<'_>, trash: &'s mut Bin) -> Slot<'s> {
-        let slot = Slot { place, trash, now: db.now(), clock: db.inner.clock(), changed: false };
+    pub(crate) fn new(place: Place<'s>, db: &Db<'_>, trash: &'s mut Bin, noted: &'s Noted) -> Slot<'s> {
+        let slot = Slot {
+            place,
+            trash,
+            now: db.now(),
+            clock: db.inner.clock(),
+            changed: false,
+            emptied: false,
+            db: db.index(),
+            noted,
+        };
         if let (true, Some(entry)) = (db.touches(), slot.entry()) {
             db.inner.touch(entry, true);
         }
@@ -102,6 +116,73 @@ impl<'s> Slot<'s> {
         self.changed
     }
 
+    /// Notes an event of this class that happened to the key, if somebody listens. (That a key is new, that it went because
+    /// it was emptied, and that its deadline was past, is noted by the slot itself.)
+    #[inline]
+    pub fn event(&self, class: Wanted, name: &'static str) {
+        if self.noted.wanted.intersects(class) {
+            self.note(class, name, Vec::new());
+        }
+    }
+
+    /// The same, with the fields that it happened to.
+    #[inline]
+    pub fn event_in<'f>(&self, class: Wanted, name: &'static str, fields: impl Iterator<Item = &'f [u8]>) {
+        if self.noted.wanted.intersects(class) {
+            let names_fields = self.noted.wanted.intersects(Wanted::FIELDS);
+            let fields = if names_fields { fields.map(Box::from).collect() } else { Vec::new() };
+            self.note(class, name, fields);
+        }
+    }
+
+    /// Notes that what is here will be replaced by a value of this kind, if anything is.
+    #[inline]
+    pub fn event_of_replacing(&self, kind: Kind) {
+        if self.noted.wanted.intersects(Wanted::OVERWRITTEN.union(Wanted::TYPE_CHANGED)) {
+            self.note_replacing(self.kind(), kind);
+        }
+    }
+
+    /// The same for what was here, and is not any more.
+    #[cold]
+    pub fn note_replacing(&self, before: Option<Kind>, kind: Kind) {
+        let Some(before) = before else { return };
+        self.event(Wanted::OVERWRITTEN, "overwritten");
+        if before != kind {
+            self.event(Wanted::TYPE_CHANGED, "type_changed");
+        }
+    }
+
+    #[cold]
+    fn note(&self, class: Wanted, name: &'static str, fields: Vec<Box<[u8]>>) {
+        let key = self.place.key().into();
+        self.noted.news.borrow_mut().push(News::Event { class, name, db: self.db, key, fields });
+    }
+
+    /// Forgets that the key went because it was emptied: who asked says so itself.
+    pub fn emptied_silently(&mut self) -> bool {
+        std::mem::take(&mut self.emptied)
+    }
+
+    /// Notes what is known only when the edit is over.
+    pub(crate) fn finish(&self) {
+        if self.emptied && self.place.entry().is_none() {
+            self.event(Wanted::GENERIC, "del");
+        }
+    }
+
+    /// Notes that a key is to be made where there is none that can be seen.
+    #[inline]
+    fn event_of_new(&self) {
+        const ASKED: Wanted = Wanted::NEW.union(Wanted::EXPIRED);
+        if self.noted.wanted.intersects(ASKED) && !self.exists() {
+            if self.place.entry().is_some() {
+                self.event(Wanted::EXPIRED, "expired");
+            }
+            self.event(Wanted::NEW, "new");
+        }
+    }
+
     /// Sets or clears the deadline. Says whether the key is there.
     pub fn set_deadline(&mut self, deadline: Option<UnixMillis>) -> bool {
         if !self.exists() {
@@ -140,6 +221,7 @@ impl<'s> Slot<'s> {
 
     /// Stores a value as a new key has it, used so much before, with this deadline or none; what was there goes.
     pub fn put_used(&mut self, value: Value, deadline: Option<UnixMillis>, usage: Usage) {
+        self.event_of_new();
         if let Some(entry) = self.place.remove() {
             self.trash.push(Trash::Entry(entry));
         }
@@ -151,6 +233,7 @@ impl<'s> Slot<'s> {
     }
 
     fn put_content(&mut self, form: Form, content: Content<'_>, deadline: Option<UnixMillis>) {
+        self.event_of_new();
         self.changed = true;
         if self.place.entry().is_some() {
             self.place.rewrite(form, content, deadline, self.trash);
@@ -177,6 +260,9 @@ impl<'s> Slot<'s> {
     pub fn remove(&mut self) -> bool {
         let was_there = self.exists();
         if let Some(entry) = self.place.remove() {
+            if !was_there {
+                self.event(Wanted::EXPIRED, "expired");
+            }
             self.changed = true;
             self.trash.push(Trash::Entry(entry));
         }
@@ -197,11 +283,14 @@ impl<'s> Slot<'s> {
             Some(_) => {}
         }
         self.changed = true;
+        let mut gone = false;
         let answer = self.place.edit_value(self.trash, |value| {
             let value = T::of(value).expect("the entry's form says that it is of this kind");
             let answer = change(value);
-            (answer, if value.is_gone() { Fate::Remove } else { Fate::Keep })
+            gone = value.is_gone();
+            (answer, if gone { Fate::Remove } else { Fate::Keep })
         });
+        self.emptied = gone;
         Ok(Some(answer))
     }
 

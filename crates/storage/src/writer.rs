@@ -291,14 +291,18 @@ impl<'a> DbMut<'a> {
             None => self.create(),
         };
         let place = keyspace.write(&self.writer.token, key, hash);
-        let mut slot = Slot::new(place, &self.db, &mut self.trash);
+        let mut slot = Slot::new(place, &self.db, &mut self.trash, &self.writer.noted);
         let answer = change(&mut slot);
         let watches = &self.writer.inner.watches;
+        slot.finish();
         let is_followed = slot.has_changed() && watches.any();
         if is_followed {
             watches.touch(self.db.index(), key, slot.exists());
         }
         drop(slot);
+        if !self.writer.noted.wanted.is_empty() {
+            self.writer.tell_if_much();
+        }
         if is_followed && watches.follows_all() {
             self.writer.note(News::Changed { db: self.db.index(), key: key.into() });
         }

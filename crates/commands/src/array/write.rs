@@ -1,5 +1,6 @@
 //! Commands that change an array.
 
+use storage::Wanted;
 use storage::value::Array;
 use storage::value::array::INDEX_MAX;
 
@@ -29,6 +30,7 @@ pub(crate) fn arset(
             let pairs = (first..=INDEX_MAX).zip(values.iter());
             pairs.filter(|(index, value)| array.set(*index, value)).count()
         })
+        .inspect(|_| slot.event(Wanted::ARRAY, "arset"))
     })?;
     reply.len_int(new);
     Ok(())
@@ -51,6 +53,7 @@ pub(crate) fn armset(
         slot.edit_or_new(|array: &mut Array| {
             pairs.into_iter().filter(|(index, value)| array.set(*index, value)).count()
         })
+        .inspect(|_| slot.event(Wanted::ARRAY, "armset"))
     })?;
     reply.len_int(new);
     Ok(())
@@ -63,7 +66,7 @@ pub(crate) fn ardel(
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
     let indices: Vec<u64> = args.from(1).iter().map(index).collect::<Result<_, _>>()?;
-    let removed = remove(ctx, args.get(0), |array| {
+    let removed = remove(ctx, args.get(0), "ardel", |array| {
         indices.into_iter().filter(|index| array.remove(*index)).count() as u64
     })?;
     reply_index(reply, removed);
@@ -81,7 +84,7 @@ pub(crate) fn ardelrange(
         return Err(CommandError::WrongArity("ardelrange"));
     }
     let ends: Vec<u64> = ends.iter().map(|end| index(end)).collect::<Result<_, _>>()?;
-    let removed = remove(ctx, args.get(0), |array| {
+    let removed = remove(ctx, args.get(0), "ardelrange", |array| {
         let ranges = ends.chunks_exact(2).filter_map(|range| Some((*range.first()?, *range.last()?)));
         ranges.map(|(a, b)| array.remove_range(a.min(b)..=a.max(b))).sum()
     })?;
@@ -93,12 +96,15 @@ pub(crate) fn ardelrange(
 fn remove(
     ctx: &mut WriteContext<'_>,
     key: &[u8],
+    event: &'static str,
     remove: impl FnOnce(&mut Array) -> u64,
 ) -> Result<u64, CommandError> {
     ctx.db.edit(key, |slot| {
         let removed = slot.edit(remove)?.unwrap_or(0);
         if removed == 0 {
             slot.unchanged();
+        } else {
+            slot.event(Wanted::ARRAY, event);
         }
         Ok(removed)
     })
@@ -112,7 +118,13 @@ pub(crate) fn arinsert(
 ) -> Result<(), CommandError> {
     let values = args.from(1);
     let last = ctx.db.edit(args.get(0), |slot| {
-        slot.edit_or_new(|array: &mut Array| array.insert(values.iter()).ok_or(INSERT_OVERFLOW))
+        slot.edit_or_new(|array: &mut Array| array.insert(values.iter()).ok_or(INSERT_OVERFLOW)).inspect(
+            |last| {
+                if last.is_ok() {
+                    slot.event(Wanted::ARRAY, "arinsert");
+                }
+            },
+        )
     })??;
     reply_index(reply, last);
     Ok(())
@@ -130,6 +142,7 @@ pub(crate) fn arring(
     let values = args.from(2);
     let last = ctx.db.edit(args.get(0), |slot| {
         slot.edit_or_new(|array: &mut Array| array.insert_into_ring(size, values.iter()))
+            .inspect(|_| slot.event(Wanted::ARRAY, "arring"))
     })?;
     reply_index(reply, last.unwrap_or(0));
     Ok(())
@@ -144,7 +157,11 @@ pub(crate) fn arseek(
     // Here the index behind the last one is allowed too: there is nowhere to go on then.
     let next = parse_uint_loose(args.get(1)).ok_or(super::INVALID_INDEX)?;
     let found = ctx.db.edit(args.get(0), |slot| {
-        slot.edit(|array: &mut Array| array.set_last_insert(next.checked_sub(1)))
+        slot.edit(|array: &mut Array| array.set_last_insert(next.checked_sub(1))).inspect(|found| {
+            if found.is_some() {
+                slot.event(Wanted::ARRAY, "arseek");
+            }
+        })
     })?;
     reply.int(i64::from(found.is_some()));
     Ok(())

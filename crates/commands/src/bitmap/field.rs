@@ -6,6 +6,8 @@ use protocol::number::parse_int;
 use protocol::{Args, Reply};
 
 use super::{Done, edit_bytes, parse_offset};
+use storage::Wanted;
+
 use crate::context::{ReadContext, Role, WriteContext};
 use crate::error::CommandError;
 
@@ -215,7 +217,9 @@ pub(crate) fn bitfield(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut R
             edit_bytes(slot, len, |bytes| {
                 reply.array(operations.len());
                 operations.iter().for_each(|operation| answer(run(bytes, operation), reply));
-            })
+            })?;
+            slot.event(Wanted::STRING, "setbit");
+            Ok(())
         })
         .inspect_err(|_| reply.rollback(mark))
 }

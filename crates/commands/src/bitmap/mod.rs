@@ -12,8 +12,8 @@ pub(crate) use operation::bitop;
 use bytes::Bytes;
 use protocol::number::parse_int;
 use protocol::{Args, Reply, limits};
-use storage::Slot;
 use storage::value::{Text, TextRef};
+use storage::{Slot, Wanted};
 
 use crate::context::{BYTES_AN_ELEMENT, ReadContext, Role, WriteContext};
 use crate::error::CommandError;
@@ -98,12 +98,19 @@ pub(crate) fn setbit(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Rep
     let index = usize::try_from(place >> 3).map_err(|_| CommandError::StringTooLong)?;
     let mask = 0x80u8 >> (place & 7);
     let before = ctx.db.edit(args.get(0), |slot| {
-        edit_bytes(slot, index + 1, |bytes| {
+        let present = slot.text()?.map(TextRef::len);
+        let before = edit_bytes(slot, index + 1, |bytes| {
             let Some(byte) = bytes.get_mut(index) else { return false };
             let before = *byte & mask != 0;
             *byte = if value { *byte | mask } else { *byte & !mask };
             before
-        })
+        })?;
+        if before == value && present.is_some_and(|present| present > index) {
+            slot.unchanged();
+        } else {
+            slot.event(Wanted::STRING, "setbit");
+        }
+        Ok::<_, CommandError>(before)
     })?;
     reply.int(i64::from(before));
     Ok(())

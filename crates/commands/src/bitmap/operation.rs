@@ -4,6 +4,7 @@
 
 use protocol::{Args, Reply};
 use storage::value::Text;
+use storage::{Kind, Wanted};
 
 use super::Done;
 use crate::context::WriteContext;
@@ -71,9 +72,13 @@ pub(crate) fn bitop(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Repl
     reply.len_int(result.len());
     ctx.db.edit(args.get(1), |slot| {
         if result.is_empty() {
-            slot.remove();
+            if slot.remove() {
+                slot.event(Wanted::GENERIC, "del");
+            }
         } else {
+            slot.event_of_replacing(Kind::String);
             slot.put_until(Text::edited(result).into(), None);
+            slot.event(Wanted::STRING, "set");
         }
     });
     Ok(())

@@ -4,7 +4,7 @@
 
 use protocol::number::parse_int;
 use protocol::{Args, Reply};
-use storage::UnixMillis;
+use storage::{Slot, UnixMillis, Wanted};
 
 use super::Done;
 use crate::context::{ReadContext, WriteContext};
@@ -137,15 +137,29 @@ fn set(
         if !slot.exists() || !conditions.allow(slot.deadline(), deadline) {
             return false;
         }
-        if gone { slot.remove() } else { slot.set_deadline(Some(deadline)) }
+        slot_expires(slot, deadline, gone)
     });
     reply.int(i64::from(done));
     Ok(())
 }
 
+/// Sets the deadline of a key that is there, or removes the key at once.
+fn slot_expires(slot: &mut Slot<'_>, deadline: UnixMillis, gone: bool) -> bool {
+    let (done, name) =
+        if gone { (slot.remove(), "del") } else { (slot.set_deadline(Some(deadline)), "expire") };
+    slot.event(Wanted::GENERIC, name);
+    done
+}
+
 /// PERSIST key
 pub(crate) fn persist(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
-    let done = ctx.db.edit(args.get(0), |slot| slot.deadline().is_some() && slot.set_deadline(None));
+    let done = ctx.db.edit(args.get(0), |slot| {
+        let done = slot.deadline().is_some() && slot.set_deadline(None);
+        if done {
+            slot.event(Wanted::GENERIC, "persist");
+        }
+        done
+    });
     reply.int(i64::from(done));
     Ok(())
 }

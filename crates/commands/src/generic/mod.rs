@@ -18,6 +18,7 @@ pub(crate) use object::{
 pub(crate) use scan::{keys, scan};
 
 use protocol::{Args, Reply};
+use storage::Wanted;
 
 use crate::context::{ReadContext, WriteContext};
 use crate::error::CommandError;
@@ -27,9 +28,18 @@ type Done = Result<(), CommandError>;
 /// DEL key [key …]
 pub(crate) fn del(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
     let _exclusive = (args.len() > 1).then(|| ctx.writer.close_gate());
-    let removed = args.iter().filter(|key| ctx.db.remove(key)).count();
+    let removed = args.iter().filter(|key| remove(ctx, key)).count();
     reply.len_int(removed);
     Ok(())
+}
+
+/// Removes a key, and says so; says whether it was there.
+fn remove(ctx: &mut WriteContext<'_>, key: &[u8]) -> bool {
+    let was_there = ctx.db.remove(key);
+    if was_there {
+        ctx.event(Wanted::GENERIC, "del", key);
+    }
+    was_there
 }
 
 /// UNLINK key [key …]: here every big value is freed in the background.

@@ -4,7 +4,7 @@
 
 use protocol::number::parse_int;
 use protocol::{Args, Reply};
-use storage::DbIndex;
+use storage::{DbIndex, Kind, Slot, Wanted};
 
 use super::Done;
 use crate::context::WriteContext;
@@ -45,7 +45,23 @@ fn carry(ctx: &mut WriteContext<'_>, from: &[u8], to: &[u8]) {
         slot.take().map(|value| (value, deadline))
     });
     if let Some((value, deadline)) = taken {
-        ctx.db.edit(to, |slot| slot.put_until(value, deadline));
+        let (writer, index) = (ctx.writer, ctx.index);
+        ctx.db.edit(to, |slot| {
+            let before = slot.kind();
+            slot.remove();
+            slot.put_until(value, deadline);
+            // In Redis' order.
+            writer.event(Wanted::GENERIC, "rename_from", index, from);
+            slot.event(Wanted::GENERIC, "rename_to");
+            replaced(slot, before);
+        });
+    }
+}
+
+/// Notes that another value stood here, of this kind.
+fn replaced(slot: &Slot<'_>, before: Option<Kind>) {
+    if let Some(kind) = slot.kind() {
+        slot.note_replacing(before, kind);
     }
 }
 
@@ -75,6 +91,8 @@ pub(crate) fn move_(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Repl
         });
         if let Some((value, deadline)) = taken {
             target.edit(key, |slot| slot.put_until(value, deadline));
+            ctx.event(Wanted::GENERIC, "move_from", key);
+            ctx.writer.event(Wanted::GENERIC, "move_to", to, key);
         }
     }
     reply.int(i64::from(moves));
@@ -105,7 +123,11 @@ pub(crate) fn copy(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply
         target.edit(to, |slot| {
             let free = replace || !slot.exists();
             if free {
+                let before = slot.kind();
+                slot.remove();
                 slot.put_until(value, deadline);
+                slot.event(Wanted::GENERIC, "copy_to");
+                replaced(slot, before);
             }
             free
         })

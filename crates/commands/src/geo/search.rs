@@ -414,7 +414,8 @@ fn listed_or_stored(
     elements.sort_by(|(member, _), (other, _)| member.cmp(other));
     elements.dedup_by(|(member, _), (other, _)| member == other);
     let result = SortedSet::from_elements(elements, ctx.limits);
-    store(ctx, destination.unwrap_or(asked.key), result, reply);
+    let event = if variant.is_search() { "geosearchstore" } else { "georadiusstore" };
+    store(ctx, destination.unwrap_or(asked.key), result, event, reply);
     Ok(())
 }
 

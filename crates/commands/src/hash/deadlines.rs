@@ -2,9 +2,9 @@
 
 use protocol::number::parse_int;
 use protocol::{Args, Reply};
-use storage::UnixMillis;
 use storage::value::Hash;
 use storage::value::hash::{Field, HashRef};
+use storage::{UnixMillis, Wanted};
 
 use super::deadline_form;
 use crate::{CommandError, Dialect, ReadContext, Role, WriteContext};
@@ -154,7 +154,7 @@ fn expire(
     let deadline = unit.parse(args.get(1), ctx, command)?;
     let (condition, fields) = parse_conditional_fields(args.from(2))?;
     let (now, form, past) = (ctx.now, deadline_form(ctx.dialect), is_past(deadline, ctx));
-    edit_fields(ctx, args.get(0), fields, reply, |hash, name| {
+    edit_fields(ctx, args.get(0), fields, reply, "hexpire", |hash, name| {
         hash.prepare_deadlines(form);
         let Some(old) = hash.view().field(name, now).map(|field| field.deadline) else { return NO_FIELD };
         if condition.is_some_and(|condition| !condition.allows(old, deadline)) {
@@ -178,7 +178,7 @@ pub(crate) fn hpersist(
     check_is_hash(ctx, args.get(0))?;
     let fields = parse_fields(args.from(1))?;
     let (now, form) = (ctx.now, deadline_form(ctx.dialect));
-    edit_fields(ctx, args.get(0), fields, reply, |hash, name| {
+    edit_fields(ctx, args.get(0), fields, reply, "hpersist", |hash, name| {
         match hash.view().field(name, now).map(|field| field.deadline) {
             None => NO_FIELD,
             Some(None) => NO_DEADLINE,
@@ -196,22 +196,32 @@ fn edit_fields(
     key: &[u8],
     fields: Args<'_>,
     reply: &mut Reply,
+    event: &'static str,
     mut edit: impl FnMut(&mut Hash, &[u8]) -> i64,
 ) -> Result<(), CommandError> {
     reply.array(fields.len());
     ctx.db.edit(key, |slot| {
-        let mut changed = false;
+        let (mut set, mut gone) = (Vec::new(), Vec::new());
         let edited = slot.edit::<Hash, _>(|hash| {
             for name in fields.iter() {
                 let answer = edit(hash, name);
-                changed |= answer > NOT_SET;
+                match answer {
+                    SET => set.push(name),
+                    GONE => gone.push(name),
+                    _ => {}
+                }
                 reply.int(answer);
             }
         })?;
         if edited.is_none() {
             fields.iter().for_each(|_| reply.int(NO_FIELD));
-        } else if !changed {
+        } else if set.is_empty() && gone.is_empty() {
             slot.unchanged();
+        }
+        for (event, names) in [("hdel", gone), (event, set)] {
+            if !names.is_empty() {
+                slot.event_in(Wanted::HASH, event, names.into_iter());
+            }
         }
         Ok(())
     })

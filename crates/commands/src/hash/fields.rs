@@ -1,9 +1,9 @@
 //! HGETDEL, HGETEX and HSETEX: fields with a grammar of options around them.
 
 use protocol::{Args, Reply};
-use storage::UnixMillis;
 use storage::value::Hash;
 use storage::value::hash::FieldDeadline;
+use storage::{UnixMillis, Wanted};
 
 use super::deadline_form;
 use super::deadlines::{
@@ -22,7 +22,7 @@ pub(crate) fn hgetdel(
     let fields = parse_fields(args.from(1))?;
     let now = ctx.now;
     reply.array(fields.len());
-    get_and_edit(ctx, args.get(0), fields, reply, |hash, name| {
+    get_and_edit(ctx, args.get(0), fields, reply, "hdel", |hash, name| {
         // One that is hidden is left to whoever takes away what expired.
         hash.view().contains(name, now) && hash.remove(name).is_some()
     })
@@ -78,7 +78,12 @@ pub(crate) fn hgetex(
     };
     let past = deadline.is_some_and(|deadline| is_past(deadline, ctx));
     let now = ctx.now;
-    get_and_edit(ctx, args.get(0), fields, reply, |hash, name| {
+    let event = match deadline {
+        Some(_) if past => "hdel",
+        Some(_) => "hexpire",
+        None => "hpersist",
+    };
+    get_and_edit(ctx, args.get(0), fields, reply, event, |hash, name| {
         hash.prepare_deadlines(form);
         let Some(field) = hash.view().field(name, now) else { return false };
         if past {
@@ -96,21 +101,26 @@ fn get_and_edit(
     key: &[u8],
     fields: Args<'_>,
     reply: &mut Reply,
+    event: &'static str,
     mut edit: impl FnMut(&mut Hash, &[u8]) -> bool,
 ) -> Result<(), CommandError> {
     let now = ctx.now;
     ctx.db.edit(key, |slot| {
-        let mut changed = false;
+        let mut changed = Vec::new();
         let edited = slot.edit::<Hash, _>(|hash| {
             for name in fields.iter() {
                 reply.item_or_null(hash.view().get(name, now));
-                changed |= edit(hash, name);
+                if edit(hash, name) {
+                    changed.push(name);
+                }
             }
         })?;
         if edited.is_none() {
             fields.iter().for_each(|_| reply.null());
-        } else if !changed {
+        } else if changed.is_empty() {
             slot.unchanged();
+        } else {
+            slot.event_in(Wanted::HASH, event, changed.into_iter());
         }
         Ok(())
     })
@@ -154,6 +164,8 @@ pub(crate) fn hsetex(
                     hash.remove(name);
                 }
             })?;
+            slot.event_in(Wanted::HASH, "hset", pairs.iter().map(|[name, _]| *name));
+            slot.event_in(Wanted::HASH, "hdel", pairs.iter().map(|[name, _]| *name));
             return Ok(true);
         }
         slot.edit_or_new::<Hash, _>(|hash| {
@@ -166,6 +178,10 @@ pub(crate) fn hsetex(
                 hash.set(name, value, deadline, limits, form);
             }
         })?;
+        slot.event_in(Wanted::HASH, "hset", pairs.iter().map(|[name, _]| *name));
+        if matches!(deadline, FieldDeadline::At(_)) {
+            slot.event_in(Wanted::HASH, "hexpire", pairs.iter().map(|[name, _]| *name));
+        }
         Ok::<_, CommandError>(true)
     })?;
     reply.int(set.into());

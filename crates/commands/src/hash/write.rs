@@ -1,6 +1,7 @@
 //! HSET and its kin, HDEL, and counters.
 
 use protocol::{Args, Reply};
+use storage::Wanted;
 use storage::value::Hash;
 use storage::value::hash::FieldDeadline;
 
@@ -56,6 +57,10 @@ fn set_pairs(
                 })
                 .count()
         })
+        .inspect(|_| {
+            let names = pairs.as_slice().as_chunks::<2>().0.iter().map(|[name, _]| *name);
+            slot.event_in(Wanted::HASH, "hset", names);
+        })
     })?;
     Ok(added)
 }
@@ -76,6 +81,7 @@ pub(crate) fn hsetnx(
             hash.prepare(1, name.len().max(value.len()), limits);
             hash.set(name, value, FieldDeadline::Cleared, limits, form);
         })?;
+        slot.event_in(Wanted::HASH, "hset", std::iter::once(name));
         Ok::<_, CommandError>(true)
     })?;
     reply.int(set.into());
@@ -95,11 +101,15 @@ pub(crate) fn hdel(
         if !touched {
             return Ok::<_, CommandError>(0);
         }
-        let removed = slot.edit::<Hash, _>(|hash| {
-            let gone = args.from(1).iter().filter_map(|name| hash.remove(name));
-            gone.filter(|before| before.was_visible(now)).count()
+        let mut gone = Vec::new();
+        slot.edit::<Hash, _>(|hash| {
+            let removed = |name: &&[u8]| hash.remove(name).is_some_and(|before| before.was_visible(now));
+            gone.extend(args.from(1).iter().filter(removed));
         })?;
-        Ok(removed.unwrap_or(0))
+        if !gone.is_empty() {
+            slot.event_in(Wanted::HASH, "hdel", gone.iter().copied());
+        }
+        Ok(gone.len())
     })?;
     reply.len_int(removed);
     Ok(())
@@ -113,7 +123,7 @@ pub(crate) fn hincrby(
 ) -> Result<(), CommandError> {
     let role = ctx.role;
     let increment = role.integer(args.get(2)).ok_or(CommandError::NotInteger)?;
-    let sum = change_value(ctx, args, |value| {
+    let sum = change_value(ctx, args, "hincrby", |value| {
         let old = match value {
             Some(value) => {
                 role.integer(value).ok_or(CommandError::new("ERR hash value is not an integer"))?
@@ -134,7 +144,7 @@ pub(crate) fn hincrbyfloat(
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
     let increment = Extended::parse(args.get(2)).ok_or(CommandError::NotFloat)?;
-    let text = change_value(ctx, args, |value| {
+    let text = change_value(ctx, args, "hincrbyfloat", |value| {
         let old = Extended::parse(value.unwrap_or(b"0"));
         let old = old.ok_or(CommandError::new("ERR hash value is not a float"))?;
         let sum = old.add(increment).filter(|sum| !sum.is_infinite());
@@ -149,6 +159,7 @@ pub(crate) fn hincrbyfloat(
 fn change_value<R>(
     ctx: &mut WriteContext<'_>,
     args: Args<'_>,
+    event: &'static str,
     change: impl FnOnce(Option<&[u8]>) -> Result<(R, Vec<u8>), CommandError>,
 ) -> Result<R, CommandError> {
     let name = args.get(1);
@@ -160,6 +171,7 @@ fn change_value<R>(
         let deadline = if old.is_some() { FieldDeadline::Kept } else { FieldDeadline::Cleared };
         let (answer, new) = change(old.map(|value| value.as_bytes(&mut room)))?;
         slot.edit_or_new::<Hash, _>(|hash| hash.set(name, &new, deadline, limits, form))?;
+        slot.event_in(Wanted::HASH, event, std::iter::once(name));
         Ok(answer)
     })
 }

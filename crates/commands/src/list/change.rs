@@ -1,5 +1,6 @@
 //! Commands that add elements to a list, or change those that are there.
 
+use storage::Wanted;
 use storage::value::List;
 use storage::value::list::{End, Side};
 
@@ -44,6 +45,14 @@ pub(crate) fn rpushx(
     push_existing(ctx, args, End::Tail, reply)
 }
 
+/// The event of a push there.
+pub(super) fn pushed(end: End) -> &'static str {
+    match end {
+        End::Head => "lpush",
+        End::Tail => "rpush",
+    }
+}
+
 fn push(ctx: &mut WriteContext<'_>, args: Args<'_>, end: End, reply: &mut Reply) -> Result<(), CommandError> {
     let limits = ctx.limits;
     let len = ctx.db.edit(args.get(0), |slot| {
@@ -51,6 +60,7 @@ fn push(ctx: &mut WriteContext<'_>, args: Args<'_>, end: End, reply: &mut Reply)
             list.push_all(end, args.from(1).iter(), limits);
             list.len()
         })
+        .inspect(|_| slot.event(Wanted::LIST, pushed(end)))
     })?;
     reply.len_int(len);
     Ok(())
@@ -67,6 +77,11 @@ fn push_existing(
         slot.edit(|list: &mut List| {
             list.push_all(end, args.from(1).iter(), limits);
             list.len()
+        })
+        .inspect(|len| {
+            if len.is_some() {
+                slot.event(Wanted::LIST, pushed(end));
+            }
         })
     })?;
     reply.len_int(len.unwrap_or(0));
@@ -91,8 +106,10 @@ pub(crate) fn linsert(
         let len = slot.edit(|list: &mut List| {
             list.insert(args.get(2), side, args.get(3), limits).then(|| list.len())
         })?;
-        if len == Some(None) {
-            slot.unchanged();
+        match len {
+            None => {}
+            Some(None) => slot.unchanged(),
+            Some(Some(_)) => slot.event(Wanted::LIST, "linsert"),
         }
         Ok::<_, CommandError>(len)
     })?;
@@ -119,6 +136,7 @@ pub(crate) fn lset(
         let index = if dialect.cuts_list_index() { i64::from(index as i32) } else { index };
         let index = list.index(index).ok_or(CommandError::IndexOutOfRange)?;
         slot.edit(|list: &mut List| list.set(index, args.get(2), limits))?;
+        slot.event(Wanted::LIST, "lset");
         Ok::<_, CommandError>(())
     })?;
     reply.ok();
@@ -140,8 +158,10 @@ pub(crate) fn lrem(
     let limits = ctx.limits;
     let removed = ctx.db.edit(args.get(0), |slot| {
         let removed = slot.edit(|list: &mut List| list.remove_matching(args.get(2), end, most, limits))?;
-        if removed == Some(0) {
-            slot.unchanged();
+        match removed {
+            None => {}
+            Some(0) => slot.unchanged(),
+            Some(_) => slot.event(Wanted::LIST, "lrem"),
         }
         Ok::<_, CommandError>(removed.unwrap_or(0))
     })?;
@@ -161,6 +181,11 @@ pub(crate) fn ltrim(
         slot.edit(|list: &mut List| {
             let (first, count) = range(start, end, list.len());
             list.keep(first, count, limits);
+        })
+        .inspect(|done| {
+            if done.is_some() {
+                slot.event(Wanted::LIST, "ltrim");
+            }
         })
     })?;
     reply.ok();

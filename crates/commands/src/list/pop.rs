@@ -1,8 +1,8 @@
 //! Commands that take elements off an end of a list.
 
-use storage::Slot;
 use storage::value::List;
 use storage::value::list::End;
+use storage::{Slot, Wanted};
 
 use protocol::{Args, Reply};
 
@@ -100,6 +100,14 @@ pub(crate) fn lmpop(
     Ok(())
 }
 
+/// The event of a pop there.
+pub(super) fn popped(end: End) -> &'static str {
+    match end {
+        End::Head => "lpop",
+        End::Tail => "rpop",
+    }
+}
+
 /// Takes elements off, and answers with each.
 fn take(
     slot: &mut Slot<'_>,
@@ -109,5 +117,6 @@ fn take(
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
     slot.edit(|list: &mut List| list.pop(end, count, limits, |popped| element(reply, popped)))?;
+    slot.event(Wanted::LIST, popped(end));
     Ok(())
 }

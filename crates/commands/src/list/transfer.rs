@@ -1,12 +1,14 @@
 //! Commands that move elements from one list to another, or within one.
 
-use storage::Limits;
 use storage::packed::Item;
 use storage::value::List;
 use storage::value::list::End;
+use storage::{Limits, Wanted};
 
 use protocol::{Args, Reply};
 
+use super::change::pushed;
+use super::pop::popped;
 use super::{at_least, element, end};
 use crate::{CommandError, WriteContext};
 
@@ -123,20 +125,32 @@ fn transfer(
         let moved = ctx
             .db
             .edit(source, |slot| slot.edit(|list: &mut List| rotate(list, from, to, amount, limits)))?;
+        if moved.is_some() {
+            ctx.event(Wanted::LIST, pushed(to), source);
+            ctx.event(Wanted::LIST, popped(from), source);
+        }
         return Ok(moved);
     }
     ctx.db.edit(destination, |slot| slot.list().map(drop))?;
     // Nobody may see the elements in both lists or in neither.
     let _both_at_once = ctx.writer.close_gate();
-    let moved = ctx.db.edit(source, |slot| {
-        slot.edit(|list: &mut List| {
+    let (moved, emptied) = ctx.db.edit(source, |slot| {
+        let moved = slot.edit(|list: &mut List| {
             let moved = take(list, from, to, amount);
             list.settle(limits);
             moved
-        })
+        })?;
+        Ok::<_, CommandError>((moved.unwrap_or_default(), slot.emptied_silently()))
     })?;
-    let moved = moved.unwrap_or_default();
-    ctx.db.edit(destination, |slot| slot.edit_or_new(|list: &mut List| add(list, to, &moved, limits)))?;
+    ctx.db.edit(destination, |slot| {
+        slot.edit_or_new(|list: &mut List| add(list, to, &moved, limits))
+            .inspect(|()| slot.event(Wanted::LIST, pushed(to)))
+    })?;
+    // In Redis' order, which adds them first.
+    ctx.event(Wanted::LIST, popped(from), source);
+    if emptied {
+        ctx.event(Wanted::GENERIC, "del", source);
+    }
     Ok(Some(moved))
 }
 

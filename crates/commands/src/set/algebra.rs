@@ -7,7 +7,7 @@ use protocol::{Args, Reply};
 use storage::packed::Item;
 use storage::value::Set;
 use storage::value::set::{Distinct, SetRef};
-use storage::{Limits, Refs};
+use storage::{Kind, Limits, Refs, Wanted};
 
 use crate::item::ReplyItem;
 use crate::{CommandError, ReadContext, Role, WriteContext};
@@ -197,7 +197,7 @@ pub(crate) fn sinterstore(
     args: Args<'_>,
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
-    store(ctx, args, reply, intersected, |sets, limits| {
+    store(ctx, args, reply, "sinterstore", intersected, |sets, limits| {
         let ints = by_size(sets).is_some_and(|sets| matches!(sets.first(), Some(SetRef::Ints(_))));
         let mut result = if ints { Set::ints() } else { Set::packed() };
         intersect(sets, |member| add(&mut result, member, limits));
@@ -212,7 +212,7 @@ pub(crate) fn sunionstore(
     args: Args<'_>,
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
-    store(ctx, args, reply, any, |sets, limits| {
+    store(ctx, args, reply, "sunionstore", any, |sets, limits| {
         let mut result = Set::ints();
         for member in sets.iter().flatten().flat_map(|set| set.iter()) {
             add(&mut result, member, limits);
@@ -227,7 +227,7 @@ pub(crate) fn sdiffstore(
     args: Args<'_>,
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
-    store(ctx, args, reply, any, |sets, limits| {
+    store(ctx, args, reply, "sdiffstore", any, |sets, limits| {
         let mut result = Set::ints();
         let Some((Some(first), others)) = sets.split_first() else { return result };
         // Redis takes the other sets' members out of the whole first set when that is less to look at than to look
@@ -277,6 +277,7 @@ fn store(
     ctx: &mut WriteContext<'_>,
     args: Args<'_>,
     reply: &mut Reply,
+    event: &'static str,
     sets: impl for<'r> FnOnce(Role, &'r Refs<'_>) -> Found<'r>,
     combine: impl FnOnce(&[Option<SetRef<'_>>], &Limits) -> Set,
 ) -> Result<(), CommandError> {
@@ -289,9 +290,13 @@ fn store(
         // Whatever was there goes, with its deadline.
         slot.set_deadline(None);
         if result.is_empty() {
-            slot.remove();
+            if slot.remove() {
+                slot.event(Wanted::GENERIC, "del");
+            }
         } else {
+            slot.event_of_replacing(Kind::Set);
             slot.put(result.into());
+            slot.event(Wanted::SET, event);
         }
     });
     Ok(())

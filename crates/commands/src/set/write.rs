@@ -2,6 +2,7 @@
 
 use protocol::number::parse_int;
 use protocol::{Args, Reply};
+use storage::Wanted;
 use storage::packed::Item;
 use storage::value::Set;
 
@@ -27,6 +28,8 @@ pub(crate) fn sadd(
         })?;
         if added == 0 {
             slot.unchanged();
+        } else {
+            slot.event(Wanted::SET, "sadd");
         }
         Ok::<_, CommandError>(added)
     })?;
@@ -47,6 +50,7 @@ pub(crate) fn srem(
         }
         let removed =
             slot.edit::<Set, _>(|set| args.from(1).iter().filter(|member| set.remove(member)).count())?;
+        slot.event(Wanted::SET, "srem");
         Ok(removed.unwrap_or(0))
     })?;
     reply.len_int(removed);
@@ -77,13 +81,20 @@ pub(crate) fn smove(
     let limits = ctx.limits;
     // Nobody may see the member in neither set, nor in both.
     let _closed = ctx.writer.close_gate();
-    ctx.db.edit(source, |slot| slot.edit::<Set, _>(|set| set.remove(member)))?;
+    ctx.db.edit(source, |slot| {
+        slot.edit::<Set, _>(|set| set.remove(member)).inspect(|_| slot.event(Wanted::SET, "srem"))
+    })?;
     ctx.db.edit(destination, |slot| {
         slot.edit_or_new::<Set, _>(|set| {
             if set.is_empty() {
                 *set = Set::for_members(member, 1, limits);
             }
             set.add(member, limits)
+        })
+        .inspect(|added| {
+            if *added {
+                slot.event(Wanted::SET, "sadd");
+            }
         })
     })?;
     reply.int(1);
@@ -115,7 +126,10 @@ pub(crate) fn spop(
         let popped: Vec<Vec<u8>> = set.sample(count.unwrap_or(1)).into_iter().map(Item::to_vec).collect();
         if popped.len() == set.len() {
             slot.remove();
+            slot.event(Wanted::SET, "spop");
+            slot.event(Wanted::GENERIC, "del");
         } else if !popped.is_empty() {
+            slot.event(Wanted::SET, "spop");
             slot.edit::<Set, _>(|set| {
                 popped.iter().for_each(|member| {
                     set.remove(member);

@@ -11,7 +11,7 @@ use protocol::number::{parse_float, parse_int};
 use protocol::{Args, Reply};
 use storage::packed::Item;
 use storage::value::{List, SortedSet};
-use storage::{Db, ValueRef};
+use storage::{Db, Kind, ValueRef, Wanted};
 
 use crate::context::{ReadContext, Role, WriteContext};
 use crate::error::{CommandError, printed};
@@ -124,10 +124,14 @@ pub(crate) fn sort(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply
     }
     ctx.db.edit(destination, |slot| {
         if elements.is_empty() {
-            slot.remove();
+            if slot.remove() {
+                slot.event(Wanted::GENERIC, "del");
+            }
         } else {
             let list = List::collect(elements.iter().map(Vec::as_slice), limits);
+            slot.event_of_replacing(Kind::List);
             slot.put_until(list.into(), None);
+            slot.event(Wanted::LIST, "sortstore");
         }
     });
     reply.len_int(elements.len());

@@ -2,9 +2,9 @@
 
 use protocol::number::parse_float;
 use protocol::{Args, Reply};
-use storage::Slot;
 use storage::score::Score;
 use storage::value::SortedSet;
+use storage::{Slot, Wanted};
 
 use super::sees_count;
 use crate::{CommandError, ReplyDouble, WriteContext};
@@ -89,6 +89,11 @@ impl Addition {
         flags.into_iter().find(|(name, _)| word.eq_ignore_ascii_case(name.as_bytes())).map(|(_, flag)| flag)
     }
 
+    /// What it is called by those who listen.
+    fn event(self) -> &'static str {
+        if self.increments { "zincr" } else { "zadd" }
+    }
+
     /// # Errors
     /// Words that exclude each other.
     fn check(self, elements: usize) -> Result<(), CommandError> {
@@ -136,6 +141,7 @@ impl Addition {
                         set.apply(member, limits, |old| tally.note(self.decide(old, *score).ok()?, old));
                     }
                     slot.put(set.into());
+                    slot.event(Wanted::SORTED_SET, self.event());
                 }
                 return Ok(());
             }
@@ -148,6 +154,8 @@ impl Addition {
             })?;
             if tally.added + tally.updated == 0 {
                 slot.unchanged();
+            } else {
+                slot.event(Wanted::SORTED_SET, self.event());
             }
             Ok::<(), CommandError>(())
         })?;

@@ -314,13 +314,13 @@ fn stored(
     args: Args<'_>,
     reply: &mut Reply,
     operation: Operation,
-    name: &str,
+    name: &'static str,
 ) -> Result<(), CommandError> {
     let read = ctx.as_read();
     let query = Query::parse(args.from(1), operation, Form::Stored, name, |keys| check_kinds(&read, keys))?;
     let elements = query.run(&read)?;
     let result = SortedSet::from_elements(elements, ctx.limits);
-    store(ctx, args.get(0), result, reply);
+    store(ctx, args.get(0), result, name, reply);
     Ok(())
 }
 

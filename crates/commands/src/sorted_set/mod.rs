@@ -26,6 +26,7 @@ use protocol::{Protocol, Reply};
 use storage::packed::Item;
 use storage::score::Score;
 use storage::value::sorted_set::{Element, SortedSet};
+use storage::{Kind, Wanted};
 
 use crate::item::ReplyItem;
 use crate::{Dialect, ReplyDouble, WriteContext};
@@ -70,14 +71,24 @@ fn sees_count(dialect: Dialect) -> bool {
 }
 
 /// Stores the result of a *STORE, or takes the key away when there is none, and answers with the number of elements.
-pub(crate) fn store(ctx: &mut WriteContext<'_>, key: &[u8], result: SortedSet, reply: &mut Reply) {
+pub(crate) fn store(
+    ctx: &mut WriteContext<'_>,
+    key: &[u8],
+    result: SortedSet,
+    event: &'static str,
+    reply: &mut Reply,
+) {
     reply.len_int(result.len());
     if result.is_empty() {
-        ctx.db.remove(key);
+        if ctx.db.remove(key) {
+            ctx.event(Wanted::GENERIC, "del", key);
+        }
     } else {
         ctx.db.edit(key, |slot| {
+            slot.event_of_replacing(Kind::SortedSet);
             slot.put(result.into());
             slot.set_deadline(None);
+            slot.event(Wanted::SORTED_SET, event);
         });
     }
 }

@@ -246,6 +246,6 @@ pub(crate) fn zrangestore(
         result
     });
     drop(found);
-    store(ctx, args.get(0), result.unwrap_or_default(), reply);
+    store(ctx, args.get(0), result.unwrap_or_default(), "zrangestore", reply);
     Ok(())
 }

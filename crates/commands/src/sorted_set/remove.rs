@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use protocol::number::parse_int;
 use protocol::{Args, Protocol, Reply};
+use storage::Wanted;
 use storage::value::sorted_set::{SortedSet, SortedSetRef};
 
 use crate::item::ReplyItem;
@@ -20,8 +21,10 @@ pub(crate) fn zrem(
         let removed = slot.edit(|set: &mut SortedSet| {
             args.from(1).iter().filter(|member| set.remove(member).is_some()).count()
         })?;
-        if removed == Some(0) {
-            slot.unchanged();
+        match removed {
+            None => {}
+            Some(0) => slot.unchanged(),
+            Some(_) => slot.event(Wanted::SORTED_SET, "zrem"),
         }
         Ok::<_, CommandError>(removed)
     })?;
@@ -33,6 +36,7 @@ fn remove_ranks(
     ctx: &mut WriteContext<'_>,
     key: &[u8],
     reply: &mut Reply,
+    event: &'static str,
     ranks: impl FnOnce(SortedSetRef<'_>) -> Range<usize>,
 ) -> Result<(), CommandError> {
     let removed = ctx.db.edit(key, |slot| {
@@ -41,6 +45,7 @@ fn remove_ranks(
             return Ok(0);
         }
         slot.edit(|set: &mut SortedSet| set.remove_range(ranks.start, ranks.end))
+            .inspect(|_| slot.event(Wanted::SORTED_SET, event))
             .map(Option::unwrap_or_default)
             .map_err(CommandError::from)
     })?;
@@ -55,7 +60,7 @@ pub(crate) fn zremrangebyrank(
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
     let range = IndexRange::parse(args.get(1), args.get(2))?;
-    remove_ranks(ctx, args.get(0), reply, |set| range.places(set.len()))
+    remove_ranks(ctx, args.get(0), reply, "zremrangebyrank", |set| range.places(set.len()))
 }
 
 /// ZREMRANGEBYSCORE key min max
@@ -65,7 +70,7 @@ pub(crate) fn zremrangebyscore(
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
     let range = ScoreRange::parse(args.get(1), args.get(2))?;
-    remove_ranks(ctx, args.get(0), reply, |set| range.ranks(set))
+    remove_ranks(ctx, args.get(0), reply, "zremrangebyscore", |set| range.ranks(set))
 }
 
 /// ZREMRANGEBYLEX key min max
@@ -75,7 +80,7 @@ pub(crate) fn zremrangebylex(
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
     let range = LexRange::parse(args.get(1), args.get(2))?;
-    remove_ranks(ctx, args.get(0), reply, |set| range.ranks(set, false, 0))
+    remove_ranks(ctx, args.get(0), reply, "zremrangebylex", |set| range.ranks(set, false, 0))
 }
 
 /// Which end elements are taken from.
@@ -199,6 +204,11 @@ fn pop(
             End::Highest => elements.rev().for_each(&mut list),
         }
         slot.edit(|set: &mut SortedSet| set.remove_range(ranks.start, ranks.end))?;
+        let event = match end {
+            End::Lowest => "zpopmin",
+            End::Highest => "zpopmax",
+        };
+        slot.event(Wanted::SORTED_SET, event);
         Ok(())
     })
 }

@@ -1,8 +1,8 @@
 //! XADD.
 
-use storage::Slot;
 use storage::value::Stream;
 use storage::value::stream::{StreamError, StreamId, Trim, automatic_id};
+use storage::{Slot, Wanted as Listened};
 
 use protocol::{Args, Reply};
 
@@ -58,7 +58,7 @@ pub(crate) fn xadd(
                 return Ok(());
             }
         };
-        slot.edit_or_new(|stream: &mut Stream| {
+        let trimmed = slot.edit_or_new(|stream: &mut Stream| {
             stream.append(id, &order.fields, limits).map_err(|error| match error {
                 StreamError::NotAbove => TOO_SMALL,
                 _ => TOO_LARGE,
@@ -67,11 +67,12 @@ pub(crate) fn xadd(
                 let own_id = idempotent.id_of(&order.fields);
                 stream.idempotency_mut().remember(idempotent.producer, &own_id, id, clock);
             }
-            if let Some(trim) = order.trim {
-                stream.trim(trim);
-            }
-            Ok::<_, CommandError>(())
+            Ok::<_, CommandError>(order.trim.map_or(0, |trim| stream.trim(trim)))
         })??;
+        slot.event(Listened::STREAM, "xadd");
+        if trimmed > 0 {
+            slot.event(Listened::STREAM, "xtrim");
+        }
         reply_id(reply, id);
         Ok(())
     })

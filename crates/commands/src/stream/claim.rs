@@ -1,8 +1,8 @@
 //! XCLAIM, XAUTOCLAIM and XNACK: who has what pending.
 
-use storage::UnixMillis;
 use storage::value::Stream;
 use storage::value::stream::{ConsumerId, Group, LagRule, Pending, StreamId};
+use storage::{Slot, UnixMillis, Wanted};
 
 use protocol::{Args, Reply};
 
@@ -49,8 +49,12 @@ pub(crate) fn xclaim(
         let (ids, mut claim) = claim(args, role, clock)?;
         claim.keeps_deleted = keeps_deleted;
         let header = reply.defer();
+        let is_new = is_new(slot, name, args.get(2))?;
         let done =
             slot.edit(|stream: &mut Stream| claim_all(stream, name, args.get(2), &ids, claim, reply))?;
+        if is_new {
+            slot.event(Wanted::STREAM, "xgroup-createconsumer");
+        }
         reply.array_at(header, done.unwrap_or(0));
         Ok(())
     })
@@ -182,6 +186,12 @@ fn read_to(stream: &Stream, group: &[u8], ids: &[StreamId], last_id: StreamId) -
     })
 }
 
+/// Whether the stream has this group, and the group no such consumer.
+pub(super) fn is_new(slot: &Slot<'_>, group: &[u8], consumer: &[u8]) -> Result<bool, CommandError> {
+    let group = slot.stream()?.and_then(|stream| stream.group(group));
+    Ok(group.is_some_and(|group| !group.has_consumer(consumer)))
+}
+
 /// The consumer of this name, made if need be, who was just seen.
 pub(super) fn seen(group: &mut Group, name: &[u8], now: i64) -> ConsumerId {
     let (id, _) = group.consumer_or_new(name, now, None);
@@ -225,6 +235,9 @@ pub(crate) fn xautoclaim(
     ctx.db.edit(args.get(0), |slot| {
         if slot.stream()?.is_none_or(|stream| stream.group(name).is_none()) {
             return Err(no_group(args.get(0), name));
+        }
+        if is_new(slot, name, args.get(2))? {
+            slot.event(Wanted::STREAM, "xgroup-createconsumer");
         }
         slot.edit(|stream: &mut Stream| {
             let Some(group) = stream.group_mut(name) else { return };

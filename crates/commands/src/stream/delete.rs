@@ -1,8 +1,8 @@
 //! XDEL, XDELEX and XACKDEL.
 
-use storage::Slot;
 use storage::value::Stream;
 use storage::value::stream::{References, StreamId};
+use storage::{Slot, Wanted};
 
 use protocol::{Args, Reply};
 
@@ -44,6 +44,8 @@ pub(crate) fn xdel(
         let deleted = done.iter().filter(|deleted| **deleted).count();
         if deleted == 0 {
             slot.unchanged();
+        } else {
+            slot.event(Wanted::STREAM, "xdel");
         }
         Ok::<_, CommandError>(deleted)
     })?;
@@ -148,11 +150,15 @@ fn answer(
     mut delete_one: impl FnMut(&mut Stream, StreamId) -> Outcome,
 ) -> Result<(), CommandError> {
     reply.array(ids.len());
+    let before = slot.stream()?.map(Stream::len);
     slot.edit(|stream: &mut Stream| {
         for id in ids {
             reply.int(delete_one(stream, id).code());
         }
     })?;
+    if slot.stream()?.map(Stream::len) != before {
+        slot.event(Wanted::STREAM, "xdel");
+    }
     Ok(())
 }
 

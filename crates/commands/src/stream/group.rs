@@ -1,5 +1,6 @@
 //! XGROUP, XACK and XSETID.
 
+use storage::Wanted;
 use storage::value::Stream;
 use storage::value::stream::{Group, StreamId};
 
@@ -36,6 +37,7 @@ pub(crate) fn xgroup_create(
         let added = found.map_or(0, Stream::entries_added);
         let group = Group::new(last_id, entries_read(options, added, dialect));
         slot.edit_or_new(|stream: &mut Stream| stream.add_group(args.get(1), group).map(drop).is_ok())?;
+        slot.event(Wanted::STREAM, "xgroup-create");
         Ok(())
     })?;
     reply.ok();
@@ -67,6 +69,7 @@ pub(crate) fn xgroup_setid(
                 group.entries_read = read;
             }
         })?;
+        slot.event(Wanted::STREAM, "xgroup-setid");
         Ok(())
     })?;
     reply.ok();
@@ -124,7 +127,9 @@ pub(crate) fn xgroup_destroy(
     let removed = ctx.db.edit(args.get(0), |slot| {
         slot.stream()?.ok_or(NO_STREAM)?;
         let removed = slot.edit(|stream: &mut Stream| stream.remove_group(args.get(1)))?;
-        if removed != Some(true) {
+        if removed == Some(true) {
+            slot.event(Wanted::STREAM, "xgroup-destroy");
+        } else {
             slot.unchanged();
         }
         Ok::<_, CommandError>(removed == Some(true))
@@ -141,6 +146,9 @@ pub(crate) fn xgroup_createconsumer(
 ) -> Result<(), CommandError> {
     let clock = ctx.clock;
     let created = edit_group(ctx, args, |group| group.consumer_or_new(args.get(2), clock.0, None).1)?;
+    if created {
+        ctx.event(Wanted::STREAM, "xgroup-createconsumer", args.get(0));
+    }
     reply.int(i64::from(created));
     Ok(())
 }
@@ -152,6 +160,9 @@ pub(crate) fn xgroup_delconsumer(
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
     let pending = edit_group(ctx, args, |group| group.remove_consumer(args.get(2)))?;
+    if pending.is_some() {
+        ctx.event(Wanted::STREAM, "xgroup-delconsumer", args.get(0));
+    }
     reply.len_int(pending.unwrap_or(0));
     Ok(())
 }
@@ -267,6 +278,7 @@ pub(crate) fn xsetid(
                 stream.set_max_deleted_id(max_deleted);
             }
         })?;
+        slot.event(Wanted::STREAM, "xsetid");
         Ok::<_, CommandError>(())
     })?;
     reply.ok();

@@ -3,13 +3,14 @@
 //! Owns what is read from several streams at once, and what reading as a group leaves behind. BLOCK is read and
 //! then passed over: an answer that would have to wait is given at once.
 
+use storage::Wanted;
 use storage::value::Stream;
 use storage::value::stream::{ConsumerId, Group, LagRule, Pending, StreamId};
 
 use protocol::reply::Deferred;
 use protocol::{Args, Protocol, Reply};
 
-use super::claim::{more, seen};
+use super::claim::{is_new, more, seen};
 use super::{error_with, id, integer, integer_or, lag_rule, reply_entry, reply_fields, reply_id, stream};
 use crate::error::printed;
 use crate::{CommandError, Dialect, ReadContext, WriteContext};
@@ -147,6 +148,9 @@ pub(crate) fn xreadgroup(
             break;
         }
         ctx.db.edit(key, |slot| {
+            if is_new(slot, group, consumer)? {
+                slot.event(Wanted::STREAM, "xgroup-createconsumer");
+            }
             slot.edit(|stream: &mut Stream| {
                 let Some(group_now) = stream.group_mut(group) else { return };
                 let consumer = seen(group_now, consumer, now);
@@ -155,7 +159,8 @@ pub(crate) fn xreadgroup(
                     Some(id) => turn.history(key, id),
                     None => turn.news(key),
                 }
-            })
+            })?;
+            Ok::<_, CommandError>(())
         })?;
     }
     answer.finish(reply);

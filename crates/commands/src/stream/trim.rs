@@ -1,5 +1,6 @@
 //! XTRIM, and the options that XADD shares with it.
 
+use storage::Wanted;
 use storage::value::Stream;
 use storage::value::stream::{References, Trim, TrimTo};
 
@@ -129,6 +130,8 @@ pub(crate) fn xtrim(
         let deleted = slot.edit(|stream: &mut Stream| stream.trim(order))?.unwrap_or(0);
         if deleted == 0 {
             slot.unchanged();
+        } else {
+            slot.event(Wanted::STREAM, "xtrim");
         }
         Ok::<_, CommandError>(deleted)
     })?;

@@ -4,9 +4,10 @@
 
 use protocol::number::parse_int;
 use protocol::{Args, Reply};
+use storage::{Kind, Wanted};
 
 use super::options::{Condition, Deadline, Options};
-use super::{Done, store};
+use super::{Done, set_text, store};
 use crate::context::WriteContext;
 use crate::error::CommandError;
 
@@ -22,7 +23,7 @@ pub(crate) fn msetnx(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Rep
     }
     let _exclusive = (args.len() > 2).then(|| ctx.writer.close_gate());
     for [key, value] in pairs() {
-        ctx.db.edit(key, |slot| slot.put_text_until(value, None));
+        ctx.db.edit(key, |slot| set_text(slot, value, None));
     }
     reply.int(1);
     Ok(())
@@ -56,8 +57,17 @@ pub(crate) fn msetex(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Rep
         let _exclusive = (count > 1).then(|| ctx.writer.close_gate());
         for [key, value] in pairs() {
             ctx.db.edit(key, |slot| {
-                let deadline = if options.deadline == Deadline::Keep { slot.deadline() } else { deadline };
-                store(slot, value, deadline, gone);
+                let kept = options.deadline == Deadline::Keep;
+                let deadline = if kept { slot.deadline() } else { deadline };
+                if !gone && !kept && deadline.is_some() {
+                    // Redis tells the deadline first here.
+                    slot.event_of_replacing(Kind::String);
+                    slot.put_text_until(value, deadline);
+                    slot.event(Wanted::GENERIC, "expire");
+                    slot.event(Wanted::STRING, "set");
+                } else {
+                    store(slot, value, deadline, gone);
+                }
             });
         }
     }
@@ -86,6 +96,9 @@ pub(crate) fn delex(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Repl
             _ => Condition::Always,
         };
         let removed = slot.exists() && condition.is_met(slot)? && slot.remove();
+        if removed {
+            slot.event(Wanted::GENERIC, "del");
+        }
         reply.int(i64::from(removed));
         Ok(())
     })
@@ -95,6 +108,9 @@ pub(crate) fn delex(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Repl
 pub(crate) fn delifeq(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
     ctx.db.edit(args.get(0), |slot| {
         let removed = Condition::Equal(args.get(1)).is_met(slot)? && slot.remove();
+        if removed {
+            slot.event(Wanted::GENERIC, "del");
+        }
         reply.int(i64::from(removed));
         Ok(())
     })

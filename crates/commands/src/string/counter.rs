@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 use protocol::number::parse_int;
 use protocol::{Args, Protocol, Reply};
 use storage::value::{Text, TextRef};
-use storage::{Slot, UnixMillis};
+use storage::{Slot, UnixMillis, Wanted};
 
 use super::Done;
 use crate::context::{Role, WriteContext};
@@ -42,6 +42,7 @@ fn add(ctx: &mut WriteContext<'_>, key: &[u8], increment: i64, reply: &mut Reply
     ctx.db.edit(key, |slot| {
         let sum = integer(slot, role)?.checked_add(increment).ok_or(CommandError::Overflow)?;
         slot.put(Text::Int(sum).into());
+        slot.event(Wanted::STRING, "incrby");
         reply.int(sum);
         Ok(())
     })
@@ -76,6 +77,7 @@ pub(crate) fn incrbyfloat(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mu
         reply.bulk(&text);
         // As in Redis not even a whole number is stored as an integer here.
         slot.put(Text::Short(text).into());
+        slot.event(Wanted::STRING, "incrbyfloat");
         Ok(())
     })
 }
@@ -251,7 +253,19 @@ pub(crate) fn increx(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Rep
             None if words.persist => None,
             None => kept,
         };
-        store(slot, stored, until, gone && until == deadline);
+        let name = if matches!(stored, Text::Int(_)) { "incrby" } else { "incrbyfloat" };
+        let gone = gone && until == deadline;
+        store(slot, stored, until, gone);
+        if gone {
+            slot.event(Wanted::GENERIC, "del");
+            return Ok(());
+        }
+        slot.event(Wanted::STRING, name);
+        if deadline.is_some() && until == deadline {
+            slot.event(Wanted::GENERIC, "expire");
+        } else if words.persist && kept.is_some() {
+            slot.event(Wanted::GENERIC, "persist");
+        }
         Ok(())
     })
 }

@@ -17,7 +17,7 @@ pub(crate) use part::{append, getrange, setrange, strlen, substr};
 
 use protocol::{Args, Reply};
 use storage::value::TextRef;
-use storage::{Slot, UnixMillis};
+use storage::{Kind, Slot, UnixMillis, Wanted};
 
 use crate::context::{ReadContext, WriteContext};
 use crate::error::CommandError;
@@ -89,6 +89,9 @@ pub(crate) fn set(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply)
         if met {
             let deadline = if options.deadline == Deadline::Keep { slot.deadline() } else { deadline };
             store(slot, args.get(1), deadline, gone);
+            if !gone && options.deadline != Deadline::Keep && deadline.is_some() {
+                slot.event(Wanted::GENERIC, "expire");
+            }
         }
         Ok(())
     })
@@ -97,10 +100,19 @@ pub(crate) fn set(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply)
 /// Stores a string with its deadline; with one that makes it go at once, only the old value goes.
 fn store(slot: &mut Slot<'_>, value: &[u8], deadline: Option<UnixMillis>, gone: bool) {
     if gone {
-        slot.remove();
+        if slot.remove() {
+            slot.event(Wanted::GENERIC, "del");
+        }
     } else {
-        slot.put_text_until(value, deadline);
+        set_text(slot, value, deadline);
     }
+}
+
+/// Puts a string in the place of whatever is there.
+fn set_text(slot: &mut Slot<'_>, value: &[u8], deadline: Option<UnixMillis>) {
+    slot.event_of_replacing(Kind::String);
+    slot.put_text_until(value, deadline);
+    slot.event(Wanted::STRING, "set");
 }
 
 /// SETNX key value
@@ -108,7 +120,7 @@ pub(crate) fn setnx(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Repl
     let set = ctx.db.edit(args.get(0), |slot| {
         let free = !slot.exists();
         if free {
-            slot.put_text_until(args.get(1), None);
+            set_text(slot, args.get(1), None);
         }
         free
     });
@@ -135,7 +147,12 @@ fn set_with_deadline(
 ) -> Done {
     let deadline = unit.positive(args.get(1), ctx.clock, command)?;
     let gone = ctx.deletes_at(deadline);
-    ctx.db.edit(args.get(0), |slot| store(slot, args.get(2), Some(deadline), gone));
+    ctx.db.edit(args.get(0), |slot| {
+        store(slot, args.get(2), Some(deadline), gone);
+        if !gone {
+            slot.event(Wanted::GENERIC, "expire");
+        }
+    });
     reply.ok();
     Ok(())
 }
@@ -144,7 +161,7 @@ fn set_with_deadline(
 pub(crate) fn getset(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
     ctx.db.edit(args.get(0), |slot| {
         answer_or_null(slot.text()?, reply);
-        slot.put_text_until(args.get(1), None);
+        set_text(slot, args.get(1), None);
         Ok(())
     })
 }
@@ -153,7 +170,9 @@ pub(crate) fn getset(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Rep
 pub(crate) fn getdel(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
     ctx.db.edit(args.get(0), |slot| {
         answer_or_null(slot.text()?, reply);
-        slot.remove();
+        if slot.remove() {
+            slot.event(Wanted::GENERIC, "del");
+        }
         Ok(())
     })
 }
@@ -176,12 +195,15 @@ pub(crate) fn getex(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Repl
         match deadline {
             Some(deadline) if role == crate::Role::Master && deadline <= clock => {
                 slot.remove();
+                slot.event(Wanted::GENERIC, "del");
             }
             Some(deadline) => {
                 slot.set_deadline(Some(deadline));
+                slot.event(Wanted::GENERIC, "expire");
             }
-            None if options.deadline == Deadline::Persist => {
+            None if options.deadline == Deadline::Persist && slot.deadline().is_some() => {
                 slot.set_deadline(None);
+                slot.event(Wanted::GENERIC, "persist");
             }
             None => {}
         }
@@ -197,7 +219,7 @@ pub(crate) fn mset(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply
     let _exclusive = (args.len() > 2).then(|| ctx.writer.close_gate());
     for pair in args.as_slice().chunks_exact(2) {
         if let [key, value] = pair {
-            ctx.db.edit(key, |slot| slot.put_text_until(value, None));
+            ctx.db.edit(key, |slot| set_text(slot, value, None));
         }
     }
     reply.ok();

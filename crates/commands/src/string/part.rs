@@ -4,6 +4,7 @@
 
 use protocol::number::parse_int;
 use protocol::{Args, Reply, limits};
+use storage::Wanted;
 use storage::value::{Text, TextRef};
 
 use super::Done;
@@ -80,6 +81,7 @@ pub(crate) fn append(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Rep
                 len + added.len()
             }
         };
+        slot.event(Wanted::STRING, "append");
         reply.len_int(len);
         Ok(())
     })
@@ -117,6 +119,7 @@ pub(crate) fn setrange(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut R
                 len
             }
         };
+        slot.event(Wanted::STRING, "setrange");
         reply.len_int(len);
         Ok(())
     })

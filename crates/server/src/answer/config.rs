@@ -88,6 +88,9 @@ pub(super) fn set(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     if rows.iter().any(|(name, ..)| config_table::is_eviction_rule(name)) {
         call.node.renew_eviction(call.now.wall);
     }
+    if rows.iter().any(|(name, ..)| *name == "notify-keyspace-events") {
+        call.node.hub.refresh_wanted();
+    }
     if redirected {
         call.node.renew_credentials();
     }

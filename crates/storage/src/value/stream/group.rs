@@ -104,6 +104,11 @@ impl Group {
         ids.filter_map(|id| Some((*id, self.pending(*id)?)))
     }
 
+    /// Whether there is a consumer of this name.
+    pub fn has_consumer(&self, name: &[u8]) -> bool {
+        self.names.contains_key(name)
+    }
+
     /// How many consumers it has.
     pub fn consumers_len(&self) -> usize {
         self.names.len()
