@@ -2,7 +2,7 @@
 //!
 //! Owns the comparison; the reasons stand in `fields.txt`. Figures are compared by their kind alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 
@@ -64,6 +64,70 @@ fn memory_stats(client: &mut Client) -> Fields {
         (format!("memory-stats {}", pair[0].text()), kind)
     });
     fields.collect()
+}
+
+#[test]
+fn what_can_be_changed_takes_its_own_value_and_the_rest_says_that_it_cannot() {
+    let node = Node::start(&[]);
+    let mut client = node.client();
+    let told = client.ask(&["CONFIG", "GET", "*"]);
+    let mut fixed = 0;
+    for pair in told.items().chunks(2) {
+        let (name, value) = (pair[0].text(), pair[1].text());
+        match client.ask(&["CONFIG", "SET", &name, &value]) {
+            Frame::Simple(said) => assert_eq!(said, "OK", "{name}"),
+            Frame::Error(text) => {
+                let cannot = ["can't set immutable config", "can't set protected config"];
+                assert!(cannot.iter().any(|why| text.ends_with(why)), "{name} {value}: {text}");
+                fixed += 1;
+            }
+            other => panic!("{name}: {other:?}"),
+        }
+        assert_eq!(client.ask(&["CONFIG", "GET", &name]).items()[1].text(), value, "{name}");
+    }
+    assert!(fixed > 0, "the port cannot change");
+    client.line("REPLICAOF 127.0.0.1 1");
+    client.line("CONFIG SET replica-priority 0 replica-announced no");
+    assert_eq!(client.info("replication", "slave_priority").as_deref(), Some("0"));
+    assert_eq!(client.info("replication", "replica_announced").as_deref(), Some("0"));
+}
+
+#[test]
+fn config_resetstat_resets_what_a_real_server_resets() {
+    let master = master_or_skip!("redis-8.10", "--repl-diskless-sync-delay", "0");
+    let port = master.port.to_string();
+    let real = master_or_skip!("redis-8.10", "--replicaof", "127.0.0.1", &port);
+    let node = Node::replica_of(&master);
+    node.wait_state("streaming");
+    master.client().line("SET a 1");
+    node.wait_caught_up(&master);
+    let [ours, theirs] = [node.client(), real.client()].map(|mut client| {
+        wait_for("the key", || (client.line("EXISTS a").int() == 1).then_some(()));
+        client.line("CONFIG SET slowlog-log-slower-than 0");
+        for request in ["GET a", "GET b", "LPUSH a b", "NOSUCH"] {
+            client.ask(&request.split(' ').collect::<Vec<_>>());
+        }
+        client.line("CONFIG SET slowlog-log-slower-than -1");
+        client.line("CONFIG RESETSTAT");
+        let left = [
+            "keyspace_hits",
+            "keyspace_misses",
+            "total_error_replies",
+            "slowlog_commands_count",
+            "rejected_connections",
+        ];
+        let told = left.map(|field| client.info("stats", field));
+        let sections = ["errorstats", "commandstats"].map(|section| {
+            let text = client.ask(&["INFO", section]).text();
+            let names = text.lines().map(|line| line.split(':').next().unwrap_or_default().to_owned());
+            names.collect::<BTreeSet<_>>()
+        });
+        // What was lately used stays.
+        let stays =
+            (client.line("SLOWLOG LEN").int() > 0, client.info("memory", "used_memory_peak").is_some());
+        (told, sections, stays)
+    });
+    assert_eq!(ours, theirs);
 }
 
 /// A line of `fields.txt`: what we leave out, or tell otherwise.

@@ -87,6 +87,10 @@ pub struct Config {
     pub report_version: String,
     /// Which events of keys are told to those who are subscribed.
     pub notify_keyspace_events: Wanted,
+    /// What Sentinel chooses a new master by: the lowest first; 0: never this node.
+    pub replica_priority: u32,
+    /// Whether Sentinel is told of this node.
+    pub replica_announced: bool,
     /// Whether reads are answered while the link to the master is down.
     pub replica_serve_stale_data: bool,
     /// What to do when a command of the stream is unknown or answers an error.
@@ -147,6 +151,8 @@ impl Default for Config {
             loglevel: LogLevel::Notice,
             report_version: String::from("7.2.4"),
             notify_keyspace_events: Wanted::empty(),
+            replica_priority: 100,
+            replica_announced: true,
             replica_serve_stale_data: true,
             on_divergence: OnDivergence::Careful,
             spool_memory: 64 << 20,

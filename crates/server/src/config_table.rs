@@ -299,8 +299,17 @@ pub static ROWS: &[Row] = &[
     fixed("unixsocket", |_| String::new()),
     fixed("logfile", |_| String::new()),
     fixed("tcp-backlog", |_| crate::listener::BACKLOG.to_string()),
-    fixed("replica-priority", |_| String::from("100")).was("slave-priority"),
-    fixed("replica-announced", |_| yes_no(true)),
+    free(
+        "replica-priority",
+        |c| c.replica_priority.to_string(),
+        |c, text| assign(&mut c.replica_priority, number(text, 0, SECONDS_MAX)?),
+    )
+    .was("slave-priority"),
+    free(
+        "replica-announced",
+        |c| yes_no(c.replica_announced),
+        |c, text| assign(&mut c.replica_announced, boolean(text)?),
+    ),
     fixed("appendonly", |_| yes_no(false)),
     fixed("save", |_| String::new()),
     fixed("cluster-enabled", |_| yes_no(false)),
@@ -313,6 +322,7 @@ pub static ROWS: &[Row] = &[
     // The old data set is read until the new one is whole; what is large is freed by a thread of its own.
     fixed("repl-diskless-load", |_| String::from("swapdb")),
     fixed("replica-lazy-flush", |_| yes_no(true)).was("slave-lazy-flush"),
+    fixed("lazyfree-lazy-eviction", |_| yes_no(true)),
     fixed("lazyfree-lazy-expire", |_| yes_no(true)),
     fixed("lazyfree-lazy-server-del", |_| yes_no(true)),
     fixed("lazyfree-lazy-user-del", |_| yes_no(true)),

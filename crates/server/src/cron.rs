@@ -47,12 +47,21 @@ impl Rate {
         let average = self.average.load(Relaxed);
         self.average.store(average - average / 16 + rate / 16, Relaxed);
     }
+    fn reset(&self) {
+        self.average.store(0, Relaxed);
+    }
     fn per_second(&self) -> f64 {
         self.average.load(Relaxed) as f64 / 1000.0
     }
 }
 
 impl Samples {
+    /// CONFIG RESETSTAT: the rates. The peak stays, as in Redis.
+    pub(crate) fn reset(&self) {
+        for rate in [&self.operations, &self.input, &self.output, &self.link_input, &self.link_output] {
+            rate.reset();
+        }
+    }
     /// Commands a second.
     pub(crate) fn operations_per_second(&self) -> f64 {
         self.operations.per_second()

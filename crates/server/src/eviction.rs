@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use storage::{Db, DbIndex, EntryView, Noted, ScanCursor, UnixMillis, UsageRules, Writer};
 
 use crate::config::{Config, Word};
+use crate::latency::Event;
 use crate::node::Node;
 use crate::stats::add;
 use crate::{clock, memory};
@@ -203,7 +204,12 @@ impl Eviction {
         let used = memory::look().used.saturating_sub(search.leaving);
         let room = match used.checked_sub(limit) {
             None | Some(0) => Room::Some,
-            Some(over) => search.evict(node, writer, &rules, over),
+            Some(over) => {
+                let began = clock::steady();
+                let room = search.evict(node, writer, &rules, over);
+                node.note_event(Event::EvictionCycle, clock::nanos_since(began));
+                room
+            }
         };
         let left = limit.saturating_sub(used) / 4;
         let budget = i64::try_from(left.max(BUDGET_MIN)).unwrap_or(i64::MAX);

@@ -16,11 +16,14 @@ pub(crate) enum Event {
     FastCommand,
     /// The walk that removes expired keys, on a node that follows nobody.
     ExpireCycle,
+    /// The search for keys that have to go, there too.
+    EvictionCycle,
 }
 
 impl Event {
     /// All of them, in the order of their discriminants.
-    pub(crate) const ALL: [Event; 3] = [Event::Command, Event::FastCommand, Event::ExpireCycle];
+    pub(crate) const ALL: [Event; 4] =
+        [Event::Command, Event::FastCommand, Event::ExpireCycle, Event::EvictionCycle];
 
     /// Redis' name for it.
     pub(crate) fn name(self) -> &'static str {
@@ -28,6 +31,7 @@ impl Event {
             Event::Command => "command",
             Event::FastCommand => "fast-command",
             Event::ExpireCycle => "expire-cycle",
+            Event::EvictionCycle => "eviction-cycle",
         }
     }
 

@@ -109,6 +109,13 @@ impl UpstreamHandle {
         (count(&self.shared.input_bytes), count(&self.shared.output_bytes))
     }
 
+    /// Counts that traffic from zero on.
+    pub(crate) fn reset_traffic(&self) {
+        for counter in [&self.shared.input_bytes, &self.shared.output_bytes] {
+            counter.store(0, std::sync::atomic::Ordering::Relaxed);
+        }
+    }
+
     /// Master, or replica of whom.
     pub fn role(&self) -> Role {
         self.shared.facts.lock().role.clone()

@@ -1,6 +1,8 @@
 //! Cluster commands, of which a node without cluster mode knows only the refusal.
 
-use crate::spec::{Categories as C, Command, Flags as F, Group, Run, ServerCommand as S};
+use crate::spec::{
+    Categories as C, Command, Flags as F, Group, KeyFlags as K, KeySpec, Run, ServerCommand as S,
+};
 
 pub(super) const ROWS: &[Command] =
     &[
@@ -94,6 +96,10 @@ pub(super) const ROWS: &[Command] =
         Command::new("readwrite", 1, Group::Cluster, "3.0.0", Run::Server(S::ClusterDisabled))
             .flags(&[F::FAST, F::LOADING, F::STALE])
             .categories(&[C::CONNECTION]),
+        Command::new("clusterscan", -2, Group::Cluster, "9.1.0", Run::Server(S::ClusterDisabled))
+            .flags(&[F::READONLY])
+            .categories(&[C::KEYSPACE])
+            .keys(&[KeySpec::at(1, &[K::NOT_KEY])]),
         Command::new("cluster|migrateslots", -4, Group::Cluster, "9.0.0", Run::Server(S::ClusterDisabled))
             .flags(&[F::ADMIN, F::NO_ASYNC_LOADING, F::STALE]),
         Command::new(

@@ -313,7 +313,7 @@ fn stats(facts: &Facts<'_>, text: &mut Text) {
     text.field("expired_time_cap_reached_count", totals.walks_cut_short);
     text.field("expire_cycle_cpu_milliseconds", totals.walk_nanos / 1_000_000);
     text.field("evicted_keys", totals.evicted_keys);
-    text.none(&["evicted_clients", "total_eviction_exceeded_time", "current_eviction_exceeded_time"]);
+    text.none(&["evicted_clients"]);
     text.field("client_query_buffer_limit_disconnections", totals.query_limit_disconnections);
     text.field("client_output_buffer_limit_disconnections", totals.output_limit_disconnections);
     text.field("keyspace_hits", totals.keyspace_hits);
@@ -406,9 +406,10 @@ fn replication_fields(facts: &Facts<'_>, text: &mut Text) {
             let down = status.counts.down_total + status.down.unwrap_or_default();
             text.field("total_disconnect_time_sec", down.as_secs());
             text.field("replica_full_sync_buffer_size", status.spool.memory + status.spool.disk);
-            text.field("slave_priority", 100);
+            let config = facts.node.settings.read();
+            text.field("slave_priority", config.replica_priority);
             text.field("slave_read_only", 1);
-            text.field("replica_announced", 1);
+            text.field("replica_announced", yes(config.replica_announced));
         }
     }
     text.field("connected_slaves", 0);

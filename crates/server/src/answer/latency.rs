@@ -180,6 +180,11 @@ fn report(known: &[(Event, Series)], threshold: u64, slower_than: i64) -> String
     if has(Event::ExpireCycle) {
         text.push_str("- Many keys expire at the same time: spread their deadlines.\n");
     }
+    if has(Event::EvictionCycle) {
+        text.push_str(
+            "- Keys go because maxmemory is reached: large values take long to go, and many to be found.\n",
+        );
+    }
     text
 }
 
