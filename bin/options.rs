@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches, Parser};
 use nearside::config::{
     ChannelsAtFirst, Config, DATABASES_MAX, DebugAccess, EvictionRules, HttpAddress, LogLevel, PORT, Policy,
-    Secret, Word, parse_bytes, parse_master, parse_query_limit,
+    Secret, Word, parse_bytes, parse_master, parse_millis, parse_query_limit,
 };
 use nearside::config_table;
 use nearside::{LoadRules, MasterAddress, OnDivergence, Resync, Room};
@@ -168,6 +168,14 @@ pub(crate) struct Options {
     )]
     key_load_delay: i32,
 
+    /// How long a client's script may hold up the master's stream before it is ended; 0: without bound
+    #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = parse_millis)]
+    script_hold_max: Duration,
+
+    /// Milliseconds after which a script makes others who need to wait for it be answered BUSY; 0: never
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 5000, alias = "lua-time-limit")]
+    busy_reply_threshold: u64,
+
     /// Seconds of silence after which the link to the master is given up
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     repl_timeout: u64,
@@ -307,6 +315,8 @@ impl Options {
                 policy: self.maxmemory_policy,
                 ..EvictionRules::default()
             },
+            script_hold_max: self.script_hold_max,
+            busy_reply_threshold: Duration::from_millis(self.busy_reply_threshold),
             repl_timeout: Duration::from_secs(self.repl_timeout),
             ports_file: self.ports_file,
             ..Config::default()

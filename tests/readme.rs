@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 
 use commands::ServerCommand;
-use commands::spec::Run;
+use commands::spec::{Flags, Run};
 use commands::table::COMMANDS;
 use replication::ErrorCode;
 
@@ -37,7 +37,8 @@ fn the_commands_are_those_of_the_table() {
     for command in COMMANDS.iter().filter(|command| is_answered(command.run)) {
         let (reads, writes) = groups.entry(format!("{:?}", command.group)).or_default();
         let name = command.name.to_uppercase().replace('|', " ");
-        if matches!(command.run, Run::Write(_)) { writes.push(name) } else { reads.push(name) }
+        let writes_data = matches!(command.run, Run::Write(_)) || command.flags.contains(Flags::WRITE);
+        if writes_data { writes.push(name) } else { reads.push(name) }
     }
     let mut text = String::from(
         "\n| family | clients of a replica | from the master's stream, and for clients after promotion |\n|---|---|---|\n",

@@ -1,7 +1,7 @@
-//! Function libraries: stored, listed, replicated; the functions inside come with the scripting engine.
+//! Function libraries: stored, listed, replicated.
 //!
 //! Owns the first line of a library (`#!engine name=…`) and what FUNCTION's subcommands do to the stored set.
-//! Never runs a library's code, so it cannot know the names of the functions in it.
+//! Never runs a library's code, so it cannot know the functions in it: the server asks the scripting engine.
 
 use bytes::Bytes;
 use protocol::{Args, Reply};
@@ -59,6 +59,77 @@ pub fn parse_library(code: &[u8]) -> Result<(Vec<u8>, Library), CommandError> {
 
 /// FUNCTION LOAD [REPLACE] code
 pub(crate) fn load(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
+    obey(ctx, Change::Load, args, reply)
+}
+
+/// FUNCTION DELETE library-name
+pub(crate) fn delete(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
+    obey(ctx, Change::Delete, args, reply)
+}
+
+/// FUNCTION FLUSH [ASYNC | SYNC]
+pub(crate) fn flush(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
+    obey(ctx, Change::Flush, args, reply)
+}
+
+/// FUNCTION RESTORE serialized-value [FLUSH | APPEND | REPLACE]
+pub(crate) fn restore(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
+    obey(ctx, Change::Restore, args, reply)
+}
+
+fn obey(ctx: &WriteContext<'_>, change: Change, args: Args<'_>, reply: &mut Reply) -> Done {
+    let functions = changed(ctx.writer.functions(), change, args, reply)?;
+    ctx.writer.set_functions(functions);
+    Ok(())
+}
+
+/// What a command does to the libraries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // each is the subcommand of that name
+pub enum Change {
+    Load,
+    Delete,
+    Flush,
+    Restore,
+}
+
+/// The libraries as the command makes them; answers to it. Whether the code in them can run is not asked.
+///
+/// # Errors
+/// What is wrong with the arguments, in the servers' words.
+pub fn changed(
+    functions: &Functions,
+    change: Change,
+    args: Args<'_>,
+    reply: &mut Reply,
+) -> Result<Functions, CommandError> {
+    match change {
+        Change::Load => loaded(functions, args, reply),
+        Change::Delete => {
+            let mut functions = functions.clone();
+            if functions.remove(args.get(0)).is_none() {
+                return Err(CommandError::new("ERR Library not found"));
+            }
+            reply.ok();
+            Ok(functions)
+        }
+        Change::Flush => {
+            if args.len() > 1 {
+                return Err(CommandError::new(
+                    "ERR unknown subcommand or wrong number of arguments for 'FLUSH'. Try FUNCTION HELP.",
+                ));
+            }
+            if args.len() == 1 && !args.is_word(0, "async") && !args.is_word(0, "sync") {
+                return Err(CommandError::new("ERR FUNCTION FLUSH only supports SYNC|ASYNC option"));
+            }
+            reply.ok();
+            Ok(Functions::default())
+        }
+        Change::Restore => restored(functions, args, reply),
+    }
+}
+
+fn loaded(functions: &Functions, args: Args<'_>, reply: &mut Reply) -> Result<Functions, CommandError> {
     let mut replace = false;
     let (options, code) = match args.as_slice().split_last() {
         Some((code, options)) => (options, code),
@@ -71,43 +142,15 @@ pub(crate) fn load(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply
         replace = true;
     }
     let (name, library) = parse_library(code)?;
-    let mut functions = ctx.writer.functions().clone();
+    let mut functions = functions.clone();
     if functions.insert(&name, library).is_some() && !replace {
         return Err(CommandError::naming("ERR Library '", &name, "' already exists"));
     }
-    ctx.writer.set_functions(functions);
     reply.bulk(&name);
-    Ok(())
+    Ok(functions)
 }
 
-/// FUNCTION DELETE library-name
-pub(crate) fn delete(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
-    let mut functions = ctx.writer.functions().clone();
-    if functions.remove(args.get(0)).is_none() {
-        return Err(CommandError::new("ERR Library not found"));
-    }
-    ctx.writer.set_functions(functions);
-    reply.ok();
-    Ok(())
-}
-
-/// FUNCTION FLUSH [ASYNC | SYNC]
-pub(crate) fn flush(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
-    if args.len() > 1 {
-        return Err(CommandError::new(
-            "ERR unknown subcommand or wrong number of arguments for 'FLUSH'. Try FUNCTION HELP.",
-        ));
-    }
-    if args.len() == 1 && !args.is_word(0, "async") && !args.is_word(0, "sync") {
-        return Err(CommandError::new("ERR FUNCTION FLUSH only supports SYNC|ASYNC option"));
-    }
-    ctx.writer.set_functions(Functions::default());
-    reply.ok();
-    Ok(())
-}
-
-/// FUNCTION RESTORE serialized-value [FLUSH | APPEND | REPLACE]
-pub(crate) fn restore(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
+fn restored(functions: &Functions, args: Args<'_>, reply: &mut Reply) -> Result<Functions, CommandError> {
     let is = |word| args.is_word(1, word);
     let (flush, replace) = match args.len() {
         1 => (false, false),
@@ -126,15 +169,14 @@ pub(crate) fn restore(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Re
         }
     };
     let libraries = payload(args.get(0))?;
-    let mut functions = if flush { Functions::default() } else { ctx.writer.functions().clone() };
+    let mut functions = if flush { Functions::default() } else { functions.clone() };
     for (name, library) in libraries {
         if functions.insert(&name, library).is_some() && !replace {
             return Err(CommandError::naming("ERR Library ", &name, " already exists"));
         }
     }
-    ctx.writer.set_functions(functions);
     reply.ok();
-    Ok(())
+    Ok(functions)
 }
 
 /// FUNCTION DUMP
@@ -174,8 +216,16 @@ fn payload(bytes: &[u8]) -> Result<Vec<(Vec<u8>, Library)>, CommandError> {
     Ok(libraries)
 }
 
-/// FUNCTION LIST [LIBRARYNAME library-name-pattern] [WITHCODE]
-pub(crate) fn list(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
+/// FUNCTION LIST [LIBRARYNAME library-name-pattern] [WITHCODE]; `registered` answers with the functions of a library.
+///
+/// # Errors
+/// What is wrong with the arguments, in the servers' words.
+pub fn list(
+    functions: &Functions,
+    args: Args<'_>,
+    reply: &mut Reply,
+    registered: impl Fn(&[u8], &mut Reply),
+) -> Result<(), CommandError> {
     let (mut pattern, mut with_code, mut at) = (None, false, 0);
     while at < args.len() {
         if !with_code && args.is_word(at, "withcode") {
@@ -191,7 +241,7 @@ pub(crate) fn list(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> 
     let wanted = |name: &[u8]| pattern.is_none_or(|pattern| glob::matches_ignoring_case(pattern, name));
     let mark = reply.defer();
     let mut count = 0;
-    for (name, library) in ctx.source.functions().iter().filter(|(name, _)| wanted(name)) {
+    for (name, library) in functions.iter().filter(|(name, _)| wanted(name)) {
         count += 1;
         reply.map(3 + usize::from(with_code));
         reply.bulk(b"library_name");
@@ -199,7 +249,7 @@ pub(crate) fn list(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> 
         reply.bulk(b"engine");
         reply.bulk(library.engine.as_bytes());
         reply.bulk(b"functions");
-        reply.array(0);
+        registered(name, reply);
         if with_code {
             reply.bulk(b"library_code");
             reply.bulk(&library.code);
@@ -217,19 +267,16 @@ mod tests {
         "FUNCTION LOAD \"#!lua name=mylib\\nredis.register_function('f', function() return 1 end)\"";
 
     #[test]
-    fn libraries_are_loaded_listed_and_deleted() {
+    fn libraries_are_loaded_dumped_and_deleted() {
         let session = Session::new();
+        let empty = session.run("FUNCTION DUMP");
         assert_eq!(session.run(CODE), "$5|mylib|");
         assert_eq!(session.run(CODE), "-ERR Library 'mylib' already exists|");
         assert_eq!(session.run(&CODE.replace("LOAD", "LOAD REPLACE")), "$5|mylib|");
-        assert_eq!(
-            session.run("FUNCTION LIST"),
-            "*1|*6|$12|library_name|$5|mylib|$6|engine|$3|LUA|$9|functions|*0|"
-        );
-        assert_eq!(session.run("FUNCTION LIST LIBRARYNAME other*"), "*0|");
+        assert_ne!(session.run("FUNCTION DUMP"), empty);
         assert_eq!(session.run("FUNCTION DELETE other"), "-ERR Library not found|");
         assert_eq!(session.run("FUNCTION DELETE mylib"), "+OK|");
-        assert_eq!(session.run("FUNCTION LIST"), "*0|");
+        assert_eq!(session.run("FUNCTION DUMP"), empty);
     }
 
     #[test]

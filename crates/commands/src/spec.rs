@@ -29,7 +29,7 @@ pub struct Command {
     pub since: &'static str,
     /// What runs it.
     pub run: Run,
-    /// What runs it in a master's stream, when it is a read that left something behind there.
+    /// What runs it in a master's stream, when that is not what runs it for clients.
     noted: Option<WriteHandler>,
     /// Bytes of its container's name; 0: it is no subcommand.
     container_bytes: u8,
@@ -52,8 +52,8 @@ impl Command {
             container_bytes: container_bytes(name.as_bytes()),
         }
     }
-    /// A read that changes something where it is a master's, and then stands in the stream: this does the same to
-    /// our data (PFCOUNT notes the count in the string).
+    /// What it does to our data where it stands in a master's stream: a read that changed something there (PFCOUNT notes
+    /// the count in the string), or one that the server runs for clients (FUNCTION LOAD, which has to compile).
     pub const fn noting(mut self, handler: WriteHandler) -> Self {
         self.noted = Some(handler);
         self
@@ -259,6 +259,27 @@ pub enum ServerCommand {
     PubsubNumsub,
     PubsubShardchannels,
     PubsubShardnumsub,
+    Eval,
+    EvalRo,
+    Evalsha,
+    EvalshaRo,
+    Fcall,
+    FcallRo,
+    ScriptDebug,
+    ScriptExists,
+    ScriptFlush,
+    ScriptHelp,
+    ScriptKill,
+    ScriptLoad,
+    ScriptShow,
+    FunctionDelete,
+    FunctionFlush,
+    FunctionHelp,
+    FunctionKill,
+    FunctionList,
+    FunctionLoad,
+    FunctionRestore,
+    FunctionStats,
     /// Every command of cluster mode, which is off.
     ClusterDisabled,
 }

@@ -80,6 +80,10 @@ impl Session {
                 let mark = reply.mark();
                 let run = match (self.role, command.applied_by()) {
                     (Role::Replica, Some(handler)) => Run::Write(handler),
+                    // What the server runs for clients, it checks first.
+                    (Role::Master, Some(handler)) if matches!(command.run, Run::Server(_)) => {
+                        Run::Write(handler)
+                    }
                     _ => command.run,
                 };
                 let done = match run {

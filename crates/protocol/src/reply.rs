@@ -89,6 +89,11 @@ impl Reply {
         self.line(b'+', text.as_bytes());
     }
 
+    /// A status line whose text may be no UTF-8: a script's.
+    pub fn simple_bytes(&mut self, text: &[u8]) {
+        self.line(b'+', text);
+    }
+
     /// An error line: `-text`; `text` begins with its code (`ERR …`).
     pub fn error(&mut self, text: &str) {
         self.error_bytes(text.as_bytes());

@@ -188,21 +188,20 @@ impl Planner {
                 Run::Server(ServerCommand::Exec) => What::Exec,
                 Run::Server(ServerCommand::Select) => self.select(args.get(0)),
                 Run::Server(ServerCommand::Ping) => What::Passed,
+                // Masters before 7.0 propagate these; scripts' effects come as commands.
+                Run::Server(ServerCommand::ScriptLoad | ServerCommand::ScriptFlush) => What::Passed,
                 Run::Server(ServerCommand::Publish) => What::Message { is_shard: false },
                 Run::Server(ServerCommand::Spublish) => What::Message { is_shard: true },
-                Run::Server(_) | Run::Container => What::Unknown,
+                Run::Server(_) => match command.applied_by() {
+                    Some(handler) => What::Data(command, handler),
+                    None => What::Unknown,
+                },
+                Run::Container => What::Unknown,
             },
             Err(Unresolved::WrongArity(command)) => What::Wrong(Wrong::Arity(command)),
             Err(_) if name.eq_ignore_ascii_case(b"replconf") => {
                 // Other words of it are the master's own affair (AWS sends TIMESTAMP).
                 if first.eq_ignore_ascii_case(b"getack") { What::AckWanted } else { What::Passed }
-            }
-            // Masters before 7.0 propagate these; scripts' effects come as commands.
-            Err(_)
-                if name.eq_ignore_ascii_case(b"script")
-                    && (first.eq_ignore_ascii_case(b"load") || first.eq_ignore_ascii_case(b"flush")) =>
-            {
-                What::Passed
             }
             Err(_) => What::Unknown,
         }

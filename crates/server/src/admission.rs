@@ -12,6 +12,7 @@ use storage::{Listener, Wanted};
 use crate::acl::{self, Denial, Place, Refusal};
 use crate::clock;
 use crate::config::DebugAccess;
+use crate::exclusive;
 use crate::node::Node;
 use crate::pause::{self, Paused};
 use crate::session::Session;
@@ -36,6 +37,8 @@ pub(crate) struct Situation {
     paused: Paused,
     /// Whether somebody wants to hear which keys were asked for and are not there.
     tells_misses: bool,
+    /// A script takes long; whether it has written, so that nothing can be read.
+    busy: Option<bool>,
 }
 
 impl Situation {
@@ -47,11 +50,15 @@ impl Situation {
             serve_stale_data: node.settings.serve_stale_data(),
             paused: node.pause.at(now),
             tells_misses: node.hub.wants().contains(Wanted::MISS),
+            busy: busy(node),
         }
     }
 
     /// Whether reads are simply answered.
     pub(crate) fn is_plain(&self) -> bool {
+        if self.busy == Some(true) {
+            return false;
+        }
         let is_readable = match self.readable {
             Readable::Fresh => true,
             Readable::Stale | Readable::Empty => self.serve_stale_data,
@@ -150,6 +157,12 @@ pub(crate) fn refusal(
         );
         return Some(text.into());
     }
+    if let Some(has_written) = situation.busy
+        && !command.flags.contains(Flags::ALLOW_BUSY)
+        && (needs.writes || exclusive::waits_for_token(command) || has_written && reads_data(command))
+    {
+        return node.scripts.pulse.busy_text().map(Into::into);
+    }
     match situation.readable {
         Readable::Stale | Readable::Empty if needs.not_while_stale && !situation.serve_stale_data => {
             Some(MASTERDOWN.into())
@@ -199,6 +212,17 @@ pub(crate) fn is_push(command: &Command) -> bool {
             S::Subscribe | S::Psubscribe | S::Ssubscribe | S::Unsubscribe | S::Punsubscribe | S::Sunsubscribe
         )
     )
+}
+
+/// Whether a script takes long; then, whether it has written.
+fn busy(node: &Node) -> Option<bool> {
+    let pulse = &node.scripts.pulse;
+    pulse.is_busy().then(|| pulse.has_written())
+}
+
+/// Whether the command looks at data in a batch.
+fn reads_data(command: &Command) -> bool {
+    matches!(command.run, Run::Read(_) | Run::Server(S::Info | S::Watch))
 }
 
 /// Whether the request is queued instead of run.

@@ -103,6 +103,10 @@ pub struct Config {
     pub load_rules: LoadRules,
     /// How much memory data may take on a node that follows nobody, and what goes when it is too much.
     pub eviction: EvictionRules,
+    /// How long a client's script may hold up the master's stream; zero: without bound.
+    pub script_hold_max: Duration,
+    /// After which time of a script others are answered BUSY; zero: never.
+    pub busy_reply_threshold: Duration,
     /// Silence after which the other side of a link is given up.
     pub repl_timeout: Duration,
     /// Where packed values become big ones.
@@ -159,6 +163,8 @@ impl Default for Config {
             spool_disk: 16 << 30,
             load_rules: LoadRules::default(),
             eviction: EvictionRules::default(),
+            script_hold_max: Duration::from_millis(100),
+            busy_reply_threshold: Duration::from_secs(5),
             repl_timeout: Duration::from_secs(60),
             limits: Limits::default(),
             ports_file: None,
@@ -171,6 +177,21 @@ impl Config {
     pub fn bind_addresses(&self) -> Vec<String> {
         if self.bind.is_empty() { vec![String::from("*"), String::from("-::*")] } else { self.bind.clone() }
     }
+}
+
+/// Reads a length of time: milliseconds, or `100ms`, or `2s`.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn parse_millis(text: &str) -> Result<Duration, String> {
+    let text = text.trim();
+    let (number, unit) = match (text.strip_suffix("ms"), text.strip_suffix('s')) {
+        (Some(number), _) => (number, 1),
+        (None, Some(number)) => (number, 1000),
+        (None, None) => (text, 1),
+    };
+    let number: u64 = number.trim().parse().map_err(|_| format!("'{text}' is no length of time"))?;
+    Ok(Duration::from_millis(number.saturating_mul(unit)))
 }
 
 /// Reads a master's address: `HOST:PORT`, `[V6]:PORT` or `HOST PORT`.

@@ -3,10 +3,12 @@
 //! Owns the names, Redis' where Redis has one, and which of the values can change while running. CONFIG GET, CONFIG
 //! SET and the program's options follow from these rows. Never applies a value: see `settings`.
 
+use std::time::Duration;
+
 use protocol::number::parse_int;
 use storage::glob;
 
-use crate::config::{Config, Percentiles, Secret, Word, parse_bytes, parse_query_limit};
+use crate::config::{Config, Percentiles, Secret, Word, parse_bytes, parse_millis, parse_query_limit};
 use crate::keyspace_events;
 
 /// One value that has a name.
@@ -234,6 +236,21 @@ pub static ROWS: &[Row] = &[
         |c, text| assign(&mut c.eviction.usage.decay_minutes, number(text, 0, FACTOR_MAX)?),
     ),
     fixed("replica-ignore-maxmemory", |_| yes_no(true)).was("slave-ignore-maxmemory"),
+    // ---- scripts ----
+    free(
+        "script-hold-max",
+        |c| c.script_hold_max.as_millis().to_string(),
+        |c, text| assign(&mut c.script_hold_max, parse_millis(text)?),
+    ),
+    free(
+        "busy-reply-threshold",
+        |c| c.busy_reply_threshold.as_millis().to_string(),
+        |c, text| {
+            let millis = number(text, 0, i64::MAX.unsigned_abs())?;
+            assign(&mut c.busy_reply_threshold, Duration::from_millis(millis))
+        },
+    )
+    .was("lua-time-limit"),
     // ---- the encodings' bounds ----
     free(
         "hash-max-listpack-entries",

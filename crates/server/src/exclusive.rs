@@ -18,6 +18,7 @@ use crate::clock;
 use crate::eviction::Room;
 use crate::node::Node;
 use crate::owned::OwnedRequest;
+use crate::scripts;
 use crate::session::Session;
 use crate::stats::add;
 
@@ -44,7 +45,18 @@ pub(crate) fn is_wanted(command: &Command, args: Args<'_>) -> bool {
             | S::Shutdown,
         ) => true,
         Run::Server(S::Debug) => !args.is_empty(),
+        Run::Server(server) if scripts::needs_engine(server) => true,
         Run::Server(_) | Run::Container => false,
+    }
+}
+
+/// Whether nothing comes of this command while another holds the token.
+pub(crate) fn waits_for_token(command: &Command) -> bool {
+    match command.run {
+        Run::Read(_) | Run::Container => false,
+        Run::Write(_) => true,
+        Run::Server(S::Exec | S::Replicaof | S::Debug) => true,
+        Run::Server(server) => scripts::needs_engine(server),
     }
 }
 
@@ -134,6 +146,12 @@ fn run_command(
             answer::run(server, &mut call, reply)
         }
         Run::Read(_) | Run::Write(_) | Run::Container => {
+            // A long read waits for the token too.
+            if let Some(text) = node.scripts.pulse.busy_text() {
+                node.stats.error(text.as_bytes());
+                reply.error(text);
+                return Then::Continue;
+            }
             let writer = hold(node);
             let room = match command.run {
                 Run::Write(_) => node.eviction.make_room(node, &writer),

@@ -17,6 +17,7 @@ mod eviction;
 mod pause;
 mod exclusive;
 mod answer;
+mod scripts;
 
 mod save;
 mod session;

@@ -16,6 +16,7 @@ use crate::buffers::{self, Buffers};
 use crate::clock;
 use crate::config::Config;
 use crate::node::{Node, Ports};
+use crate::scripts::{self, Scripts};
 use crate::server::{StartError, upstream_config};
 use crate::session::Session;
 use crate::upstream::Upstream;
@@ -34,9 +35,10 @@ impl Loopback {
     /// # Errors
     /// As of [`crate::Server::start`].
     pub fn new(store: Store, config: Config) -> Result<Loopback, StartError> {
+        let engine = scripts::engine(&config.report_version);
         let upstream =
             Upstream::start(upstream_config(&config, 0), store.clone(), None).map_err(StartError::Thread)?;
-        let node = Arc::new(Node::new(config, store, upstream, Ports::default())?);
+        let node = Arc::new(Node::new(config, store, upstream, Scripts::new(engine), Ports::default())?);
         let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
         let registered = node.clients.register(nowhere, nowhere, 0, clock::steady());
         let session = Session::new(registered, &node.acl);

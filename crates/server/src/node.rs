@@ -23,6 +23,7 @@ use crate::hub::Hub;
 use crate::latency::{Event, Latency};
 use crate::pause::Pause;
 use crate::save::SaveState;
+use crate::scripts::Scripts;
 use crate::server::StartError;
 use crate::session::Session;
 use crate::settings::Settings;
@@ -56,6 +57,8 @@ pub(crate) struct Node {
     pub(crate) latency: Latency,
     /// Whether expired keys are removed before somebody asks for them, on a node that follows nobody.
     pub(crate) walks_expired: AtomicBool,
+    /// Clients' scripts.
+    pub(crate) scripts: Scripts,
     /// Rates, and peaks.
     pub(crate) samples: Samples,
     /// What goes when there is no room.
@@ -94,6 +97,7 @@ impl Node {
         config: Config,
         store: Store,
         upstream: UpstreamHandle,
+        scripts: Scripts,
         ports: Ports,
     ) -> Result<Node, StartError> {
         let databases = config.databases;
@@ -115,6 +119,7 @@ impl Node {
             command_log: CommandLog::default(),
             latency: Latency::default(),
             walks_expired: AtomicBool::new(true),
+            scripts,
             samples: Samples::default(),
             eviction: Eviction::default(),
             saves: SaveState::new(clock::unix_millis()),

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use crate::config::{Config, LogLevel};
 use crate::cron;
 use crate::node::{Node, Ports, credentials};
+use crate::scripts::{self, Scripts};
 use crate::upstream::{LinkStatus, Upstream, UpstreamConfig, UpstreamHandle};
 use crate::workers::Workers;
 use crate::{clock, http, listener, open_files};
@@ -103,11 +104,13 @@ impl Server {
         let store =
             Store::new(StoreConfig { databases: config.databases, hash_key, limits: config.limits.clone() });
         store.tick(clock::unix_millis());
+        let engine = scripts::engine(&config.report_version);
         let upstream =
             Upstream::start(upstream_config(&config, port), store.clone(), config.replicaof.clone())
                 .map_err(StartError::Thread)?;
         let ports_file = config.ports_file.clone();
-        let node = Arc::new(Node::new(Config { port, ..config }, store, upstream, ports)?);
+        let node =
+            Arc::new(Node::new(Config { port, ..config }, store, upstream, Scripts::new(engine), ports)?);
         let mut tasks = JoinSet::new();
         let workers = Arc::new(Workers::start().map_err(StartError::Thread)?);
         for listener in listeners {

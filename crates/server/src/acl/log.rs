@@ -56,6 +56,8 @@ pub(crate) enum Place {
     Toplevel,
     /// One that was to be queued, or was.
     Multi,
+    /// A script's.
+    Lua,
 }
 
 impl Place {
@@ -64,6 +66,7 @@ impl Place {
         match self {
             Place::Toplevel => "toplevel",
             Place::Multi => "multi",
+            Place::Lua => "lua",
         }
     }
 }

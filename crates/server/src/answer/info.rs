@@ -209,6 +209,7 @@ fn memory_fields(facts: &Facts<'_>, text: &mut Text) {
         text.field("allocator_resident", now.resident);
     }
     text.bytes("total_system_memory", memory::total_of_machine());
+    scripts_fields(facts, text);
     let eviction = facts.node.settings.read().eviction;
     text.bytes("maxmemory", eviction.maxmemory);
     text.field("maxmemory_policy", eviction.policy.word());
@@ -240,6 +241,25 @@ fn memory_fields(facts: &Facts<'_>, text: &mut Text) {
     text.bytes("nearside_memory_limit", facts.node.settings.read().load_rules.room.bytes_max);
     text.field("nearside_spool_memory", parts.spool);
     text.field("nearside_spool_disk", facts.status.spool.disk);
+}
+
+/// What scripts and functions take.
+fn scripts_fields(facts: &Facts<'_>, text: &mut Text) {
+    let figures = &facts.node.scripts.figures;
+    let (scripts_vm, functions_vm) =
+        (figures.scripts_vm_bytes.load(Relaxed), figures.functions_vm_bytes.load(Relaxed));
+    let (scripts, functions) = (figures.scripts_bytes.load(Relaxed), figures.functions_bytes.load(Relaxed));
+    text.field("used_memory_vm_eval", scripts_vm);
+    // The name it had before.
+    text.field("used_memory_lua", scripts_vm);
+    text.field("used_memory_scripts_eval", scripts);
+    text.field("number_of_cached_scripts", figures.scripts.load(Relaxed));
+    text.field("number_of_functions", figures.functions.load(Relaxed));
+    text.field("number_of_libraries", figures.libraries.load(Relaxed));
+    text.field("used_memory_vm_functions", functions_vm);
+    text.bytes("used_memory_vm_total", (scripts_vm + functions_vm) as u64);
+    text.field("used_memory_functions", functions);
+    text.bytes("used_memory_scripts", (scripts + functions) as u64);
 }
 
 fn persistence(facts: &Facts<'_>, text: &mut Text) {
@@ -314,6 +334,7 @@ fn stats(facts: &Facts<'_>, text: &mut Text) {
     text.field("expire_cycle_cpu_milliseconds", totals.walk_nanos / 1_000_000);
     text.field("evicted_keys", totals.evicted_keys);
     text.none(&["evicted_clients"]);
+    text.field("evicted_scripts", facts.node.scripts.figures.evicted.load(Relaxed));
     text.field("client_query_buffer_limit_disconnections", totals.query_limit_disconnections);
     text.field("client_output_buffer_limit_disconnections", totals.output_limit_disconnections);
     text.field("keyspace_hits", totals.keyspace_hits);

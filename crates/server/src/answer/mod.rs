@@ -16,11 +16,13 @@ mod lolwut;
 mod memory;
 mod pubsub;
 mod replication;
+mod scripting;
 mod transaction;
 
 use std::sync::Arc;
 use std::time::Instant;
 
+use ::scripting::Kind;
 use commands::ServerCommand as S;
 use commands::{Command, CommandError, Source, command_info};
 use protocol::{Args, Reply};
@@ -192,6 +194,27 @@ pub(crate) fn run(server: S, call: &mut Call<'_>, reply: &mut Reply) -> Answered
         S::PubsubShardnumsub => pubsub::numsub(call, reply, Sort::Shard),
         S::PubsubNumpat => pubsub::numpat(call, reply),
         S::PubsubHelp => help(reply, pubsub::HELP),
+        S::Eval
+        | S::EvalRo
+        | S::Evalsha
+        | S::EvalshaRo
+        | S::Fcall
+        | S::FcallRo
+        | S::ScriptExists
+        | S::ScriptFlush
+        | S::ScriptLoad
+        | S::ScriptShow
+        | S::FunctionDelete
+        | S::FunctionFlush
+        | S::FunctionList
+        | S::FunctionLoad
+        | S::FunctionRestore => scripting::run(server, call, reply),
+        S::ScriptDebug => scripting::script_debug(call, reply),
+        S::ScriptHelp => help(reply, scripting::SCRIPT_HELP),
+        S::ScriptKill => scripting::kill(call, Kind::Script, reply),
+        S::FunctionHelp => help(reply, scripting::FUNCTION_HELP),
+        S::FunctionKill => scripting::kill(call, Kind::Function, reply),
+        S::FunctionStats => scripting::stats(call, reply),
         S::ClusterDisabled => Err(CommandError::new("ERR This instance has cluster support disabled")),
     }
 }

@@ -1,0 +1,176 @@
+//! `redis`: what a script may ask of the server.
+//!
+//! Owns the table's functions and constants. What needs the script that runs is done by [`crate::run`], by number.
+
+use mlua::{Lua, MultiValue, Table, Value};
+use sha1::{Digest, Sha1};
+
+use crate::arguments::{Arguments, one, one_text};
+use crate::boundary::{Raise, function, through};
+use crate::convert::{error_table, error_text};
+use crate::state::{Identity, Purpose};
+
+/// What is done for the script that runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Request {
+    /// `redis.call`
+    Call,
+    /// `redis.pcall`
+    Pcall,
+    /// `redis.log`
+    Log,
+    /// `redis.setresp`
+    Setresp,
+    /// `redis.set_repl`
+    SetRepl,
+    /// `redis.acl_check_cmd`
+    AclCheck,
+    /// `redis.register_function`, while a library is loaded
+    Register,
+}
+
+impl Request {
+    const ALL: [(Request, &'static str); 7] = [
+        (Request::Call, "call"),
+        (Request::Pcall, "pcall"),
+        (Request::Log, "log"),
+        (Request::Setresp, "setresp"),
+        (Request::SetRepl, "set_repl"),
+        (Request::AclCheck, "acl_check_cmd"),
+        (Request::Register, "register_function"),
+    ];
+
+    /// That of this number.
+    pub(crate) fn of(number: &Value) -> Option<Request> {
+        let Value::Integer(number) = number else { return None };
+        usize::try_from(*number).ok().and_then(|place| Request::ALL.get(place)).map(|(request, _)| *request)
+    }
+
+    fn add(self, lua: &Lua, table: &Table, slot: &Table) -> mlua::Result<()> {
+        let place = Request::ALL.iter().position(|(request, _)| *request == self).unwrap_or_default();
+        let name = Request::ALL.get(place).map_or("", |(_, name)| *name);
+        table.raw_set(name, through(lua, slot, i64::try_from(place).unwrap_or_default())?)
+    }
+}
+
+/// Levels of `redis.log`.
+const LEVELS: [(&str, i64); 4] =
+    [("LOG_DEBUG", 0), ("LOG_VERBOSE", 1), ("LOG_NOTICE", 2), ("LOG_WARNING", 3)];
+
+/// The table that scripts know as `redis`.
+pub(crate) fn library(lua: &Lua, slot: &Table, purpose: Purpose, identity: &Identity) -> mlua::Result<Table> {
+    let table = lua.create_table()?;
+    for request in
+        [Request::Call, Request::Pcall, Request::Log, Request::Setresp, Request::SetRepl, Request::AclCheck]
+    {
+        request.add(lua, &table, slot)?;
+    }
+    table.raw_set(
+        "error_reply",
+        function(lua, |lua, args| {
+            single_field(lua, args, "err", |text| {
+                error_text(&[b"-", text.strip_prefix(b"-").unwrap_or(text)].concat())
+            })
+        })?,
+    )?;
+    table
+        .raw_set("status_reply", function(lua, |lua, args| single_field(lua, args, "ok", <[u8]>::to_vec))?)?;
+    table.raw_set(
+        "sha1hex",
+        function(lua, |lua, args| {
+            let args = Arguments::from(args);
+            if args.len() != 1 {
+                return raised(lua, "wrong number of arguments");
+            }
+            one_text(lua, sha1hex(&args.bytes(1).unwrap_or_default())).map(Ok)
+        })?,
+    )?;
+    if purpose == Purpose::Scripts {
+        table.raw_set("replicate_commands", function(lua, |_, _| Ok(Ok(one(Value::Boolean(true)))))?)?;
+        table.raw_set("breakpoint", function(lua, |_, _| Ok(Ok(one(Value::Boolean(false)))))?)?;
+        table.raw_set("debug", function(lua, |_, _| Ok(Ok(MultiValue::new())))?)?;
+    }
+    for (name, value) in
+        [("REPL_NONE", 0), ("REPL_AOF", 1), ("REPL_SLAVE", 2), ("REPL_REPLICA", 2), ("REPL_ALL", 3)]
+    {
+        table.raw_set(name, value)?;
+    }
+    constants(&table, identity)?;
+    Ok(table)
+}
+
+/// The one that a library finds while it is loaded.
+pub(crate) fn loading_library(lua: &Lua, slot: &Table, identity: &Identity) -> mlua::Result<Table> {
+    let table = lua.create_table()?;
+    Request::Register.add(lua, &table, slot)?;
+    Request::Log.add(lua, &table, slot)?;
+    constants(&table, identity)?;
+    Ok(table)
+}
+
+fn constants(table: &Table, identity: &Identity) -> mlua::Result<()> {
+    for (name, value) in LEVELS {
+        table.raw_set(name, value)?;
+    }
+    // What Valkey tells those who ask it for Redis' version.
+    let (version, own) = if identity.is_valkey {
+        ("7.2.4", Some(identity.version.as_str()))
+    } else {
+        (identity.version.as_str(), None)
+    };
+    table.raw_set("REDIS_VERSION", version)?;
+    table.raw_set("REDIS_VERSION_NUM", version_number(version))?;
+    if let Some(own) = own {
+        table.raw_set("SERVER_NAME", "valkey")?;
+        table.raw_set("VALKEY_VERSION", own)?;
+        table.raw_set("VALKEY_VERSION_NUM", version_number(own))?;
+    }
+    Ok(())
+}
+
+/// `0x00MMmmpp` of a version.
+fn version_number(version: &str) -> i64 {
+    let mut parts = version.split('.').map(|part| part.parse::<i64>().unwrap_or(0));
+    let mut part = || parts.next().unwrap_or(0);
+    (part() << 16) | (part() << 8) | part()
+}
+
+/// Forty hexadecimal digits.
+pub(crate) fn sha1hex(bytes: &[u8]) -> String {
+    Sha1::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// An error that is raised as Redis' own functions raise theirs: a table with the text.
+pub(crate) fn raised(lua: &Lua, text: &str) -> mlua::Result<Result<MultiValue, Raise>> {
+    Ok(Err(Raise::Value(Value::Table(error_table(lua, &error_text(text.as_bytes()))?))))
+}
+
+/// `redis.error_reply` and `redis.status_reply`: a table with one field.
+fn single_field(
+    lua: &Lua,
+    args: MultiValue,
+    field: &str,
+    text: impl Fn(&[u8]) -> Vec<u8>,
+) -> mlua::Result<Result<MultiValue, Raise>> {
+    let args = Arguments::from(args);
+    let table = match args.all() {
+        [Value::String(given)] => {
+            let table = lua.create_table()?;
+            table.raw_set(field, lua.create_string(text(&given.as_bytes()))?)?;
+            table
+        }
+        _ => error_table(lua, b"ERR wrong number or type of arguments")?,
+    };
+    Ok(Ok(one(Value::Table(table))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_as_numbers() {
+        assert_eq!(version_number("8.10.2"), 526_850);
+        assert_eq!(version_number("7.2.4"), 459_268);
+    }
+}

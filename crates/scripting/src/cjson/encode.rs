@@ -1,0 +1,204 @@
+//! Lua values to JSON.
+
+use mlua::{Lua, Table, Value};
+
+use super::{DEPTH_MAX, InvalidNumbers, Settings};
+use crate::arguments::{number_of, type_name};
+use crate::boundary::Raise;
+use crate::text;
+use crate::walk::Pairs;
+
+/// A table that is being written, and what of it comes next.
+enum Open {
+    Array { table: Table, next: i64, length: i64 },
+    Object { rest: Pairs, first: bool },
+}
+
+struct Encoder<'a> {
+    lua: &'a Lua,
+    settings: &'a Settings,
+    marker: &'a Table,
+    json: Vec<u8>,
+    open: Vec<Open>,
+}
+
+/// The JSON of a value.
+pub(super) fn encode(
+    lua: &Lua,
+    settings: &Settings,
+    marker: &Table,
+    value: &Value,
+) -> mlua::Result<Result<Vec<u8>, Raise>> {
+    let mut encoder = Encoder { lua, settings, marker, json: Vec::new(), open: Vec::new() };
+    Ok(match encoder.whole(value)? {
+        Ok(()) => Ok(encoder.json),
+        Err(raise) => Err(raise),
+    })
+}
+
+type Done = mlua::Result<Result<(), Raise>>;
+
+/// Goes on with what a step gave, or leaves with why it failed.
+macro_rules! go {
+    ($step:expr) => {
+        match $step {
+            Ok(value) => value,
+            Err(raise) => return Ok(Err(raise)),
+        }
+    };
+}
+
+impl Encoder<'_> {
+    fn whole(&mut self, value: &Value) -> Done {
+        go!(self.value(value)?);
+        while let Some(open) = self.open.last_mut() {
+            let next = match open {
+                Open::Array { next, length, .. } if next == length => {
+                    self.json.push(b']');
+                    None
+                }
+                Open::Array { table, next, .. } => {
+                    *next += 1;
+                    if *next > 1 {
+                        self.json.push(b',');
+                    }
+                    Some(table.raw_get::<Value>(*next)?)
+                }
+                Open::Object { rest, first } => match rest.next()? {
+                    None => {
+                        self.json.push(b'}');
+                        None
+                    }
+                    Some((key, value)) => {
+                        if !std::mem::take(first) {
+                            self.json.push(b',');
+                        }
+                        go!(self.key(&key));
+                        Some(value)
+                    }
+                },
+            };
+            match next {
+                Some(value) => go!(self.value(&value)?),
+                None => {
+                    self.open.pop();
+                }
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    fn key(&mut self, key: &Value) -> Result<(), Raise> {
+        match key {
+            Value::String(text) => self.text(&text.as_bytes()),
+            Value::Integer(_) | Value::Number(_) => {
+                self.json.push(b'"');
+                self.number(key)?;
+                self.json.push(b'"');
+            }
+            other => return Err(refusal(other, "table key must be a number or string")),
+        }
+        self.json.push(b':');
+        Ok(())
+    }
+
+    fn value(&mut self, value: &Value) -> Done {
+        match value {
+            Value::String(text) => self.text(&text.as_bytes()),
+            Value::Integer(_) | Value::Number(_) => return Ok(self.number(value)),
+            Value::Boolean(true) => self.json.extend_from_slice(b"true"),
+            Value::Boolean(false) => self.json.extend_from_slice(b"false"),
+            Value::Nil => self.json.extend_from_slice(b"null"),
+            Value::LightUserData(pointer) if pointer.0.is_null() => self.json.extend_from_slice(b"null"),
+            Value::Table(table) => return self.table(table),
+            other => return Ok(Err(refusal(other, "type not supported"))),
+        }
+        Ok(Ok(()))
+    }
+
+    fn table(&mut self, table: &Table) -> Done {
+        let depth = i64::try_from(self.open.len()).unwrap_or(i64::MAX) + 1;
+        if depth > self.settings.encode_depth.min(DEPTH_MAX) {
+            return Ok(Err(Raise::here(format!("Cannot serialise, excessive nesting ({depth})"))));
+        }
+        let length = go!(self.array_length(table)?);
+        if length > 0 || (length == 0 && table.metatable().as_ref() == Some(self.marker)) {
+            self.json.push(b'[');
+            self.open.push(Open::Array { table: table.clone(), next: 0, length });
+        } else {
+            self.json.push(b'{');
+            let rest = Pairs::of(self.lua, table, self.open.len())?;
+            self.open.push(Open::Object { rest, first: true });
+        }
+        Ok(Ok(()))
+    }
+
+    /// The highest index of an array; -1: it is an object.
+    fn array_length(&self, table: &Table) -> mlua::Result<Result<i64, Raise>> {
+        let (mut most, mut items) = (0, 0_i64);
+        for pair in table.pairs::<Value, Value>() {
+            match pair?.0 {
+                Value::Integer(index) if index >= 1 => {
+                    most = most.max(index);
+                    items += 1;
+                }
+                _ => return Ok(Ok(-1)),
+            }
+        }
+        let settings = self.settings;
+        if settings.sparse_ratio > 0
+            && most > items.saturating_mul(settings.sparse_ratio)
+            && most > settings.sparse_safe
+        {
+            if !settings.sparse_converts {
+                return Ok(Err(refusal(&Value::Table(table.clone()), "excessively sparse array")));
+            }
+            return Ok(Ok(-1));
+        }
+        Ok(Ok(most))
+    }
+
+    fn number(&mut self, value: &Value) -> Result<(), Raise> {
+        let number = number_of(value).unwrap_or_default();
+        if !number.is_finite() {
+            match self.settings.encode_invalid {
+                InvalidNumbers::Refused => return Err(refusal(value, "must not be NaN or Inf")),
+                InvalidNumbers::Null => {
+                    self.json.extend_from_slice(b"null");
+                    return Ok(());
+                }
+                InvalidNumbers::Written => {}
+            }
+        }
+        if number.is_nan() {
+            // Whatever its sign.
+            self.json.extend_from_slice(b"nan");
+        } else {
+            self.json.extend_from_slice(text::general(number, self.settings.digits).as_bytes());
+        }
+        Ok(())
+    }
+
+    fn text(&mut self, text: &[u8]) {
+        self.json.push(b'"');
+        for byte in text {
+            match byte {
+                b'"' => self.json.extend_from_slice(b"\\\""),
+                b'\\' => self.json.extend_from_slice(b"\\\\"),
+                b'/' => self.json.extend_from_slice(b"\\/"),
+                0x08 => self.json.extend_from_slice(b"\\b"),
+                b'\t' => self.json.extend_from_slice(b"\\t"),
+                b'\n' => self.json.extend_from_slice(b"\\n"),
+                0x0c => self.json.extend_from_slice(b"\\f"),
+                b'\r' => self.json.extend_from_slice(b"\\r"),
+                0..0x20 | 0x7f => self.json.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
+                other => self.json.push(*other),
+            }
+        }
+        self.json.push(b'"');
+    }
+}
+
+fn refusal(value: &Value, why: &str) -> Raise {
+    Raise::here(format!("Cannot serialise {}: {why}", type_name(value)))
+}

@@ -1,0 +1,495 @@
+//! Running scripts: EVAL, FCALL, and what an old master's stream says.
+//!
+//! Owns the Lua states, made when they are needed first, and the known scripts. One script runs at a time: its caller holds
+//! the writer's token. Never decides who may write.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+
+use mlua::{Function, IntoLuaMulti, Lua, Table};
+use protocol::number::parse_int;
+use protocol::{Protocol, Reply};
+use storage::Functions;
+
+use crate::cache::{By, Cache, digest};
+use crate::convert;
+use crate::host::{Host, LogLevel, Standing};
+use crate::libraries::{Libraries, LogLine, Registered};
+use crate::pulse::{Pulse, TimeLimits};
+use crate::run::{Ran, Run, error_line};
+use crate::shebang::{self, ScriptFlags};
+use crate::state::{Identity, Purpose, State};
+
+const NO_SCRIPT: &str = "NOSCRIPT No matching script. Please use EVAL.";
+const TOO_MANY_KEYS: &str = "ERR Number of keys can't be greater than number of args";
+const NEGATIVE_KEYS: &str = "ERR Number of keys can't be negative";
+/// A digest in hexadecimal.
+const DIGEST_BYTES: usize = 40;
+
+/// What is told of all scripts, without waiting for the one that runs.
+#[derive(Debug, Default)]
+pub struct Figures {
+    /// Bytes of the Lua state of EVAL.
+    pub scripts_vm_bytes: AtomicUsize,
+    /// Bytes of the Lua state of FCALL.
+    pub functions_vm_bytes: AtomicUsize,
+    /// Bytes of the known scripts.
+    pub scripts_bytes: AtomicUsize,
+    /// Bytes of the loaded libraries.
+    pub functions_bytes: AtomicUsize,
+    /// Known scripts.
+    pub scripts: AtomicUsize,
+    /// Loaded libraries.
+    pub libraries: AtomicUsize,
+    /// Functions of all libraries.
+    pub functions: AtomicUsize,
+    /// Scripts that were forgotten.
+    pub evicted: AtomicU64,
+}
+
+/// How a script is called.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// All its words: `EVAL script numkeys key … arg …`.
+    pub words: &'a [&'a [u8]],
+    /// It is one of those that must not write (EVAL_RO).
+    pub read_only: bool,
+    /// How long it may take.
+    pub limits: TimeLimits,
+}
+
+/// Which way a request names its script.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// By its text: EVAL.
+    ByText,
+    /// By its digest: EVALSHA.
+    ByDigest,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Engine {
+    identity: Identity,
+    pulse: Arc<Pulse>,
+    figures: Arc<Figures>,
+    cache: Cache,
+    scripts: Option<State>,
+    libraries: Option<Libraries>,
+}
+
+/// What a script is run with.
+struct Prepared<'a> {
+    name: &'a str,
+    flags: Option<ScriptFlags>,
+    keys: &'a [&'a [u8]],
+    args: &'a [&'a [u8]],
+}
+
+impl Engine {
+    /// One without scripts.
+    pub fn new(identity: Identity, pulse: Arc<Pulse>) -> Engine {
+        Engine {
+            identity,
+            pulse,
+            figures: Arc::default(),
+            cache: Cache::default(),
+            scripts: None,
+            libraries: None,
+        }
+    }
+
+    /// What is told of it.
+    pub fn figures(&self) -> Arc<Figures> {
+        Arc::clone(&self.figures)
+    }
+
+    /// What others see of the script that runs.
+    pub fn pulse(&self) -> Arc<Pulse> {
+        Arc::clone(&self.pulse)
+    }
+
+    /// What scripts are told of the server, from now on: another master may be another's server.
+    pub fn is(&mut self, identity: Identity) {
+        if self.identity != identity {
+            self.identity = identity;
+            self.scripts = None;
+            self.libraries = None;
+            self.cache.state_is_gone();
+        }
+    }
+
+    /// EVAL, EVALSHA and their kin.
+    pub fn eval(
+        &mut self,
+        host: &mut dyn Host,
+        named: Named,
+        request: &Request<'_>,
+        reply: &mut Reply,
+    ) -> Ran {
+        let ran = self.evaluate(host, named, request, By::Eval, reply);
+        self.tell();
+        ran
+    }
+
+    /// EVAL or EVALSHA of a master's stream, which is run as the master ran it.
+    pub fn replay(&mut self, host: &mut dyn Host, named: Named, words: &[&[u8]]) -> Ran {
+        let request = Request { words, read_only: false, limits: TimeLimits::default() };
+        let ran = self.evaluate(host, named, &request, By::Stream, &mut Reply::new(Protocol::Resp2));
+        self.tell();
+        ran
+    }
+
+    fn evaluate(
+        &mut self,
+        host: &mut dyn Host,
+        named: Named,
+        request: &Request<'_>,
+        by: By,
+        reply: &mut Reply,
+    ) -> Ran {
+        let script = request.words.get(1).copied().unwrap_or_default();
+        if named == Named::ByDigest && script.len() != DIGEST_BYTES {
+            return Ran::refused(NO_SCRIPT, reply);
+        }
+        let name = match named {
+            Named::ByText => digest(script),
+            Named::ByDigest => String::from_utf8_lossy(script).to_ascii_lowercase(),
+        };
+        let flags = match self.cache.flags(&name, by) {
+            Some(known) => known,
+            // What is wrong with its first line is told later.
+            None => shebang::parse(script).map_or(None, |(flags, _)| flags),
+        };
+        if let Err(text) = may_begin(host.standing(), flags) {
+            return Ran::refused(text, reply);
+        }
+        let (keys, args) = match keys_and_args(request.words, "ERR value is not an integer or out of range") {
+            Ok(split) => split,
+            Err(text) => return Ran::refused(text, reply),
+        };
+        if !self.cache.knows(&name, by) {
+            if named == Named::ByDigest {
+                return Ran::refused(NO_SCRIPT, reply);
+            }
+            if let Err(text) = self.learn(&name, script, by) {
+                return Ran::refused(text, reply);
+            }
+        }
+        let found = self.cache.get(&name).map(|script| script.compiled.clone());
+        let Some(compiled) = found else { return Ran::refused(NO_SCRIPT, reply) };
+        let prepared = Prepared { name: &name, flags, keys, args };
+        if let Err(text) = may_run(flags, request.read_only) {
+            return Ran::refused(text, reply);
+        }
+        let body = match compiled.map_or_else(|| self.compile(&name), Ok) {
+            Ok(body) => body,
+            Err(text) => return Ran::refused(text, reply),
+        };
+        let Some(state) = &self.scripts else { return Ran::refused(NO_SCRIPT, reply) };
+        let verbatim = by == By::Stream;
+        if verbatim {
+            state.random.seed(0);
+        }
+        self.pulse.begin(None, request.words, request.limits);
+        let globals = || -> mlua::Result<()> {
+            state.globals.raw_set("KEYS", array(&state.lua, prepared.keys)?)?;
+            state.globals.raw_set("ARGV", array(&state.lua, prepared.args)?)
+        };
+        match globals() {
+            Ok(()) => run(state, &self.pulse, host, &prepared, request.read_only, verbatim, &body, (), reply),
+            Err(error) => {
+                self.pulse.over();
+                Ran::refused(format!("ERR {error}"), reply)
+            }
+        }
+    }
+
+    /// SCRIPT LOAD: gives the script's digest.
+    ///
+    /// # Errors
+    /// Why it is no script, in Redis' words.
+    pub fn load_script(&mut self, text: &[u8]) -> Result<String, Vec<u8>> {
+        let name = digest(text);
+        let learned = self.learn(&name, text, By::Load);
+        self.tell();
+        learned.map(|()| name)
+    }
+
+    /// SCRIPT LOAD of a master's stream, or of its snapshot. (It has compiled there.)
+    pub fn learn_of_stream(&mut self, text: &[u8]) {
+        if let Ok((flags, body)) = shebang::parse(text) {
+            self.cache.keep(&digest(text), text, flags, body, By::Stream);
+        }
+        self.tell();
+    }
+
+    /// Whether a script of this digest is known: SCRIPT EXISTS.
+    pub fn knows_script(&self, digest: &[u8]) -> bool {
+        self.cache.knows(&String::from_utf8_lossy(digest).to_ascii_lowercase(), By::Load)
+    }
+
+    /// The text of the script of this digest: SCRIPT SHOW.
+    pub fn script(&mut self, digest: &[u8]) -> Option<bytes::Bytes> {
+        let digest = String::from_utf8_lossy(digest).to_ascii_lowercase();
+        if !self.cache.knows(&digest, By::Load) {
+            return None;
+        }
+        self.cache.get(&digest).map(|script| script.text.clone())
+    }
+
+    /// SCRIPT FLUSH. The Lua state begins anew too.
+    pub fn flush_scripts(&mut self) {
+        self.scripts = None;
+        self.cache.state_is_gone();
+        self.cache.flush();
+        self.tell();
+    }
+
+    /// SCRIPT FLUSH of a master's stream.
+    pub fn flush_of_stream(&mut self) {
+        self.scripts = None;
+        self.cache.flush_all();
+        self.tell();
+    }
+
+    /// Keeps a script that compiles.
+    fn learn(&mut self, name: &str, text: &[u8], by: By) -> Result<(), Vec<u8>> {
+        let (flags, body) = shebang::parse(text)?;
+        let known = self.cache.knows(name, By::Load) || self.cache.knows(name, By::Stream);
+        let compiled =
+            if known { None } else { Some(self.compile_text(text.get(body..).unwrap_or_default())?) };
+        self.cache.keep(name, text, flags, body, by);
+        if let (Some(compiled), Some(script)) = (compiled, self.cache.get(name)) {
+            script.compiled = Some(compiled);
+        }
+        Ok(())
+    }
+
+    /// Compiles a known script.
+    fn compile(&mut self, name: &str) -> Result<Function, Vec<u8>> {
+        let Some((text, body)) = self.cache.get(name).map(|script| (script.text.clone(), script.body)) else {
+            return Err(NO_SCRIPT.as_bytes().to_vec());
+        };
+        let compiled = self.compile_text(text.get(body..).unwrap_or_default())?;
+        if let Some(script) = self.cache.get(name) {
+            script.compiled = Some(compiled.clone());
+        }
+        Ok(compiled)
+    }
+
+    fn compile_text(&mut self, text: &[u8]) -> Result<Function, Vec<u8>> {
+        let state = match &mut self.scripts {
+            Some(state) => state,
+            none => {
+                let state = State::new(Purpose::Scripts, &self.identity, Arc::clone(&self.pulse));
+                none.insert(state.map_err(|error| format!("ERR {error}").into_bytes())?)
+            }
+        };
+        let compiled = state.compile("@user_script", text);
+        compiled.map_err(|text| format!("ERR Error compiling script (new function): {text}").into_bytes())
+    }
+
+    /// FCALL and FCALL_RO.
+    pub fn fcall(&mut self, host: &mut dyn Host, request: &Request<'_>, reply: &mut Reply) -> Ran {
+        let ran = self.call_function(host, request, reply);
+        self.tell();
+        ran
+    }
+
+    fn call_function(&mut self, host: &mut dyn Host, request: &Request<'_>, reply: &mut Reply) -> Ran {
+        let name = request.words.get(1).copied().unwrap_or_default();
+        let log = |level: LogLevel, line: &[u8]| host.log(level, line);
+        if !host.functions().is_empty() {
+            self.follow(host.functions(), &log);
+        }
+        let found = self.libraries.as_ref().filter(|_| !host.functions().is_empty());
+        let Some((libraries, function)) =
+            found.and_then(|libraries| Some((libraries, libraries.find(name)?)))
+        else {
+            return Ran::refused("ERR Function not found", reply);
+        };
+        if let Err(text) = may_begin(host.standing(), Some(function.flags)) {
+            return Ran::refused(text, reply);
+        }
+        let (keys, args) = match keys_and_args(request.words, "ERR Bad number of keys provided") {
+            Ok(split) => split,
+            Err(text) => return Ran::refused(text, reply),
+        };
+        let shown = String::from_utf8_lossy(&function.name).into_owned();
+        let prepared = Prepared { name: &shown, flags: Some(function.flags), keys, args };
+        if let Err(text) = may_run(prepared.flags, request.read_only) {
+            return Ran::refused(text, reply);
+        }
+        let state = &libraries.state;
+        self.pulse.begin(Some(&function.name), request.words, request.limits);
+        let given = || -> mlua::Result<(Table, Table)> {
+            Ok((array(&state.lua, prepared.keys)?, array(&state.lua, prepared.args)?))
+        };
+        match given() {
+            Ok(given) => {
+                let read_only = request.read_only;
+                run(state, &self.pulse, host, &prepared, read_only, false, &function.callback, given, reply)
+            }
+            Err(error) => {
+                self.pulse.over();
+                Ran::refused(format!("ERR {error}"), reply)
+            }
+        }
+    }
+
+    /// Follows the data set's libraries. What cannot be loaded is told to the log, and has no functions.
+    pub fn follow(&mut self, functions: &Functions, log: LogLine<'_>) {
+        if functions.is_empty() && self.libraries.is_none() {
+            return;
+        }
+        let refused = |name: &[u8], error: &[u8]| {
+            let line = [b"a library cannot be loaded here: ", name, b": ", error].concat();
+            log(LogLevel::Warning, &line);
+        };
+        match self.libraries() {
+            Ok(libraries) => libraries.follow(functions, log, refused),
+            Err(error) => log(LogLevel::Warning, &error),
+        }
+        self.tell();
+    }
+
+    /// Whether these libraries, which are about to be the data set's, can be loaded and stand beside each other.
+    ///
+    /// # Errors
+    /// Why not, in Redis' words.
+    pub fn check(&mut self, functions: &Functions, log: LogLine<'_>) -> Result<(), Vec<u8>> {
+        self.libraries()?.check(functions, log)
+    }
+
+    /// The functions of a library, as far as the data set's libraries were followed.
+    pub fn functions_of(&self, library: &[u8]) -> &[Registered] {
+        self.libraries.as_ref().map_or(&[], |libraries| libraries.of(library))
+    }
+
+    /// How many functions there are.
+    pub fn function_count(&self) -> usize {
+        self.libraries.as_ref().map_or(0, Libraries::count)
+    }
+
+    fn libraries(&mut self) -> Result<&mut Libraries, Vec<u8>> {
+        match &mut self.libraries {
+            Some(libraries) => Ok(libraries),
+            none => {
+                let libraries = Libraries::new(&self.identity, Arc::clone(&self.pulse));
+                Ok(none.insert(libraries.map_err(|error| format!("ERR {error}").into_bytes())?))
+            }
+        }
+    }
+
+    /// Brings the figures up to date.
+    fn tell(&self) {
+        let figures = &self.figures;
+        figures.scripts_vm_bytes.store(self.scripts.as_ref().map_or(0, State::used_bytes), Relaxed);
+        let libraries = self.libraries.as_ref();
+        let vm_bytes = libraries.map_or(0, |libraries| libraries.state.used_bytes());
+        figures.functions_vm_bytes.store(vm_bytes, Relaxed);
+        figures.functions_bytes.store(libraries.map_or(0, Libraries::bytes), Relaxed);
+        figures.libraries.store(libraries.map_or(0, Libraries::len), Relaxed);
+        figures.functions.store(self.function_count(), Relaxed);
+        figures.scripts_bytes.store(self.cache.bytes(), Relaxed);
+        figures.scripts.store(self.cache.count(), Relaxed);
+        figures.evicted.store(self.cache.evicted, Relaxed);
+    }
+}
+
+/// Words of a request.
+type Words<'a> = &'a [&'a [u8]];
+
+/// Keys and arguments of a request, whose third word says how many keys there are; `no_number` is for what is no number.
+fn keys_and_args<'a>(
+    words: Words<'a>,
+    no_number: &'static str,
+) -> Result<(Words<'a>, Words<'a>), &'static str> {
+    let count = words.get(2).and_then(|count| parse_int(count)).ok_or(no_number)?;
+    let rest = words.get(3..).unwrap_or_default();
+    let count = usize::try_from(count).map_err(|_| NEGATIVE_KEYS)?;
+    rest.split_at_checked(count).ok_or(TOO_MANY_KEYS)
+}
+
+/// Whether a script may begin, as far as the node goes: what it says of itself counts like a command's flags, and is looked
+/// at before its arguments. One of the old kind says nothing.
+fn may_begin(standing: Standing, flags: Option<ScriptFlags>) -> Result<(), &'static str> {
+    let writes = flags.is_some_and(|flags| !flags.has(ScriptFlags::NO_WRITES));
+    if standing.full && flags.is_some_and(|flags| !flags.has(ScriptFlags::ALLOW_OOM)) {
+        return Err("OOM command not allowed when used memory > 'maxmemory'.");
+    }
+    if standing.read_only && writes {
+        return Err("READONLY You can't write against a read only replica.");
+    }
+    if standing.stale && !flags.is_some_and(|flags| flags.has(ScriptFlags::ALLOW_STALE)) {
+        return Err("MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.");
+    }
+    Ok(())
+}
+
+/// Whether a request that must not write may run this script.
+fn may_run(flags: Option<ScriptFlags>, read_only: bool) -> Result<(), &'static str> {
+    if read_only && flags.is_some_and(|flags| !flags.has(ScriptFlags::NO_WRITES)) {
+        return Err("ERR Can not execute a script with write flag using *_ro command.");
+    }
+    Ok(())
+}
+
+/// An array of texts.
+fn array(lua: &Lua, texts: &[&[u8]]) -> mlua::Result<Table> {
+    let table = lua.create_table_with_capacity(texts.len(), 0)?;
+    for (index, text) in texts.iter().enumerate() {
+        table.raw_set(index + 1, lua.create_string(text)?)?;
+    }
+    Ok(table)
+}
+
+/// Runs what was prepared, and answers with what came of it.
+#[allow(clippy::too_many_arguments)] // Each is one thing, and all but the last three belong to different owners.
+fn run(
+    state: &State,
+    pulse: &Pulse,
+    host: &mut dyn Host,
+    script: &Prepared<'_>,
+    read_only: bool,
+    verbatim: bool,
+    body: &Function,
+    args: impl IntoLuaMulti,
+    reply: &mut Reply,
+) -> Ran {
+    let says_read_only = script.flags.is_some_and(|flags| flags.has(ScriptFlags::NO_WRITES));
+    let mut run = Run {
+        host,
+        pulse,
+        protocol: Protocol::Resp2,
+        read_only: read_only || says_read_only,
+        allows_full: script.flags.is_some_and(|flags| flags.has(ScriptFlags::ALLOW_OOM)),
+        wrote: false,
+        verbatim,
+        met_unknown: false,
+    };
+    let ran = state.run(body, args, |lua, asked| run.serve(lua, asked));
+    let mut over = Ran { wrote: run.wrote, met_unknown: run.met_unknown, error: None };
+    let protocol = run.protocol;
+    let ended = pulse.over();
+    let mark = reply.mark();
+    let answered = ran.and_then(|(ok, value)| {
+        if ok {
+            return convert::to_reply(&state.lua, value, protocol, reply).map(|()| None);
+        }
+        error_line(script.name, &value, ended.map(crate::pulse::End::text)).map(Some)
+    });
+    over.error = answered.unwrap_or_else(|error| {
+        let text = ended.map_or_else(|| error.to_string(), crate::pulse::End::text);
+        Some(format!("ERR Error running script {}, {text}", script.name).into_bytes())
+    });
+    if let Some(error) = &over.error {
+        reply.rollback(mark);
+        reply.error_bytes(error);
+    }
+    over
+}
+
+#[cfg(test)]
+mod tests;

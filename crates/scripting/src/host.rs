@@ -1,0 +1,56 @@
+//! Who runs a script, as the script sees it.
+//!
+//! Owns the questions that a script's commands lead to. Never answers them: whether a client may write, or a command may
+//! run, is the server's to say, and the applier's.
+
+use commands::{Command, Dialect};
+use protocol::{Protocol, Reply};
+use storage::Functions;
+
+/// How much a line of a script's log matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    /// `redis.LOG_DEBUG`
+    Debug,
+    /// `redis.LOG_VERBOSE`
+    Verbose,
+    /// `redis.LOG_NOTICE`
+    Notice,
+    /// `redis.LOG_WARNING`
+    Warning,
+}
+
+/// Why a command of a script is refused: the error line without its `-`.
+pub type Refusal = std::borrow::Cow<'static, str>;
+
+/// In which state the node is that runs a script.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Its data may be too old to be read.
+    pub stale: bool,
+    /// Clients may not write: it is a replica.
+    pub read_only: bool,
+    /// There is no room for more data.
+    pub full: bool,
+}
+
+/// What a script is run for: a client's, or the applier's of an old master's stream. It holds the writer's token.
+pub trait Host {
+    /// What we do as, where servers differ.
+    fn dialect(&self) -> Dialect;
+    /// In which state the node is.
+    fn standing(&self) -> Standing;
+    /// The function libraries of the data set.
+    fn functions(&self) -> &Functions;
+    /// Whether the script's client has the right to call this: `redis.acl_check_cmd`.
+    fn has_right(&self, command: &'static Command, words: &[&[u8]]) -> bool;
+    /// Asked before each command.
+    ///
+    /// # Errors
+    /// Why the script's client has no right to call it.
+    fn may_call(&mut self, command: &'static Command, words: &[&[u8]]) -> Result<(), Refusal>;
+    /// Runs a command, and answers it in this version of the protocol.
+    fn run(&mut self, command: &'static Command, words: &[&[u8]], protocol: Protocol) -> Reply;
+    /// Writes a line to the log.
+    fn log(&self, level: LogLevel, line: &[u8]);
+}

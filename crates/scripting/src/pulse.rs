@@ -1,0 +1,207 @@
+//! What others see of the script that runs, and how they end it.
+//!
+//! Owns the time it may take and the wish to kill it; the script looks here at every so many instructions, and at each
+//! command. Never touches Lua.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Why a script is ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// SCRIPT KILL, FUNCTION KILL
+    Killed,
+    /// A library that is loaded does not come to an end.
+    Loading,
+    /// It held up the master's stream for as long as it may.
+    Held(Duration),
+}
+
+impl End {
+    /// What its client is told.
+    pub(crate) fn text(self) -> String {
+        match self {
+            // A function too.
+            End::Killed => "ERR Script killed by user with SCRIPT KILL...".into(),
+            End::Loading => "ERR FUNCTION LOAD timeout".into(),
+            End::Held(time) => format!(
+                "ERR Script ended: it held up the master's stream for {} ms (script-hold-max)",
+                time.as_millis()
+            ),
+        }
+    }
+}
+
+/// What is told of the script that runs.
+#[derive(Clone, Debug)]
+pub struct Running {
+    /// The function's name, where it is one.
+    pub function: Option<Vec<u8>>,
+    /// The request that began it.
+    pub request: Vec<Vec<u8>>,
+    /// When it began.
+    pub began: Instant,
+}
+
+/// What KILL is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// EVAL and its kin.
+    Script,
+    /// FCALL
+    Function,
+}
+
+const BUSY_SCRIPT: &str =
+    "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.";
+const BUSY_FUNCTION: &str =
+    "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE.";
+const NOT_BUSY: &str = "NOTBUSY No scripts in execution right now.";
+const UNKILLABLE: &str = "UNKILLABLE Sorry the script already executed write commands against the dataset. You can \
+                          either wait the script termination or kill the server in a hard way using the SHUTDOWN \
+                          NOSAVE command.";
+
+/// How long scripts may take.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TimeLimits {
+    /// After this it is ended.
+    pub hold_max: Option<Duration>,
+    /// After this others are answered BUSY, and may kill it.
+    pub busy_after: Option<Duration>,
+}
+
+#[derive(Debug, Default)]
+struct Present {
+    running: Option<Running>,
+    limits: TimeLimits,
+    /// Until when a library may be loaded.
+    loading: Option<Instant>,
+    end: Option<End>,
+}
+
+/// See the module. One for all scripts of a node: only one runs at a time.
+#[derive(Debug)]
+pub struct Pulse {
+    clock: fn() -> Instant,
+    present: Mutex<Present>,
+    /// It has taken longer than `busy_after`.
+    busy: AtomicBool,
+    /// Whether what is busy is a function.
+    is_function: AtomicBool,
+    /// It has written.
+    wrote: AtomicBool,
+}
+
+impl Pulse {
+    /// With nothing running.
+    pub fn new(clock: fn() -> Instant) -> Self {
+        Pulse {
+            clock,
+            present: Mutex::default(),
+            busy: AtomicBool::new(false),
+            is_function: AtomicBool::new(false),
+            wrote: AtomicBool::new(false),
+        }
+    }
+
+    fn held(&self) -> MutexGuard<'_, Present> {
+        self.present.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a script takes too long. One load.
+    pub fn is_busy(&self) -> bool {
+        self.busy.load(Ordering::Relaxed)
+    }
+
+    /// Whether it has written, so that it can neither be killed nor be read around.
+    pub fn has_written(&self) -> bool {
+        self.wrote.load(Ordering::Relaxed)
+    }
+
+    /// What others are told while a script is busy, if one is.
+    pub fn busy_text(&self) -> Option<&'static str> {
+        let is_function = self.is_function.load(Ordering::Relaxed);
+        self.is_busy().then_some(if is_function { BUSY_FUNCTION } else { BUSY_SCRIPT })
+    }
+
+    /// What runs, if anything does, and for how long.
+    pub fn running(&self) -> Option<(Running, Duration)> {
+        let running = self.held().running.clone()?;
+        let time = (self.clock)().saturating_duration_since(running.began);
+        Some((running, time))
+    }
+
+    /// Asks for the end of the script that runs.
+    ///
+    /// # Errors
+    /// Why there is nothing to end, or nothing that may be ended so, in Redis' words.
+    pub fn kill(&self, kind: Kind) -> Result<(), &'static str> {
+        let mut present = self.held();
+        let running = present.running.as_ref().ok_or(NOT_BUSY)?;
+        if self.has_written() {
+            return Err(UNKILLABLE);
+        }
+        match (kind, &running.function) {
+            (Kind::Script, Some(_)) => return Err(BUSY_FUNCTION),
+            (Kind::Function, None) => return Err(BUSY_SCRIPT),
+            (Kind::Script, None) | (Kind::Function, Some(_)) => {}
+        }
+        present.end.get_or_insert(End::Killed);
+        Ok(())
+    }
+
+    /// A script begins.
+    pub(crate) fn begin(&self, function: Option<&[u8]>, request: &[&[u8]], limits: TimeLimits) {
+        let running = Running {
+            function: function.map(<[u8]>::to_vec),
+            request: request.iter().map(|word| word.to_vec()).collect(),
+            began: (self.clock)(),
+        };
+        self.is_function.store(function.is_some(), Ordering::Relaxed);
+        self.wrote.store(false, Ordering::Relaxed);
+        *self.held() = Present { running: Some(running), limits, ..Present::default() };
+    }
+
+    /// The script writes.
+    pub(crate) fn writes(&self) {
+        // Under the lock, so that no kill comes between.
+        let _present = self.held();
+        self.wrote.store(true, Ordering::Relaxed);
+    }
+
+    /// Why the script must end, if it must.
+    pub(crate) fn must_end(&self) -> Option<End> {
+        let mut present = self.held();
+        if present.end.is_none()
+            && let Some(running) = &present.running
+        {
+            let time = (self.clock)().saturating_duration_since(running.began);
+            if present.limits.busy_after.is_some_and(|limit| time >= limit) {
+                self.busy.store(true, Ordering::Relaxed);
+            }
+            if let Some(limit) = present.limits.hold_max.filter(|limit| time >= *limit) {
+                present.end = Some(End::Held(limit));
+            }
+        }
+        if present.loading.is_some_and(|until| (self.clock)() >= until) {
+            present.end = Some(End::Loading);
+        }
+        present.end
+    }
+
+    /// A library is loaded, which may take so long.
+    pub(crate) fn load(&self, limit: Duration) {
+        *self.held() = Present { loading: Some((self.clock)() + limit), ..Present::default() };
+    }
+
+    /// The script is over; gives why it was ended, if it was.
+    pub(crate) fn over(&self) -> Option<End> {
+        let mut present = self.held();
+        present.running = None;
+        present.loading = None;
+        self.busy.store(false, Ordering::Relaxed);
+        self.wrote.store(false, Ordering::Relaxed);
+        present.end.take()
+    }
+}

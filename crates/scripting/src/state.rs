@@ -1,0 +1,318 @@
+//! One Lua state with Redis' sandbox: its libraries, its read-only globals, and the way to run a function in it.
+//!
+//! Owns what a script finds before it has said anything. Never knows what is run.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use mlua::{ChunkMode, Function, HookTriggers, Lua, LuaOptions, MultiValue, StdLib, Table, Value, VmState};
+
+use crate::arguments::{Arguments, one, one_text};
+use crate::boundary::{self, Outcome, Raise, function};
+use crate::pulse::Pulse;
+use crate::random::Random;
+use crate::run::Asked;
+use crate::{api, bit, cjson, cmsgpack, structs, walk};
+
+/// The most memory that a state may take: a script that needs more would take it from the data set.
+const MEMORY_BYTES_MAX: usize = 256 << 20;
+/// Above this, garbage is collected when a script is over.
+const MEMORY_BYTES_KEPT: usize = 16 << 20;
+/// The script looks at its time after so many instructions: some 30 µs.
+const LOOK_EVERY: u32 = 10_000;
+
+/// What is left of Lua's own globals.
+const KEPT: &[&str] = &[
+    "_VERSION",
+    "assert",
+    "collectgarbage",
+    "coroutine",
+    "error",
+    "gcinfo",
+    "ipairs",
+    "rawequal",
+    "select",
+    "tonumber",
+    "tostring",
+    "type",
+    "unpack",
+];
+/// Globals that would read past a read-only table.
+const SEEING: &[&str] = &["next", "pairs", "rawget"];
+/// Globals that would write past it.
+const GUARDED: &[&str] = &["rawset", "setmetatable"];
+
+/// What a state is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// EVAL and its kin.
+    Scripts,
+    /// Libraries of functions.
+    Libraries,
+}
+
+/// What scripts are told of the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// `redis.REDIS_VERSION`: three numbers.
+    pub version: String,
+    /// Whether scripts find `server` too, as in Valkey.
+    pub is_valkey: bool,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) lua: Lua,
+    /// The globals as scripts have them.
+    front: Front,
+    /// The table behind.
+    pub(crate) globals: Table,
+    /// What the functions of `redis` do for the script that runs; at 1.
+    slot: Table,
+    runner: Function,
+    pub(crate) random: Random,
+    pulse: Arc<Pulse>,
+}
+
+/// A read-only table, whose table behind can change.
+#[derive(Clone, Debug)]
+pub(crate) struct Front {
+    pub(crate) table: Table,
+    metatable: Table,
+}
+
+impl Front {
+    /// One that shows no metatable.
+    pub(crate) fn new(lua: &Lua, behind: &Table) -> mlua::Result<Front> {
+        Front::showing(lua, behind, Value::Boolean(false))
+    }
+
+    fn showing(lua: &Lua, behind: &Table, metatable: Value) -> mlua::Result<Front> {
+        let (table, metatable) = boundary::read_only(lua, behind, metatable)?;
+        Ok(Front { table, metatable })
+    }
+
+    /// Shows another table from now on.
+    pub(crate) fn turn_to(&self, behind: &Table) -> mlua::Result<()> {
+        boundary::turn_to(&self.metatable, behind)
+    }
+}
+
+impl State {
+    pub(crate) fn new(purpose: Purpose, identity: &Identity, pulse: Arc<Pulse>) -> mlua::Result<State> {
+        let libraries = StdLib::TABLE | StdLib::STRING | StdLib::MATH | StdLib::OS;
+        let lua = Lua::new_with(libraries, LuaOptions::new())?;
+        let plain = lua.globals();
+        let globals = lua.create_table()?;
+        walk::keep_next(&lua, plain.raw_get("next")?)?;
+        for name in KEPT {
+            globals.raw_set(*name, plain.raw_get::<Value>(*name)?)?;
+        }
+        for name in SEEING {
+            globals.raw_set(*name, boundary::seeing_through(&lua, &plain.raw_get(*name)?)?)?;
+        }
+        for name in GUARDED {
+            globals.raw_set(*name, boundary::refusing_read_only(&lua, &plain.raw_get(*name)?)?)?;
+        }
+        let original = plain.raw_get("getmetatable")?;
+        globals.raw_set("getmetatable", boundary::hiding_metatables(&lua, &original)?)?;
+        globals.raw_set("pcall", boundary::pcall(&lua)?)?;
+        globals.raw_set("xpcall", boundary::xpcall(&lua)?)?;
+        globals.raw_set("loadstring", function(&lua, loadstring)?)?;
+        globals.raw_set("load", load(&lua, &plain)?)?;
+        let add = |name: &str, library: &Table| {
+            let front = Front::new(&lua, library)?.table;
+            globals.raw_set(name, &front)?;
+            Ok::<Table, mlua::Error>(front)
+        };
+        let table: Table = plain.raw_get("table")?;
+        table.raw_set("insert", boundary::refusing_read_only(&lua, &table.raw_get("insert")?)?)?;
+        add("table", &table)?;
+        let random = Random::default();
+        let math: Table = plain.raw_get("math")?;
+        random.install(&lua, &math)?;
+        add("math", &math)?;
+        let os = lua.create_table()?;
+        os.raw_set("clock", plain.raw_get::<Table>("os")?.raw_get::<Function>("clock")?)?;
+        add("os", &os)?;
+        let string = add("string", &plain.raw_get("string")?)?;
+        if let Some(metatable) = lua.type_metatable::<mlua::String>() {
+            let shown = lua.create_table()?;
+            shown.raw_set("__index", string)?;
+            metatable.raw_set("__metatable", Front::new(&lua, &shown)?.table)?;
+        }
+        add("bit", &bit::library(&lua)?)?;
+        add("cjson", &cjson::library(&lua)?)?;
+        add("struct", &structs::library(&lua)?)?;
+        let copyright = if identity.is_valkey { "Redis Ltd." } else { "Salvatore Sanfilippo" };
+        add("cmsgpack", &cmsgpack::library(&lua, &format!("Copyright (C) 2012, {copyright}"))?)?;
+        let slot = lua.create_table()?;
+        let redis = add("redis", &api::library(&lua, &slot, purpose, identity)?)?;
+        if identity.is_valkey {
+            globals.raw_set("server", redis)?;
+        }
+        let missing = missing(&lua)?;
+        globals.set_metatable(Some(missing.clone()))?;
+        let front = Front::showing(&lua, &globals, Value::Table(Front::new(&lua, &missing)?.table))?;
+        globals.raw_set("_G", &front.table)?;
+        lua.set_globals(front.table.clone())?;
+        lua.set_memory_limit(MEMORY_BYTES_MAX)?;
+        let runner = boundary::runner(&lua)?;
+        Ok(State { lua, front, globals, slot, runner, random, pulse })
+    }
+
+    /// What scripts have for globals: in place of them, for a time, this.
+    pub(crate) fn turn_to(&self, globals: &Table) -> mlua::Result<()> {
+        self.front.turn_to(globals)
+    }
+
+    /// Where the functions of `redis` look for who serves them.
+    pub(crate) fn slot(&self) -> &Table {
+        &self.slot
+    }
+
+    /// A function whose body is this text; `name` is what errors call it.
+    ///
+    /// # Errors
+    /// The compiler's words.
+    pub(crate) fn compile(&self, name: &str, text: &[u8]) -> Result<Function, String> {
+        compile(&self.lua, name, text)
+    }
+
+    /// Runs a function: gives true and its result, or false and its error.
+    pub(crate) fn run(
+        &self,
+        body: &Function,
+        args: impl mlua::IntoLuaMulti,
+        serve: impl FnMut(&Lua, &Asked) -> Outcome,
+    ) -> mlua::Result<(bool, Value)> {
+        self.watch()?;
+        let serve = RefCell::new(serve);
+        let ran = self.lua.scope(|scope| {
+            let serving = scope.create_function(|lua, (request, args, count): (Value, Table, usize)| {
+                let mut serve = serve.try_borrow_mut().map_err(mlua::Error::external)?;
+                boundary::told(lua, serve(lua, &Asked::of(&request, args, count)))
+            })?;
+            self.slot.raw_set(1, serving)?;
+            let mut args = args.into_lua_multi(&self.lua)?;
+            args.push_front(Value::Function(body.clone()));
+            let ran = self.runner.call::<(bool, Value)>(args);
+            self.slot.raw_set(1, Value::Nil)?;
+            ran
+        });
+        // A script may have stopped it.
+        self.lua.gc_restart();
+        if self.lua.used_memory() > MEMORY_BYTES_KEPT {
+            self.lua.gc_collect()?;
+        }
+        ran
+    }
+
+    /// Has the script look at its time now and then; once it must end, at every line, so that none goes on behind a
+    /// `pcall`.
+    fn watch(&self) -> mlua::Result<()> {
+        let pulse = Arc::clone(&self.pulse);
+        let look = move |lua: &Lua, _: &mlua::Debug<'_>| {
+            let Some(end) = pulse.must_end() else { return Ok(VmState::Continue) };
+            let text = end.text();
+            let again = text.clone();
+            lua.set_global_hook(HookTriggers::EVERY_LINE, move |_, _| Err(mlua::Error::runtime(&again)))?;
+            Err(mlua::Error::runtime(text))
+        };
+        self.lua.set_global_hook(HookTriggers::new().every_nth_instruction(LOOK_EVERY), look)
+    }
+
+    /// Bytes that the state has taken.
+    pub(crate) fn used_bytes(&self) -> usize {
+        self.lua.used_memory()
+    }
+}
+
+/// The metatable of what refuses to be asked for what it has not.
+pub(crate) fn missing(lua: &Lua) -> mlua::Result<Table> {
+    let metatable = lua.create_table()?;
+    let refuse = function(lua, |_, args| {
+        let args = Arguments::from(args);
+        let Ok(name) = args.bytes(2) else {
+            return Ok(Err(Raise::here(
+                "Second argument to luaProtectedTableError must be a string or number",
+            )));
+        };
+        let text = b"Script attempted to access nonexistent global variable '";
+        Ok(Err(Raise::Here([&text[..], &name, b"'"].concat())))
+    })?;
+    metatable.raw_set("__index", refuse)?;
+    Ok(metatable)
+}
+
+/// A function whose body is this text, never compiled code: that can be made to do anything.
+fn compile(lua: &Lua, name: &str, text: &[u8]) -> Result<Function, String> {
+    let chunk = lua.load(text).set_mode(ChunkMode::Text).set_name(name);
+    chunk.into_function().map_err(|error| match error {
+        mlua::Error::SyntaxError { message, .. } => message,
+        other => other.to_string(),
+    })
+}
+
+/// loadstring(text [, name])
+fn loadstring(lua: &Lua, args: MultiValue) -> Outcome {
+    let args = Arguments::from(args);
+    let given = || Ok((args.bytes(1)?, if args.is_nil(2) { args.bytes(1)? } else { args.bytes(2)? }));
+    let (text, name) = match given() {
+        Ok(given) => given,
+        Err(raise) => return Ok(Err(raise)),
+    };
+    let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
+    let compiled = if text.first() == Some(&0x1b) {
+        Err(String::from("[string \"LuaQ\"]:1: unexpected symbol near 'char(27)'"))
+    } else {
+        compile(lua, &String::from_utf8_lossy(name), &text)
+    };
+    match compiled {
+        Ok(compiled) => Ok(Ok(one(Value::Function(compiled)))),
+        Err(text) => {
+            let mut results = one_text(lua, text)?;
+            results.push_front(Value::Nil);
+            Ok(Ok(results))
+        }
+    }
+}
+
+/// load(function [, name]): `loadstring` of the pieces that the function gives.
+fn load(lua: &Lua, plain: &Table) -> mlua::Result<Function> {
+    const GATHER: &str = "
+        local pcall, type, concat = ...
+        return function(give)
+            local pieces, count = {}, 0
+            while true do
+                local ok, piece = pcall(give)
+                if not ok then return nil, piece end
+                if piece == nil or piece == '' then return concat(pieces) end
+                if type(piece) ~= 'string' and type(piece) ~= 'number' then
+                    return nil, 'reader function must return a string'
+                end
+                count = count + 1
+                pieces[count] = piece
+            end
+        end";
+    let concat: Function = plain.raw_get::<Table>("table")?.raw_get("concat")?;
+    let needed = (plain.raw_get::<Function>("pcall")?, plain.raw_get::<Function>("type")?, concat);
+    let gather: Function = lua.load(GATHER).set_name("=load").call(needed)?;
+    function(lua, move |lua, args| {
+        let args = Arguments::from(args);
+        let Value::Function(give) = args.get(1) else {
+            return Ok(Err(args.expected(1, "function")));
+        };
+        let gathered: MultiValue = gather.call(give)?;
+        if gathered.len() != 1 {
+            return Ok(Ok(gathered));
+        }
+        let mut args_of_loadstring = gathered;
+        args_of_loadstring.push_back(match args.get(2) {
+            Value::Nil => Value::String(lua.create_string("=(load)")?),
+            name => name.clone(),
+        });
+        loadstring(lua, args_of_loadstring)
+    })
+}

@@ -1,0 +1,223 @@
+//! EVAL, FCALL, SCRIPT, FUNCTION: what clients say to the scripting engine.
+//!
+//! Owns the subcommands' own texts. What needs the engine runs on a thread that may wait; KILL and STATS do not, so that
+//! they are answered while a script runs.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use commands::function::{self, Change};
+use commands::{CommandError, ServerCommand as S, Source};
+use protocol::Reply;
+use scripting::{Kind, Named, Ran, Request};
+use storage::Writer;
+
+use super::{Answered, Call, Then};
+use crate::exclusive;
+use crate::scripts::{self, ClientHost};
+
+/// Runs what needs the engine.
+pub(super) fn run(server: S, call: &mut Call<'_>, reply: &mut Reply) -> Answered {
+    match server {
+        S::Eval => eval(call, Named::ByText, false, reply),
+        S::EvalRo => eval(call, Named::ByText, true, reply),
+        S::Evalsha => eval(call, Named::ByDigest, false, reply),
+        S::EvalshaRo => eval(call, Named::ByDigest, true, reply),
+        S::Fcall => fcall(call, false, reply),
+        S::FcallRo => fcall(call, true, reply),
+        S::ScriptExists => {
+            let engine = call.node.scripts.engine(call.node);
+            reply.array(call.args.len());
+            call.args.iter().for_each(|digest| reply.int(engine.knows_script(digest).into()));
+            Ok(Then::Continue)
+        }
+        S::ScriptFlush => script_flush(call, reply),
+        S::ScriptLoad => {
+            let loaded = call.node.scripts.engine(call.node).load_script(call.args.get(0));
+            reply.bulk(loaded.map_err(CommandError::Bytes)?.as_bytes());
+            Ok(Then::Continue)
+        }
+        S::ScriptShow => {
+            let text = call.node.scripts.engine(call.node).script(call.args.get(0));
+            reply.bulk(&text.ok_or(CommandError::new("NOSCRIPT No matching script."))?);
+            Ok(Then::Continue)
+        }
+        S::FunctionDelete => change(call, Change::Delete, reply),
+        S::FunctionFlush => change(call, Change::Flush, reply),
+        S::FunctionLoad => change(call, Change::Load, reply),
+        S::FunctionRestore => change(call, Change::Restore, reply),
+        S::FunctionList => list(call, reply),
+        _ => Ok(Then::Continue),
+    }
+}
+
+/// Works under the token: that of the transaction around it, or its own.
+fn under_token<R>(call: &mut Call<'_>, work: impl FnOnce(&mut Call<'_>, &Writer<'_>) -> R) -> R {
+    match call.source {
+        Some(Source::Writer(writer)) => work(call, writer),
+        Some(Source::Reader(_)) | None => {
+            let node = call.node;
+            work(call, &exclusive::hold(node))
+        }
+    }
+}
+
+/// Runs a script for the client.
+fn script(
+    call: &mut Call<'_>,
+    read_only: bool,
+    run: impl FnOnce(&mut scripting::Engine, &mut ClientHost<'_>, &Request<'_>) -> Ran,
+) -> Answered {
+    under_token(call, |call, writer| {
+        let mut words = vec![call.command.name.as_bytes()];
+        words.extend(call.args.iter());
+        let node = call.node;
+        let request = Request { words: &words, read_only, limits: scripts::limits(node) };
+        let mut engine = node.scripts.engine(node);
+        let mut host = ClientHost::new(node, call.session, writer, call.now);
+        let ran = run(&mut engine, &mut host, &request);
+        if let Some(error) = ran.error {
+            return Err(CommandError::Bytes(error));
+        }
+        Ok(Then::Continue)
+    })
+}
+
+/// EVAL script numkeys [key …] [arg …], EVALSHA, EVAL_RO, EVALSHA_RO
+fn eval(call: &mut Call<'_>, named: Named, read_only: bool, reply: &mut Reply) -> Answered {
+    script(call, read_only, |engine, host, request| engine.eval(host, named, request, reply))
+}
+
+/// FCALL function numkeys [key …] [arg …], FCALL_RO
+fn fcall(call: &mut Call<'_>, read_only: bool, reply: &mut Reply) -> Answered {
+    script(call, read_only, |engine, host, request| engine.fcall(host, request, reply))
+}
+
+/// SCRIPT FLUSH [ASYNC | SYNC]
+fn script_flush(call: &Call<'_>, reply: &mut Reply) -> Answered {
+    let args = call.args;
+    let is_known =
+        args.is_empty() || args.len() == 1 && (args.is_word(0, "async") || args.is_word(0, "sync"));
+    if !is_known {
+        return Err(CommandError::new("ERR SCRIPT FLUSH only support SYNC|ASYNC option"));
+    }
+    call.node.scripts.engine(call.node).flush_scripts();
+    reply.ok();
+    Ok(Then::Continue)
+}
+
+/// SCRIPT KILL, FUNCTION KILL
+pub(super) fn kill(call: &Call<'_>, kind: Kind, reply: &mut Reply) -> Answered {
+    call.node.scripts.pulse.kill(kind).map_err(CommandError::new)?;
+    reply.ok();
+    Ok(Then::Continue)
+}
+
+/// SCRIPT DEBUG YES | SYNC | NO: there is no debugger here.
+pub(super) fn script_debug(call: &Call<'_>, reply: &mut Reply) -> Answered {
+    if call.args.is_word(0, "no") {
+        reply.ok();
+        return Ok(Then::Continue);
+    }
+    Err(CommandError::new(if call.args.is_word(0, "yes") || call.args.is_word(0, "sync") {
+        "ERR there is no script debugger here"
+    } else {
+        "ERR Use SCRIPT DEBUG YES/SYNC/NO"
+    }))
+}
+
+/// FUNCTION LOAD, DELETE, FLUSH, RESTORE: what is loaded must come to run first.
+fn change(call: &mut Call<'_>, change: Change, reply: &mut Reply) -> Answered {
+    under_token(call, |call, writer| {
+        let node = call.node;
+        // Asked again under the token: a REPLICAOF may have come between.
+        if !node.upstream.is_writable() {
+            return Err(CommandError::new("READONLY You can't write against a read only replica."));
+        }
+        let functions = function::changed(writer.functions(), change, call.args, reply)?;
+        let mut engine = node.scripts.engine(node);
+        engine.follow(writer.functions(), &scripts::log);
+        if matches!(change, Change::Load | Change::Restore) {
+            engine.check(&functions, &scripts::log).map_err(CommandError::Bytes)?;
+        }
+        writer.set_functions(functions);
+        engine.follow(writer.functions(), &scripts::log);
+        Ok(Then::Continue)
+    })
+}
+
+/// FUNCTION LIST [LIBRARYNAME library-name-pattern] [WITHCODE]
+fn list(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
+    under_token(call, |call, writer| {
+        let node = call.node;
+        let mut engine = node.scripts.engine(node);
+        engine.follow(writer.functions(), &scripts::log);
+        function::list(writer.functions(), call.args, reply, |library, reply| {
+            let registered = engine.functions_of(library);
+            reply.array(registered.len());
+            for function in registered {
+                reply.map(3);
+                reply.bulk(b"name");
+                reply.bulk(&function.name);
+                reply.bulk(b"description");
+                reply.bulk_or_null(function.description.as_deref());
+                reply.bulk(b"flags");
+                reply.set(function.flags.names().count());
+                function.flags.names().for_each(|name| reply.simple(name));
+            }
+        })?;
+        Ok(Then::Continue)
+    })
+}
+
+/// FUNCTION STATS
+pub(super) fn stats(call: &Call<'_>, reply: &mut Reply) -> Answered {
+    let scripts = &call.node.scripts;
+    reply.map(2);
+    reply.bulk(b"running_script");
+    match scripts.pulse.running() {
+        Some((running, time)) if running.function.is_some() => {
+            reply.map(3);
+            reply.bulk(b"name");
+            reply.bulk(running.function.as_deref().unwrap_or_default());
+            reply.bulk(b"command");
+            reply.array(running.request.len());
+            running.request.iter().for_each(|word| reply.bulk(word));
+            reply.bulk(b"duration_ms");
+            reply.int(i64::try_from(time.as_millis()).unwrap_or(i64::MAX));
+        }
+        _ => reply.null(),
+    }
+    reply.bulk(b"engines");
+    reply.map(1);
+    reply.bulk(b"LUA");
+    reply.map(2);
+    reply.bulk(b"libraries_count");
+    reply.len_int(scripts.figures.libraries.load(Relaxed));
+    reply.bulk(b"functions_count");
+    reply.len_int(scripts.figures.functions.load(Relaxed));
+    Ok(Then::Continue)
+}
+
+/// SCRIPT HELP
+pub(super) const SCRIPT_HELP: &[(&str, &str)] = &[
+    ("SCRIPT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:", ""),
+    ("DEBUG (YES|SYNC|NO)", "There is no script debugger here."),
+    ("EXISTS <sha1> [<sha1> ...]", "Which of these scripts are known."),
+    ("FLUSH [ASYNC|SYNC]", "Forgets all scripts."),
+    ("KILL", "Ends the script that runs, unless it has written."),
+    ("LOAD <script>", "Keeps a script without running it."),
+    ("SHOW <sha1>", "The text of a script."),
+];
+
+/// FUNCTION HELP
+pub(super) const FUNCTION_HELP: &[(&str, &str)] = &[
+    ("FUNCTION <subcommand> [<arg> [value] [opt] ...]. Subcommands are:", ""),
+    ("DELETE <library>", "Removes a library."),
+    ("DUMP", "All libraries, for FUNCTION RESTORE."),
+    ("FLUSH [ASYNC|SYNC]", "Removes all libraries."),
+    ("KILL", "Ends the function that runs, unless it has written."),
+    ("LIST [LIBRARYNAME <pattern>] [WITHCODE]", "The libraries and their functions."),
+    ("LOAD [REPLACE] <code>", "Adds a library."),
+    ("RESTORE <payload> [FLUSH|APPEND|REPLACE]", "Adds the libraries of FUNCTION DUMP."),
+    ("STATS", "The function that runs, and how many there are."),
+];

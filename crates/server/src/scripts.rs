@@ -1,0 +1,208 @@
+//! Scripts of clients: the engine, and what a script's commands may do here.
+//!
+//! Owns the way from a script to the handlers: it runs under the writer's token, on a thread that may wait, and the gate
+//! closes with its first write, so that nobody sees half of what it does. Never knows Lua: see [`scripting`].
+
+use std::sync::Arc;
+
+use commands::{Command, Dialect, Run, ServerCommand, Source};
+use parking_lot::{Mutex, MutexGuard};
+use protocol::{Args, Protocol, Reply};
+use scripting::{Engine, Figures, Host, Identity, LogLevel, Pulse, Refusal, Standing, TimeLimits};
+use storage::{DbIndex, Exclusive, Functions, Writer};
+
+use crate::acl::{self, Place};
+use crate::admission;
+use crate::answer::{self, Call, Now, Then};
+use crate::clock;
+use crate::eviction::Room;
+use crate::exclusive;
+use crate::histogram::Range;
+use crate::node::Node;
+use crate::session::Session;
+use crate::upstream::Readable;
+
+/// The engine, shared with the applier of an old master's stream.
+pub(crate) type SharedEngine = Arc<Mutex<Engine>>;
+
+/// The scripts of a node.
+#[derive(Debug)]
+pub(crate) struct Scripts {
+    engine: SharedEngine,
+    /// The script that runs, as others see it.
+    pub(crate) pulse: Arc<Pulse>,
+    /// Counts and sizes.
+    pub(crate) figures: Arc<Figures>,
+}
+
+/// An engine for a node that says it is of this version.
+pub(crate) fn engine(version: &str) -> SharedEngine {
+    let identity = Identity { version: version.to_owned(), is_valkey: false };
+    Arc::new(Mutex::new(Engine::new(identity, Arc::new(Pulse::new(clock::steady)))))
+}
+
+impl Scripts {
+    pub(crate) fn new(engine: SharedEngine) -> Self {
+        let (pulse, figures) = {
+            let engine = engine.lock();
+            (engine.pulse(), engine.figures())
+        };
+        Scripts { engine, pulse, figures }
+    }
+
+    /// The engine, once no script runs: to be asked where waiting is allowed, and after the token where both are needed.
+    pub(crate) fn engine(&self, node: &Node) -> MutexGuard<'_, Engine> {
+        let mut engine = self.engine.lock();
+        let version = node.settings.read().report_version.clone();
+        engine.is(Identity { version, is_valkey: node.dialect().is_valkey() });
+        engine
+    }
+}
+
+/// How long a client's script may take, as things stand.
+pub(crate) fn limits(node: &Node) -> TimeLimits {
+    let settings = node.settings.read();
+    let is_replica = !node.upstream.is_writable();
+    TimeLimits {
+        hold_max: Some(settings.script_hold_max).filter(|limit| is_replica && !limit.is_zero()),
+        busy_after: Some(settings.busy_reply_threshold).filter(|limit| !limit.is_zero()),
+    }
+}
+
+/// Writes a script's line to the log.
+pub(crate) fn log(level: LogLevel, line: &[u8]) {
+    let line = String::from_utf8_lossy(line);
+    match level {
+        LogLevel::Debug => tracing::trace!("script: {line}"),
+        LogLevel::Verbose => tracing::debug!("script: {line}"),
+        LogLevel::Notice => tracing::info!("script: {line}"),
+        LogLevel::Warning => tracing::warn!("script: {line}"),
+    }
+}
+
+/// A client's script, on its way.
+pub(crate) struct ClientHost<'h> {
+    node: &'h Arc<Node>,
+    session: &'h mut Session,
+    writer: &'h Writer<'h>,
+    /// Closed with its first write.
+    gate: Option<Exclusive<'h>>,
+    /// When it began: for its commands no time passes.
+    now: Now,
+    /// There was no room when it began.
+    full: bool,
+    /// What the client had selected.
+    selected: DbIndex,
+}
+
+impl<'h> ClientHost<'h> {
+    pub(crate) fn new(
+        node: &'h Arc<Node>,
+        session: &'h mut Session,
+        writer: &'h Writer<'h>,
+        now: Now,
+    ) -> Self {
+        let selected = session.db();
+        let full = node.upstream.is_writable() && node.eviction.make_room(node, writer) == Room::None;
+        ClientHost { node, session, writer, gate: None, now, full, selected }
+    }
+}
+
+impl Drop for ClientHost<'_> {
+    fn drop(&mut self) {
+        // A script's SELECT is its own.
+        self.session.select(self.selected);
+    }
+}
+
+impl Host for ClientHost<'_> {
+    fn dialect(&self) -> Dialect {
+        self.node.dialect()
+    }
+
+    fn standing(&self) -> Standing {
+        let is_stale = matches!(self.node.upstream.readable(), Readable::Stale | Readable::Empty);
+        Standing {
+            stale: is_stale && !self.node.settings.serve_stale_data(),
+            read_only: !self.node.upstream.is_writable(),
+            full: self.full,
+        }
+    }
+
+    fn functions(&self) -> &Functions {
+        self.writer.functions()
+    }
+
+    fn has_right(&self, command: &'static Command, words: &[&[u8]]) -> bool {
+        let args = Args::new(words.get(command.name_words()..).unwrap_or_default());
+        acl::check(self.session.user(), command, args, self.session.db()).is_ok()
+    }
+
+    fn may_call(&mut self, command: &'static Command, words: &[&[u8]]) -> Result<(), Refusal> {
+        let args = Args::new(words.get(command.name_words()..).unwrap_or_default());
+        let session = &*self.session;
+        if let Err(denial) = acl::check(session.user(), command, args, session.db()) {
+            admission::note_denial(self.node, session, command, args, denial, Place::Lua);
+            let text = denial.text(session.user(), command);
+            return Err(format!("NOPERM ACL failure in script: {}", String::from_utf8_lossy(&text)).into());
+        }
+        acl::check_sort(session.user(), command, args).map_err(Refusal::from)
+    }
+
+    fn run(&mut self, command: &'static Command, words: &[&[u8]], protocol: Protocol) -> Reply {
+        let mut reply = Reply::new(protocol);
+        let args = Args::new(words.get(command.name_words()..).unwrap_or_default());
+        let writes = matches!(command.run, Run::Write(_));
+        if writes && self.gate.is_none() {
+            self.gate = Some(self.writer.close_gate());
+        }
+        let began = clock::steady();
+        let mark = reply.mark();
+        let answered = match command.run {
+            Run::Server(server) => {
+                let source = Some(Source::Writer(self.writer));
+                let (node, now) = (self.node, self.now);
+                let mut call = Call { node, session: &mut *self.session, command, args, now, source };
+                answer::run(server, &mut call, &mut reply)
+            }
+            Run::Read(_) | Run::Write(_) | Run::Container => {
+                exclusive::on_data(self.node, self.writer, self.session, command, args, self.now, &mut reply)
+                    .map(|()| Then::Continue)
+            }
+        };
+        let (_, failed) = self.node.settle(mark, answered, &mut reply);
+        let nanos = clock::nanos_since(began);
+        let range = self.node.settings.tracks_latency().then(|| Range::of(nanos));
+        let block = self.node.stats.local();
+        block.ran(command, 1, u64::from(failed), nanos, range);
+        block.processed(1);
+        reply
+    }
+
+    fn log(&self, level: LogLevel, line: &[u8]) {
+        log(level, line);
+    }
+}
+
+/// Whether this command runs scripts, or needs the engine that does.
+pub(crate) fn needs_engine(server: ServerCommand) -> bool {
+    use ServerCommand as S;
+    matches!(
+        server,
+        S::Eval
+            | S::EvalRo
+            | S::Evalsha
+            | S::EvalshaRo
+            | S::Fcall
+            | S::FcallRo
+            | S::ScriptExists
+            | S::ScriptFlush
+            | S::ScriptLoad
+            | S::ScriptShow
+            | S::FunctionDelete
+            | S::FunctionFlush
+            | S::FunctionList
+            | S::FunctionLoad
+            | S::FunctionRestore
+    )
+}
