@@ -11,17 +11,25 @@ use storage::glob;
 use crate::harness::{Client, Frame, Node, wait_for};
 
 /// Field by field, what kind of value it has.
-type Fields = BTreeMap<String, &'static str>;
+type Fields = BTreeMap<String, String>;
 
-/// What kind of value this is.
-fn kind(value: &str) -> &'static str {
+/// What kind of value this is; of a list, the names in it.
+fn kind(value: &str) -> String {
+    if value.contains('=') {
+        let names: Vec<&str> =
+            value.split(',').map(|pair| pair.split_once('=').map_or(pair, |(name, _)| name)).collect();
+        return format!("a list of {}", names.join(" "));
+    }
+    kind_of_one(value).to_owned()
+}
+
+fn kind_of_one(value: &str) -> &'static str {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let unsigned = value.strip_prefix('-').unwrap_or(value);
     match unsigned.split_once('.') {
         None if is_number(unsigned) => "integer",
         Some((whole, rest)) if is_number(whole) && is_number(rest) => "decimal",
         Some((whole, rest)) if is_number(whole) && rest.strip_suffix('%').is_some_and(is_number) => "percent",
-        _ if value.contains('=') => "list",
         _ => "text",
     }
 }
@@ -37,9 +45,9 @@ fn info(client: &mut Client) -> Fields {
     for line in lines {
         if let Some(title) = line.strip_prefix("# ") {
             section = title.to_lowercase();
-            fields.insert(format!("section {section}"), "section");
+            fields.insert(format!("section {section}"), String::from("section"));
         } else if let Some((name, value)) = line.split_once(':') {
-            let named = NAMED.iter().find(|prefix| name.starts_with(**prefix) && kind(value) == "list");
+            let named = NAMED.iter().find(|prefix| name.starts_with(**prefix) && value.contains('='));
             let name = named.map_or_else(|| name.to_owned(), |prefix| format!("{prefix}*"));
             fields.insert(format!("{section} {name}"), kind(value));
         }
@@ -50,7 +58,7 @@ fn info(client: &mut Client) -> Fields {
 fn config(client: &mut Client) -> Fields {
     let told = client.ask(&["CONFIG", "GET", "*"]);
     // What a value is written like is its own matter: "0" may be a size.
-    told.items().chunks(2).map(|pair| (format!("config {}", pair[0].text()), "value")).collect()
+    told.items().chunks(2).map(|pair| (format!("config {}", pair[0].text()), String::from("value"))).collect()
 }
 
 fn memory_stats(client: &mut Client) -> Fields {
@@ -61,7 +69,7 @@ fn memory_stats(client: &mut Client) -> Fields {
             Frame::Bulk(_) => "decimal",
             _ => "map",
         };
-        (format!("memory-stats {}", pair[0].text()), kind)
+        (format!("memory-stats {}", pair[0].text()), kind.to_owned())
     });
     fields.collect()
 }
@@ -90,6 +98,20 @@ fn what_can_be_changed_takes_its_own_value_and_the_rest_says_that_it_cannot() {
     client.line("CONFIG SET replica-priority 0 replica-announced no");
     assert_eq!(client.info("replication", "slave_priority").as_deref(), Some("0"));
     assert_eq!(client.info("replication", "replica_announced").as_deref(), Some("0"));
+}
+
+#[test]
+fn how_long_keys_still_live_is_told_where_somebody_walks_over_them() {
+    let node = Node::start(&[]);
+    let mut client = node.client();
+    client.line("SET a 1 EX 1000");
+    client.line("SET b 1 EX 3000");
+    client.line("SET c 1");
+    wait_for("an average of 2000 seconds", || {
+        let told = client.info("keyspace", "db0")?;
+        let average: u64 = told.split("avg_ttl=").nth(1)?.parse().ok()?;
+        (average > 1_900_000 && average <= 2_000_000).then_some(())
+    });
 }
 
 #[test]
@@ -136,26 +158,32 @@ struct Row {
     used: bool,
 }
 
+/// All that a server tells, when it has something to tell of.
+fn told(mut client: Client) -> Fields {
+    wait_for("the data", || (client.line("EXISTS h").int() == 1).then_some(()));
+    client.line("GET a");
+    assert!(client.ask(&["LLEN", "a"]).is_error());
+    let mut fields = info(&mut client);
+    fields.extend(config(&mut client));
+    fields.extend(memory_stats(&mut client));
+    fields
+}
+
 #[test]
-fn what_a_real_replica_tells_is_told_here_or_has_a_reason() {
+fn what_a_real_server_tells_is_told_here_or_has_a_reason() {
     let master = master_or_skip!("redis-8.10", "--repl-diskless-sync-delay", "0");
     let port = master.port.to_string();
     let real = master_or_skip!("redis-8.10", "--replicaof", "127.0.0.1", &port);
+    let real_alone = master_or_skip!("redis-8.10");
     let node = Node::replica_of(&master);
     node.wait_state("streaming");
-    let mut at_master = master.client();
-    at_master.line("SET a 1 EX 1000");
-    at_master.line("HSET h f v");
+    let alone = Node::start(&[]);
+    for mut client in [master.client(), real_alone.client(), alone.client()] {
+        client.line("SET a 1 EX 1000");
+        client.line("HSET h f v");
+    }
     node.wait_caught_up(&master);
-    let [theirs, ours] = [real.client(), node.client()].map(|mut client| {
-        wait_for("the data", || (client.line("EXISTS h").int() == 1).then_some(()));
-        client.line("GET a");
-        assert!(client.ask(&["LPUSH", "a", "b"]).is_error());
-        let mut fields = info(&mut client);
-        fields.extend(config(&mut client));
-        fields.extend(memory_stats(&mut client));
-        fields
-    });
+    let pairs = [(real.client(), node.client()), (real_alone.client(), alone.client())];
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fields.txt");
     let text = fs::read_to_string(path).expect("tests/fields.txt");
     let mut rows: Vec<Row> = Vec::new();
@@ -165,12 +193,15 @@ fn what_a_real_replica_tells_is_told_here_or_has_a_reason() {
         rows.push(Row { pattern: pattern.trim().to_owned(), used: false });
     }
     let mut wrong = Vec::new();
-    for (field, kind) in &theirs {
-        let what = match ours.get(field) {
-            Some(own) if own == kind => continue,
-            Some(own) => format!("{field} is {own}, and {kind} at a real server"),
-            None => format!("{field} is missing"),
-        };
+    let mut differ = BTreeSet::new();
+    for (theirs, ours) in pairs.map(|(real, node)| (told(real), told(node))) {
+        differ.extend(theirs.into_iter().filter_map(|(field, kind)| match ours.get(&field) {
+            Some(own) if *own == kind => None,
+            Some(own) => Some((format!("{field} is {own}, and {kind} at a real server"), field)),
+            None => Some((format!("{field} is missing"), field)),
+        }));
+    }
+    for (what, field) in differ {
         let fits = |row: &&mut Row| glob::matches(row.pattern.as_bytes(), field.as_bytes());
         if rows.iter_mut().filter(fits).map(|row| row.used = true).count() == 0 {
             wrong.push(what);

@@ -2,10 +2,13 @@
 //!
 //! Owns the samples that INFO's `instantaneous_*` fields are made of. Never anything that a request waits for.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use parking_lot::Mutex;
+use storage::DbIndex;
 use tokio::time::MissedTickBehavior;
 
 use crate::clock;
@@ -29,6 +32,8 @@ pub(crate) struct Samples {
     /// The most memory that was in use at a look, and when: seconds since the epoch.
     memory_peak: AtomicU64,
     memory_peak_at: AtomicI64,
+    /// How long keys with a deadline still live on average, by database, in milliseconds.
+    average_ttls: Mutex<BTreeMap<u32, u64>>,
 }
 
 /// Something counted, as a rate: an average over about 1.6 seconds, so that a look between two bursts is no zero.
@@ -77,6 +82,19 @@ impl Samples {
     /// KiB a second from the master, and to it.
     pub(crate) fn link_kib_per_second(&self) -> (f64, f64) {
         (self.link_input.per_second() / 1024.0, self.link_output.per_second() / 1024.0)
+    }
+    /// Notes how long keys of a database still live, as the walk for expired ones has seen it.
+    pub(crate) fn has_average_ttl(&self, db: DbIndex, millis: u64) {
+        let mut all = self.average_ttls.lock();
+        if millis == 0 {
+            all.remove(&db.0);
+        } else {
+            all.insert(db.0, millis);
+        }
+    }
+    /// How long that was at the last walk; 0 on a replica, where nobody walks.
+    pub(crate) fn average_ttl(&self, db: DbIndex) -> u64 {
+        self.average_ttls.lock().get(&db.0).copied().unwrap_or_default()
     }
     /// The most memory seen in use, `now` included.
     pub(crate) fn memory_peak(&self, now: u64) -> u64 {

@@ -23,11 +23,15 @@ const ROUND_MAX: Duration = Duration::from_millis(2);
 pub(crate) struct Walk {
     db: DbIndex,
     cursor: ScanCursor,
+    /// How long the keys of this database that have a deadline still live, together, and how many they are: of those that
+    /// were passed.
+    millis_left: u64,
+    deadlines: u64,
 }
 
 impl Default for Walk {
     fn default() -> Self {
-        Walk { db: DbIndex(0), cursor: ScanCursor::START }
+        Walk { db: DbIndex(0), cursor: ScanCursor::START, millis_left: 0, deadlines: 0 }
     }
 }
 
@@ -57,7 +61,12 @@ impl Walk {
             self.cursor = stepped.next;
             add(&node.stats.local().expired_keys, stepped.keys);
             add(&node.stats.local().expired_fields, stepped.fields);
+            self.millis_left = self.millis_left.saturating_add(stepped.millis_left);
+            self.deadlines += stepped.deadlines;
             if self.cursor == ScanCursor::START {
+                let average = self.millis_left.checked_div(self.deadlines).unwrap_or_default();
+                node.samples.has_average_ttl(self.db, average);
+                (self.millis_left, self.deadlines) = (0, 0);
                 let next = self.db.0 + 1;
                 self.db = DbIndex(if next < node.databases { next } else { 0 });
                 left -= 1;
@@ -80,14 +89,23 @@ struct Stepped {
     keys: u64,
     /// How many fields of hashes went.
     fields: u64,
+    /// How long the others of these keys that have a deadline still live, together, and how many they are.
+    millis_left: u64,
+    deadlines: u64,
 }
 
 /// Removes what has expired of the next few keys.
 fn step(writer: &Writer<'_>, db: DbIndex, cursor: ScanCursor, now: UnixMillis) -> Stepped {
     let mut keys: Vec<Vec<u8>> = Vec::new();
     let mut hashes: Vec<Vec<u8>> = Vec::new();
+    let (mut millis_left, mut deadlines) = (0u64, 0);
     let next = writer.db(db, UnixMillis::NOTHING_EXPIRED).scan(cursor, KEYS_A_HOLD, |key, entry| {
-        if !entry.is_visible(now) {
+        let is_visible = entry.is_visible(now);
+        if is_visible && let Some(deadline) = entry.deadline() {
+            millis_left = millis_left.saturating_add(deadline.0.abs_diff(now.0));
+            deadlines += 1;
+        }
+        if !is_visible {
             keys.push(key.to_vec());
         } else if let ValueRef::Hash(hash) = entry.value()
             && hash.soonest_deadline().is_some_and(|deadline| deadline.is_past(now))
@@ -122,5 +140,5 @@ fn step(writer: &Writer<'_>, db: DbIndex, cursor: ScanCursor, now: UnixMillis) -
             }
         });
     }
-    Stepped { next, keys: expired, fields }
+    Stepped { next, keys: expired, fields, millis_left, deadlines }
 }

@@ -553,9 +553,12 @@ fn keyspace(facts: &Facts<'_>, text: &mut Text) {
     for index in (0..facts.node.databases).map(DbIndex) {
         let Some(db) = facts.source.map(|source| source.db(index, facts.now.wall)) else { return };
         if !db.is_empty() {
+            // A node that was a master, and is none any more, does not know.
+            let is_known = facts.status.role == Role::Master;
+            let average = if is_known { facts.node.samples.average_ttl(index) } else { 0 };
             text.field(
                 &format!("db{}", index.0),
-                format_args!("keys={},expires={},avg_ttl=0", db.len(), db.deadlines()),
+                format_args!("keys={},expires={},avg_ttl={average}", db.len(), db.deadlines()),
             );
         }
     }
