@@ -209,3 +209,173 @@ fn subscribers_are_heard_while_threads_are_busy() {
         }
     }
 }
+
+/// Invalidations of a client of RESP2 go to another connection, which hears of them in a channel.
+#[test]
+fn another_connection_hears_what_has_changed() {
+    let node = Node::start(&[]);
+    let mut writer = node.client();
+    for protocol in ["2", "3"] {
+        let mut hearer = node.client();
+        hearer.ask(&["HELLO", protocol]);
+        let id = hearer.ask(&["CLIENT", "ID"]).int().to_string();
+        if protocol == "2" {
+            hearer.ask(&["SUBSCRIBE", "__redis__:invalidate"]);
+        }
+        let mut reader = node.client();
+        reader.line(&format!("CLIENT TRACKING ON REDIRECT {id}"));
+        assert_eq!(reader.ask(&["CLIENT", "GETREDIR"]).int().to_string(), id);
+        let line = writer.ask(&["CLIENT", "LIST"]).text();
+        assert!(line.contains(&format!(" redir={id} ")) && line.contains(" flags=t "), "{line}");
+        reader.ask(&["GET", "k"]);
+        writer.line("SET k v");
+        let message = hearer.read_soon().expect("a message");
+        assert_eq!(message.items().last().expect("keys").items()[0].text(), "k");
+        writer.line("FLUSHALL");
+        let message = hearer.read_soon().expect("a message");
+        assert_eq!(message.items().last(), Some(&Frame::Null));
+        // It is gone: the reader is told, or can ask.
+        drop(hearer);
+        wait_for("the redirect to be found broken", || {
+            reader.ask(&["GET", "k"]);
+            writer.line("SET k v");
+            let info = text(&reader.ask(&["CLIENT", "TRACKINGINFO"]));
+            info.contains("broken_redirect").then_some(())
+        });
+    }
+}
+
+/// A client that keeps what it reads, and drops what it is told has changed, held an old value for ever.
+#[test]
+fn nobody_keeps_an_old_value() {
+    let master = master_or_skip!("redis-8.10");
+    let node = Node::replica_of(&master);
+    node.wait_state("streaming");
+    const KEYS: usize = 20;
+    const ROUNDS: usize = 3000;
+    std::thread::scope(|scope| {
+        let readers: Vec<_> = (0..3)
+            .map(|reader| {
+                let node = &node;
+                scope.spawn(move || {
+                    let mut client = node.client();
+                    client.ask(&["HELLO", "3"]);
+                    client.line("CLIENT TRACKING ON");
+                    let mut random = crate::harness::Random::new(reader);
+                    let mut kept: std::collections::HashMap<String, Frame> = Default::default();
+                    // Until it has heard of the end, and holds what is last of every key.
+                    loop {
+                        let key = match random.below(KEYS as u64 + 1) {
+                            at if at < KEYS as u64 => format!("k{at}"),
+                            _ => String::from("end"),
+                        };
+                        if !kept.contains_key(&key) {
+                            let mut bytes = Vec::new();
+                            Client::encode(&["GET", &key], &mut bytes);
+                            client.send_raw(&bytes);
+                            loop {
+                                match client.read_soon().expect("an answer") {
+                                    Frame::Push(items) => forget(&mut kept, &items),
+                                    value => {
+                                        kept.insert(key.clone(), value);
+                                        break;
+                                    }
+                                }
+                            }
+                        }
+                        if kept.get("end").is_some_and(|end| *end != Frame::Null) {
+                            return (client, kept);
+                        }
+                        if kept.len() == KEYS + 1 {
+                            match client.read_soon().expect("a message") {
+                                Frame::Push(items) => forget(&mut kept, &items),
+                                other => panic!("{other:?}"),
+                            }
+                        }
+                    }
+                })
+            })
+            .collect();
+        let mut writer = master.client();
+        let mut random = crate::harness::Random::new(99);
+        for round in 0..ROUNDS {
+            let key = format!("k{}", random.below(KEYS as u64));
+            match random.below(10) {
+                0 => drop(writer.ask(&["DEL", &key])),
+                1 => drop(writer.ask(&["MSET", &key, &round.to_string(), "k0", &round.to_string()])),
+                2 if random.one_in(20) => drop(writer.ask(&["FLUSHALL"])),
+                _ => drop(writer.ask(&["SET", &key, &round.to_string()])),
+            }
+        }
+        writer.line("SET end yes");
+        node.wait_caught_up(&master);
+        let mut now = node.client();
+        for reader in readers {
+            let (mut client, mut kept) = reader.join().expect("a reader");
+            // Everything that was told before this answer.
+            let mut bytes = Vec::new();
+            Client::encode(&["PING"], &mut bytes);
+            client.send_raw(&bytes);
+            while let Frame::Push(items) = client.read_soon().expect("an answer") {
+                forget(&mut kept, &items);
+            }
+            for (key, value) in kept {
+                assert_eq!(now.ask(&["GET", &key]), value, "{key}");
+            }
+        }
+    });
+}
+
+fn forget(kept: &mut std::collections::HashMap<String, Frame>, message: &[Frame]) {
+    assert_eq!(message[0].text(), "invalidate");
+    match &message[1] {
+        Frame::Null => kept.clear(),
+        keys => keys.items().iter().for_each(|key| drop(kept.remove(&key.text()))),
+    }
+}
+
+/// A full sync with another master left clients with what they had read from the one before.
+#[test]
+fn a_new_data_set_is_told_to_those_who_keep_keys() {
+    let one = master_or_skip!("redis-8.10");
+    let other = master_or_skip!("redis-8.10");
+    one.client().line("SET k one");
+    other.client().line("SET k other");
+    let node = Node::replica_of(&one);
+    node.wait_state("streaming");
+    let mut client = node.client();
+    client.ask(&["HELLO", "3"]);
+    client.line("CLIENT TRACKING ON");
+    assert_eq!(client.ask(&["GET", "k"]).text(), "one");
+    node.client().line(&format!("REPLICAOF 127.0.0.1 {}", other.port));
+    let message = client.read_soon().expect("a message");
+    assert_eq!(message, Frame::Push(vec![Frame::Bulk(b"invalidate".to_vec()), Frame::Null]));
+    assert_eq!(client.ask(&["GET", "k"]).text(), "other");
+}
+
+#[test]
+fn more_keys_than_may_be_tracked_are_told_as_changed() {
+    let node = Node::start(&[]);
+    node.set("tracking-table-max-keys", "10");
+    let mut client = node.client();
+    client.ask(&["HELLO", "3"]);
+    client.line("CLIENT TRACKING ON");
+    let mut told = 0;
+    for n in 0..30 {
+        let mut bytes = Vec::new();
+        Client::encode(&["GET", &format!("k{n}")], &mut bytes);
+        client.send_raw(&bytes);
+        while let Frame::Push(_) = client.read_soon().expect("an answer") {
+            told += 1;
+        }
+    }
+    let mut other = node.client();
+    let fields = ["tracking_total_keys", "tracking_total_items"].map(|field| other.info("stats", field));
+    assert_eq!(fields, [Some("10".into()), Some("10".into())]);
+    // The last one's may still be on its way.
+    assert!(told == 20 || told == 19, "{told}");
+    drop(client);
+    wait_for("the table to be empty", || {
+        (other.info("stats", "tracking_total_keys").as_deref() == Some("0")).then_some(())
+    });
+}

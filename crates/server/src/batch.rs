@@ -382,6 +382,7 @@ impl<'a> Batch<'a> {
                 let mut context = node.read_context(Source::Reader(reader), session, wall, dialect, lookups);
                 context.db = context.db.hashed(plan.hashed(words));
                 let before = lookups.clone();
+                session.remember_reads(&node.hub, command, args);
                 match handler(&context, args, reply) {
                     Err(CommandError::Long) => {
                         lookups.back_to(&before);
@@ -406,6 +407,7 @@ impl<'a> Batch<'a> {
                 if !node.upstream.is_writable() {
                     return exclusively(words);
                 }
+                writer.writes_for(Some(session.client().id));
                 let mut context = WriteContext::serving(writer, session.db(), wall, dialect);
                 let answered = handler(&mut context, args, reply).map(|()| Then::Continue);
                 // Before a message that this client sends next.
@@ -430,6 +432,7 @@ impl<'a> Batch<'a> {
         };
         let (then, failed) = self.node.settle(mark, answered, reply);
         let reply_bytes = reply.len_since(mark);
+        session.request_over(command);
         if !session.is_answered() && !admission::is_push(command) {
             reply.rollback(mark);
         }

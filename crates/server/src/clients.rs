@@ -16,7 +16,7 @@ use protocol::Protocol;
 use tokio::task::AbortHandle;
 
 use crate::acl::{DEFAULT, User};
-use crate::outbox::Outbox;
+use crate::outbox::{Mark, Outbox};
 
 /// One connection, as others see it. About 250 bytes: ten thousand idle ones must not weigh.
 #[derive(Debug)]
@@ -55,6 +55,8 @@ pub(crate) struct Client {
     names: Mutex<Option<Box<Names>>>,
     /// What is sent to it unasked; most connections have none.
     outbox: OnceLock<Box<Outbox>>,
+    /// Its connection is over.
+    gone: AtomicBool,
     /// How it is ended.
     task: Mutex<Task>,
 }
@@ -135,6 +137,21 @@ impl Client {
             .map_or([0; 3], |outbox| outbox.subscribed.each_ref().map(|count| count.load(Relaxed)))
     }
 
+    /// What others see of it, where it is sent something.
+    pub(crate) fn marks(&self) -> Mark {
+        self.outbox_if_any().map_or(Mark::empty(), Outbox::marks)
+    }
+
+    /// Who hears in its place what is tracked for it; -1 when nothing is tracked, 0 when it hears itself.
+    pub(crate) fn redirect(&self) -> i64 {
+        self.outbox_if_any().map_or(-1, Outbox::redirect)
+    }
+
+    /// Whether its connection is over.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.gone.load(Relaxed)
+    }
+
     /// Whether it is subscribed to something.
     pub(crate) fn is_subscriber(&self) -> bool {
         self.subscribed() != [0; 3]
@@ -178,6 +195,11 @@ impl Client {
         if queued > 0 {
             flags.push('x');
         }
+        for (mark, letter) in [(Mark::TRACKING, 't'), (Mark::BROKEN_REDIRECT, 'R'), (Mark::BROADCAST, 'B')] {
+            if self.marks().contains(mark) {
+                flags.push(letter);
+            }
+        }
         if self.no_evict.load(Relaxed) {
             flags.push('e');
         }
@@ -202,7 +224,7 @@ impl Client {
             line,
             "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db={} sub={sub} psub={psub} ssub={ssub} \
              multi={} watch={} qbuf={input} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={output} oll=0 \
-             omem={output} tot-mem={} events=r cmd={command} user={} redir=-1 resp={} lib-name={} lib-ver={}",
+             omem={output} tot-mem={} events=r cmd={command} user={} redir={} resp={} lib-name={} lib-ver={}",
             self.id,
             self.addr,
             self.laddr,
@@ -215,6 +237,7 @@ impl Client {
             self.watched.load(Relaxed),
             input + output + size_of::<Client>(),
             String::from_utf8_lossy(names.user()),
+            self.redirect(),
             self.protocol.load(Relaxed),
             names.lib_name,
             names.lib_ver,
@@ -274,6 +297,7 @@ pub(crate) struct Registered {
 
 impl Drop for Registered {
     fn drop(&mut self) {
+        self.client.gone.store(true, Relaxed);
         self.clients.all.lock().remove(&self.client.id);
     }
 }
@@ -305,6 +329,7 @@ impl Clients {
             no_touch: AtomicBool::new(false),
             names: Mutex::new(None),
             outbox: OnceLock::new(),
+            gone: AtomicBool::new(false),
             task: Mutex::new(Task::Unknown),
         });
         self.all.lock().insert(client.id, Arc::clone(&client));

@@ -85,6 +85,8 @@ pub struct Config {
     pub loglevel: LogLevel,
     /// The version of Redis we say we are; clients choose features by it.
     pub report_version: String,
+    /// How many keys that clients may hold are noted at most; 0: any number.
+    pub tracking_table_max_keys: usize,
     /// Which events of keys are told to those who are subscribed.
     pub notify_keyspace_events: Wanted,
     /// What Sentinel chooses a new master by: the lowest first; 0: never this node.
@@ -154,6 +156,7 @@ impl Default for Config {
             enable_debug_command: DebugAccess::Local,
             loglevel: LogLevel::Notice,
             report_version: String::from("7.2.4"),
+            tracking_table_max_keys: 1_000_000,
             notify_keyspace_events: Wanted::empty(),
             replica_priority: 100,
             replica_announced: true,

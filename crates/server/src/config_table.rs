@@ -345,6 +345,11 @@ pub static ROWS: &[Row] = &[
     fixed("lazyfree-lazy-user-del", |_| yes_no(true)),
     fixed("lazyfree-lazy-user-flush", |_| yes_no(true)),
     free(
+        "tracking-table-max-keys",
+        |c| c.tracking_table_max_keys.to_string(),
+        |c, text| assign(&mut c.tracking_table_max_keys, number(text, 0, u64::MAX)?),
+    ),
+    free(
         "notify-keyspace-events",
         |c| keyspace_events::letters(c.notify_keyspace_events),
         |c, text| assign(&mut c.notify_keyspace_events, keyspace_events::parse(text)?),

@@ -166,6 +166,7 @@ fn run_command(
     };
     let nanos = clock::nanos_since(began);
     let (then, failed) = node.settle(mark, answered, reply);
+    session.request_over(command);
     node.ran_apart(session, command, words, (nanos, reply.len_since(mark)), failed);
     then
 }
@@ -196,6 +197,7 @@ pub(crate) fn on_data(
             let lookups = Lookups::default();
             let source = Source::Writer(writer);
             let context = node.read_context(source, session, now.wall, node.dialect(), &lookups);
+            session.remember_reads(&node.hub, command, args);
             let answered = handler(&context, args, reply);
             node.stats.local().looked_up(&lookups);
             answered
@@ -205,6 +207,7 @@ pub(crate) fn on_data(
             if !node.upstream.is_writable() {
                 return Err(CommandError::new(admission::READONLY));
             }
+            writer.writes_for(Some(session.client().id));
             let mut context = WriteContext::serving(writer, session.db(), now.wall, node.dialect());
             let answered = handler(&mut context, args, reply);
             writer.tell();

@@ -20,6 +20,7 @@ use crate::keyspace_events;
 use crate::outbox::Push;
 use crate::settings::Settings;
 use crate::stats::{Stats, add};
+use crate::tracking::{Changes, Tables};
 
 /// See the module.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub(crate) struct Hub {
     names: [AtomicUsize; 3],
     /// What of a hold's news somebody may hear: bits of [`Wanted`].
     wanted: AtomicU32,
+    /// Who is told of changed keys.
+    pub(crate) tracking: Tables,
     /// Clients for whom too much waits, to be looked at again.
     slow: Mutex<Vec<Weak<Client>>>,
     settings: Arc<Settings>,
@@ -60,6 +63,7 @@ impl Hub {
             channels: Mutex::default(),
             names: Default::default(),
             wanted: AtomicU32::new(0),
+            tracking: Tables::default(),
             slow: Mutex::default(),
             settings,
             stats,
@@ -193,6 +197,16 @@ impl Hub {
         subscribers.len()
     }
 
+    /// Sends something to one client.
+    pub(crate) fn send(&self, client: &Arc<Client>, push: &Push<'_>) {
+        self.send_within(self.settings.pushed_limit(), client, push);
+    }
+
+    /// How many keys may be tracked.
+    pub(crate) fn tracked_keys_max(&self) -> usize {
+        self.settings.tracked_keys_max()
+    }
+
     /// Tells which of a read's keys are not there.
     pub(crate) fn tell_misses(&self, context: &ReadContext<'_>, command: &Command, args: Args<'_>) {
         let mut news = Vec::new();
@@ -255,8 +269,9 @@ impl Listener for Hub {
         Wanted::from_bits_truncate(self.wanted.load(Acquire))
     }
 
-    fn hear(&self, news: Vec<News>, _by: Option<u64>) {
+    fn hear(&self, news: Vec<News>, by: Option<u64>) {
         let wanted = self.wants();
+        let mut changes = Changes::default();
         for news in news {
             match news {
                 News::Message { is_shard: false, channel, text } => {
@@ -270,9 +285,12 @@ impl Listener for Hub {
                         self.publish(channel, text);
                     });
                 }
-                News::Changed { .. } | News::Replaced(_) | News::Event { .. } | News::Request { .. } => {}
+                News::Changed { key, .. } => self.tracking.changed(self, &key, by, &mut changes),
+                News::Replaced(_) => self.tracking.replaced(self, &mut changes),
+                News::Event { .. } | News::Request { .. } => {}
             }
         }
+        self.tracking.tell(self, changes, by);
     }
 }
 

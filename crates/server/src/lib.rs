@@ -27,6 +27,7 @@ mod buffers;
 mod clients;
 
 mod hub;
+mod tracking;
 mod keyspace_events;
 mod outbox;
 

@@ -7,10 +7,13 @@
 //! taken by the task itself, between two answers, so that both stay in order.
 
 use std::cell::OnceCell;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
+use std::sync::atomic::{
+    AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
+};
 use std::task::{Context, Waker};
 use std::time::Instant;
 
+use bitflags::bitflags;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use protocol::{Protocol, Reply};
@@ -23,6 +26,25 @@ pub(crate) struct Outbox {
     waiting: Mutex<Waiting>,
     /// How many channels, patterns and shard channels it is subscribed to.
     pub(crate) subscribed: [AtomicU32; 3],
+    /// Bits of [`Mark`].
+    marks: AtomicU8,
+    /// Who hears in its place what is tracked for it; 0: nobody.
+    redirect: AtomicU64,
+}
+
+bitflags! {
+    /// What others see of a client that is sent something.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) struct Mark: u8 {
+        /// CLIENT TRACKING ON
+        const TRACKING = 1;
+        /// BCAST
+        const BROADCAST = 1 << 1;
+        /// Whoever was to hear in its place is gone.
+        const BROKEN_REDIRECT = 1 << 2;
+        /// MONITOR
+        const MONITOR = 1 << 3;
+    }
 }
 
 #[derive(Debug, Default)]
@@ -59,6 +81,33 @@ impl<'a> Push<'a> {
 }
 
 impl Outbox {
+    /// What others see of it.
+    pub(crate) fn marks(&self) -> Mark {
+        Mark::from_bits_truncate(self.marks.load(Relaxed))
+    }
+
+    /// Sets or clears one of those.
+    pub(crate) fn mark(&self, mark: Mark, is_set: bool) {
+        if is_set {
+            self.marks.fetch_or(mark.bits(), Relaxed);
+        } else {
+            self.marks.fetch_and(!mark.bits(), Relaxed);
+        }
+    }
+
+    /// Notes who hears in its place what is tracked for it.
+    pub(crate) fn redirect_to(&self, client: u64) {
+        self.redirect.store(client, Relaxed);
+    }
+
+    /// Who hears in its place what is tracked for it; -1 when nothing is tracked, 0 when it hears itself.
+    pub(crate) fn redirect(&self) -> i64 {
+        if !self.marks().contains(Mark::TRACKING) {
+            return -1;
+        }
+        i64::try_from(self.redirect.load(Relaxed)).unwrap_or(i64::MAX)
+    }
+
     /// Adds to what waits; `protocol` is asked for in the moment when it is fixed. Says how much waits then; `None`
     /// when nothing more is kept.
     pub(crate) fn add(&self, push: &Push<'_>, protocol: impl FnOnce() -> Protocol) -> Option<usize> {

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use commands::Command;
-use protocol::{Protocol, Reply};
+use protocol::{Args, Protocol, Reply};
 use storage::{DbIndex, Reader, Store, UnixMillis};
 
 use crate::acl::{Acl, User};
 use crate::clients::{Client, Registered};
 use crate::hub::{Hub, Sort, Subscriptions};
+use crate::tracking::Tracking;
 use crate::transaction::{Transaction, Watched};
 
 /// The state of one connection.
@@ -37,6 +38,8 @@ pub(crate) struct Session {
     pub(crate) watched: Option<Box<Watched>>,
     /// What it is subscribed to; none when it is nothing.
     subscriptions: Option<Box<Subscriptions>>,
+    /// What is tracked for it; none when nothing is.
+    pub(crate) tracking: Option<Box<Tracking>>,
 }
 
 /// CLIENT REPLY
@@ -67,6 +70,7 @@ impl Session {
             transaction: None,
             watched: None,
             subscriptions: None,
+            tracking: None,
         };
         session.be_a_stranger(acl);
         session
@@ -217,7 +221,26 @@ impl Session {
 
     /// Whether its requests are simply run: it may run any, and nothing is open.
     pub(crate) fn is_plain(&self) -> bool {
-        self.is_trusted && self.transaction.is_none() && !self.hears_only()
+        self.is_trusted && self.transaction.is_none() && !self.hears_only() && self.tracking.is_none()
+    }
+
+    /// Notes the keys that a command is about to read, for a client that may keep what it gets.
+    #[inline]
+    pub(crate) fn remember_reads(&self, hub: &Hub, command: &Command, args: Args<'_>) {
+        if let Some(tracking) = self.tracking.as_deref().filter(|tracking| tracking.notes_reads()) {
+            tracking.remember(command, args, hub.tracked_keys_max());
+        }
+    }
+
+    /// Notes that a request is over: what CLIENT CACHING said holds for one only, or for one transaction.
+    #[inline]
+    pub(crate) fn request_over(&mut self, command: &Command) {
+        if let Some(tracking) = &mut self.tracking
+            && self.transaction.is_none()
+            && command.container() != Some("client")
+        {
+            tracking.cache(false);
+        }
     }
 
     /// The transaction that MULTI opened, now closed.
@@ -246,6 +269,7 @@ impl Session {
         self.end_transaction();
         self.unwatch();
         self.subscriptions = None;
+        self.tracking = None;
         self.select(DbIndex(0));
         self.speak(Protocol::Resp2, reply);
         self.replies = Replies::On;

@@ -101,6 +101,11 @@ impl Settings {
         }
     }
 
+    /// `tracking-table-max-keys`; 0: any number.
+    pub(crate) fn tracked_keys_max(&self) -> usize {
+        self.config.read().tracking_table_max_keys
+    }
+
     /// How much of what is sent unasked is held for a client.
     pub(crate) fn pushed_limit(&self) -> OutputLimit {
         self.config.read().client_output_limits.pubsub

@@ -37,6 +37,12 @@ pub(super) const ROWS: &[Command] = &[
     Command::new("client|no-touch", 3, Group::Connection, "7.2.0", Run::Server(S::ClientNoTouch))
         .flags(&[F::LOADING, F::NOSCRIPT, F::STALE])
         .categories(&[C::CONNECTION]),
+    Command::new("client|tracking", -3, Group::Connection, "6.0.0", Run::Server(S::ClientTracking))
+        .flags(&[F::LOADING, F::NOSCRIPT, F::STALE])
+        .categories(&[C::CONNECTION]),
+    Command::new("client|caching", 3, Group::Connection, "6.0.0", Run::Server(S::ClientCaching))
+        .flags(&[F::LOADING, F::NOSCRIPT, F::STALE])
+        .categories(&[C::CONNECTION]),
     Command::new("client|pause", -3, Group::Connection, "3.0.0", Run::Server(S::ClientPause))
         .flags(&[F::ADMIN, F::LOADING, F::NOSCRIPT, F::STALE])
         .categories(&[C::CONNECTION]),

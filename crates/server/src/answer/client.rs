@@ -17,8 +17,9 @@ use crate::session::Replies;
 pub(super) const HELP: &[(&str, &str)] = &[
     ("CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:", ""),
     ("CAPA <capability> [<capability> ...]", "Says what the client can do; nothing here depends on it."),
+    ("CACHING YES|NO", "Whether keys of the next request are tracked, after OPTIN or OPTOUT."),
     ("GETNAME", "The name of this connection."),
-    ("GETREDIR", "The client that gets this one's invalidations: none, for nothing is tracked."),
+    ("GETREDIR", "The client that is told of changed keys in place of this one."),
     ("ID", "The number of this connection."),
     ("INFO", "This connection's line of CLIENT LIST."),
     ("KILL <ip:port>", "Ends the connection from there."),
@@ -33,7 +34,11 @@ pub(super) const HELP: &[(&str, &str)] = &[
     ("REPLY ON|OFF|SKIP", "Whether this connection is answered."),
     ("SETINFO LIB-NAME|LIB-VER <value>", "Names the client's library."),
     ("SETNAME <name>", "Names this connection."),
-    ("TRACKINGINFO", "This connection's tracking: off."),
+    (
+        "TRACKING ON|OFF [REDIRECT <id>] [BCAST] [PREFIX <prefix> ...] [OPTIN] [OPTOUT] [NOLOOP]",
+        "Whether this connection is told which keys change.",
+    ),
+    ("TRACKINGINFO", "How this connection is told."),
     ("UNBLOCK <id> [TIMEOUT|ERROR]", "Wakes a connection that waits for a key."),
     ("UNPAUSE", "Ends a pause."),
 ];
@@ -309,25 +314,6 @@ pub(super) fn unpause(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
 /// CLIENT CAPA capability ...
 pub(super) fn capa(reply: &mut Reply) -> Answered {
     reply.ok();
-    Ok(Then::Continue)
-}
-
-/// CLIENT GETREDIR: nothing is tracked.
-pub(super) fn getredir(reply: &mut Reply) -> Answered {
-    reply.int(-1);
-    Ok(Then::Continue)
-}
-
-/// CLIENT TRACKINGINFO: nothing is tracked.
-pub(super) fn trackinginfo(reply: &mut Reply) -> Answered {
-    reply.map(3);
-    reply.bulk(b"flags");
-    reply.set(1);
-    reply.bulk(b"off");
-    reply.bulk(b"redirect");
-    reply.int(-1);
-    reply.bulk(b"prefixes");
-    reply.array(0);
     Ok(Then::Continue)
 }
 

@@ -181,7 +181,8 @@ fn clients(facts: &Facts<'_>, text: &mut Text) {
         "client_recent_max_output_buffer",
         largest(|client| client.output_bytes.load(Relaxed)).unwrap_or_default(),
     );
-    text.none(&["blocked_clients", "tracking_clients"]);
+    text.none(&["blocked_clients"]);
+    text.field("tracking_clients", facts.node.hub.tracking.counts().clients);
     text.field("pubsub_clients", all.iter().filter(|client| client.is_subscriber()).count());
     text.field("watching_clients", all.iter().filter(|client| client.watched.load(Relaxed) > 0).count());
     text.field(
@@ -343,6 +344,10 @@ fn stats(facts: &Facts<'_>, text: &mut Text) {
     text.field("pubsub_channels", hub.names(Sort::Channel));
     text.field("pubsub_patterns", hub.names(Sort::Pattern));
     text.field("pubsubshard_channels", hub.names(Sort::Shard));
+    let tracked = hub.tracking.counts();
+    text.field("tracking_total_keys", tracked.keys);
+    text.field("tracking_total_items", tracked.items);
+    text.field("tracking_total_prefixes", tracked.prefixes);
     text.none(&[
         "latest_fork_usec",
         "total_forks",

@@ -17,6 +17,7 @@ mod memory;
 mod pubsub;
 mod replication;
 mod scripting;
+mod tracking;
 mod transaction;
 
 use std::sync::Arc;
@@ -109,7 +110,7 @@ pub(crate) fn run(server: S, call: &mut Call<'_>, reply: &mut Reply) -> Answered
         S::AclWhoami => acl::whoami(call, reply),
         S::ClientCapa => client::capa(reply),
         S::ClientGetname => client::getname(call, reply),
-        S::ClientGetredir => client::getredir(reply),
+        S::ClientGetredir => tracking::getredir(call, reply),
         S::ClientHelp => help(reply, client::HELP),
         S::ClientId => client::id(call, reply),
         S::ClientInfo => client::info(call, reply),
@@ -122,7 +123,9 @@ pub(crate) fn run(server: S, call: &mut Call<'_>, reply: &mut Reply) -> Answered
         S::ClientReply => client::reply_mode(call, reply),
         S::ClientSetinfo => client::setinfo(call, reply),
         S::ClientSetname => client::setname(call, reply),
-        S::ClientTrackinginfo => client::trackinginfo(reply),
+        S::ClientTracking => tracking::tracking(call, reply),
+        S::ClientCaching => tracking::caching(call, reply),
+        S::ClientTrackinginfo => tracking::trackinginfo(call, reply),
         S::ClientUnblock => client::unblock(call, reply),
         S::Command => done(|| command_info::all(reply)),
         S::CommandCount => done(|| command_info::count(reply)),

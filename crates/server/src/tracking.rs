@@ -1,0 +1,341 @@
+//! CLIENT TRACKING: who is told which keys have changed, so that it can keep what it has read.
+//!
+//! Owns the table of keys that somebody may hold, and the prefixes that somebody wants to hear of. Never looks at data:
+//! the store says what has changed (see [`storage::News`]).
+//!
+//! A key is noted *before* it is read, and told *after* its change can be seen. So whoever was answered with the old
+//! value is in the table when the change is told; one that is noted in between reads the new value, and is told once too
+//! often. Nobody holds an old value and is not told.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
+use std::sync::{Arc, Weak};
+
+use commands::{Command, Flags};
+use parking_lot::Mutex;
+use protocol::{Args, Protocol, Reply};
+use storage::Store;
+
+use crate::clients::Client;
+use crate::hub::Hub;
+use crate::outbox::{Mark, Push};
+
+/// The channel in which clients of RESP2 hear of changes.
+const CHANNEL: &[u8] = b"__redis__:invalidate";
+
+/// Which keys a client wants to hear of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Choice {
+    /// Those that it reads.
+    #[default]
+    Read,
+    /// Of those that it reads, the ones after CLIENT CACHING YES.
+    OptIn,
+    /// Of those that it reads, all but the ones after CLIENT CACHING NO.
+    OptOut,
+    /// All that begin with one of its prefixes.
+    Broadcast,
+}
+
+/// How a client is told.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Mode {
+    pub(crate) choice: Choice,
+    /// The client that is told in its place.
+    pub(crate) redirect: Option<(u64, Weak<Client>)>,
+    /// It is not told of what it has changed itself.
+    pub(crate) not_own: bool,
+}
+
+/// One client that is told.
+#[derive(Debug)]
+struct Tracked {
+    client: Arc<Client>,
+    mode: Mode,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Tables(Mutex<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    clients: HashMap<u64, Tracked>,
+    /// Who may hold each key.
+    keys: BTreeMap<Box<[u8]>, BTreeSet<u64>>,
+    /// How many of those there are.
+    items: usize,
+    prefixes: BTreeMap<Box<[u8]>, BTreeSet<u64>>,
+    /// The key that was given up last, because there were too many.
+    given_up: Box<[u8]>,
+}
+
+/// How much is tracked.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) clients: usize,
+    pub(crate) keys: usize,
+    pub(crate) items: usize,
+    pub(crate) prefixes: usize,
+}
+
+/// Changes of keys, gathered until they are told.
+#[derive(Debug, Default)]
+pub(crate) struct Changes {
+    /// For each prefix, the keys that begin with it, and by whom they were changed.
+    broadcast: BTreeMap<Box<[u8]>, Vec<Box<[u8]>>>,
+    was_replaced: bool,
+}
+
+impl Tables {
+    /// How much is tracked.
+    pub(crate) fn counts(&self) -> Counts {
+        let inner = self.0.lock();
+        Counts {
+            clients: inner.clients.len(),
+            keys: inner.keys.len(),
+            items: inner.items,
+            prefixes: inner.prefixes.len(),
+        }
+    }
+
+    /// Notes that a client is about to read a key; gives up others when there are more than so many.
+    fn remember(&self, hub: &Hub, client: u64, key: &[u8], keys_max: usize) {
+        let mut inner = self.0.lock();
+        let is_news = match inner.keys.get_mut(key) {
+            Some(clients) => clients.insert(client),
+            None => inner.keys.insert(key.into(), BTreeSet::from([client])).is_none(),
+        };
+        inner.items += usize::from(is_news);
+        while keys_max > 0 && inner.keys.len() > keys_max {
+            let after = (Bound::Excluded(&*inner.given_up), Bound::Unbounded);
+            let next = inner.keys.range::<[u8], _>(after).map(|(key, _)| key).find(|next| ***next != *key);
+            let next = next.or_else(|| inner.keys.keys().find(|next| ***next != *key)).cloned();
+            let Some(next) = next else { return };
+            inner.changed(hub, &next, None);
+            inner.given_up = next;
+        }
+    }
+
+    /// Notes that a key has changed; who reads keys is told at once.
+    pub(crate) fn changed(&self, hub: &Hub, key: &[u8], by: Option<u64>, changes: &mut Changes) {
+        let mut inner = self.0.lock();
+        changes.was_replaced = false;
+        inner.changed(hub, key, by);
+        for prefix in inner.prefixes.keys().filter(|prefix| key.starts_with(prefix)) {
+            changes.broadcast.entry(prefix.clone()).or_default().push(key.into());
+        }
+    }
+
+    /// Tells everybody that every key may have changed. Said once for several databases.
+    pub(crate) fn replaced(&self, hub: &Hub, changes: &mut Changes) {
+        if !std::mem::replace(&mut changes.was_replaced, true) {
+            let mut inner = self.0.lock();
+            inner.keys.clear();
+            inner.items = 0;
+            inner.clients.values().for_each(|tracked| tracked.tell(hub, None));
+        }
+    }
+
+    /// Tells those who want to hear of prefixes.
+    pub(crate) fn tell(&self, hub: &Hub, changes: Changes, by: Option<u64>) {
+        if changes.broadcast.is_empty() {
+            return;
+        }
+        let inner = self.0.lock();
+        for (prefix, keys) in &changes.broadcast {
+            for id in inner.prefixes.get(prefix).into_iter().flatten() {
+                if let Some(tracked) = inner.clients.get(id).filter(|tracked| !tracked.is_own(by)) {
+                    tracked.tell(hub, Some(keys));
+                }
+            }
+        }
+    }
+}
+
+impl Inner {
+    /// Tells those who may hold this key, and forgets them.
+    fn changed(&mut self, hub: &Hub, key: &[u8], by: Option<u64>) {
+        let Some(holders) = self.keys.get_mut(key) else { return };
+        let before = holders.len();
+        let clients = &self.clients;
+        holders.retain(|id| match clients.get(id) {
+            // It holds what it wrote, and must hear when another writes.
+            Some(tracked) if tracked.is_own(by) => true,
+            Some(tracked) => {
+                tracked.tell(hub, Some(&[key.into()]));
+                false
+            }
+            None => false,
+        });
+        self.items -= before - holders.len();
+        if holders.is_empty() {
+            self.keys.remove(key);
+        }
+    }
+}
+
+impl Tracked {
+    /// Whether it has made the change, and does not want to hear of that.
+    fn is_own(&self, by: Option<u64>) -> bool {
+        self.mode.not_own && by == Some(self.client.id)
+    }
+
+    /// Says that these keys have changed; all of them, when none are named.
+    fn tell(&self, hub: &Hub, keys: Option<&[Box<[u8]>]>) {
+        let Some((id, redirect)) = &self.mode.redirect else {
+            if self.client.speaks() == Protocol::Resp3 {
+                hub.send(&self.client, &Push::new(&|reply| write(reply, keys)));
+            }
+            return;
+        };
+        match redirect.upgrade().filter(|target| !target.is_gone()) {
+            Some(target) if target.speaks() == Protocol::Resp3 || target.is_subscriber() => {
+                hub.send(&target, &Push::new(&|reply| write(reply, keys)));
+            }
+            Some(_) => {}
+            None => {
+                self.client.outbox().mark(Mark::BROKEN_REDIRECT, true);
+                if self.client.speaks() == Protocol::Resp3 {
+                    let id = i64::try_from(*id).unwrap_or(i64::MAX);
+                    let write = |reply: &mut Reply| {
+                        reply.push(2);
+                        reply.bulk(b"tracking-redir-broken");
+                        reply.int(id);
+                    };
+                    hub.send(&self.client, &Push::new(&write));
+                }
+            }
+        }
+    }
+}
+
+/// A message of its own in RESP3, one of a channel in RESP2.
+fn write(reply: &mut Reply, keys: Option<&[Box<[u8]>]>) {
+    match reply.protocol() {
+        Protocol::Resp3 => {
+            reply.push(2);
+            reply.bulk(b"invalidate");
+        }
+        Protocol::Resp2 => {
+            reply.push(3);
+            reply.bulk(b"message");
+            reply.bulk(CHANNEL);
+        }
+    }
+    match keys {
+        Some(keys) => {
+            reply.array(keys.len());
+            keys.iter().for_each(|key| reply.bulk(key));
+        }
+        None => reply.null(),
+    }
+}
+
+/// A client's own side of its tracking; when it is dropped, nothing is tracked for it any more.
+#[derive(Debug)]
+pub(crate) struct Tracking {
+    hub: Arc<Hub>,
+    store: Store,
+    client: Arc<Client>,
+    mode: Mode,
+    prefixes: BTreeSet<Box<[u8]>>,
+    /// CLIENT CACHING was said before this request.
+    caching: bool,
+}
+
+impl Tracking {
+    /// Begins.
+    pub(crate) fn begin(hub: &Arc<Hub>, store: &Store, client: &Arc<Client>) -> Self {
+        let tracking = Tracking {
+            hub: Arc::clone(hub),
+            store: store.clone(),
+            client: Arc::clone(client),
+            mode: Mode::default(),
+            prefixes: BTreeSet::new(),
+            caching: false,
+        };
+        tracking.client.outbox().mark(Mark::TRACKING, true);
+        tracking
+    }
+
+    /// From now on in this mode; with more prefixes.
+    pub(crate) fn change(&mut self, mode: Mode, prefixes: Vec<Box<[u8]>>) {
+        let outbox = self.client.outbox();
+        outbox.mark(Mark::BROKEN_REDIRECT, false);
+        outbox.mark(Mark::BROADCAST, mode.choice == Choice::Broadcast);
+        outbox.redirect_to(mode.redirect.as_ref().map_or(0, |(id, _)| *id));
+        let mut inner = self.hub.tracking.0.lock();
+        for prefix in prefixes {
+            inner.prefixes.entry(prefix.clone()).or_default().insert(self.client.id);
+            self.prefixes.insert(prefix);
+        }
+        let tracked = Tracked { client: Arc::clone(&self.client), mode: mode.clone() };
+        inner.clients.insert(self.client.id, tracked);
+        self.mode = mode;
+        self.store.want_changes(true);
+    }
+
+    /// How it is told.
+    pub(crate) fn mode(&self) -> &Mode {
+        &self.mode
+    }
+
+    /// Which prefixes it wants to hear of.
+    pub(crate) fn prefixes(&self) -> &BTreeSet<Box<[u8]>> {
+        &self.prefixes
+    }
+
+    /// Whether keys are noted when it reads them.
+    pub(crate) fn notes_reads(&self) -> bool {
+        self.mode.choice != Choice::Broadcast
+    }
+
+    /// Whether CLIENT CACHING was said before this request.
+    pub(crate) fn is_caching(&self) -> bool {
+        self.caching
+    }
+
+    /// CLIENT CACHING, or the end of the request after it.
+    pub(crate) fn cache(&mut self, caching: bool) {
+        self.caching = caching;
+    }
+
+    /// Notes the keys that a command is about to read.
+    pub(crate) fn remember(&self, command: &Command, args: Args<'_>, keys_max: usize) {
+        let wanted = match self.mode.choice {
+            Choice::Read => true,
+            Choice::OptIn => self.caching,
+            Choice::OptOut => !self.caching,
+            Choice::Broadcast => false,
+        };
+        if wanted && command.flags.contains(Flags::READONLY) {
+            // What cannot be told from its arguments is refused by its handler.
+            let _told = command.visit_keys(&args, |found| {
+                self.hub.tracking.remember(&self.hub, self.client.id, args.get(found.index), keys_max);
+            });
+        }
+    }
+}
+
+impl Drop for Tracking {
+    fn drop(&mut self) {
+        let outbox = self.client.outbox();
+        outbox.mark(Mark::TRACKING | Mark::BROADCAST | Mark::BROKEN_REDIRECT, false);
+        let mut inner = self.hub.tracking.0.lock();
+        inner.clients.remove(&self.client.id);
+        for prefix in &self.prefixes {
+            if let Some(clients) = inner.prefixes.get_mut(prefix) {
+                clients.remove(&self.client.id);
+                if clients.is_empty() {
+                    inner.prefixes.remove(prefix);
+                }
+            }
+        }
+        // Its keys stay in the table until they change; with nobody left there is no table.
+        if inner.clients.is_empty() {
+            *inner = Inner::default();
+            self.store.want_changes(false);
+        }
+    }
+}
