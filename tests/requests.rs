@@ -46,9 +46,12 @@ impl Server {
 
 fn assert_same(node: &mut Server, master: &mut Server, bytes: &[u8], cut: usize) {
     let (ours, theirs) = (node.answer(bytes, cut), master.answer(bytes, cut));
+    // The newest server, in whose words we answer, says nothing of arguments that are not there. (It also forgets what it
+    // was to say of a mistake when the connection ends, so it is no server to compare with here.)
+    let theirs = theirs.escape_ascii().to_string().replace("\\', with args beginning with: \\r", "\\'\\r");
     assert_eq!(
         ours.escape_ascii().to_string(),
-        theirs.escape_ascii().to_string(),
+        theirs,
         "to {:?} cut at {cut}",
         bytes.escape_ascii().to_string()
     );
