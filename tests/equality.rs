@@ -28,12 +28,8 @@ fn assert_equal_to(master: &Master, node: &Node, depth: Depth) {
     node.wait_caught_up(master);
     let digest = theirs.line("DEBUG DIGEST");
     assert_eq!(ours.line("DEBUG DIGEST"), digest, "{}: DEBUG DIGEST", master.name);
-    assert_eq!(
-        ours.info("replication", "slave_repl_offset"),
-        theirs.info("replication", "master_repl_offset"),
-        "{}: offsets",
-        master.name
-    );
+    // Nor did anything count that is no data: the offsets meet again (the master's own PINGs go on).
+    node.wait_caught_up(master);
     theirs.ask(&["DEBUG", "SET-ACTIVE-EXPIRE", "1"]);
 }
 

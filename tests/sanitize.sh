@@ -36,9 +36,11 @@ asan() {
   # Loads that fail half way: what they had built is all given back.
   "${in_asan[@]}" cargo "+$NIGHTLY" test --locked --target "$TARGET" -p nearside-replication --test load_faults \
     || failed=1
+  # Memory as the sanitizer takes it is no measure for limits, which one test is about.
   # The words of a table have other bits beside the address, so a store that is alive at the program's end looks lost.
   "${in_asan[@]}" ASAN_OPTIONS=detect_leaks=0 cargo "+$NIGHTLY" test --locked --target "$TARGET" \
-    --no-default-features -p nearside-cli --test tests -- ${ASAN_TESTS:-faults:: equality::} || failed=1
+    --no-default-features -p nearside-cli --test tests -- ${ASAN_TESTS:-faults:: equality::} \
+    --skip a_data_set_that_does_not_fit || failed=1
 }
 
 miri() {
