@@ -19,6 +19,7 @@ mod fields; // what INFO and CONFIG tell, beside a real replica
 mod tools; // redis_exporter, redis-cli
 mod topology; // REPLICAOF, promotion, failover
 mod faults; // what goes wrong, and what is said of it
+mod blocking; // commands that wait for a key
 mod eviction; // maxmemory: who goes, and who is refused
 mod save; // SAVE and BGSAVE: real servers load the file
 mod differential; // every command on data, with odd arguments, beside a real server

@@ -7,6 +7,8 @@ use std::borrow::Cow;
 
 use protocol::Reply;
 
+use crate::wait::Wait;
+
 /// Why a command failed; [`CommandError::text`] is the error line without its `-`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CommandError {
@@ -38,6 +40,8 @@ pub enum CommandError {
     WrongArity(&'static str),
     /// Too long for a batch of short reads: to be run again under the token. No client ever sees it.
     Long,
+    /// There is nothing yet: see [`Wait`].
+    Wait(Box<Wait>),
     /// Anything else, with its whole text (`ERR …`, `BUSYGROUP …`).
     Other(Cow<'static, str>),
     /// A text that repeats bytes of the request, which may be no UTF-8.
@@ -81,15 +85,22 @@ impl CommandError {
             CommandError::WrongArity(command) => {
                 return Cow::Owned(format!("ERR wrong number of arguments for '{command}' command"));
             }
+            CommandError::Wait(_) => "ERR there is nothing yet",
             CommandError::Long => "ERR this read is too long for a batch",
             CommandError::Other(text) => text,
             CommandError::Bytes(text) => return String::from_utf8_lossy(text),
         })
     }
 
+    /// Whether it is one. Where nobody may wait, nothing to be had is an answer as any other.
+    pub fn is_error(&self) -> bool {
+        !matches!(self, CommandError::Wait(_))
+    }
+
     /// Answers with the error line.
     pub fn answer(&self, reply: &mut Reply) {
         match self {
+            CommandError::Wait(wait) => wait.nothing.answer(reply),
             CommandError::Bytes(text) => reply.error_bytes(text),
             other => reply.error(&other.text()),
         }

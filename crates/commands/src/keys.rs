@@ -120,7 +120,8 @@ impl Command {
     #[inline]
     pub fn read_by_its_name(&'static self) -> Option<(&'static Command, ReadHandler, Option<usize>)> {
         match self.run {
-            Run::Read(handler) if !self.is_subcommand() => {
+            // (What may wait takes the way of what is rare.)
+            Run::Read(handler) if !self.is_subcommand() && !self.flags.contains(Flags::BLOCKING) => {
                 Some((self, handler, self.first_key().map(|place| place + self.name_words())))
             }
             _ => None,

@@ -21,6 +21,7 @@ mod testing;
 
 mod expiry;
 mod extended;
+mod wait;
 
 mod array;
 mod bitmap;
@@ -50,3 +51,4 @@ pub use resolve::{Unresolved, resolve, resolve_row};
 pub use restore::serialized_bytes;
 pub use spec::{Command, Flags, Group, KeyFlags, KeySpec, Run, ServerCommand};
 pub use table::find;
+pub use wait::{Nothing, Wait};

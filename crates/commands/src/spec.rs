@@ -312,6 +312,10 @@ impl KeySpec {
     pub const fn at(index: i16, flags: &[KeyFlags]) -> Self {
         KeySpec::new(Begin::Index(index), Find::Range { last: 0, step: 1, limit: 0 }, flags)
     }
+    /// All words from this one on but the last.
+    pub const fn before_last(index: i16, flags: &[KeyFlags]) -> Self {
+        KeySpec::new(Begin::Index(index), Find::Range { last: -2, step: 1, limit: 0 }, flags)
+    }
 }
 
 /// Where a search for keys begins.

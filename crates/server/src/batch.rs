@@ -7,11 +7,14 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::Context;
 use std::time::{Duration, Instant};
 
 use commands::spec::ReadHandler;
-use commands::{Command, CommandError, Dialect, Flags, Run, ServerCommand as S, Source, WriteContext};
+use commands::{
+    Command, CommandError, Dialect, Flags, Nothing, Run, ServerCommand as S, Source, WriteContext,
+};
 use protocol::limits::Peer;
 use protocol::{Args, Reply, Request, Words};
 use storage::{Hashed, KeyHash, Lookups, Reader, Writer};
@@ -19,6 +22,7 @@ use storage::{Hashed, KeyHash, Lookups, Reader, Writer};
 use crate::acl;
 use crate::admission::{self, Situation};
 use crate::answer::{self, Call, Now, Then};
+use crate::blocking::{self, Outcome, Unanswered};
 use crate::buffers::Buffers;
 use crate::clock;
 use crate::exclusive;
@@ -80,6 +84,8 @@ pub(crate) enum Next {
     /// The next request must wait for this, and is looked at again afterwards. Meanwhile the connection is read from and
     /// sent to.
     Wait(Wait),
+    /// The request that was just run waits for this; it is answered afterwards, before another is looked at.
+    Blocked(Wait),
     /// Write what there is, and end the connection.
     Close,
 }
@@ -98,6 +104,11 @@ pub(crate) fn run_with<'n>(
     buffers: &mut Buffers,
 ) -> Next {
     let Buffers { input, start, parser, planned, ran, reply, .. } = buffers;
+    if session.blocked.is_some()
+        && let Some(next) = resume(node, session, reply)
+    {
+        return next;
+    }
     let pending = input.get(*start..).unwrap_or_default();
     if !session.renew_user(&node.acl) {
         return Next::Close;
@@ -203,6 +214,90 @@ impl Plan {
             Plan::Read(_, _, Some((place, hash))) => Some(Hashed::new(words.get(*place)?, *hash)),
             Plan::Read(_, _, None) | Plan::Other(_) => None,
         }
+    }
+}
+
+/// Answers the request that its client waited for, or goes on waiting. None when it is answered.
+#[cold]
+fn resume(node: &Arc<Node>, session: &mut Session, reply: &mut Reply) -> Option<Next> {
+    let blocked = session.blocked.take()?;
+    let reader = node.store.try_reader();
+    if blocked.is_to_run_again() && reader.is_none() {
+        session.blocked = Some(blocked);
+        return Some(Next::Gate);
+    }
+    let (outcome, ended) = match blocked.outcome() {
+        Ok(over) => over,
+        Err(blocked) => {
+            session.blocked = Some(blocked);
+            return Some(Next::Read);
+        }
+    };
+    session.client().blocked.store(false, Relaxed);
+    let now = Now::read();
+    session.client().touch(now.steady);
+    let mark = reply.mark();
+    let mut closes = false;
+    match outcome {
+        Outcome::Again => {
+            let Some(reader) = &reader else { return None };
+            let words = ended.request.words();
+            let wait = commands::Wait { timeout: None, nothing: Nothing::NullArray, instead: None };
+            let unanswered = Unanswered { command: ended.command, words: &words, wait, now: now.steady };
+            match read_or_wait(node, reader, session, unanswered, ended.until, now, reply) {
+                Ok(()) => {}
+                Err(Waiting::For(wait)) => return Some(Next::Blocked(wait)),
+                Err(Waiting::Failed(error)) => {
+                    node.settle(mark, Err(error), reply);
+                }
+            }
+        }
+        outcome => closes = blocking::answer(outcome, reply),
+    }
+    let failed = reply.is_error_at(mark);
+    if !session.is_answered() {
+        reply.rollback(mark);
+    }
+    // The time it took is in that of who served it; the time it waited is nobody's.
+    let cost = (0, reply.len_since(mark));
+    node.ran_apart(session, ended.command, &ended.request.words(), cost, failed);
+    closes.then_some(Next::Close)
+}
+
+enum Waiting {
+    For(Wait),
+    Failed(CommandError),
+}
+
+/// Runs a read that may wait once more, now that its keys are watched: what came between is not missed.
+fn read_or_wait(
+    node: &Arc<Node>,
+    reader: &Reader<'_>,
+    session: &mut Session,
+    mut unanswered: Unanswered<'_>,
+    until: Option<Instant>,
+    now: Now,
+    reply: &mut Reply,
+) -> Result<(), Waiting> {
+    let Run::Read(handler) = unanswered.command.run else { return Ok(()) };
+    let keys = blocking::awaited_keys(unanswered.command, unanswered.words);
+    let watches = keys.iter().map(|key| reader.watch(&node.store, session.db(), key, now.wall)).collect();
+    let instead = unanswered.wait.instead.take();
+    let instead: Option<Vec<&[u8]>> = instead.as_ref().map(|words| words.iter().map(Vec::as_slice).collect());
+    let words = instead.as_deref().unwrap_or(unanswered.words);
+    let args = Args::new(words.get(unanswered.command.name_words()..).unwrap_or_default());
+    let lookups = Lookups::default();
+    let source = Source::Reader(reader);
+    let context = node.read_context(source, session, now.wall, node.dialect(), &lookups);
+    let mark = reply.mark();
+    match handler(&context, args, reply) {
+        Err(CommandError::Wait(wait)) => {
+            reply.rollback(mark);
+            unanswered.wait = *wait;
+            Err(Waiting::For(node.blocking.begin_reading(session, watches, until, unanswered)))
+        }
+        Err(error) => Err(Waiting::Failed(error)),
+        Ok(()) => Ok(()),
     }
 }
 
@@ -376,10 +471,11 @@ impl<'a> Batch<'a> {
         let mark = reply.mark();
         let answered = match command.run {
             Run::Read(handler) => {
-                let (node, wall, dialect, lookups) = (self.node, self.now.wall, self.dialect, self.lookups);
+                let (node, now, dialect, lookups) = (self.node, self.now, self.dialect, self.lookups);
                 let tells_misses = self.situation.tells_misses();
                 let Some(reader) = self.reader() else { return Step::Stop(Next::Gate) };
-                let mut context = node.read_context(Source::Reader(reader), session, wall, dialect, lookups);
+                let mut context =
+                    node.read_context(Source::Reader(reader), session, now.wall, dialect, lookups);
                 context.db = context.db.hashed(plan.hashed(words));
                 let before = lookups.clone();
                 session.remember_reads(&node.hub, command, args);
@@ -388,6 +484,16 @@ impl<'a> Batch<'a> {
                         lookups.back_to(&before);
                         reply.rollback(mark);
                         return exclusively(words);
+                    }
+                    Err(CommandError::Wait(wait)) => {
+                        reply.rollback(mark);
+                        let until = wait.timeout.and_then(|timeout| now.steady.checked_add(timeout));
+                        let unanswered = Unanswered { command, words, wait: *wait, now: now.steady };
+                        match read_or_wait(node, reader, session, unanswered, until, now, reply) {
+                            Ok(()) => Ok(Then::Continue),
+                            Err(Waiting::For(wait)) => return Step::Stop(Next::Blocked(wait)),
+                            Err(Waiting::Failed(error)) => Err(error),
+                        }
                     }
                     answered => {
                         if tells_misses && lookups.misses() > before.misses() {
@@ -409,10 +515,18 @@ impl<'a> Batch<'a> {
                 }
                 writer.writes_for(Some(session.client().id));
                 let mut context = WriteContext::serving(writer, session.db(), wall, dialect);
-                let answered = handler(&mut context, args, reply).map(|()| Then::Continue);
+                let answered = handler(&mut context, args, reply);
+                if node.store.has_ready() {
+                    node.blocking.serve(node, writer);
+                }
+                if let Err(CommandError::Wait(wait)) = answered {
+                    reply.rollback(mark);
+                    let unanswered = Unanswered { command, words, wait: *wait, now: self.now.steady };
+                    return Step::Stop(Next::Blocked(node.blocking.begin(node, session, unanswered)));
+                }
                 // Before a message that this client sends next.
                 writer.tell();
-                answered
+                answered.map(|()| Then::Continue)
             }
             Run::Server(server) => {
                 let (node, now) = (self.node, self.now);

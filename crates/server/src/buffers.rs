@@ -72,9 +72,12 @@ impl Buffers {
         self.input.get(self.start..).unwrap_or_default()
     }
 
-    /// Whether nothing waits in it, neither to be run nor to be written.
+    /// Whether nothing waits in it, neither to be run nor to be answered nor to be written.
     pub(crate) fn is_empty(&self) -> bool {
-        self.pending().is_empty() && self.reply.is_empty() && !self.parser.is_inside_request()
+        self.pending().is_empty()
+            && self.reply.is_empty()
+            && self.wait.is_none()
+            && !self.parser.is_inside_request()
     }
 
     /// Makes room for the next read: the done part goes, and a long word gets its room at once.

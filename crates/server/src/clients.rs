@@ -49,6 +49,8 @@ pub(crate) struct Client {
     pub(crate) output_bytes: AtomicUsize,
     /// CLIENT NO-EVICT
     pub(crate) no_evict: AtomicBool,
+    /// Whether it waits for a key.
+    pub(crate) blocked: AtomicBool,
     /// CLIENT NO-TOUCH
     pub(crate) no_touch: AtomicBool,
     /// CLIENT SETNAME and SETINFO; most connections have none.
@@ -192,6 +194,9 @@ impl Client {
         if self.is_subscriber() {
             flags.push('P');
         }
+        if self.blocked.load(Relaxed) {
+            flags.push('b');
+        }
         if queued > 0 {
             flags.push('x');
         }
@@ -326,6 +331,7 @@ impl Clients {
             input_bytes: AtomicUsize::new(0),
             output_bytes: AtomicUsize::new(0),
             no_evict: AtomicBool::new(false),
+            blocked: AtomicBool::new(false),
             no_touch: AtomicBool::new(false),
             names: Mutex::new(None),
             outbox: OnceLock::new(),

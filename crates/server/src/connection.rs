@@ -82,7 +82,7 @@ async fn serve_here(node: Arc<Node>, mut stream: TcpStream, mut session: Session
             }
             match next {
                 Next::Read => break,
-                Next::Wait(until) => {
+                Next::Wait(until) | Next::Blocked(until) => {
                     buffers.wait = Some(until);
                     break;
                 }
@@ -92,7 +92,7 @@ async fn serve_here(node: Arc<Node>, mut stream: TcpStream, mut session: Session
                 Next::Exclusive(request) => {
                     let running = Box::pin(exclusive::run(&node, session, request));
                     // Taken apart at once: what is kept while it is written would be part of each idle connection.
-                    let Some(exclusive::Answered { session: back, reply, then }) = running.await else {
+                    let Some(exclusive::Answered { session: back, reply, then, wait }) = running.await else {
                         return;
                     };
                     session = back;
@@ -104,6 +104,10 @@ async fn serve_here(node: Arc<Node>, mut stream: TcpStream, mut session: Session
                         // Nothing more will be said.
                         let _ = stream.shutdown().await;
                         return;
+                    }
+                    if wait.is_some() {
+                        buffers.wait = wait;
+                        break;
                     }
                 }
                 Next::Close => {

@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use commands::spec::{Find, KeySpec};
 use commands::{Command, CommandError, Flags, Run, ServerCommand as S, Source, WriteContext};
-use protocol::{Args, Reply};
+use protocol::{Args, Protocol, Reply};
 use storage::{Lookups, Writer};
 
 use crate::admission;
 use crate::answer::{self, Call, Now, Then};
-use crate::batch::{self, Next};
+use crate::batch::{self, Next, Wait};
+use crate::blocking::Unanswered;
 use crate::buffers::Buffers;
 use crate::clock;
 use crate::eviction::Room;
@@ -70,6 +71,8 @@ pub(crate) struct Answered {
     pub(crate) session: Session,
     pub(crate) reply: Reply,
     pub(crate) then: Then,
+    /// It is not answered yet: it waits for this.
+    pub(crate) wait: Option<Wait>,
 }
 
 /// A batch run on another thread.
@@ -115,17 +118,24 @@ async fn apart<R: Send + 'static>(run: impl FnOnce() -> R + Send + 'static) -> O
 fn run_here(node: &Arc<Node>, mut session: Session, request: &OwnedRequest) -> Answered {
     let words = request.words();
     let mut reply = Reply::new(session.protocol());
-    let then = match commands::resolve(&words) {
+    let (then, wait) = match commands::resolve(&words) {
         Ok((command, args)) => run_command(node, &mut session, command, &words, args, &mut reply),
         Err(unresolved) => {
             unresolved.answer(&words, &mut reply);
-            Then::Continue
+            (Then::Continue, None)
         }
     };
+    if node.store.has_ready() {
+        // Touched by what has no hold of the token of its own here.
+        node.blocking.serve(node, &hold(node));
+    }
+    if wait.is_some() {
+        return Answered { session, reply: Reply::new(Protocol::Resp2), then, wait };
+    }
     if !session.is_answered() {
         reply = Reply::new(session.protocol());
     }
-    Answered { session, reply, then }
+    Answered { session, reply, then, wait: None }
 }
 
 fn run_command(
@@ -135,7 +145,7 @@ fn run_command(
     words: &[&[u8]],
     args: Args<'_>,
     reply: &mut Reply,
-) -> Then {
+) -> (Then, Option<Wait>) {
     let began = clock::steady();
     session.client().ran(command);
     let mark = reply.mark();
@@ -150,7 +160,7 @@ fn run_command(
             if let Some(text) = node.scripts.pulse.busy_text() {
                 node.stats.error(text.as_bytes());
                 reply.error(text);
-                return Then::Continue;
+                return (Then::Continue, None);
             }
             let writer = hold(node);
             let room = match command.run {
@@ -160,7 +170,19 @@ fn run_command(
             if room == Room::None && command.flags.contains(Flags::DENYOOM) {
                 Err(CommandError::new(admission::OOM))
             } else {
-                on_data(node, &writer, session, command, args, Now::read(), reply).map(|()| Then::Continue)
+                let now = Now::read();
+                let answered = on_data(node, &writer, session, command, args, now, reply);
+                if node.store.has_ready() {
+                    node.blocking.serve(node, &writer);
+                }
+                match (answered, command.run) {
+                    (Err(CommandError::Wait(wait)), Run::Write(_)) => {
+                        let unanswered = Unanswered { command, words, wait: *wait, now: now.steady };
+                        let wait = node.blocking.begin(node, session, unanswered);
+                        return (Then::Continue, Some(wait));
+                    }
+                    (answered, _) => answered.map(|()| Then::Continue),
+                }
             }
         }
     };
@@ -168,7 +190,7 @@ fn run_command(
     let (then, failed) = node.settle(mark, answered, reply);
     session.request_over(command);
     node.ran_apart(session, command, words, (nanos, reply.len_since(mark)), failed);
-    then
+    (then, None)
 }
 
 /// Takes the writer token, and counts what it took.

@@ -13,6 +13,7 @@ mod connection;
 mod batch;
 mod admission;
 mod acl;
+mod blocking;
 mod eviction;
 mod pause;
 mod exclusive;

@@ -62,7 +62,7 @@ impl Loopback {
             match next {
                 Next::Read => return Ok(answered),
                 Next::More => {}
-                Next::Gate | Next::Token | Next::Exclusive(_) | Next::Wait(_) => {
+                Next::Gate | Next::Token | Next::Exclusive(_) | Next::Wait(_) | Next::Blocked(_) => {
                     return Err(io::ErrorKind::WouldBlock.into());
                 }
                 Next::Close => return Err(io::ErrorKind::InvalidData.into()),

@@ -13,6 +13,7 @@ use storage::{Listener, Lookups, Store, UnixMillis};
 
 use crate::acl::Acl;
 use crate::answer::{Answered, Then};
+use crate::blocking::Blocking;
 use crate::clients::Clients;
 use crate::command_log::{self, CommandLog, Kind};
 use crate::config::{Config, Secret};
@@ -61,6 +62,8 @@ pub(crate) struct Node {
     pub(crate) scripts: Scripts,
     /// Rates, and peaks.
     pub(crate) samples: Samples,
+    /// Who waits for a key.
+    pub(crate) blocking: Arc<Blocking>,
     /// What goes when there is no room.
     pub(crate) eviction: Eviction,
     /// What was saved.
@@ -121,6 +124,7 @@ impl Node {
             walks_expired: AtomicBool::new(true),
             scripts,
             samples: Samples::default(),
+            blocking: Arc::default(),
             eviction: Eviction::default(),
             saves: SaveState::new(clock::unix_millis()),
             shutdown: Shutdown::new(),
@@ -159,6 +163,11 @@ impl Node {
     pub(crate) fn settle(&self, mark: Mark, answered: Answered, reply: &mut Reply) -> (Then, bool) {
         match answered {
             Ok(then) => (then, reply.is_error_at(mark)),
+            Err(error) if !error.is_error() => {
+                reply.rollback(mark);
+                error.answer(reply);
+                (Then::Continue, false)
+            }
             Err(error) => {
                 reply.rollback(mark);
                 self.stats.error(error.text().as_bytes());

@@ -10,6 +10,7 @@ use protocol::{Args, Protocol, Reply};
 use storage::{DbIndex, Reader, Store, UnixMillis};
 
 use crate::acl::{Acl, User};
+use crate::blocking::Blocked;
 use crate::clients::{Client, Registered};
 use crate::hub::{Hub, Sort, Subscriptions};
 use crate::tracking::Tracking;
@@ -36,6 +37,8 @@ pub(crate) struct Session {
     pub(crate) transaction: Option<Box<Transaction>>,
     /// What WATCH watches.
     pub(crate) watched: Option<Box<Watched>>,
+    /// What it waits for, with a request that has begun.
+    pub(crate) blocked: Option<Box<Blocked>>,
     /// What it is subscribed to; none when it is nothing.
     subscriptions: Option<Box<Subscriptions>>,
     /// What is tracked for it; none when nothing is.
@@ -69,6 +72,7 @@ impl Session {
             replies: Replies::On,
             transaction: None,
             watched: None,
+            blocked: None,
             subscriptions: None,
             tracking: None,
         };

@@ -74,5 +74,5 @@ pub use store::{GateOpened, Hashed, Reader, Store, StoreConfig};
 pub use time::{DbIndex, UnixMillis};
 pub use usage::{Noted, Usage, UsageRules};
 pub use value::{Kind, Limits, Value, ValueKind, ValueRef, WrongKind};
-pub use watch::Watch;
+pub use watch::{Awaited, Watch};
 pub use writer::{DbMut, Exclusive, SetAside, Writer};

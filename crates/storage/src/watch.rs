@@ -1,11 +1,13 @@
-//! WATCH: whether a key was touched since somebody began to watch it.
+//! WATCH: whether a key was touched since somebody began to watch it; and keys that are awaited: who holds the token is
+//! told which of them were touched.
 //!
-//! Owns the list of watched keys. While it is empty an edit pays one look at a counter. Never says what happened to
+//! Owns the list of such keys. While it is empty an edit pays one look at a counter. Never says what happened to
 //! a key, and never keeps a key in memory.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 use crate::db::Db;
 use crate::store::{Inner, Reader, Store};
@@ -19,6 +21,10 @@ pub(crate) struct Watches {
     /// Whether changes of every key are noted.
     follows_all: AtomicBool,
     watched: Mutex<Watched>,
+    /// Whether there is something in `ready`.
+    has_ready: AtomicBool,
+    /// Awaited keys that were touched, in that order.
+    ready: Mutex<Vec<(DbIndex, Box<[u8]>)>>,
 }
 
 type Watched = HashMap<DbIndex, HashMap<Box<[u8]>, Vec<Arc<State>>>>;
@@ -28,6 +34,32 @@ struct State {
     touched: AtomicBool,
     /// The key was there when it began to be watched, but expired: that it is removed since is no news.
     was_expired: AtomicBool,
+    /// It goes to the list of those that are ready when it is touched.
+    is_awaited: bool,
+    /// Who is to be woken then.
+    waker: Mutex<Option<Waker>>,
+}
+
+impl State {
+    fn new(is_awaited: bool) -> Arc<State> {
+        Arc::new(State {
+            touched: AtomicBool::new(false),
+            was_expired: AtomicBool::new(false),
+            is_awaited,
+            waker: Mutex::default(),
+        })
+    }
+
+    fn waker(&self) -> MutexGuard<'_, Option<Waker>> {
+        self.waker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn touch(&self) {
+        self.touched.store(true, Ordering::Release);
+        if let Some(waker) = self.waker().take() {
+            waker.wake();
+        }
+    }
 }
 
 /// Watches one key from the moment it was made; see [`Store::watch`].
@@ -61,13 +93,8 @@ fn is_expired(db: &Db<'_>, key: &[u8], now: UnixMillis) -> bool {
 }
 
 fn watch(store: &Arc<Inner>, reader: &Reader<'_>, index: DbIndex, key: &[u8], now: UnixMillis) -> Watch {
-    let state = Arc::new(State { touched: AtomicBool::new(false), was_expired: AtomicBool::new(false) });
-    {
-        let mut watched = store.watches.lock();
-        store.watches.count.fetch_add(1, Ordering::Release);
-        let states = watched.entry(index).or_default().entry(key.into()).or_default();
-        states.push(Arc::clone(&state));
-    }
+    let state = State::new(false);
+    store.watches.add(index, key, &state);
     // After it is on the list: an edit comes either before this look or finds the watch.
     let expired = is_expired(&reader.db(index, UnixMillis::NOTHING_EXPIRED), key, now);
     state.was_expired.store(expired, Ordering::Relaxed);
@@ -85,6 +112,14 @@ impl Watch {
             && is_expired(&reader.db(self.index, UnixMillis::NOTHING_EXPIRED), &self.key, now)
     }
 
+    /// Ready when the key was edited, removed, flushed, swapped away or exchanged; until then the task is woken for it.
+    /// (That it has expired is no news of this sort.)
+    pub fn poll_touched(&self, context: &mut Context<'_>) -> Poll<()> {
+        *self.state.waker() = Some(context.waker().clone());
+        // Looked at after the waker is there: who touches it later finds that.
+        if self.state.touched.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
+    }
+
     /// Which key, of which database.
     pub fn key(&self) -> (DbIndex, &[u8]) {
         (self.index, &self.key)
@@ -93,24 +128,86 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        let mut watched = self.store.watches.lock();
-        self.store.watches.count.fetch_sub(1, Ordering::Release);
-        let Some(keys) = watched.get_mut(&self.index) else { return };
-        if let Some(states) = keys.get_mut(&*self.key) {
-            states.retain(|state| !Arc::ptr_eq(state, &self.state));
-            if states.is_empty() {
-                keys.remove(&*self.key);
-            }
-        }
-        if keys.is_empty() {
-            watched.remove(&self.index);
-        }
+        self.store.watches.remove(self.index, &self.key, &self.state);
+    }
+}
+
+/// Awaits a key for as long as it is kept: see [`Store::await_key`].
+#[derive(Debug)]
+pub struct Awaited {
+    store: Arc<Inner>,
+    index: DbIndex,
+    key: Box<[u8]>,
+    state: Arc<State>,
+}
+
+impl Drop for Awaited {
+    fn drop(&mut self) {
+        self.store.watches.remove(self.index, &self.key, &self.state);
+    }
+}
+
+impl Store {
+    /// From the next edit on, a key that is touched is among those that [`Store::take_ready`] gives.
+    pub fn await_key(&self, index: DbIndex, key: &[u8]) -> Awaited {
+        let state = State::new(true);
+        self.inner.watches.add(index, key, &state);
+        Awaited { store: Arc::clone(&self.inner), index, key: key.into(), state }
+    }
+
+    /// Whether an awaited key was touched. One load.
+    #[inline]
+    pub fn has_ready(&self) -> bool {
+        self.inner.watches.has_ready.load(Ordering::Acquire)
+    }
+
+    /// The awaited keys that were touched since they were taken last, in that order, each once.
+    pub fn take_ready(&self) -> Vec<(DbIndex, Box<[u8]>)> {
+        let mut ready = self.inner.watches.ready();
+        self.inner.watches.has_ready.store(false, Ordering::Release);
+        std::mem::take(&mut *ready)
     }
 }
 
 impl Watches {
     fn lock(&self) -> MutexGuard<'_, Watched> {
         self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ready(&self) -> MutexGuard<'_, Vec<(DbIndex, Box<[u8]>)>> {
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, index: DbIndex, key: &[u8], state: &Arc<State>) {
+        let mut watched = self.lock();
+        self.count.fetch_add(1, Ordering::Release);
+        watched.entry(index).or_default().entry(key.into()).or_default().push(Arc::clone(state));
+    }
+
+    fn remove(&self, index: DbIndex, key: &[u8], state: &Arc<State>) {
+        let mut watched = self.lock();
+        self.count.fetch_sub(1, Ordering::Release);
+        let Some(keys) = watched.get_mut(&index) else { return };
+        if let Some(states) = keys.get_mut(key) {
+            states.retain(|known| !Arc::ptr_eq(known, state));
+            if states.is_empty() {
+                keys.remove(key);
+            }
+        }
+        if keys.is_empty() {
+            watched.remove(&index);
+        }
+    }
+
+    fn touch_states(&self, index: DbIndex, key: &[u8], states: &[Arc<State>]) {
+        states.iter().for_each(|state| state.touch());
+        if states.iter().any(|state| state.is_awaited) {
+            let mut ready = self.ready();
+            if !ready.iter().any(|(at, known)| *at == index && **known == *key) {
+                ready.push((index, key.into()));
+            }
+            self.has_ready.store(true, Ordering::Release);
+        }
     }
 
     /// Whether anybody watches anything. Asked under the lock of the edited key's shard: who begins to watch later
@@ -141,11 +238,14 @@ impl Watches {
     #[cold]
     pub(crate) fn touch(&self, index: DbIndex, key: &[u8], is_there: bool) {
         let watched = self.lock();
-        for state in watched.get(&index).and_then(|keys| keys.get(key)).into_iter().flatten() {
-            if is_there || !state.was_expired.swap(false, Ordering::Relaxed) {
-                state.touched.store(true, Ordering::Release);
-            }
+        let Some(states) = watched.get(&index).and_then(|keys| keys.get(key)) else { return };
+        if is_there {
+            return self.touch_states(index, key, states);
         }
+        // That an expired key is removed is no news for who knew that it was.
+        let told = |state: &&Arc<State>| !state.was_expired.swap(false, Ordering::Relaxed);
+        let told: Vec<_> = states.iter().filter(told).cloned().collect();
+        self.touch_states(index, key, &told);
     }
 
     /// The same for every watched key of a database that `is_there`, before or after all its keys were exchanged.
@@ -155,7 +255,7 @@ impl Watches {
         }
         for (key, states) in self.lock().get(&index).into_iter().flatten() {
             if is_there(key) {
-                states.iter().for_each(|state| state.touched.store(true, Ordering::Release));
+                self.touch_states(index, key, states);
             }
         }
     }

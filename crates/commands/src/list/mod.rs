@@ -1,7 +1,7 @@
 //! Lists.
 //!
-//! Owns the syntax and the answers of list commands. Never blocks: BLPOP and its kin arrive in a stream as the
-//! commands they became.
+//! Owns the syntax and the answers of list commands. Never blocks: who finds nothing says so, see
+//! [`crate::wait`]. (In a stream BLPOP and its kin arrive as the commands they became.)
 
 mod change;
 mod pop;
@@ -16,9 +16,9 @@ use protocol::{Args, Reply};
 use crate::CommandError;
 
 pub(crate) use change::{linsert, lpush, lpushx, lrem, lset, ltrim, rpush, rpushx};
-pub(crate) use pop::{lmpop, lpop, rpop};
+pub(crate) use pop::{blmpop, blpop, brpop, lmpop, lpop, rpop};
 pub(crate) use read::{lindex, llen, lpos, lrange};
-pub(crate) use transfer::{lmove, lmovem, rpoplpush};
+pub(crate) use transfer::{blmove, blmovem, brpoplpush, lmove, lmovem, rpoplpush};
 
 /// `LEFT` or `RIGHT`.
 fn end(args: Args<'_>, index: usize) -> Result<End, CommandError> {

@@ -7,6 +7,7 @@ use storage::{Slot, Wanted};
 use protocol::{Args, Reply};
 
 use super::{at_least, element, end};
+use crate::wait::{self, Nothing, Wait};
 use crate::{CommandError, WriteContext};
 
 /// LPOP key [count]
@@ -61,12 +62,74 @@ fn pop(
     })
 }
 
+/// BLPOP key [key ...] timeout
+pub(crate) fn blpop(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    pop_or_wait(ctx, args, End::Head, reply)
+}
+
+/// BRPOP key [key ...] timeout
+pub(crate) fn brpop(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    pop_or_wait(ctx, args, End::Tail, reply)
+}
+
+fn pop_or_wait(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    end: End,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    let keys = args.len() - 1;
+    let timeout = wait::seconds(args.get(keys))?;
+    let limits = ctx.limits;
+    for key in args.iter().take(keys) {
+        let found = ctx.db.edit(key, |slot| {
+            if slot.list()?.is_none() {
+                return Ok(false);
+            }
+            reply.array(2);
+            reply.bulk(key);
+            take(slot, end, 1, limits, reply)?;
+            Ok::<_, CommandError>(true)
+        })?;
+        if found {
+            return Ok(());
+        }
+    }
+    Err(Wait::of(timeout, Nothing::NullArray))
+}
+
+/// BLMPOP timeout numkeys key [key ...] LEFT|RIGHT [COUNT count]
+pub(crate) fn blmpop(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    let timeout = wait::seconds(args.get(0))?;
+    if pop_first(ctx, args.from(1), reply)? { Ok(()) } else { Err(Wait::of(timeout, Nothing::NullArray)) }
+}
+
 /// LMPOP numkeys key [key ...] LEFT|RIGHT [COUNT count]
 pub(crate) fn lmpop(
     ctx: &mut WriteContext<'_>,
     args: Args<'_>,
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
+    if !pop_first(ctx, args, reply)? {
+        reply.null_array();
+    }
+    Ok(())
+}
+
+/// numkeys key [key ...] LEFT|RIGHT [COUNT count]: whether one of these lists was there.
+fn pop_first(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Result<bool, CommandError> {
     let too_few = CommandError::new("ERR numkeys should be greater than 0");
     let keys = at_least(args.get(0), 1, too_few)?;
     let behind = keys.checked_add(1).filter(|behind| *behind < args.len()).ok_or(CommandError::Syntax)?;
@@ -93,11 +156,10 @@ pub(crate) fn lmpop(
             Ok::<_, CommandError>(true)
         })?;
         if found {
-            return Ok(());
+            return Ok(true);
         }
     }
-    reply.null_array();
-    Ok(())
+    Ok(false)
 }
 
 /// The event of a pop there.

@@ -10,6 +10,7 @@ use protocol::{Args, Reply};
 use super::change::pushed;
 use super::pop::popped;
 use super::{at_least, element, end};
+use crate::wait::{self, Nothing, Wait};
 use crate::{CommandError, WriteContext};
 
 /// How many elements LMOVEM moves, and in which order they arrive.
@@ -36,7 +37,21 @@ pub(crate) fn lmove(
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
     let (from, to) = (end(args, 2)?, end(args, 3)?);
-    move_one(ctx, args, from, to, reply)
+    if !move_one(ctx, args, from, to, reply)? {
+        reply.null();
+    }
+    Ok(())
+}
+
+/// BLMOVE source destination LEFT|RIGHT LEFT|RIGHT timeout
+pub(crate) fn blmove(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    let (from, to) = (end(args, 2)?, end(args, 3)?);
+    let timeout = wait::seconds(args.get(4))?;
+    if move_one(ctx, args, from, to, reply)? { Ok(()) } else { Err(Wait::of(timeout, Nothing::Null)) }
 }
 
 /// RPOPLPUSH source destination
@@ -45,22 +60,42 @@ pub(crate) fn rpoplpush(
     args: Args<'_>,
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
-    move_one(ctx, args, End::Tail, End::Head, reply)
+    if !move_one(ctx, args, End::Tail, End::Head, reply)? {
+        reply.null();
+    }
+    Ok(())
 }
 
+/// BRPOPLPUSH source destination timeout
+pub(crate) fn brpoplpush(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    let timeout = wait::seconds(args.get(2))?;
+    if move_one(ctx, args, End::Tail, End::Head, reply)? {
+        Ok(())
+    } else {
+        Err(Wait::of(timeout, Nothing::Null))
+    }
+}
+
+/// Whether there was an element to move; then it is the answer.
 fn move_one(
     ctx: &mut WriteContext<'_>,
     args: Args<'_>,
     from: End,
     to: End,
     reply: &mut Reply,
-) -> Result<(), CommandError> {
+) -> Result<bool, CommandError> {
     let amount = Amount { count: 1, exactly: false, order: Order::OneByOne };
     match transfer(ctx, args.get(0), args.get(1), from, to, amount)?.as_deref() {
-        Some([moved, ..]) => element(reply, Item::from(moved.as_slice())),
-        _ => reply.null(),
+        Some([moved, ..]) => {
+            element(reply, Item::from(moved.as_slice()));
+            Ok(true)
+        }
+        _ => Ok(false),
     }
-    Ok(())
 }
 
 /// LMOVEM source destination LEFT|RIGHT LEFT|RIGHT [COUNT|EXACTLY count OBO|BULK]
@@ -70,35 +105,65 @@ pub(crate) fn lmovem(
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
     let (from, to) = (end(args, 2)?, end(args, 3)?);
-    let amount = match args.len() {
-        4 => Amount { count: 1, exactly: false, order: Order::OneByOne },
-        7 => amount(args)?,
-        _ => return Err(CommandError::Syntax),
-    };
-    match transfer(ctx, args.get(0), args.get(1), from, to, amount)? {
-        Some(mut moved) => {
-            // The answer has them as they now stand in the destination.
-            if to == End::Head {
-                moved.reverse();
-            }
-            reply.array(moved.len());
-            moved.iter().for_each(|moved| reply.bulk(moved));
-        }
-        None => reply.null_array(),
+    let amount = amount(args.from(4))?;
+    if !move_many(ctx, args, from, to, amount, reply)? {
+        reply.null_array();
     }
     Ok(())
 }
 
-/// COUNT|EXACTLY count OBO|BULK
+/// BLMOVEM source destination LEFT|RIGHT LEFT|RIGHT timeout [COUNT|EXACTLY count OBO|BULK]
+pub(crate) fn blmovem(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    let (from, to) = (end(args, 2)?, end(args, 3)?);
+    let timeout = wait::seconds(args.get(4))?;
+    let amount = amount(args.from(5))?;
+    if move_many(ctx, args, from, to, amount, reply)? {
+        Ok(())
+    } else {
+        Err(Wait::of(timeout, Nothing::NullArray))
+    }
+}
+
+/// Whether there were elements to move; then they are the answer.
+fn move_many(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    from: End,
+    to: End,
+    amount: Amount,
+    reply: &mut Reply,
+) -> Result<bool, CommandError> {
+    let Some(mut moved) = transfer(ctx, args.get(0), args.get(1), from, to, amount)? else {
+        return Ok(false);
+    };
+    // The answer has them as they now stand in the destination.
+    if to == End::Head {
+        moved.reverse();
+    }
+    reply.array(moved.len());
+    moved.iter().for_each(|moved| reply.bulk(moved));
+    Ok(true)
+}
+
+/// [COUNT|EXACTLY count OBO|BULK]
 fn amount(args: Args<'_>) -> Result<Amount, CommandError> {
-    let exactly = args.is_word(4, "exactly");
-    if !exactly && !args.is_word(4, "count") {
+    match args.len() {
+        0 => return Ok(Amount { count: 1, exactly: false, order: Order::OneByOne }),
+        3 => {}
+        _ => return Err(CommandError::Syntax),
+    }
+    let exactly = args.is_word(0, "exactly");
+    if !exactly && !args.is_word(0, "count") {
         return Err(CommandError::Syntax);
     }
-    let count = at_least(args.get(5), 1, CommandError::new("ERR count should be greater than 0"))?;
+    let count = at_least(args.get(1), 1, CommandError::new("ERR count should be greater than 0"))?;
     let order = match () {
-        () if args.is_word(6, "obo") => Order::OneByOne,
-        () if args.is_word(6, "bulk") => Order::Bulk,
+        () if args.is_word(2, "obo") => Order::OneByOne,
+        () if args.is_word(2, "bulk") => Order::Bulk,
         () => return Err(CommandError::Syntax),
     };
     Ok(Amount { count, exactly, order })

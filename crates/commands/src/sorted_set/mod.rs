@@ -20,7 +20,10 @@ pub(crate) use ranges::{
     zrange, zrangebylex, zrangebyscore, zrangestore, zrevrange, zrevrangebylex, zrevrangebyscore,
 };
 pub(crate) use read::{zcard, zcount, zlexcount, zmscore, zrank, zrevrank, zscan, zscore};
-pub(crate) use remove::{zmpop, zpopmax, zpopmin, zrem, zremrangebylex, zremrangebyrank, zremrangebyscore};
+pub(crate) use remove::{
+    bzmpop, bzpopmax, bzpopmin, zmpop, zpopmax, zpopmin, zrem, zremrangebylex, zremrangebyrank,
+    zremrangebyscore,
+};
 
 use protocol::{Protocol, Reply};
 use storage::packed::Item;

@@ -9,6 +9,7 @@ use storage::value::sorted_set::{SortedSet, SortedSetRef};
 
 use crate::item::ReplyItem;
 use crate::range::{IndexRange, LexRange, ScoreRange};
+use crate::wait::{self, Nothing, Wait};
 use crate::{CommandError, ReplyDouble, WriteContext};
 
 /// ZREM key member [member ...]
@@ -130,12 +131,67 @@ fn pop_one_key(
     pop(ctx, key, count, end, is_nested, reply)
 }
 
+/// BZPOPMIN key [key ...] timeout
+pub(crate) fn bzpopmin(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    pop_or_wait(ctx, args, reply, End::Lowest)
+}
+
+/// BZPOPMAX key [key ...] timeout
+pub(crate) fn bzpopmax(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    pop_or_wait(ctx, args, reply, End::Highest)
+}
+
+fn pop_or_wait(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    reply: &mut Reply,
+    end: End,
+) -> Result<(), CommandError> {
+    let keys = args.len() - 1;
+    let timeout = wait::seconds(args.get(keys))?;
+    for key in args.iter().take(keys) {
+        let found = ctx.db.get(key).map(|entry| entry.sorted_set().map(drop)).transpose()?;
+        if found.is_some() {
+            reply.array(3);
+            reply.bulk(key);
+            return pop(ctx, key, 1, end, false, reply);
+        }
+    }
+    Err(Wait::of(timeout, Nothing::NullArray))
+}
+
+/// BZMPOP timeout numkeys key [key ...] MIN | MAX [COUNT count]
+pub(crate) fn bzmpop(
+    ctx: &mut WriteContext<'_>,
+    args: Args<'_>,
+    reply: &mut Reply,
+) -> Result<(), CommandError> {
+    let timeout = wait::seconds(args.get(0))?;
+    if pop_first(ctx, args.from(1), reply)? { Ok(()) } else { Err(Wait::of(timeout, Nothing::NullArray)) }
+}
+
 /// ZMPOP numkeys key [key ...] MIN | MAX [COUNT count]
 pub(crate) fn zmpop(
     ctx: &mut WriteContext<'_>,
     args: Args<'_>,
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
+    if !pop_first(ctx, args, reply)? {
+        reply.null_array();
+    }
+    Ok(())
+}
+
+/// numkeys key [key ...] MIN | MAX [COUNT count]: whether one of these sets was there.
+fn pop_first(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Result<bool, CommandError> {
     let positive = |text: &[u8], error| {
         let number =
             parse_int(text).filter(|number| *number > 0).and_then(|number| usize::try_from(number).ok());
@@ -164,11 +220,11 @@ pub(crate) fn zmpop(
             reply.array(2);
             reply.bulk(key);
             reply.array(count);
-            return pop(ctx, key, count, end, true, reply);
+            pop(ctx, key, count, end, true, reply)?;
+            return Ok(true);
         }
     }
-    reply.null_array();
-    Ok(())
+    Ok(false)
 }
 
 /// Takes so many elements, which are there, from an end, and lists them.

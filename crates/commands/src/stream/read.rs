@@ -1,7 +1,9 @@
 //! XREAD and XREADGROUP.
 //!
-//! Owns what is read from several streams at once, and what reading as a group leaves behind. BLOCK is read and
-//! then passed over: an answer that would have to wait is given at once.
+//! Owns what is read from several streams at once, and what reading as a group leaves behind. Never waits: who was
+//! asked to, and finds nothing, says so (see [`crate::wait`]).
+
+use std::time::Duration;
 
 use storage::Wanted;
 use storage::value::Stream;
@@ -13,6 +15,7 @@ use protocol::{Args, Protocol, Reply};
 use super::claim::{is_new, more, seen};
 use super::{error_with, id, integer, integer_or, lag_rule, reply_entry, reply_fields, reply_id, stream};
 use crate::error::printed;
+use crate::wait::{self, Nothing, Wait};
 use crate::{CommandError, Dialect, ReadContext, WriteContext};
 
 /// What was asked, beside the IDs.
@@ -22,6 +25,8 @@ struct Order<'a> {
     leaves_nothing_pending: bool,
     claim_min_idle: Option<i64>,
     bounds: Bounds,
+    /// `BLOCK`: how long to wait for an entry; none: without end.
+    block: Option<Option<Duration>>,
     keys: Words<'a>,
     ids: Words<'a>,
 }
@@ -63,6 +68,7 @@ pub(crate) fn xread(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) ->
     let order = order(args, false)?;
     let found = ctx.db.get_many(order.keys);
     let mut streams = Vec::with_capacity(order.keys.len());
+    let mut above_all = Vec::with_capacity(order.keys.len());
     for (number, (key, id)) in order.keys.iter().zip(order.ids).enumerate() {
         let stream = found.get(number).map(|entry| entry.stream()).transpose()?;
         let above = match *id {
@@ -70,7 +76,8 @@ pub(crate) fn xread(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) ->
             // The last entry alone.
             b"+" => match stream.and_then(|stream| newest(stream, ctx.dialect)).and_then(StreamId::prev) {
                 Some(before_last) => before_last,
-                None => continue,
+                // Whatever comes first.
+                None => StreamId::MIN,
             },
             b">" => {
                 return Err(CommandError::new(
@@ -80,10 +87,24 @@ pub(crate) fn xread(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) ->
             }
             id => id::strict(id, 0)?,
         };
+        above_all.push(above);
         let has_more = stream.and_then(Stream::last).is_some_and(|last| last.id > above);
         if let Some(stream) = stream.filter(|_| has_more) {
             streams.push((*key, stream, above));
         }
+    }
+    if streams.is_empty()
+        && let Some(timeout) = order.block
+    {
+        // `$` and `+` are as of now, and stay so.
+        let (before, ids) = args.as_slice().split_at(args.len() - order.ids.len());
+        let instead = std::iter::once(&b"XREAD"[..]).chain(before.iter().copied()).map(<[u8]>::to_vec);
+        let ids = ids.iter().zip(above_all).map(|(_, above)| above.to_string().into_bytes());
+        return Err(CommandError::Wait(Box::new(Wait {
+            timeout,
+            nothing: Nothing::NullArray,
+            instead: Some(instead.chain(ids).collect()),
+        })));
     }
     let mut answer = Answer::new(order.bounds);
     for (key, stream, above) in streams {
@@ -141,12 +162,15 @@ pub(crate) fn xreadgroup(
             id => Some(id::strict(id, 0)?),
         });
     }
+    // History is answered at once, be it empty.
+    let is_news_only = from.iter().all(Option::is_none);
     let (now, rule) = (ctx.clock.0, lag_rule(ctx.dialect));
     let mut answer = Answer::new(order.bounds);
     for (key, from) in order.keys.iter().zip(from) {
         if !order.bounds.allow(answer.given) {
             break;
         }
+        let before = answer.given.entries;
         ctx.db.edit(key, |slot| {
             if is_new(slot, group, consumer)? {
                 slot.event(Wanted::STREAM, "xgroup-createconsumer");
@@ -160,8 +184,15 @@ pub(crate) fn xreadgroup(
                     None => turn.news(key),
                 }
             })?;
+            if answer.given.entries == before {
+                // That a consumer was seen is no change of the stream.
+                slot.unchanged();
+            }
             Ok::<_, CommandError>(())
         })?;
+    }
+    if let (Some(timeout), true) = (order.block, answer.given.entries == 0 && is_news_only) {
+        return Err(Wait::of(timeout, Nothing::NullArray));
     }
     answer.finish(reply);
     Ok(())
@@ -394,6 +425,7 @@ fn order(args: Args<'_>, as_group: bool) -> Result<Order<'_>, CommandError> {
         leaves_nothing_pending: false,
         claim_min_idle: None,
         bounds: Bounds::default(),
+        block: None,
         keys: &[],
         ids: &[],
     };
@@ -406,10 +438,7 @@ fn order(args: Args<'_>, as_group: bool) -> Result<Order<'_>, CommandError> {
     loop {
         let more = args.len().saturating_sub(at + 1);
         if more > 0 && args.is_word(at, "block") {
-            let bad = "ERR timeout is not an integer or out of range";
-            if integer_or(args.get(at + 1), bad)? < 0 {
-                return Err(CommandError::new("ERR timeout is negative"));
-            }
+            order.block = Some(wait::milliseconds(args.get(at + 1))?);
             at += 2;
         } else if more > 0 && args.is_word(at, "count") {
             let count = integer(args.get(at + 1))?;

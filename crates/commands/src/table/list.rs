@@ -1,4 +1,4 @@
-//! Lists. (The blocking commands are not here yet: they never arrive in a stream as such.)
+//! Lists.
 
 use crate::list;
 use crate::spec::{Begin, Categories as C, Command, Find, Flags as F, Group, KeyFlags as K, KeySpec, Run};
@@ -36,6 +36,34 @@ pub(super) const ROWS: &[Command] = &[
             Find::KeyNum { number: 0, first: 1, step: 1 },
             &[K::RW, K::ACCESS, K::DELETE],
         )]),
+    Command::new("blpop", -3, Group::List, "2.0.0", Run::Write(list::blpop))
+        .flags(&[F::BLOCKING, F::WRITE])
+        .categories(&[C::LIST])
+        .keys(&[KeySpec::before_last(1, &[K::RW, K::ACCESS, K::DELETE])]),
+    Command::new("brpop", -3, Group::List, "2.0.0", Run::Write(list::brpop))
+        .flags(&[F::BLOCKING, F::WRITE])
+        .categories(&[C::LIST])
+        .keys(&[KeySpec::before_last(1, &[K::RW, K::ACCESS, K::DELETE])]),
+    Command::new("blmpop", -5, Group::List, "7.0.0", Run::Write(list::blmpop))
+        .flags(&[F::BLOCKING, F::MOVABLEKEYS, F::WRITE])
+        .categories(&[C::LIST])
+        .keys(&[KeySpec::new(
+            Begin::Index(2),
+            Find::KeyNum { number: 0, first: 1, step: 1 },
+            &[K::RW, K::ACCESS, K::DELETE],
+        )]),
+    Command::new("blmove", 6, Group::List, "6.2.0", Run::Write(list::blmove))
+        .flags(&[F::BLOCKING, F::DENYOOM, F::WRITE])
+        .categories(&[C::LIST])
+        .keys(&[KeySpec::at(1, &[K::RW, K::ACCESS, K::DELETE]), KeySpec::at(2, &[K::RW, K::INSERT])]),
+    Command::new("blmovem", -6, Group::List, "8.10.0", Run::Write(list::blmovem))
+        .flags(&[F::BLOCKING, F::DENYOOM, F::WRITE])
+        .categories(&[C::LIST])
+        .keys(&[KeySpec::at(1, &[K::RW, K::ACCESS, K::DELETE]), KeySpec::at(2, &[K::RW, K::INSERT])]),
+    Command::new("brpoplpush", 4, Group::List, "2.2.0", Run::Write(list::brpoplpush))
+        .flags(&[F::BLOCKING, F::DENYOOM, F::WRITE])
+        .categories(&[C::LIST])
+        .keys(&[KeySpec::at(1, &[K::RW, K::ACCESS, K::DELETE]), KeySpec::at(2, &[K::RW, K::INSERT])]),
     Command::new("linsert", 5, Group::List, "2.2.0", Run::Write(list::linsert))
         .flags(&[F::DENYOOM, F::WRITE])
         .categories(&[C::LIST])

@@ -65,6 +65,18 @@ pub(super) const ROWS: &[Command] = &[
         .flags(&[F::MOVABLEKEYS, F::WRITE])
         .categories(&[C::SORTEDSET])
         .keys(&[KeySpec::new(Begin::Index(1), Find::KeyNum { number: 0, first: 1, step: 1 }, &[K::RW, K::ACCESS, K::DELETE])]),
+    Command::new("bzpopmin", -3, Group::SortedSet, "5.0.0", Run::Write(sorted_set::bzpopmin))
+        .flags(&[F::BLOCKING, F::FAST, F::WRITE])
+        .categories(&[C::SORTEDSET])
+        .keys(&[KeySpec::before_last(1, &[K::RW, K::ACCESS, K::DELETE])]),
+    Command::new("bzpopmax", -3, Group::SortedSet, "5.0.0", Run::Write(sorted_set::bzpopmax))
+        .flags(&[F::BLOCKING, F::FAST, F::WRITE])
+        .categories(&[C::SORTEDSET])
+        .keys(&[KeySpec::before_last(1, &[K::RW, K::ACCESS, K::DELETE])]),
+    Command::new("bzmpop", -5, Group::SortedSet, "7.0.0", Run::Write(sorted_set::bzmpop))
+        .flags(&[F::BLOCKING, F::MOVABLEKEYS, F::WRITE])
+        .categories(&[C::SORTEDSET])
+        .keys(&[KeySpec::new(Begin::Index(2), Find::KeyNum { number: 0, first: 1, step: 1 }, &[K::RW, K::ACCESS, K::DELETE])]),
     Command::new("zremrangebyscore", 4, Group::SortedSet, "1.2.0", Run::Write(sorted_set::zremrangebyscore))
         .flags(&[F::WRITE])
         .categories(&[C::SORTEDSET])

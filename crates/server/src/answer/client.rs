@@ -317,15 +317,17 @@ pub(super) fn capa(reply: &mut Reply) -> Answered {
     Ok(Then::Continue)
 }
 
-/// CLIENT UNBLOCK id [TIMEOUT | ERROR]: no command blocks here, so nobody is woken.
+/// CLIENT UNBLOCK id [TIMEOUT | ERROR]
 pub(super) fn unblock(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
-    match call.args.as_slice() {
-        [_] => {}
-        [_, how] if how.eq_ignore_ascii_case(b"timeout") || how.eq_ignore_ascii_case(b"error") => {}
+    let with_error = match call.args.as_slice() {
+        [_] => false,
+        [_, how] if how.eq_ignore_ascii_case(b"timeout") => false,
+        [_, how] if how.eq_ignore_ascii_case(b"error") => true,
         [_, _] => return Err(CommandError::new("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")),
         _ => return Err(CommandError::Syntax),
-    }
-    parse_int(call.args.get(0)).ok_or(CommandError::NotInteger)?;
-    reply.int(0);
+    };
+    let id = parse_int(call.args.get(0)).ok_or(CommandError::NotInteger)?;
+    let was_blocked = u64::try_from(id).is_ok_and(|id| call.node.blocking.unblock(id, with_error));
+    reply.int(i64::from(was_blocked));
     Ok(Then::Continue)
 }

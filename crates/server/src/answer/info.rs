@@ -181,7 +181,7 @@ fn clients(facts: &Facts<'_>, text: &mut Text) {
         "client_recent_max_output_buffer",
         largest(|client| client.output_bytes.load(Relaxed)).unwrap_or_default(),
     );
-    text.none(&["blocked_clients"]);
+    text.field("blocked_clients", facts.node.blocking.clients());
     text.field("tracking_clients", facts.node.hub.tracking.counts().clients);
     text.field("pubsub_clients", all.iter().filter(|client| client.is_subscriber()).count());
     text.field("watching_clients", all.iter().filter(|client| client.watched.load(Relaxed) > 0).count());
@@ -190,6 +190,7 @@ fn clients(facts: &Facts<'_>, text: &mut Text) {
         all.iter().map(|client| u64::from(client.watched.load(Relaxed))).sum::<u64>(),
     );
     text.none(&["clients_in_timeout_table"]);
+    text.field("total_blocking_keys", facts.node.blocking.keys());
 }
 
 fn memory_fields(facts: &Facts<'_>, text: &mut Text) {

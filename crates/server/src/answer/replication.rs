@@ -152,8 +152,12 @@ pub(super) fn replicaof(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
         return Ok(Then::Continue);
     }
     tracing::info!(client = %call.session.client().addr, %master, "following another master, as a client asked");
+    let was_master = call.node.upstream.role() == Role::Master;
     call.node.note_master(Some(master.clone()));
     call.node.upstream.replicaof(master);
+    if was_master {
+        call.node.blocking.end_all();
+    }
     reply.ok();
     Ok(Then::Continue)
 }

@@ -129,6 +129,11 @@ pub(crate) fn exec(node: &Arc<Node>, session: &mut Session, reply: &mut Reply) -
         let cost = (clock::nanos_since(began), reply.len_since(mark));
         node.ran_apart(session, command, &words, cost, failed);
     }
+    if let Some(writer) = &writer
+        && node.store.has_ready()
+    {
+        node.blocking.serve(node, writer);
+    }
     Ok(then)
 }
 

@@ -1,0 +1,80 @@
+//! Commands that wait for a key: what they wait for, for how long, and what they answer where nobody may wait.
+//!
+//! A handler that finds nothing answers [`CommandError::Wait`], having changed nothing; who runs it decides whether its
+//! client waits, and runs it again when one of its keys was touched. In a transaction or a script nobody waits.
+//!
+//! Owns the reading of timeouts. Never waits.
+
+use std::time::Duration;
+
+use protocol::Reply;
+use protocol::number::{parse_float, parse_int};
+
+use crate::CommandError;
+
+/// There is nothing yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wait {
+    /// How long to wait; none: without end.
+    pub timeout: Option<Duration>,
+    /// What is answered where nobody may wait.
+    pub nothing: Nothing,
+    /// The request to run then, in the place of this one: what it meant by "now" is now a thing of the past.
+    pub instead: Option<Vec<Vec<u8>>>,
+}
+
+/// An answer that says that there is nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nothing {
+    /// No value.
+    Null,
+    /// No list. What a client is answered that has waited in vain, too.
+    NullArray,
+}
+
+impl Nothing {
+    /// Answers so.
+    pub fn answer(self, reply: &mut Reply) {
+        match self {
+            Nothing::Null => reply.null(),
+            Nothing::NullArray => reply.null_array(),
+        }
+    }
+}
+
+impl Wait {
+    /// The answer of a handler that found nothing.
+    pub(crate) fn of(timeout: Option<Duration>, nothing: Nothing) -> CommandError {
+        CommandError::Wait(Box::new(Wait { timeout, nothing, instead: None }))
+    }
+}
+
+const OUT_OF_RANGE: CommandError = CommandError::new("ERR timeout is out of range");
+
+/// Seconds, with a fraction; 0: without end.
+pub(crate) fn seconds(text: &[u8]) -> Result<Option<Duration>, CommandError> {
+    let bad = CommandError::new("ERR timeout is not a float or out of range");
+    let millis = parse_float(text).ok_or(bad)? * 1000.0;
+    if millis > i64::MAX as f64 {
+        return Err(OUT_OF_RANGE);
+    }
+    // Within range, but for what is far below zero, which stays so.
+    bounded(millis.ceil() as i64)
+}
+
+/// Milliseconds; 0: without end.
+pub(crate) fn milliseconds(text: &[u8]) -> Result<Option<Duration>, CommandError> {
+    let bad = CommandError::new("ERR timeout is not an integer or out of range");
+    bounded(parse_int(text).ok_or(bad)?)
+}
+
+fn bounded(millis: i64) -> Result<Option<Duration>, CommandError> {
+    /// What servers can add to the time of day.
+    const MILLIS_MAX: u64 = i64::MAX as u64 - (1 << 42);
+    match u64::try_from(millis) {
+        Err(_) => Err(CommandError::new("ERR timeout is negative")),
+        Ok(0) => Ok(None),
+        Ok(millis) if millis > MILLIS_MAX => Err(OUT_OF_RANGE),
+        Ok(millis) => Ok(Some(Duration::from_millis(millis))),
+    }
+}

@@ -1,0 +1,388 @@
+//! Clients that wait for a key: BLPOP and its kin, XREADGROUP and XREAD with BLOCK.
+//!
+//! A request that writes is served by whoever touched its key, under the same hold of the token and in the order in which
+//! clients began to wait, so that nobody comes between a push and the client that waits for it: as in Redis. One
+//! that only reads (XREAD) is looked at again by its own connection when its key was touched, by the master's stream
+//! too; it takes nothing from others.
+//!
+//! Owns who waits for what, and the outcome of each wait, which is decided once. Never touches a socket: the connection
+//! waits (see [`crate::batch::Wait`]), and a client that goes is waited for no more.
+
+use std::collections::{HashMap, VecDeque};
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::task::Poll;
+use std::time::Instant;
+
+use commands::{Command, CommandError, Group, KeyFlags, Nothing, Run, WriteContext};
+use parking_lot::Mutex;
+use protocol::{Args, Protocol, Reply};
+use storage::{Awaited, DbIndex, Kind, Watch, Writer};
+use tokio::sync::Notify;
+
+use crate::answer::Now;
+use crate::batch::Wait;
+use crate::node::Node;
+use crate::owned::OwnedRequest;
+use crate::session::Session;
+
+/// What a client is told whose node follows a master from now on.
+const ROLE_CHANGED: &str =
+    "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)";
+/// What a client is told whom another one woke.
+const UNBLOCKED: &str = "UNBLOCKED client unblocked via CLIENT UNBLOCK";
+
+/// How a wait ended.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// The request was run, and this is its answer.
+    Served(Reply),
+    /// Its key was touched: it is to be run again.
+    Again,
+    /// In vain.
+    TimedOut,
+    /// With an error; the connection goes on.
+    Error(&'static str),
+    /// With an error, and the connection ends.
+    Ended(&'static str),
+}
+
+/// One client's wait.
+#[derive(Debug)]
+struct Ticket {
+    client: u64,
+    command: &'static Command,
+    request: OwnedRequest,
+    db: DbIndex,
+    protocol: Protocol,
+    /// None while it is waited for; what is decided first stays.
+    outcome: Mutex<Option<Outcome>>,
+    decided: Notify,
+}
+
+impl Ticket {
+    /// Ends the wait so, unless it has ended.
+    fn decide(&self, outcome: Outcome) -> bool {
+        let mut decided = self.outcome.lock();
+        if decided.is_some() {
+            return false;
+        }
+        *decided = Some(outcome);
+        drop(decided);
+        self.decided.notify_one();
+        true
+    }
+
+    fn is_decided(&self) -> bool {
+        self.outcome.lock().is_some()
+    }
+}
+
+/// Which key, of which database.
+type Place = (DbIndex, Box<[u8]>);
+
+/// Who waits.
+#[derive(Debug, Default)]
+pub(crate) struct Blocking {
+    waiting: Mutex<HashMap<u64, Arc<Ticket>>>,
+    /// Those who write, by the keys that they wait for, first come first.
+    queues: Mutex<HashMap<Place, Queue>>,
+    count: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct Queue {
+    tickets: VecDeque<Arc<Ticket>>,
+    /// Has the key told of when it is touched.
+    _awaited: Awaited,
+}
+
+/// A wait, as its session keeps it: given up when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Blocked {
+    blocking: Arc<Blocking>,
+    ticket: Arc<Ticket>,
+    keys: Vec<Box<[u8]>>,
+    until: Option<Instant>,
+}
+
+/// A request that found nothing.
+pub(crate) struct Unanswered<'a> {
+    pub(crate) command: &'static Command,
+    /// All its words, its name too.
+    pub(crate) words: &'a [&'a [u8]],
+    pub(crate) wait: commands::Wait,
+    pub(crate) now: Instant,
+}
+
+impl Blocking {
+    /// Begins a wait of a request that writes. For the holder of the token under which it was run in vain.
+    pub(crate) fn begin(
+        self: &Arc<Self>,
+        node: &Node,
+        session: &mut Session,
+        unanswered: Unanswered<'_>,
+    ) -> Wait {
+        let blocked = self.enter(session, unanswered);
+        let mut queues = self.queues.lock();
+        for key in &blocked.keys {
+            let place = (blocked.ticket.db, key.clone());
+            let queue = queues.entry(place).or_insert_with(|| Queue {
+                tickets: VecDeque::new(),
+                _awaited: node.store.await_key(blocked.ticket.db, key),
+            });
+            queue.tickets.push_back(Arc::clone(&blocked.ticket));
+        }
+        drop(queues);
+        // A REPLICAOF that came between has ended all the others.
+        if !node.upstream.is_writable() {
+            blocked.ticket.decide(Outcome::Ended(ROLE_CHANGED));
+        }
+        let wait = blocked.wait(Vec::new());
+        session.blocked = Some(Box::new(blocked));
+        wait
+    }
+
+    /// Begins a wait of a request that reads; these watches were there before it was run in vain.
+    pub(crate) fn begin_reading(
+        self: &Arc<Self>,
+        session: &mut Session,
+        watches: Vec<Watch>,
+        until: Option<Instant>,
+        unanswered: Unanswered<'_>,
+    ) -> Wait {
+        let mut blocked = self.enter(session, unanswered);
+        blocked.until = until;
+        let wait = blocked.wait(watches);
+        session.blocked = Some(Box::new(blocked));
+        wait
+    }
+
+    fn enter(self: &Arc<Self>, session: &Session, unanswered: Unanswered<'_>) -> Blocked {
+        let Unanswered { command, words, wait, now } = unanswered;
+        let request = match &wait.instead {
+            None => OwnedRequest::copy(words),
+            Some(instead) => OwnedRequest::copy(&instead.iter().map(Vec::as_slice).collect::<Vec<_>>()),
+        };
+        let ticket = Arc::new(Ticket {
+            client: session.client().id,
+            command,
+            request,
+            db: session.db(),
+            protocol: session.protocol(),
+            outcome: Mutex::new(None),
+            decided: Notify::new(),
+        });
+        self.waiting.lock().insert(ticket.client, Arc::clone(&ticket));
+        self.count.fetch_add(1, Relaxed);
+        session.client().blocked.store(true, Relaxed);
+        let keys = awaited_keys(command, words).into_iter().map(Box::from).collect();
+        // A moment that no clock can tell is never.
+        let until = wait.timeout.and_then(|timeout| now.checked_add(timeout));
+        Blocked { blocking: Arc::clone(self), ticket, keys, until }
+    }
+
+    /// Serves those who wait for keys that were touched. For the holder of the token.
+    pub(crate) fn serve(&self, node: &Node, writer: &Writer<'_>) {
+        loop {
+            // What a served client pushes may be what another waits for.
+            let ready = node.store.take_ready();
+            if ready.is_empty() {
+                return;
+            }
+            let mut served = false;
+            for place in ready {
+                let tickets: Vec<_> = match self.queues.lock().get(&place) {
+                    Some(queue) => queue.tickets.iter().cloned().collect(),
+                    None => continue,
+                };
+                for ticket in tickets {
+                    served |= serve_one(node, writer, &ticket, &place.1);
+                }
+            }
+            if !served {
+                // What was touched by who found nothing is of no use to anybody.
+                let _nothing_new = node.store.take_ready();
+                return;
+            }
+        }
+    }
+
+    /// CLIENT UNBLOCK: whether the client waited.
+    pub(crate) fn unblock(&self, client: u64, with_error: bool) -> bool {
+        let Some(ticket) = self.waiting.lock().get(&client).cloned() else { return false };
+        ticket.decide(if with_error { Outcome::Error(UNBLOCKED) } else { Outcome::TimedOut })
+    }
+
+    /// Ends all waits: the node follows a master from now on.
+    pub(crate) fn end_all(&self) {
+        let all: Vec<_> = self.waiting.lock().values().cloned().collect();
+        for ticket in all {
+            ticket.decide(Outcome::Ended(ROLE_CHANGED));
+        }
+    }
+
+    /// How many clients wait.
+    pub(crate) fn clients(&self) -> usize {
+        self.count.load(Relaxed)
+    }
+
+    /// How many keys clients wait for who would write.
+    pub(crate) fn keys(&self) -> usize {
+        self.queues.lock().len()
+    }
+
+    fn leave(&self, blocked: &Blocked) {
+        let mut waiting = self.waiting.lock();
+        if waiting.get(&blocked.ticket.client).is_some_and(|ticket| Arc::ptr_eq(ticket, &blocked.ticket)) {
+            waiting.remove(&blocked.ticket.client);
+        }
+        drop(waiting);
+        self.count.fetch_sub(1, Relaxed);
+        let mut gone = Vec::new();
+        let mut queues = self.queues.lock();
+        for key in &blocked.keys {
+            let place = (blocked.ticket.db, key.clone());
+            let Some(queue) = queues.get_mut(&place) else { continue };
+            queue.tickets.retain(|ticket| !Arc::ptr_eq(ticket, &blocked.ticket));
+            if queue.tickets.is_empty() {
+                gone.extend(queues.remove(&place));
+            }
+        }
+        drop(queues);
+        // What they watch is given back without our lock.
+        drop(gone);
+    }
+}
+
+/// Runs a waiting client's request, for whom `key` was touched; if there is something now, that is its answer.
+/// Says whether there was.
+fn serve_one(node: &Node, writer: &Writer<'_>, ticket: &Ticket, key: &[u8]) -> bool {
+    let Run::Write(handler) = ticket.command.run else { return false };
+    // Held while it runs: a wait that ends meanwhile must not lose what is taken for it.
+    let mut outcome = ticket.outcome.lock();
+    if outcome.is_some() {
+        return false;
+    }
+    let words = ticket.request.words();
+    let args = Args::new(words.get(ticket.command.name_words()..).unwrap_or_default());
+    let mut reply = Reply::new(ticket.protocol);
+    let mut context = WriteContext::serving(writer, ticket.db, Now::read().wall, node.dialect());
+    match handler(&mut context, args, &mut reply) {
+        Ok(()) => {}
+        Err(CommandError::Wait(_)) => return false,
+        // What it waits for has come as something else, which is as if nothing had come; but for who reads a stream.
+        Err(CommandError::WrongType) if !is_awaited_kind(&context, ticket.command, key) => return false,
+        Err(error) => {
+            reply = Reply::new(ticket.protocol);
+            node.stats.error(error.text().as_bytes());
+            error.answer(&mut reply);
+        }
+    }
+    *outcome = Some(Outcome::Served(reply));
+    drop(outcome);
+    ticket.decided.notify_one();
+    true
+}
+
+/// Whether an error about a kind is one to be told: not when the awaited key is to blame.
+fn is_awaited_kind(context: &WriteContext<'_>, command: &Command, key: &[u8]) -> bool {
+    let kind = context.db.peek(key).map(|entry| entry.kind());
+    match command.group {
+        Group::List => kind == Some(Kind::List),
+        Group::SortedSet => kind == Some(Kind::SortedSet),
+        _ => true,
+    }
+}
+
+/// The keys whose values it waits for: of a move, where it moves from.
+pub(crate) fn awaited_keys<'a>(command: &Command, words: &[&'a [u8]]) -> Vec<&'a [u8]> {
+    let args = words.get(command.name_words()..).unwrap_or_default();
+    let keys = command.keys_of(&Args::new(args)).unwrap_or_default();
+    let awaited = keys.iter().filter(|key| !key.flags.contains(KeyFlags::INSERT));
+    let mut awaited: Vec<_> = awaited.filter_map(|key| args.get(key.index).copied()).collect();
+    awaited.sort_unstable();
+    awaited.dedup();
+    awaited
+}
+
+impl Blocked {
+    /// Done when the wait is over.
+    fn wait(&self, watches: Vec<Watch>) -> Wait {
+        let ticket = Arc::clone(&self.ticket);
+        let until = self.until;
+        Wait::new(async move {
+            let touched = poll_fn(|context| {
+                let is_touched = |watch: &Watch| watch.poll_touched(context).is_ready();
+                if watches.iter().any(is_touched) { Poll::Ready(()) } else { Poll::Pending }
+            });
+            let in_vain = async {
+                match until {
+                    Some(until) => tokio::time::sleep_until(until.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let mut decided = pin!(ticket.decided.notified());
+            // It may have been decided before anybody listened; that is remembered.
+            tokio::select! {
+                biased;
+                () = &mut decided => {}
+                () = touched => { ticket.decide(Outcome::Again); }
+                () = in_vain => { ticket.decide(Outcome::TimedOut); }
+            }
+        })
+    }
+
+    /// Whether it ended so that its request is to be run again.
+    pub(crate) fn is_to_run_again(&self) -> bool {
+        matches!(*self.ticket.outcome.lock(), Some(Outcome::Again))
+    }
+
+    /// How it ended; itself, if it has not.
+    pub(crate) fn outcome(self: Box<Self>) -> Result<(Outcome, Ended), Box<Self>> {
+        if !self.ticket.is_decided() {
+            return Err(self);
+        }
+        let outcome = self.ticket.outcome.lock().replace(Outcome::TimedOut);
+        // It was decided, and only its owner takes it.
+        let outcome = outcome.unwrap_or(Outcome::TimedOut);
+        let ended =
+            Ended { command: self.ticket.command, request: self.ticket.request.clone(), until: self.until };
+        Ok((outcome, ended))
+    }
+}
+
+impl Drop for Blocked {
+    fn drop(&mut self) {
+        // Nobody serves it from here on.
+        self.ticket.decide(Outcome::TimedOut);
+        self.blocking.leave(self);
+    }
+}
+
+/// What is left of a wait that has ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    /// What was asked for.
+    pub(crate) command: &'static Command,
+    /// Its words.
+    pub(crate) request: OwnedRequest,
+    /// Until when it is waited for.
+    pub(crate) until: Option<Instant>,
+}
+
+/// Answers a wait that ended, unless it is to be run again; says whether the connection ends.
+pub(crate) fn answer(outcome: Outcome, reply: &mut Reply) -> bool {
+    match outcome {
+        Outcome::Served(answer) => reply.append(answer),
+        Outcome::TimedOut | Outcome::Again => Nothing::NullArray.answer(reply),
+        Outcome::Error(text) => reply.error(text),
+        Outcome::Ended(text) => {
+            reply.error(text);
+            return true;
+        }
+    }
+    false
+}

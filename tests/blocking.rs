@@ -1,0 +1,501 @@
+//! Commands that wait for a key: the same scenes on a real server and on a node that follows nobody, and what only a
+//! replica can show.
+
+use std::collections::BTreeMap;
+
+use crate::harness::{Client, Frame, Node, wait_for};
+
+/// Scenes, each for an empty server: `a: …` asks as client `a`, `a> …` sends what will wait, and goes on when it does,
+/// `a<` reads what it is told.
+const SCENES: &[(&str, &str)] = &[
+    (
+        "what is there is taken at once",
+        "
+        w: RPUSH l 1 2 3
+        a: BLPOP nosuch l 0
+        a: BRPOP l 0
+        a: BLMPOP 0 2 nosuch l LEFT COUNT 5
+        w: ZADD z 1 one 2 two 3 three
+        a: BZPOPMIN nosuch z 0
+        a: BZPOPMAX z 0
+        a: BZMPOP 0 1 z MAX COUNT 7
+        w: RPUSH l x y z
+        a: BLMOVE l m LEFT RIGHT 0
+        a: BRPOPLPUSH l m 0
+        w: LRANGE m 0 -1
+        w: LRANGE l 0 -1
+    ",
+    ),
+    (
+        "in vain",
+        "
+        a: BLPOP k 0.01
+        a: BRPOP k k2 0.01
+        a: BLMOVE k m LEFT LEFT 0.01
+        a: BRPOPLPUSH k m 0.01
+        a: BLMPOP 0.01 1 k LEFT
+        a: BZPOPMIN k 0.01
+        a: BZMPOP 0.01 1 k MIN
+        a: XREAD BLOCK 1 STREAMS k $
+        w: XGROUP CREATE s g $ MKSTREAM
+        a: XREADGROUP GROUP g c BLOCK 1 STREAMS s >
+        w: EXISTS k m
+        a: HELLO 3
+        a: BLPOP k 0.01
+        a: BLMOVE k m LEFT LEFT 0.01
+        a: XREAD BLOCK 1 STREAMS k $
+    ",
+    ),
+    (
+        "nobody waits in a transaction",
+        "
+        a: MULTI
+        a: BLPOP k 0
+        a: BLMOVE k m LEFT LEFT 0
+        a: BRPOPLPUSH k m 0
+        a: BLMPOP 0 1 k LEFT
+        a: BLMOVEM k m LEFT LEFT 0
+        a: BZPOPMAX k 0
+        a: BZMPOP 0 1 k MIN
+        a: XREAD BLOCK 0 STREAMS k $
+        a: EXEC
+        w: XGROUP CREATE s g $ MKSTREAM
+        a: MULTI
+        a: XREADGROUP GROUP g c BLOCK 0 STREAMS s >
+        a: EXEC
+    ",
+    ),
+    (
+        "wrong arguments",
+        "
+        a: BLPOP k
+        a: BLPOP k x
+        a: BLPOP k -1
+        a: BLPOP k 1e30
+        a: BLPOP k nan
+        a: BLPOP k inf
+        a: BLMPOP x 1 k LEFT
+        a: BLMPOP 0 0 k LEFT
+        a: BLMPOP 0 1 k UP
+        a: BLMOVE k m UP LEFT x
+        a: BLMOVE k m LEFT LEFT x
+        a: BLMOVEM k m LEFT LEFT x
+        a: BLMOVEM k m LEFT LEFT 0 COUNT
+        a: BLMOVEM k m LEFT LEFT 0 COUNT 0 OBO
+        a: BZPOPMIN k y
+        a: BZMPOP 0 1 k UP
+        a: XREAD BLOCK x STREAMS k $
+        a: XREAD BLOCK -1 STREAMS k $
+        a: XREADGROUP GROUP g c BLOCK 0 STREAMS nosuch >
+        w: SET s text
+        a: BLPOP nosuch s 0
+        a: BZPOPMIN s 0
+        a: BLMOVE s m LEFT LEFT 0
+        a: XREAD BLOCK 0 STREAMS s $
+    ",
+    ),
+    (
+        "first come, first served",
+        "
+        a> BLPOP k 0
+        b> BRPOP k 0
+        c> BLMPOP 0 1 k RIGHT COUNT 10
+        w: RPUSH k 1 2 3 4 5
+        a<
+        b<
+        c<
+        w: EXISTS k
+        w: LPUSH k again
+        w: LLEN k
+    ",
+    ),
+    (
+        "what is pushed and gone within a transaction was never there",
+        "
+        a> BLPOP k 0
+        w: MULTI
+        w: RPUSH k 1
+        w: DEL k
+        w: EXEC
+        w: MULTI
+        w: RPUSH k 2
+        w: RPUSH k 3
+        w: LPOP k
+        w: EXEC
+        a<
+        w: EXISTS k
+    ",
+    ),
+    (
+        "one feeds the next",
+        "
+        a> BLMOVE one two LEFT RIGHT 0
+        b> BLMOVE two three LEFT RIGHT 0
+        c> BLPOP three 0
+        w: RPUSH one x
+        a<
+        b<
+        c<
+        w: EXISTS one two three
+    ",
+    ),
+    (
+        "of several keys the one that comes",
+        "
+        a> BLPOP k1 k2 k3 0
+        w: RPUSH k2 x
+        a<
+        a> BZPOPMIN z1 z2 0
+        w: ZADD z2 5 m 6 n
+        a<
+        w: DEL z2
+        a> BZMPOP 0 2 z1 z2 MAX COUNT 9
+        w: ZADD z1 1.5 a 2.5 b
+        a<
+        w: EXISTS k1 k2 z1
+    ",
+    ),
+    (
+        "another kind is not what it waits for",
+        "
+        a> BLPOP k 0
+        w: SET k text
+        w: DEL k
+        w: ZADD k 1 m
+        w: DEL k
+        w: RPUSH k list
+        a<
+        a> BLMOVE k m LEFT LEFT 0
+        w: SET m text
+        w: RPUSH k list
+        a<
+    ",
+    ),
+    (
+        "keys come in many ways",
+        "
+        a> BLPOP k 0
+        w: RPUSH other 1
+        w: RENAME other k
+        a<
+        a> BLPOP k 0
+        w: RPUSH other 2
+        w: COPY other k
+        a<
+        a> BLPOP k 0
+        w: LMOVE other k LEFT LEFT
+        a<
+        a> BLPOP k 0
+        w: RPUSH other 1 3 2
+        w: SORT other STORE k
+        a<
+        a> BZPOPMIN k2 0
+        w: GEOADD k2 1 2 place
+        a<
+        a> BZPOPMIN k2 0
+        w: ZADD z 1 m
+        w: ZUNIONSTORE k2 1 z
+        a<
+        s: SELECT 1
+        s: RPUSH there x
+        a> BLPOP there 0
+        w: SWAPDB 0 1
+        a<
+    ",
+    ),
+    (
+        "exactly so many",
+        "
+        a> BLMOVEM k m LEFT RIGHT 0 EXACTLY 3 BULK
+        w: RPUSH k 1 2
+        w: LLEN k
+        w: RPUSH k 3 4
+        a<
+        w: LRANGE m 0 -1
+        w: LRANGE k 0 -1
+    ",
+    ),
+    (
+        "streams",
+        "
+        w: XADD s 1-1 f old
+        a> XREAD BLOCK 0 STREAMS s $
+        b> XREAD COUNT 1 BLOCK 0 STREAMS nosuch s 0 5-0
+        w: XADD s 2-1 f v
+        a<
+        w: XADD s 6-1 f v
+        b<
+        w: XGROUP CREATE s g $
+        a> XREADGROUP GROUP g one BLOCK 0 STREAMS s >
+        b> XREADGROUP GROUP g two BLOCK 0 STREAMS s >
+        w: XADD s 7-1 f v
+        a<
+        w: XADD s 8-1 f v
+        b<
+        a: XREADGROUP GROUP g one BLOCK 0 STREAMS s 0
+        a: XREADGROUP GROUP g one BLOCK 0 STREAMS s 9-9
+        w: XPENDING s g
+    ",
+    ),
+    (
+        "a group that goes is told of",
+        "
+        w: XGROUP CREATE s g $ MKSTREAM
+        a> XREADGROUP GROUP g c BLOCK 0 STREAMS s >
+        w: XGROUP DESTROY s g
+        a<
+        w: XGROUP CREATE s g $
+        a> XREADGROUP GROUP g c BLOCK 0 STREAMS s >
+        w: DEL s
+        a<
+        w: XGROUP CREATE s g $ MKSTREAM
+        a> XREADGROUP GROUP g c BLOCK 0 STREAMS s >
+        w: SET s text
+        a<
+        w: DEL s
+        w: XGROUP CREATE s g $ MKSTREAM
+        a> XREADGROUP GROUP g c BLOCK 0 STREAMS s >
+        w: FLUSHALL
+        a<
+    ",
+    ),
+    (
+        "who waits is let go",
+        "
+        a: CLIENT SETNAME a
+        a> BLPOP k 0
+        w: CLIENT UNBLOCK id:a
+        a<
+        a> BLPOP k 0
+        w: CLIENT UNBLOCK id:a ERROR
+        a<
+        a> XREAD BLOCK 0 STREAMS k $
+        w: CLIENT UNBLOCK id:a TIMEOUT
+        a<
+        w: CLIENT UNBLOCK id:a
+        w: CLIENT UNBLOCK 123456
+        a: PING
+        a> BLPOP k 0
+        w: CLIENT KILL ID id:a
+        w: RPUSH k 1
+        w: LLEN k
+    ",
+    ),
+    (
+        "what follows in a pipeline waits too",
+        "
+        a> BLPOP k 0 | SET after 1 | GET k
+        w: EXISTS after
+        w: RPUSH k 1
+        a<
+        a<
+        a<
+        w: EXISTS after
+    ",
+    ),
+];
+
+struct Scene {
+    port: u16,
+    clients: BTreeMap<String, Client>,
+}
+
+impl Scene {
+    fn client(&mut self, name: &str) -> &mut Client {
+        let port = self.port;
+        self.clients.entry(name.to_owned()).or_insert_with(|| Client::connect(port))
+    }
+
+    fn blocked(&mut self) -> u32 {
+        let count = self.client("look").info("clients", "blocked_clients");
+        count.and_then(|count| count.parse().ok()).expect("blocked_clients")
+    }
+
+    /// Runs the lines; gives each reply.
+    fn run(&mut self, lines: &str) -> Vec<String> {
+        let mut told = Vec::new();
+        for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            let (name, rest) = line.split_at(line.find([':', '>', '<']).expect("who, and what"));
+            let (how, words) = rest.split_at(1);
+            let mut requests: Vec<Vec<String>> = words
+                .split('|')
+                .map(|request| request.split_whitespace().map(str::to_owned).collect())
+                .collect();
+            for word in requests.iter_mut().flatten() {
+                if let Some(name) = word.strip_prefix("id:") {
+                    let Frame::Int(id) = self.known_id(name) else { panic!("an id") };
+                    *word = id.to_string();
+                }
+            }
+            match how {
+                ":" => {
+                    let reply = self.client(name).ask(&requests[0]);
+                    // HELLO tells who the server is.
+                    told.push(if words.contains("HELLO") {
+                        String::new()
+                    } else {
+                        format!("{line} = {reply:?}")
+                    });
+                }
+                ">" => {
+                    self.note_id(name);
+                    let before = self.blocked();
+                    let mut bytes = Vec::new();
+                    requests.iter().for_each(|request| Client::encode(request, &mut bytes));
+                    self.client(name).send_raw(&bytes);
+                    wait_for(line, || (self.blocked() == before + 1).then_some(()));
+                }
+                _ => {
+                    let reply =
+                        self.client(name).read_soon().unwrap_or_else(|error| panic!("{line}: {error}"));
+                    told.push(format!("{line} {reply:?}"));
+                }
+            }
+        }
+        told
+    }
+
+    fn note_id(&mut self, name: &str) {
+        let id = self.client(name).ask(&["CLIENT", "ID"]);
+        let key = format!("id of {name}");
+        self.client("look").ask(&["SELECT", "9"]);
+        self.client("look").ask(&["SET", &key, &id.text()]);
+    }
+
+    fn known_id(&mut self, name: &str) -> Frame {
+        let key = format!("id of {name}");
+        Frame::Int(self.client("look").ask(&["GET", &key]).text().parse().expect("noted"))
+    }
+}
+
+fn all_scenes(port: u16) -> Vec<(&'static str, Vec<String>)> {
+    SCENES
+        .iter()
+        .map(|(name, lines)| {
+            let mut scene = Scene { port, clients: BTreeMap::new() };
+            scene.client("look").line("FLUSHALL");
+            println!("{port}: {name}");
+            (*name, scene.run(lines))
+        })
+        .collect()
+}
+
+#[test]
+fn scenes_are_as_on_a_real_server() {
+    let master = master_or_skip!("redis-8.10");
+    let node = Node::start(&["--report-version", "8.10.2"]);
+    let (there, here) = (all_scenes(master.port), all_scenes(node.port));
+    for ((name, there), (_, here)) in there.iter().zip(&here) {
+        assert_eq!(here, there, "{name}");
+    }
+    // Nobody is waited for any more.
+    wait_for("the end of all waits", || {
+        (node.client().info("clients", "blocked_clients").as_deref() == Some("0")).then_some(())
+    });
+}
+
+/// XREAD waits at a replica for what its master writes; what would write is refused there.
+#[test]
+fn a_replica_s_readers_are_woken_by_the_stream() {
+    let master = master_or_skip!("redis-8.10");
+    let node = Node::replica_of(&master);
+    node.wait_state("streaming");
+    let mut theirs = master.client();
+    let mut readers: Vec<Client> = (0..20).map(|_| node.client()).collect();
+    let mut bytes = Vec::new();
+    Client::encode(&["XREAD", "BLOCK", "0", "STREAMS", "other", "s", "$", "$"], &mut bytes);
+    for round in 1..=20 {
+        readers.iter_mut().for_each(|reader| reader.send_raw(&bytes));
+        wait_for("the readers", || {
+            (node.client().info("clients", "blocked_clients").as_deref() == Some("20")).then_some(())
+        });
+        theirs.line(&format!("XADD s {round}-1 round {round}"));
+        let expected = format!("[[\"s\", [[\"{round}-1\", [\"round\", \"{round}\"]]]]]");
+        for reader in &mut readers {
+            assert_eq!(format!("{:?}", reader.read_soon().expect("the entry")), expected);
+        }
+    }
+    assert!(matches!(
+        node.client().ask(&["BLPOP", "k", "0"]),
+        Frame::Error(text) if text.starts_with("READONLY")
+    ));
+}
+
+/// A data set that takes the place of another may have what was waited for.
+#[test]
+fn a_full_sync_wakes_readers() {
+    let (master, other) = (master_or_skip!("redis-8.10"), master_or_skip!("redis-7.4"));
+    let node = Node::replica_of(&master);
+    node.wait_state("streaming");
+    other.client().line("XADD s 5-1 from other");
+    let mut reader = node.client();
+    let mut bytes = Vec::new();
+    Client::encode(&["XREAD", "BLOCK", "0", "STREAMS", "s", "0"], &mut bytes);
+    reader.send_raw(&bytes);
+    wait_for("the reader", || {
+        (node.client().info("clients", "blocked_clients").as_deref() == Some("1")).then_some(())
+    });
+    node.client().line(&format!("REPLICAOF 127.0.0.1 {}", other.port));
+    let read = reader.read_soon().expect("the entry");
+    assert_eq!(format!("{read:?}"), "[[\"s\", [[\"5-1\", [\"from\", \"other\"]]]]]");
+}
+
+/// Who waits for a write is told when the node follows a master.
+#[test]
+fn who_waits_is_told_that_the_node_is_a_replica_now() {
+    let master = master_or_skip!("redis-8.10");
+    let node = Node::start(&[]);
+    let mut waiting = node.client();
+    let mut bytes = Vec::new();
+    Client::encode(&["BLPOP", "k", "0"], &mut bytes);
+    waiting.send_raw(&bytes);
+    wait_for("the client", || {
+        (node.client().info("clients", "blocked_clients").as_deref() == Some("1")).then_some(())
+    });
+    node.client().line(&format!("REPLICAOF 127.0.0.1 {}", master.port));
+    let Frame::Error(told) = waiting.read_soon().expect("an error") else { panic!("an error") };
+    assert!(told.starts_with("UNBLOCKED force unblock"), "{told}");
+    assert!(waiting.read_soon().is_err(), "its connection ends");
+}
+
+/// No element is lost or given twice when many wait, time out and push at once.
+#[test]
+fn every_element_comes_to_one_client() {
+    const TAKERS: usize = 8;
+    const ELEMENTS: usize = 4_000;
+    let node = Node::start(&[]);
+    let taken: Vec<Vec<u8>> = std::thread::scope(|scope| {
+        let takers: Vec<_> = (0..TAKERS)
+            .map(|_| {
+                let mut client = node.client();
+                scope.spawn(move || {
+                    let mut taken = Vec::new();
+                    loop {
+                        match client.ask(&["BLPOP", "one", "other", "0.002"]) {
+                            Frame::NullArray => {}
+                            Frame::Array(pair) if pair[1] == Frame::Bulk(b"end".to_vec()) => return taken,
+                            Frame::Array(pair) => taken.push(pair[1].bytes().to_vec()),
+                            other => panic!("{other:?}"),
+                        }
+                    }
+                })
+            })
+            .collect();
+        let mut client = node.client();
+        for number in 0..ELEMENTS {
+            client.ask(&["RPUSH", if number % 3 == 0 { "one" } else { "other" }, &number.to_string()]);
+        }
+        // The ends come last in either list.
+        wait_for("empty lists", || (client.ask(&["EXISTS", "one", "other"]) == Frame::Int(0)).then_some(()));
+        for _ in 0..TAKERS {
+            client.ask(&["RPUSH", "one", "end"]);
+        }
+        takers.into_iter().flat_map(|taker| taker.join().expect("a taker")).collect()
+    });
+    let mut numbers: Vec<usize> = taken
+        .iter()
+        .map(|number| std::str::from_utf8(number).expect("digits").parse().expect("a number"))
+        .collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, (0..ELEMENTS).collect::<Vec<_>>());
+}
