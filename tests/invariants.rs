@@ -109,6 +109,22 @@ fn accounts_by_multi(client: &mut Client) -> Result<(), String> {
     (sum == SUM).then_some(()).ok_or_else(|| format!("the accounts held {sum} in a transaction"))
 }
 
+/// One script sees one moment, key by key and all at once.
+fn accounts_by_script(client: &mut Client) -> Result<(), String> {
+    const SCRIPT: &str = "local one, all = 0, 0
+        for _, key in ipairs(KEYS) do one = one + redis.call('GET', key) end
+        for _, value in ipairs(redis.call('MGET', unpack(KEYS))) do all = all + value end
+        return {one, all}";
+    let names: Vec<String> = (0..ACCOUNTS).map(|at| format!("account:{at}")).collect();
+    let count = names.len().to_string();
+    let mut request = vec!["EVAL_RO", SCRIPT, &count];
+    request.extend(names.iter().map(String::as_str));
+    match client.ask(&request) {
+        Frame::Array(sums) if sums == [Frame::Int(SUM), Frame::Int(SUM)] => Ok(()),
+        other => Err(format!("a script saw {other:?}")),
+    }
+}
+
 fn pairs(client: &mut Client) -> Result<(), String> {
     let replies =
         transaction(client, &["HMGET left version other".into(), "HMGET right version other".into()])?;
@@ -171,8 +187,16 @@ fn stable_by_scan(client: &mut Client) -> Result<(), String> {
     }
 }
 
-const CHECKS: [Check; 7] =
-    [accounts_by_mget, accounts_by_multi, pairs, renamed, exists_once, sides, stable_by_scan];
+const CHECKS: [Check; 8] = [
+    accounts_by_mget,
+    accounts_by_multi,
+    accounts_by_script,
+    pairs,
+    renamed,
+    exists_once,
+    sides,
+    stable_by_scan,
+];
 
 /// Units as the master had them at some offset: under which history, where, and which.
 type Log = Mutex<Vec<(String, u64, i64)>>;
@@ -390,15 +414,15 @@ fn a_broken_invariant_is_found() {
     let master = master_or_skip!("redis-7.0");
     let mut client = master.client();
     for (broken, finders) in [
-        ("INCR account:3", &[0, 1][..]),
-        ("DEL account:3", &[0, 1]),
-        ("HSET left version 7", &[2]),
-        ("DEL right", &[2]),
-        ("COPY here there", &[3, 4]),
-        ("DEL here", &[3, 4]),
-        ("SET side:2 b", &[5]),
-        ("MSET side:0 b side:1 b side:2 b side:3 b", &[5]),
-        ("DEL stable:77", &[6]),
+        ("INCR account:3", &[0, 1, 2][..]),
+        ("DEL account:3", &[0, 1, 2]),
+        ("HSET left version 7", &[3]),
+        ("DEL right", &[3]),
+        ("COPY here there", &[4, 5]),
+        ("DEL here", &[4, 5]),
+        ("SET side:2 b", &[6]),
+        ("MSET side:0 b side:1 b side:2 b side:3 b", &[6]),
+        ("DEL stable:77", &[7]),
     ] {
         client.line("FLUSHALL");
         begin(&master);

@@ -23,6 +23,8 @@ use crate::error::{ErrorCode, LinkError};
 use crate::journal::Journal;
 use crate::plan::{Plan, Planner, Step, What};
 use crate::position::{Position, PositionCell};
+use crate::replay::{Replaying, Scripts};
+use scripting::Named;
 
 /// Requests that are understood, prefetched and applied together.
 const BATCH_REQUESTS: usize = 64;
@@ -106,6 +108,7 @@ pub struct Applier {
     ignores: bool,
     tally: Arc<Tally>,
     gate: GateTimes,
+    scripts: Option<Scripts>,
     /// How many requests at the front are known to be a MULTI without its EXEC.
     gathered: usize,
 }
@@ -131,8 +134,26 @@ impl Applier {
             ignores,
             tally: Arc::default(),
             gate: GateTimes::default(),
+            scripts: None,
             gathered: 0,
         }
+    }
+
+    /// Runs the stream's scripts here. (Without it, they are unknown commands.)
+    #[must_use]
+    pub fn with_scripts(mut self, scripts: Scripts) -> Self {
+        self.scripts = Some(scripts);
+        self
+    }
+
+    /// A snapshot was loaded, which brought these scripts.
+    pub fn loaded(&self, scripts: &[Vec<u8>]) {
+        let Some(own) = &self.scripts else { return };
+        let writer = self.store.applier();
+        let mut engine = own.engine.lock();
+        scripts.iter().for_each(|script| engine.learn_of_stream(script));
+        drop(engine);
+        own.follow(writer.functions());
     }
 
     /// A stream begins, or goes on, here.
@@ -231,6 +252,7 @@ impl Applier {
                 pace,
                 tally: &self.tally,
                 gate: &mut self.gate,
+                scripts: self.scripts.as_ref(),
                 applied,
             };
             run.all()?;
@@ -284,6 +306,7 @@ struct Run<'r, P> {
     pace: &'r P,
     tally: &'r Tally,
     gate: &'r mut GateTimes,
+    scripts: Option<&'r Scripts>,
     applied: &'r mut Applied,
 }
 
@@ -422,7 +445,30 @@ impl<P: Pace> Run<'_, P> {
                     reply.rollback(start);
                     self.applied.commands += 1;
                     self.tally.count(command);
+                    if done.is_ok()
+                        && command.container() == Some("function")
+                        && let Some(scripts) = self.scripts
+                    {
+                        scripts.follow(writer.functions());
+                    }
                     done.err().map(|error| error.text().into_owned())
+                }
+                What::Script(command, named) => {
+                    let all = step.request.collect(words);
+                    let journal = (!self.ignores).then_some(&mut journal);
+                    self.script(writer, journal, (index, step.db), command, named, all)
+                }
+                What::ScriptLoad => {
+                    if let Some(scripts) = self.scripts {
+                        scripts.engine.lock().learn_of_stream(step.request.word(2));
+                    }
+                    None
+                }
+                What::ScriptFlush => {
+                    if let Some(scripts) = self.scripts {
+                        scripts.engine.lock().flush_of_stream();
+                    }
+                    None
                 }
                 What::Unknown => Some(String::new()),
                 What::Wrong(wrong) => Some(wrong.text()),
@@ -434,7 +480,11 @@ impl<P: Pace> Run<'_, P> {
             if self.ignores && !selects {
                 self.applied.passed_over.push(divergence);
             } else {
-                journal.undo();
+                if matches!(step.what, What::Script(..)) {
+                    journal.undo_all()
+                } else {
+                    journal.undo()
+                }
                 writer.forget(noted);
                 return Err(Stopped::Diverged(divergence));
             }
@@ -443,6 +493,27 @@ impl<P: Pace> Run<'_, P> {
             self.position.moved(self.base.saturating_add(last.end as u64), self.db);
         }
         Ok(())
+    }
+
+    /// Runs a script; gives why that went otherwise than at the master.
+    fn script(
+        &mut self,
+        writer: &Writer<'_>,
+        journal: Option<&mut Journal<'_>>,
+        (place, db): (usize, DbIndex),
+        command: &'static Command,
+        named: Named,
+        words: &[&[u8]],
+    ) -> Option<String> {
+        let Some(scripts) = self.scripts else { return Some(String::from("ERR no scripts are run here")) };
+        let (received, dialect, log) = (self.received, self.dialect, scripts.log);
+        let mut host = Replaying { writer, journal, place, db, received, dialect, log };
+        let ran = scripts.engine.lock().replay(&mut host, named, words);
+        self.applied.commands += 1;
+        self.tally.count(command);
+        // A master passes on only what wrote something: an error after a write is what the master's script ended with.
+        let differs = ran.met_unknown || !ran.wrote;
+        ran.error.filter(|_| differs).map(|error| String::from_utf8_lossy(&error).into_owned())
     }
 
     /// Finds what can be found wrong with a unit without running any of it.
@@ -461,7 +532,7 @@ impl<P: Pace> Run<'_, P> {
     fn divergence(&self, step: &Step<'_>, answer: String) -> Divergence {
         let request = step.request;
         let command: Option<&Command> = match step.what {
-            What::Data(command, _) => Some(command),
+            What::Data(command, _) | What::Script(command, _) => Some(command),
             _ => None,
         };
         let mut key = None;
@@ -492,7 +563,7 @@ impl<P: Pace> Run<'_, P> {
 
 /// Whether readers must not see this unit happen.
 fn closes(unit: &[Step<'_>]) -> bool {
-    let mut data = unit.iter().filter(|step| matches!(step.what, What::Data(..)));
+    let mut data = unit.iter().filter(|step| matches!(step.what, What::Data(..) | What::Script(..)));
     match (data.next(), data.next()) {
         (None, _) => false,
         (Some(only), None) => !only.one_key,

@@ -23,7 +23,7 @@ use protocol::Args;
 use storage::{DbIndex, UnixMillis, Writer};
 
 use crate::fallible;
-use crate::plan::Step;
+use crate::plan::{Step, What};
 use note::{Before, Note};
 
 /// See the module.
@@ -44,7 +44,9 @@ pub(crate) struct Journal<'w> {
 impl<'w> Journal<'w> {
     /// An empty one for a unit.
     pub(crate) fn of(writer: &'w Writer<'w>, unit: &[Step<'_>], dialect: Dialect) -> Self {
-        let until = fallible::last(writer, unit);
+        // What a script does, nobody knows beforehand.
+        let has_script = unit.iter().any(|step| matches!(step.what, What::Script(..)));
+        let until = if has_script { usize::MAX } else { fallible::last(writer, unit) };
         Journal { writer, dialect, until, notes: Vec::new(), present: 0, whole: HashSet::new() }
     }
 
@@ -129,6 +131,12 @@ impl<'w> Journal<'w> {
     fn structural(&mut self, note: Note<'w>) {
         self.notes.push(note);
         self.whole.clear();
+    }
+
+    /// The command that was being run has failed and yet has changed something: it was a script.
+    pub(crate) fn undo_all(mut self) {
+        self.present = self.notes.len();
+        self.undo();
     }
 
     /// Brings everything back: the command that was being run has failed, and changed nothing itself.

@@ -7,6 +7,7 @@ use commands::keys::ArgsOf;
 use commands::spec::{Begin, Find, WriteHandler};
 use commands::{Command, Run, ServerCommand, Unresolved, resolve, table};
 use protocol::{Request, Words};
+use scripting::Named;
 use storage::{DbIndex, Hashed, Store};
 
 /// What a request of the stream is.
@@ -24,6 +25,12 @@ pub(crate) enum What {
     Multi,
     /// It ends.
     Exec,
+    /// A script, which is run as the master ran it.
+    Script(&'static Command, Named),
+    /// SCRIPT LOAD
+    ScriptLoad,
+    /// SCRIPT FLUSH
+    ScriptFlush,
     /// A command on data.
     Data(&'static Command, WriteHandler),
     /// A word that nobody here knows.
@@ -188,8 +195,11 @@ impl Planner {
                 Run::Server(ServerCommand::Exec) => What::Exec,
                 Run::Server(ServerCommand::Select) => self.select(args.get(0)),
                 Run::Server(ServerCommand::Ping) => What::Passed,
-                // Masters before 7.0 propagate these; scripts' effects come as commands.
-                Run::Server(ServerCommand::ScriptLoad | ServerCommand::ScriptFlush) => What::Passed,
+                // Masters before 7.0 propagate these.
+                Run::Server(ServerCommand::ScriptLoad) => What::ScriptLoad,
+                Run::Server(ServerCommand::ScriptFlush) => What::ScriptFlush,
+                Run::Server(ServerCommand::Eval) => What::Script(command, Named::ByText),
+                Run::Server(ServerCommand::Evalsha) => What::Script(command, Named::ByDigest),
                 Run::Server(ServerCommand::Publish) => What::Message { is_shard: false },
                 Run::Server(ServerCommand::Spublish) => What::Message { is_shard: true },
                 Run::Server(_) => match command.applied_by() {

@@ -193,7 +193,7 @@ fn a_question_for_an_ack_is_answered_with_what_is_applied() {
 #[test]
 fn an_unknown_command_ends_the_stream_before_its_unit() {
     let good = wire("SET a 1\nSELECT 3\nSET a 2");
-    for unit in ["JSON.SET doc $ 1", "MULTI\nSET a 9\nJSON.SET doc $ 1\nEXEC", "EVAL x 0"] {
+    for unit in ["JSON.SET doc $ 1", "MULTI\nSET a 9\nJSON.SET doc $ 1\nEXEC", "GRAPH.QUERY x 0"] {
         let mut replica = Replica::new(false);
         let bytes = [good.clone(), wire(unit), wire("SET a 8")].concat();
         let divergence = diverged(replica.feed(&bytes));
@@ -294,5 +294,91 @@ fn applied_commands_are_counted_by_name() {
     let counts: Vec<_> = tally.counts().map(|(command, count)| (command.name, count)).collect();
     for expected in [("set", 2), ("incr", 2), ("del", 1)] {
         assert!(counts.contains(&expected), "{expected:?} in {counts:?}");
+    }
+}
+
+fn with_scripts(ignores: bool) -> Replica {
+    use scripting::{Engine, Identity, Pulse};
+    #[allow(clippy::disallowed_methods)] // A stand-in for the server's clock.
+    let pulse = std::sync::Arc::new(Pulse::new(Instant::now));
+    let identity = Identity { version: "7.2.4".into(), is_valkey: false };
+    let engine = std::sync::Arc::new(parking_lot::Mutex::new(Engine::new(identity, pulse)));
+    let mut replica = Replica::new(ignores);
+    let applier = Applier::new(replica.store.clone(), ignores);
+    replica.applier = applier.with_scripts(replication::Scripts { engine, log: |_, _| {} });
+    replica.applier.begin(replica.position.get(), commands::Dialect::redis(5, 0));
+    replica
+}
+
+/// A request of these words.
+fn request(words: &[&str]) -> Vec<u8> {
+    let mut bytes = format!("*{}\r\n", words.len()).into_bytes();
+    words.iter().for_each(|word| bytes.extend(format!("${}\r\n{word}\r\n", word.len()).into_bytes()));
+    bytes
+}
+
+#[test]
+fn scripts_of_old_masters_run_as_they_ran_there() {
+    let mut replica = with_scripts(false);
+    let script = "redis.call('set', KEYS[1], ARGV[1]) return redis.call('incrby', KEYS[2], ARGV[2])";
+    replica.feed(&request(&["EVAL", script, "2", "a", "n", "x", "5"])).unwrap();
+    assert_eq!((replica.text(0, "a"), replica.text(0, "n")), (Some("x".into()), Some("5".into())));
+    let digest = {
+        use sha1::Digest;
+        sha1::Sha1::digest(script).iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+    };
+    replica.feed(&request(&["EVALSHA", &digest, "2", "a", "n", "y", "2"])).unwrap();
+    assert_eq!((replica.text(0, "a"), replica.text(0, "n")), (Some("y".into()), Some("7".into())));
+    // In a transaction, and in the database that the script selects.
+    let mut unit = request(&["MULTI"]);
+    unit.extend(request(&[
+        "EVAL",
+        "redis.call('select', 1) redis.call('set', 'b', redis.call('time')[1])",
+        "0",
+    ]));
+    unit.extend(request(&["SET", "c", "1"]));
+    unit.extend(request(&["EXEC"]));
+    replica.feed(&unit).unwrap();
+    assert_eq!((replica.text(1, "b"), replica.text(0, "c")), (Some("1700000000".into()), Some("1".into())));
+    // An error after a write is what the master's script ended with too.
+    let failing = "redis.call('set', 'd', 1) redis.call('lpush', 'd', 1)";
+    replica.feed(&request(&["EVAL", failing, "0"])).unwrap();
+    assert_eq!(replica.text(0, "d"), Some("1".into()));
+    replica.feed(&request(&["SCRIPT", "LOAD", "redis.call('set', 'e', 1)"])).unwrap();
+    let loaded = {
+        use sha1::Digest;
+        sha1::Sha1::digest("redis.call('set', 'e', 1)")
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>()
+    };
+    replica.feed(&request(&["EVALSHA", &loaded, "0"])).unwrap();
+    assert_eq!(replica.text(0, "e"), Some("1".into()));
+    replica.feed(&request(&["SCRIPT", "FLUSH"])).unwrap();
+    let at = replica.position.get();
+    let divergence = diverged(replica.feed(&request(&["EVALSHA", &digest, "2", "a", "n", "z", "1"])));
+    assert_eq!((divergence.kind, divergence.command.as_str()), (DivergenceKind::Failed, "evalsha"));
+    assert!(divergence.answer.starts_with("NOSCRIPT"), "{}", divergence.answer);
+    assert_eq!(replica.position.get(), at);
+}
+
+/// The script's writes before the command that nobody knows, and what the unit did before the script, are taken back.
+#[test]
+fn a_script_that_cannot_be_followed_leaves_no_trace() {
+    for script in [
+        "redis.call('set', 'a', 2) redis.call('del', 'b') redis.call('rename', 'c', 'd') redis.call('module.call')",
+        "redis.call('set', 'a', 2) redis.pcall('lpush', 'a', 1) redis.call('lpush', 'e', 'x') redis.pcall('nope') error('x')",
+        "return redis.call('lpush', 'a', 1)",
+    ] {
+        let mut replica = with_scripts(false);
+        replica.feed(&wire("SET a 1\nSET c 3\nSET b 4")).unwrap();
+        let before = replica.state();
+        let mut unit = request(&["MULTI"]);
+        unit.extend(request(&["SET", "a", "0"]));
+        unit.extend(request(&["EVAL", script, "0"]));
+        unit.extend(request(&["EXEC"]));
+        let divergence = diverged(replica.feed(&unit));
+        assert_eq!(divergence.command, "eval", "{script}");
+        assert_eq!(replica.state(), before, "{script}");
     }
 }

@@ -78,6 +78,9 @@ pub struct Engine {
     libraries: Option<Libraries>,
 }
 
+/// An engine for all who run scripts. To be locked after the writer's token where both are needed.
+pub type SharedEngine = Arc<parking_lot::Mutex<Engine>>;
+
 /// What a script is run with.
 struct Prepared<'a> {
     name: &'a str,
@@ -466,11 +469,12 @@ fn run(
         read_only: read_only || says_read_only,
         allows_full: script.flags.is_some_and(|flags| flags.has(ScriptFlags::ALLOW_OOM)),
         wrote: false,
+        changed: false,
         verbatim,
         met_unknown: false,
     };
     let ran = state.run(body, args, |lua, asked| run.serve(lua, asked));
-    let mut over = Ran { wrote: run.wrote, met_unknown: run.met_unknown, error: None };
+    let mut over = Ran { wrote: run.changed, met_unknown: run.met_unknown, error: None };
     let protocol = run.protocol;
     let ended = pulse.over();
     let mark = reply.mark();

@@ -27,6 +27,8 @@ pub(crate) struct Run<'r> {
     pub(crate) allows_full: bool,
     /// It has called a command that writes.
     pub(crate) wrote: bool,
+    /// A command that writes has not failed.
+    pub(crate) changed: bool,
     /// It stands in an old master's stream.
     pub(crate) verbatim: bool,
     /// It called what nobody here knows.
@@ -110,6 +112,7 @@ impl Run<'_> {
             self.pulse.writes();
         }
         let reply = self.host.run(command, &words, self.protocol).to_vec();
+        self.changed |= command.flags.contains(Flags::WRITE) && reply.first() != Some(&b'-');
         let value = convert::to_lua(lua, &reply)?;
         if self.verbatim
             && let Value::Table(table) = &value
@@ -253,7 +256,7 @@ fn sort(lua: &Lua, table: &Table) -> mlua::Result<()> {
 /// What came of a run, for who started it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ran {
-    /// It has called a command that writes.
+    /// A command of it that writes has not failed.
     pub wrote: bool,
     /// It called a command that nobody here knows.
     pub met_unknown: bool,

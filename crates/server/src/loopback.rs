@@ -37,7 +37,8 @@ impl Loopback {
     pub fn new(store: Store, config: Config) -> Result<Loopback, StartError> {
         let engine = scripts::engine(&config.report_version);
         let upstream =
-            Upstream::start(upstream_config(&config, 0), store.clone(), None).map_err(StartError::Thread)?;
+            Upstream::start(upstream_config(&config, 0), store.clone(), None, scripts::of_stream(&engine))
+                .map_err(StartError::Thread)?;
         let node = Arc::new(Node::new(config, store, upstream, Scripts::new(engine), Ports::default())?);
         let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
         let registered = node.clients.register(nowhere, nowhere, 0, clock::steady());

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use commands::{Command, Dialect, Run, ServerCommand, Source};
 use parking_lot::{Mutex, MutexGuard};
 use protocol::{Args, Protocol, Reply};
-use scripting::{Engine, Figures, Host, Identity, LogLevel, Pulse, Refusal, Standing, TimeLimits};
+use scripting::{
+    Engine, Figures, Host, Identity, LogLevel, Pulse, Refusal, SharedEngine, Standing, TimeLimits,
+};
 use storage::{DbIndex, Exclusive, Functions, Writer};
 
 use crate::acl::{self, Place};
@@ -21,9 +23,6 @@ use crate::histogram::Range;
 use crate::node::Node;
 use crate::session::Session;
 use crate::upstream::Readable;
-
-/// The engine, shared with the applier of an old master's stream.
-pub(crate) type SharedEngine = Arc<Mutex<Engine>>;
 
 /// The scripts of a node.
 #[derive(Debug)]
@@ -39,6 +38,11 @@ pub(crate) struct Scripts {
 pub(crate) fn engine(version: &str) -> SharedEngine {
     let identity = Identity { version: version.to_owned(), is_valkey: false };
     Arc::new(Mutex::new(Engine::new(identity, Arc::new(Pulse::new(clock::steady)))))
+}
+
+/// The same for the applier of an old master's stream.
+pub(crate) fn of_stream(engine: &SharedEngine) -> replication::Scripts {
+    replication::Scripts { engine: Arc::clone(engine), log }
 }
 
 impl Scripts {

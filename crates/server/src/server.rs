@@ -105,9 +105,13 @@ impl Server {
             Store::new(StoreConfig { databases: config.databases, hash_key, limits: config.limits.clone() });
         store.tick(clock::unix_millis());
         let engine = scripts::engine(&config.report_version);
-        let upstream =
-            Upstream::start(upstream_config(&config, port), store.clone(), config.replicaof.clone())
-                .map_err(StartError::Thread)?;
+        let upstream = Upstream::start(
+            upstream_config(&config, port),
+            store.clone(),
+            config.replicaof.clone(),
+            scripts::of_stream(&engine),
+        )
+        .map_err(StartError::Thread)?;
         let ports_file = config.ports_file.clone();
         let node =
             Arc::new(Node::new(Config { port, ..config }, store, upstream, Scripts::new(engine), ports)?);

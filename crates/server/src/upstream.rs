@@ -29,7 +29,7 @@ use std::thread;
 use std::time::Duration;
 
 use commands::Dialect;
-use replication::{Applier, Policy, Position};
+use replication::{Applier, Policy, Position, Scripts};
 use storage::Store;
 use tokio::sync::{mpsc, oneshot};
 
@@ -188,7 +188,8 @@ impl UpstreamHandle {
 pub struct Upstream;
 
 impl Upstream {
-    /// Starts the two threads, and follows `master` if there is one; without one, clients may write.
+    /// Starts the two threads, and follows `master` if there is one; without one, clients may write. `scripts` run what
+    /// old masters pass on.
     ///
     /// # Errors
     /// When a thread or its runtime cannot be started.
@@ -196,6 +197,7 @@ impl Upstream {
         config: UpstreamConfig,
         store: Store,
         master: Option<MasterAddress>,
+        scripts: Scripts,
     ) -> std::io::Result<UpstreamHandle> {
         let (input, output, gauge) = spool(SpoolLimits {
             dir: config.dir.clone(),
@@ -203,7 +205,7 @@ impl Upstream {
             disk_max: config.spool_disk_max,
         });
         let policy = Policy::new(config.on_divergence);
-        let applier = Applier::new(store.clone(), policy.ignores());
+        let applier = Applier::new(store.clone(), policy.ignores()).with_scripts(scripts);
         let shared = Arc::new(Shared::new(gauge.clone(), applier.tally(), master.clone(), config.load_rules));
         let (controls, orders) = mpsc::unbounded_channel();
         let (events, reports) = mpsc::unbounded_channel();

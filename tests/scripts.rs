@@ -1,0 +1,175 @@
+//! Scripts beside a running stream: those of old masters, those of a replica's clients, and those that never end.
+
+use std::thread;
+
+use crate::equality::assert_equal;
+use crate::harness::{Client, Frame, Master, Node, wait_for};
+
+/// What an old master's clients run; each writes, in a way that differs when anything about scripts does.
+const WRITING: &[&str] = &[
+    "return redis.call('set', KEYS[1], ARGV[1])",
+    "for i = 1, 50 do redis.call('rpush', KEYS[1] .. ':list', math.random(1, 1000000), tostring(math.random())) end",
+    "redis.call('sadd', KEYS[1] .. ':set', 'c', 'a', 'b', ARGV[1]) for _, m in ipairs(redis.call('smembers', KEYS[1] .. ':set')) do redis.call('rpush', KEYS[1] .. ':members', m) end",
+    "redis.call('hset', KEYS[1] .. ':hash', 'f', cjson.encode({1, 2, {a = ARGV[1], b = 1.5, c = false}}))",
+    "redis.call('hset', KEYS[1] .. ':hash', 'g', cmsgpack.pack({1, -1, 1.5, 'x', {y = ARGV[1]}}))",
+    "redis.call('hset', KEYS[1] .. ':hash', 'h', struct.pack('>I2hd', 1, -2, 0.5) .. bit.tohex(bit.bxor(5, 3)))",
+    "redis.call('set', KEYS[1] .. ':sha', redis.sha1hex(ARGV[1])) return redis.status_reply('fine')",
+    "redis.call('zadd', KEYS[1] .. ':zset', 0.1, 'a', 1e17, 'b') redis.call('zincrby', KEYS[1] .. ':zset', 1/3, 'a')",
+    "redis.call('set', KEYS[1] .. ':num', 10) redis.call('incrby', KEYS[1] .. ':num', 3) redis.call('append', KEYS[1] .. ':num', 3.5)",
+    "local r = redis.pcall('lpush', KEYS[1], 1) redis.call('set', KEYS[1] .. ':err', type(r) .. tostring(r.err ~= nil))",
+    "redis.call('set', KEYS[1] .. ':before', 1) error('ends here')",
+    "redis.call('set', KEYS[1] .. ':before', 2) return redis.call('lpush', KEYS[1] .. ':before', 1)",
+    "local t = {} for k, v in pairs(cjson.decode('{\"z\":1,\"y\":2,\"x\":3,\"w\":4,\"v\":5}')) do t[#t + 1] = k .. v end redis.call('set', KEYS[1] .. ':order', table.concat(t, ','))",
+    "redis.call('select', 1) redis.call('set', KEYS[1], 'in one') redis.call('select', 0)",
+    "redis.call('set', KEYS[1] .. ':gone', 1) redis.call('pexpire', KEYS[1] .. ':gone', 1000000)",
+    "redis.call('del', KEYS[1] .. ':list') for i = 1, 3 do redis.call('lpush', KEYS[1] .. ':list', i) end return redis.call('lrange', KEYS[1] .. ':list', 0, -1)",
+];
+
+fn sha1hex(client: &mut Client, script: &str) -> String {
+    client.ask(&["SCRIPT", "LOAD", script]).text()
+}
+
+fn run_all(client: &mut Client, round: usize) {
+    for (place, script) in WRITING.iter().enumerate() {
+        let (key, value) = (format!("key:{}", place % 3), format!("value:{round}"));
+        client.ask(&["EVAL", script, "1", &key, &value]);
+        let digest = sha1hex(client, script);
+        client.ask(&["EVALSHA", &digest, "1", &key, &value]);
+        client.line("MULTI");
+        client.ask(&["SET", "plain", &value]);
+        client.ask(&["EVALSHA", &digest, "1", &key, &value]);
+        client.line("EXEC");
+    }
+}
+
+/// A master that passes scripts on, and not what they did.
+fn passes_scripts_on(name: &str, args: &[&str]) {
+    let Some(master) = Master::start(name, args) else { return };
+    let mut client = master.client();
+    run_all(&mut client, 0);
+    let node = Node::replica_of(&master);
+    node.wait_state("streaming");
+    run_all(&mut client, 1);
+    assert_equal(&master, &node);
+    // That they came as scripts: the node knows one that nobody loaded there.
+    let digest = sha1hex(&mut client, WRITING[0]);
+    assert_eq!(node.client().ask(&["SCRIPT", "EXISTS", &digest]).items(), [Frame::Int(1)]);
+    // What its own clients forget, the stream goes on calling.
+    node.client().line("SCRIPT FLUSH");
+    run_all(&mut client, 2);
+    assert_equal(&master, &node);
+    client.line("SCRIPT FLUSH");
+    run_all(&mut client, 3);
+    assert_equal(&master, &node);
+}
+
+#[test]
+fn redis_2_8() {
+    passes_scripts_on("redis-2.8", &[]);
+}
+
+#[test]
+fn redis_3_2() {
+    passes_scripts_on("redis-3.2", &[]);
+}
+
+#[test]
+fn redis_5_0() {
+    passes_scripts_on("redis-5.0", &["--lua-replicate-commands", "no"]);
+}
+
+#[test]
+fn redis_6_2() {
+    passes_scripts_on("redis-6.2", &["--lua-replicate-commands", "no"]);
+}
+
+/// Before scripts had a bound, one of these stopped the replica for good.
+#[test]
+fn a_script_that_never_ends_is_ended_and_the_stream_goes_on() {
+    let master = crate::master_or_skip!("redis-8.10");
+    let node = Node::replica_of(&master);
+    node.wait_state("streaming");
+    let mut at_master = master.client();
+    at_master.line("SET a 0");
+    node.wait_caught_up(&master);
+    let endless = thread::spawn({
+        let mut client = node.client();
+        move || client.ask(&["EVAL", "while true do redis.pcall('get', 'a') end", "0"])
+    });
+    let mut reader = node.client();
+    for number in 1..=50 {
+        at_master.line(&format!("SET a {number}"));
+        // Others' reads are answered all the while.
+        assert!(!reader.line("GET a").is_error());
+    }
+    let ended = endless.join().expect("an answer").text();
+    assert!(ended.contains("Script ended: it held up the master's stream for 100 ms"), "{ended}");
+    node.wait_caught_up(&master);
+    assert_eq!(reader.line("GET a").text(), "50");
+    node.set("script-hold-max", "0");
+    assert_eq!(reader.line("CONFIG GET script-hold-max").items()[1].text(), "0");
+    assert_eq!(
+        reader.ask(&["EVAL", "local n = 0 for i = 1, 20000000 do n = n + 1 end return n", "0"]),
+        Frame::Int(20_000_000)
+    );
+}
+
+/// A client that reads while a script writes sees all of it or nothing.
+#[test]
+fn on_a_master_a_script_writes_at_one_moment() {
+    let node = Node::start(&[]);
+    let mut client = node.client();
+    client.line("MSET left 0 right 0");
+    let writer = thread::spawn({
+        let mut client = node.client();
+        move || {
+            for _ in 0..200 {
+                let script =
+                    "redis.call('incr', 'left') for i = 1, 100 do end return redis.call('incr', 'right')";
+                let answer = client.ask(&["EVAL", script, "0"]);
+                assert!(!answer.is_error(), "{answer:?}");
+            }
+        }
+    });
+    let mut seen = 0;
+    while seen < 200 {
+        let both = client.line("MGET left right");
+        let [left, right] = both.items() else { panic!("{both:?}") };
+        assert_eq!(left, right);
+        seen = left.text().parse().expect("a number");
+    }
+    writer.join().expect("no panic");
+}
+
+#[test]
+fn a_function_that_takes_long_is_told_and_killed() {
+    let node = Node::start(&["--busy-reply-threshold", "10"]);
+    let mut client = node.client();
+    client.line("SET a 1");
+    let library = "#!lua name=l\nredis.register_function('loop', function() while true do end end)";
+    assert_eq!(client.ask(&["FUNCTION", "LOAD", library]).text(), "l");
+    let looping = thread::spawn({
+        let mut client = node.client();
+        move || client.ask(&["FCALL", "loop", "0"]).text()
+    });
+    wait_for("the function runs long", || {
+        let stats = client.line("FUNCTION STATS");
+        // running_script → name, command, duration_ms
+        match stats.items().get(1)? {
+            Frame::Array(running) => (running.get(5)?.int() > 100).then_some(()),
+            _ => None,
+        }
+    });
+    let busy = "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE.";
+    let mut answer = |line: &str| client.ask(&line.split(' ').collect::<Vec<&str>>()).text();
+    for waits in ["SET a 2", "EVAL return 0", "SCRIPT KILL"] {
+        assert_eq!(answer(waits), busy, "{waits}");
+    }
+    assert_eq!(answer("GET a"), "1");
+    assert_eq!(answer("FUNCTION KILL"), "OK");
+    let ended = looping.join().expect("an answer");
+    assert_eq!(ended, "ERR Script killed by user with SCRIPT KILL... script: loop, on @user_function:2.");
+    assert_eq!(answer("SET a 2"), "OK");
+    assert_eq!(answer("FUNCTION KILL"), "NOTBUSY No scripts in execution right now.");
+    assert_eq!(client.info("memory", "number_of_functions").as_deref(), Some("1"));
+}
