@@ -141,6 +141,22 @@ fn on_a_master_a_script_writes_at_one_moment() {
     writer.join().expect("no panic");
 }
 
+/// A client that waits for a key once waited on when a script filled it.
+#[test]
+fn a_script_wakes_who_waits_for_its_key() {
+    let node = Node::start(&[]);
+    let waiting = thread::spawn({
+        let mut client = node.client();
+        move || client.ask(&["BLPOP", "list", "0"])
+    });
+    let mut client = node.client();
+    wait_for("a client waits", || {
+        (client.info("clients", "blocked_clients").as_deref() == Some("1")).then_some(())
+    });
+    assert_eq!(client.ask(&["EVAL", "return redis.call('rpush', 'list', 'x')", "0"]), Frame::Int(1));
+    assert_eq!(waiting.join().expect("an answer").items()[1].text(), "x");
+}
+
 #[test]
 fn a_function_that_takes_long_is_told_and_killed() {
     let node = Node::start(&["--busy-reply-threshold", "10"]);

@@ -56,7 +56,11 @@ fn under_token<R>(call: &mut Call<'_>, work: impl FnOnce(&mut Call<'_>, &Writer<
         Some(Source::Writer(writer)) => work(call, writer),
         Some(Source::Reader(_)) | None => {
             let node = call.node;
-            work(call, &exclusive::hold(node))
+            let writer = exclusive::hold(node);
+            let done = work(call, &writer);
+            // A transaction does so at its own end.
+            node.blocking.serve(node, &writer);
+            done
         }
     }
 }
