@@ -379,3 +379,126 @@ fn more_keys_than_may_be_tracked_are_told_as_changed() {
         (other.info("stats", "tracking_total_keys").as_deref() == Some("0")).then_some(())
     });
 }
+
+/// The lines of MONITOR, without what differs: the time and the other side's port.
+fn seen(client: &mut Client, count: usize) -> Vec<String> {
+    let line = |frame: Frame| {
+        let text = frame.text();
+        let (_, rest) = text.split_once('[').expect("a line");
+        let (who, words) = rest.split_once("] ").expect("who and what");
+        let (db, by) = who.split_once(' ').expect("a database");
+        let by = if by == "lua" { "lua" } else { "client" };
+        format!("{db} {by} {words}")
+    };
+    (0..count).map(|_| line(client.read_soon().expect("a line"))).collect()
+}
+
+#[test]
+fn requests_are_seen_as_a_real_server_shows_them() {
+    let real = master_or_skip!("redis-8.10");
+    let node = Node::start(&[]);
+    let mut shown = Vec::new();
+    for connect in [&|| real.client(), &|| node.client()] as [&dyn Fn() -> Client; 2] {
+        let mut monitor = connect();
+        monitor.line("MONITOR");
+        let mut client = connect();
+        for words in [
+            &["CLIENT", "ID"][..],
+            &["GET", "k"],
+            &["SET", "a\r\n\"b", "x"],
+            &["AUTH", "foo", "bar"],
+            &["HELLO", "3", "AUTH", "default", "pw"],
+            &["CONFIG", "SET", "timeout", "0"],
+            &["MULTI"],
+            &["SET", "k", "v"],
+            &["GET", "k"],
+            &["EXEC"],
+            &["EVAL", "return redis.call('set', 'x', 'y')", "0"],
+            &["SELECT", "3"],
+            &["MSET", "a", "1", "b", "2"],
+            &["NOSUCH"],
+            &["GET"],
+            &["EXPIRE", "a", "100"],
+            &["PUBLISH", "c", "m"],
+        ] {
+            client.ask(words);
+        }
+        shown.push(seen(&mut monitor, 15));
+    }
+    assert_eq!(shown[1], shown[0]);
+}
+
+#[test]
+fn a_masters_requests_are_seen_as_a_real_replica_shows_them() {
+    let master = master_or_skip!("redis-8.10");
+    let real = master_or_skip!("redis-8.10", "--replicaof", "127.0.0.1", &master.port.to_string());
+    let node = Node::replica_of(&master);
+    node.wait_state("streaming");
+    wait_for("the real replica", || {
+        (real.client().info("replication", "master_link_status").as_deref() == Some("up")).then_some(())
+    });
+    let mut client = master.client();
+    client.line("SET before x");
+    node.wait_caught_up(&master);
+    wait_for("the real replica's data", || {
+        (real.client().ask(&["EXISTS", "before"]) == Frame::Int(1)).then_some(())
+    });
+    let mut monitors = [real.client(), node.client()];
+    monitors.iter_mut().for_each(|monitor| drop(monitor.line("MONITOR")));
+    for line in
+        ["SET k v", "MULTI", "SET k w", "INCR n", "EXEC", "PUBLISH ch hi", "SELECT 3", "SET q v", "FLUSHALL"]
+    {
+        client.line(line);
+    }
+    let [there, here] = monitors.each_mut().map(|monitor| {
+        let mut lines = Vec::new();
+        while lines.last().is_none_or(|last: &String| !last.contains("FLUSHALL")) {
+            lines.extend(seen(monitor, 1));
+        }
+        lines.retain(|line| !line.contains("\"ping\"") && !line.contains("\"PING\""));
+        lines
+    });
+    assert_eq!(here, there);
+}
+
+#[test]
+fn clients_are_chosen_by_what_they_are() {
+    let node = Node::start(&[]);
+    let mut one = node.client();
+    one.line("CLIENT SETNAME one");
+    one.line("SELECT 5");
+    one.line("CLIENT SETINFO LIB-NAME mylib");
+    let mut hearer = node.client();
+    hearer.ask(&["SUBSCRIBE", "c"]);
+    let mut client = node.client();
+    let ids: Vec<String> =
+        [&mut one, &mut client].map(|client| client.ask(&["CLIENT", "ID"]).int().to_string()).to_vec();
+    let mut count = |words: &str| {
+        let words: Vec<&str> = ["CLIENT", "LIST"].into_iter().chain(words.split(' ')).collect();
+        client.ask(&words).text().lines().count()
+    };
+    for (words, expected) in [
+        ("NAME one", 1),
+        ("NAME none", 0),
+        ("NOT-NAME one", 2),
+        ("DB 5", 1),
+        ("LIB-NAME mylib", 1),
+        ("TYPE pubsub", 1),
+        ("TYPE normal", 2),
+        ("NOT-TYPE normal", 1),
+        ("FLAGS P", 1),
+        ("NOT-FLAGS P", 2),
+        ("IP 127.0.0.1", 3),
+        ("IP 127.0.0.2", 0),
+        ("USER default SKIPME yes", 2),
+        ("IDLE 1000", 0),
+        ("NOT-IDLE 1000", 3),
+    ] {
+        assert_eq!(count(words), expected, "{words}");
+    }
+    assert_eq!(count(&format!("ID {} {}", ids[0], ids[1])), 2);
+    assert_eq!(client.ask(&["CLIENT", "KILL", "TYPE", "pubsub"]), Frame::Int(1));
+    assert!(hearer.read_soon().is_err());
+    assert_eq!(client.ask(&["CLIENT", "KILL", "NAME", "one", "DB", "5"]), Frame::Int(1));
+    assert!(one.read_soon().is_err());
+}

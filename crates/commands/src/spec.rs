@@ -239,6 +239,7 @@ pub enum ServerCommand {
     Shutdown,
     Debug,
     ModuleList,
+    Monitor,
     ModuleHelp,
     /// MODULE LOAD and the like, which are not allowed.
     ModulesDisabled,

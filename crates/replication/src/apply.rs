@@ -473,6 +473,11 @@ impl<P: Pace> Run<'_, P> {
                 What::Unknown => Some(String::new()),
                 What::Wrong(wrong) => Some(wrong.text()),
             };
+            if writer.wants(Wanted::REQUESTS) {
+                let db = if let What::Select(db) = step.what { db } else { step.db };
+                let words = (0..step.request.len()).map(|word| step.request.word(word).into()).collect();
+                writer.note(News::Request { db, words });
+            }
             let Some(answer) = failed else { continue };
             let divergence = self.divergence(step, answer);
             // A database that does not exist here cannot be passed over: what follows would go to another.

@@ -37,6 +37,8 @@ pub(crate) struct Situation {
     paused: Paused,
     /// Whether somebody wants to hear which keys were asked for and are not there.
     tells_misses: bool,
+    /// Whether somebody sees requests (MONITOR).
+    is_monitored: bool,
     /// A script takes long; whether it has written, so that nothing can be read.
     busy: Option<bool>,
 }
@@ -49,6 +51,7 @@ impl Situation {
             writable: node.upstream.is_writable(),
             serve_stale_data: node.settings.serve_stale_data(),
             paused: node.pause.at(now),
+            is_monitored: node.hub.is_monitored(),
             tells_misses: node.hub.wants().contains(Wanted::MISS),
             busy: busy(node),
         }
@@ -64,7 +67,7 @@ impl Situation {
             Readable::Stale | Readable::Empty => self.serve_stale_data,
             Readable::Loading => false,
         };
-        is_readable && self.paused != Paused::Everything && !self.tells_misses
+        is_readable && self.paused != Paused::Everything && !self.tells_misses && !self.is_monitored
     }
 
     /// Whether somebody wants to hear which keys were asked for and are not there.
@@ -168,6 +171,9 @@ pub(crate) fn refusal(
             Some(MASTERDOWN.into())
         }
         Readable::Loading if needs.not_while_loading => Some(LOADING.into()),
+        _ if session.is_monitor() && command.flags.intersects(Flags::READONLY | Flags::WRITE) => {
+            Some("ERR Replica can't interact with the keyspace".into())
+        }
         _ => None,
     }
 }

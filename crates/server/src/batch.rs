@@ -547,6 +547,7 @@ impl<'a> Batch<'a> {
         let (then, failed) = self.node.settle(mark, answered, reply);
         let reply_bytes = reply.len_since(mark);
         session.request_over(command);
+        self.node.show(session, command, words, false);
         if !session.is_answered() && !admission::is_push(command) {
             reply.rollback(mark);
         }

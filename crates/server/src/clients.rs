@@ -6,7 +6,9 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed,
+};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -38,7 +40,7 @@ pub(crate) struct Client {
     /// 2 or 3.
     protocol: AtomicU8,
     /// Its last command: the table's index and one; 0: none yet.
-    pub(crate) command: AtomicU32,
+    pub(crate) command: AtomicU16,
     /// Requests queued since MULTI, and one; 0: no MULTI.
     pub(crate) queued: AtomicU32,
     /// Keys watched.
@@ -185,20 +187,20 @@ impl Client {
         age.saturating_sub(self.active_millis.load(Relaxed)) / 1000
     }
 
-    /// The line of CLIENT LIST and CLIENT INFO, without its end.
-    pub(crate) fn line(&self, now: Instant) -> String {
-        let names = self.names();
+    /// The letters of CLIENT LIST.
+    pub(crate) fn flags(&self) -> String {
         let mut flags = String::new();
-        let queued = self.queued.load(Relaxed);
-        let [sub, psub, ssub] = self.subscribed();
+        if self.marks().contains(Mark::MONITOR) {
+            flags.push('O');
+        }
         if self.is_subscriber() {
             flags.push('P');
         }
+        if self.queued.load(Relaxed) > 0 {
+            flags.push('x');
+        }
         if self.blocked.load(Relaxed) {
             flags.push('b');
-        }
-        if queued > 0 {
-            flags.push('x');
         }
         for (mark, letter) in [(Mark::TRACKING, 't'), (Mark::BROKEN_REDIRECT, 'R'), (Mark::BROADCAST, 'B')] {
             if self.marks().contains(mark) {
@@ -214,11 +216,19 @@ impl Client {
         if flags.is_empty() {
             flags.push('N');
         }
+        flags
+    }
+
+    /// The line of CLIENT LIST and CLIENT INFO, without its end.
+    pub(crate) fn line(&self, now: Instant) -> String {
+        let names = self.names();
+        let flags = self.flags();
+        let queued = self.queued.load(Relaxed);
+        let [sub, psub, ssub] = self.subscribed();
         let command = match self.command.load(Relaxed).checked_sub(1) {
-            Some(index) => usize::try_from(index)
-                .ok()
-                .and_then(|index| commands::table::COMMANDS.get(index))
-                .map_or("NULL", |command| command.name),
+            Some(index) => {
+                commands::table::COMMANDS.get(usize::from(index)).map_or("NULL", |command| command.name)
+            }
             None => "NULL",
         };
         let input = self.input_bytes.load(Relaxed);
@@ -252,7 +262,7 @@ impl Client {
 
     /// Notes its last command.
     pub(crate) fn ran(&self, command: &'static Command) {
-        self.command.store(u32::from(command.id()) + 1, Relaxed);
+        self.command.store(command.id() + 1, Relaxed);
     }
 
     /// Ends it: its task is dropped where it waits.
@@ -325,7 +335,7 @@ impl Clients {
             active_millis: AtomicU64::new(0),
             db: AtomicU32::new(0),
             protocol: AtomicU8::new(2),
-            command: AtomicU32::new(0),
+            command: AtomicU16::new(0),
             queued: AtomicU32::new(0),
             watched: AtomicU32::new(0),
             input_bytes: AtomicUsize::new(0),

@@ -148,6 +148,7 @@ fn run_command(
 ) -> (Then, Option<Wait>) {
     let began = clock::steady();
     session.client().ran(command);
+    node.show(session, command, words, true);
     let mark = reply.mark();
     let answered = match command.run {
         Run::Server(S::Exec) => answer::exec(node, session, reply),
@@ -189,6 +190,7 @@ fn run_command(
     let nanos = clock::nanos_since(began);
     let (then, failed) = node.settle(mark, answered, reply);
     session.request_over(command);
+    node.show(session, command, words, false);
     node.ran_apart(session, command, words, (nanos, reply.len_since(mark)), failed);
     (then, None)
 }

@@ -4,23 +4,27 @@
 //! work: a message is put into the outbox of each who hears it, and their tasks send it. Never touches a socket.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
-use std::sync::{Arc, Weak};
+use std::sync::atomic::{
+    AtomicBool, AtomicU32, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
+};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
 
 use commands::{Command, ReadContext};
 use parking_lot::Mutex;
 use protocol::{Args, Reply};
-use storage::{Listener, News, Wanted, glob};
+use storage::{DbIndex, Listener, News, Wanted, glob};
 
 use crate::clients::Client;
 use crate::clock;
 use crate::config::OutputLimit;
 use crate::keyspace_events;
+use crate::monitor;
 use crate::outbox::Push;
 use crate::settings::Settings;
 use crate::stats::{Stats, add};
 use crate::tracking::{Changes, Tables};
+use crate::upstream::{Role, UpstreamHandle};
 
 /// See the module.
 #[derive(Debug)]
@@ -30,6 +34,11 @@ pub(crate) struct Hub {
     names: [AtomicUsize; 3],
     /// What of a hold's news somebody may hear: bits of [`Wanted`].
     wanted: AtomicU32,
+    /// Who sees requests.
+    monitors: Mutex<BTreeMap<u64, Arc<Client>>>,
+    monitored: AtomicBool,
+    /// Whose stream it is that is applied.
+    upstream: OnceLock<UpstreamHandle>,
     /// Who is told of changed keys.
     pub(crate) tracking: Tables,
     /// Clients for whom too much waits, to be looked at again.
@@ -63,6 +72,9 @@ impl Hub {
             channels: Mutex::default(),
             names: Default::default(),
             wanted: AtomicU32::new(0),
+            monitors: Mutex::default(),
+            monitored: AtomicBool::new(false),
+            upstream: OnceLock::new(),
             tracking: Tables::default(),
             slow: Mutex::default(),
             settings,
@@ -111,6 +123,9 @@ impl Hub {
         }
         if self.is_heard() || self.names(Sort::Shard) > 0 {
             wanted |= Wanted::MESSAGES;
+        }
+        if self.is_monitored() {
+            wanted |= Wanted::REQUESTS;
         }
         self.wanted.store(wanted.bits(), Release);
     }
@@ -195,6 +210,55 @@ impl Hub {
         let push = &Push::new(&write);
         subscribers.values().for_each(|client| self.send_within(limit, client, push));
         subscribers.len()
+    }
+
+    /// Begins to show requests to a client, or ends it.
+    pub(crate) fn monitor(&self, client: &Arc<Client>, begins: bool) {
+        let mut monitors = self.monitors.lock();
+        if begins {
+            monitors.insert(client.id, Arc::clone(client));
+        } else {
+            monitors.remove(&client.id);
+        }
+        self.monitored.store(!monitors.is_empty(), Release);
+        drop(monitors);
+        self.refresh_wanted();
+    }
+
+    /// Whether somebody sees requests.
+    #[inline]
+    pub(crate) fn is_monitored(&self) -> bool {
+        self.monitored.load(Acquire)
+    }
+
+    /// Says whose stream is applied.
+    pub(crate) fn follows(&self, upstream: UpstreamHandle) {
+        // It is said once, when the node is made.
+        let _is_first = self.upstream.set(upstream);
+    }
+
+    /// Shows a request to those who want to see all.
+    #[cold]
+    pub(crate) fn show(&self, db: DbIndex, by: &str, command: Option<&Command>, words: &[&[u8]]) {
+        let line = monitor::line(clock::unix_micros(), db.0, by, command, words);
+        let write = |reply: &mut Reply| reply.simple(&line);
+        let push = Push::new(&write);
+        let limit = self.settings.pushed_limit();
+        self.monitors.lock().values().for_each(|client| self.send_within(limit, client, &push));
+    }
+
+    /// Shows a request of the master's stream.
+    fn show_streamed(&self, db: DbIndex, words: &[Box<[u8]>]) {
+        let words: Vec<&[u8]> = words.iter().map(|word| &**word).collect();
+        let command = words.first().and_then(|name| commands::find(name));
+        if command.is_some_and(monitor::is_seen) {
+            let role = self.upstream.get().map(UpstreamHandle::role);
+            let by = match role {
+                Some(Role::Replica(master)) => format!("{}:{}", master.host, master.port),
+                Some(Role::Master) | None => String::from("master"),
+            };
+            self.show(db, &by, command, &words);
+        }
     }
 
     /// Sends something to one client.
@@ -287,7 +351,8 @@ impl Listener for Hub {
                 }
                 News::Changed { key, .. } => self.tracking.changed(self, &key, by, &mut changes),
                 News::Replaced(_) => self.tracking.replaced(self, &mut changes),
-                News::Event { .. } | News::Request { .. } => {}
+                News::Request { db, words } => self.show_streamed(db, &words),
+                News::Event { .. } => {}
             }
         }
         self.tracking.tell(self, changes, by);

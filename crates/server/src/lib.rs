@@ -28,6 +28,7 @@ mod buffers;
 mod clients;
 
 mod hub;
+mod monitor;
 mod tracking;
 mod keyspace_events;
 mod outbox;

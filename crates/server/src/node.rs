@@ -22,6 +22,7 @@ use crate::eviction::Eviction;
 use crate::histogram::Range;
 use crate::hub::Hub;
 use crate::latency::{Event, Latency};
+use crate::monitor;
 use crate::pause::Pause;
 use crate::save::SaveState;
 use crate::scripts::Scripts;
@@ -109,6 +110,7 @@ impl Node {
         let stats = Arc::new(Stats::new());
         let hub = Arc::new(Hub::new(Arc::clone(&settings), Arc::clone(&stats)));
         store.listen(Arc::clone(&hub) as Arc<dyn Listener>);
+        hub.follows(upstream.clone());
         let node = Node {
             store,
             upstream,
@@ -241,6 +243,15 @@ impl Node {
     pub(crate) fn note_event(&self, event: Event, nanos: u64) {
         if nanos >= self.settings.notable().spike_nanos.load(Relaxed) {
             self.latency.add(event, clock::unix_millis().0 / 1000, nanos / 1_000_000);
+        }
+    }
+
+    /// Shows a request to those who want to see all (MONITOR): before it is run when it runs others, else afterwards.
+    #[inline]
+    pub(crate) fn show(&self, session: &Session, command: &Command, words: &[&[u8]], is_first: bool) {
+        let seen = || monitor::is_seen(command) && monitor::is_seen_first(command) == is_first;
+        if self.hub.is_monitored() && seen() {
+            self.hub.show(session.db(), &session.client().addr.to_string(), Some(command), words);
         }
     }
 

@@ -20,6 +20,7 @@ use crate::clock;
 use crate::eviction::Room;
 use crate::exclusive;
 use crate::histogram::Range;
+use crate::monitor;
 use crate::node::Node;
 use crate::session::Session;
 use crate::upstream::Readable;
@@ -175,6 +176,9 @@ impl Host for ClientHost<'_> {
             }
         };
         let (_, failed) = self.node.settle(mark, answered, &mut reply);
+        if self.node.hub.is_monitored() && monitor::is_seen(command) {
+            self.node.hub.show(self.session.db(), "lua", Some(command), words);
+        }
         let nanos = clock::nanos_since(began);
         let range = self.node.settings.tracks_latency().then(|| Range::of(nanos));
         let block = self.node.stats.local();

@@ -13,6 +13,7 @@ use crate::acl::{Acl, User};
 use crate::blocking::Blocked;
 use crate::clients::{Client, Registered};
 use crate::hub::{Hub, Sort, Subscriptions};
+use crate::monitor::Monitoring;
 use crate::tracking::Tracking;
 use crate::transaction::{Transaction, Watched};
 
@@ -43,6 +44,8 @@ pub(crate) struct Session {
     subscriptions: Option<Box<Subscriptions>>,
     /// What is tracked for it; none when nothing is.
     pub(crate) tracking: Option<Box<Tracking>>,
+    /// That it sees requests, if it does.
+    monitoring: Option<Box<Monitoring>>,
 }
 
 /// CLIENT REPLY
@@ -75,6 +78,7 @@ impl Session {
             blocked: None,
             subscriptions: None,
             tracking: None,
+            monitoring: None,
         };
         session.be_a_stranger(acl);
         session
@@ -169,6 +173,20 @@ impl Session {
         }
     }
 
+    /// MONITOR; false when it did so already.
+    pub(crate) fn monitor(&mut self, hub: &Arc<Hub>) -> bool {
+        let is_news = self.monitoring.is_none();
+        if is_news {
+            self.monitoring = Some(Box::new(Monitoring::begin(hub, self.client())));
+        }
+        is_news
+    }
+
+    /// Whether it sees requests: then it is taken for a replica, which has no business with keys.
+    pub(crate) fn is_monitor(&self) -> bool {
+        self.monitoring.is_some()
+    }
+
     /// SUBSCRIBE
     pub(crate) fn subscribe(&mut self, hub: &Arc<Hub>, sort: Sort, name: &[u8]) {
         let client = &self.registered.client;
@@ -225,7 +243,11 @@ impl Session {
 
     /// Whether its requests are simply run: it may run any, and nothing is open.
     pub(crate) fn is_plain(&self) -> bool {
-        self.is_trusted && self.transaction.is_none() && !self.hears_only() && self.tracking.is_none()
+        self.is_trusted
+            && self.transaction.is_none()
+            && !self.hears_only()
+            && self.tracking.is_none()
+            && self.monitoring.is_none()
     }
 
     /// Notes the keys that a command is about to read, for a client that may keep what it gets.
@@ -274,6 +296,7 @@ impl Session {
         self.unwatch();
         self.subscriptions = None;
         self.tracking = None;
+        self.monitoring = None;
         self.select(DbIndex(0));
         self.speak(Protocol::Resp2, reply);
         self.replies = Replies::On;

@@ -247,6 +247,12 @@ pub(super) const ROWS: &[Command] =
             F::NOSCRIPT,
             F::STALE,
         ]),
+        Command::new("monitor", 1, Group::Server, "1.0.0", Run::Server(S::Monitor)).flags(&[
+            F::ADMIN,
+            F::LOADING,
+            F::NOSCRIPT,
+            F::STALE,
+        ]),
         Command::new("module", -2, Group::Server, "4.0.0", Run::Container),
         Command::new("module|list", 2, Group::Server, "4.0.0", Run::Server(S::ModuleList))
             .flags(&[F::ADMIN, F::NOSCRIPT]),

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use commands::CommandError;
+use commands::{CommandError, Source};
 use protocol::Reply;
 use protocol::number::parse_int;
 
+use super::client_filter::Filter;
 use super::{Answered, Call, Then, error, lossy};
 use crate::clients::Client;
 use crate::pause::Paused;
@@ -25,9 +26,13 @@ pub(super) const HELP: &[(&str, &str)] = &[
     ("KILL <ip:port>", "Ends the connection from there."),
     (
         "KILL <option> <value> [<option> <value> ...]",
-        "Ends connections by ID, ADDR, LADDR, USER, TYPE, MAXAGE; SKIPME yes|no.",
+        "Ends connections, chosen as by LIST; not this one, unless SKIPME no.",
     ),
-    ("LIST [TYPE normal|master|replica|pubsub] [ID <id> [<id> ...]]", "The connections, one a line."),
+    (
+        "LIST [<option> <value> ...]",
+        "The connections, one a line: by ID, TYPE, USER, ADDR, LADDR, IP, NAME, LIB-NAME, LIB-VER, FLAGS, DB, CAPA, \
+         MAXAGE, IDLE, each also as NOT-...; SKIPME yes|no.",
+    ),
     ("NO-EVICT ON|OFF", "Keeps this connection when clients have to go."),
     ("NO-TOUCH ON|OFF", "This connection's reads leave the age of keys alone."),
     ("PAUSE <timeout> [WRITE|ALL]", "Lets requests wait for so many milliseconds: those that write, or all."),
@@ -59,108 +64,35 @@ pub(super) fn info(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     Ok(Then::Continue)
 }
 
-/// CLIENT LIST [TYPE type] [ID id ...]
+/// CLIENT LIST [option value ...]
 pub(super) fn list(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
+    let (own, now) = (call.session.client().id, call.now.steady);
     call.session.client().ran(call.command);
-    let chosen = match call.args.as_slice() {
-        [] => call.node.clients.list(),
-        [word, kind] if word.eq_ignore_ascii_case(b"type") => {
-            of_type(ClientType::parse(kind)?, call.node.clients.list())
-        }
-        [word, ids @ ..] if word.eq_ignore_ascii_case(b"id") && !ids.is_empty() => {
-            let mut chosen = Vec::new();
-            for id in ids {
-                let id = parse_int(id)
-                    .and_then(|id| u64::try_from(id).ok())
-                    .ok_or(CommandError::new("ERR Invalid client ID"))?;
-                chosen.extend(call.node.clients.get(id));
-            }
-            chosen
-        }
-        _ => return Err(CommandError::Syntax),
-    };
+    let filter = Filter::parse(call, call.args.as_slice(), true)?;
     let mut lines = String::new();
-    for client in chosen {
-        lines.push_str(&client.line(call.now.steady));
-        lines.push('\n');
+    for client in call.node.clients.list() {
+        if filter.chooses(&client, now) && !(filter.skips_caller == Some(true) && client.id == own) {
+            lines.push_str(&client.line(now));
+            lines.push('\n');
+        }
     }
     reply.verbatim("txt", lines.as_bytes());
     Ok(Then::Continue)
 }
 
-/// The kinds of connections that CLIENT LIST and KILL know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ClientType {
-    Normal,
-    /// Kinds of which there are none here.
-    Other,
-}
-
-impl ClientType {
-    fn parse(word: &[u8]) -> Result<Self, CommandError> {
-        match word.to_ascii_lowercase().as_slice() {
-            b"normal" => Ok(ClientType::Normal),
-            b"master" | b"primary" | b"replica" | b"slave" | b"pubsub" => Ok(ClientType::Other),
-            _ => Err(error(format!("ERR Unknown client type '{}'", lossy(word)))),
-        }
-    }
-}
-
-fn of_type(kind: ClientType, clients: Vec<Arc<Client>>) -> Vec<Arc<Client>> {
-    match kind {
-        ClientType::Normal => clients,
-        ClientType::Other => Vec::new(),
-    }
-}
-
 /// CLIENT KILL ip:port | CLIENT KILL <option> <value> ...
 pub(super) fn kill(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     let own = call.session.client().id;
+    let mut victims = call.node.clients.list();
     if let [address] = call.args.as_slice() {
-        let victim = call.node.clients.list().into_iter().find(|client| same(&client.addr, address));
+        let victim = victims.into_iter().find(|client| client.addr.to_string().as_bytes() == *address);
         let victim = victim.ok_or(CommandError::new("ERR No such client"))?;
         reply.ok();
         return Ok(end(own, &[victim]));
     }
-    let mut victims = call.node.clients.list();
-    let mut skip_me = true;
-    let mut rest = call.args.as_slice();
-    while let [option, after @ ..] = rest {
-        let [value, after @ ..] = after else { return Err(CommandError::Syntax) };
-        match option.to_ascii_lowercase().as_slice() {
-            b"id" => {
-                let id = parse_int(value)
-                    .and_then(|id| u64::try_from(id).ok())
-                    .filter(|id| *id > 0)
-                    .ok_or(CommandError::new("ERR client-id should be greater than 0"))?;
-                victims.retain(|client| client.id == id);
-            }
-            b"addr" => victims.retain(|client| same(&client.addr, value)),
-            b"laddr" => victims.retain(|client| same(&client.laddr, value)),
-            b"type" => victims = of_type(ClientType::parse(value)?, victims),
-            b"user" if call.node.acl.find(value).is_some() => {
-                victims.retain(|client| client.names().user() == *value);
-            }
-            b"user" => return Err(error(format!("ERR No such user '{}'", lossy(value)))),
-            b"maxage" => {
-                let seconds = parse_int(value)
-                    .ok_or(CommandError::new("ERR maxage is not an integer or out of range"))?;
-                let seconds = u64::try_from(seconds)
-                    .ok()
-                    .filter(|seconds| *seconds > 0)
-                    .ok_or(CommandError::new("ERR maxage should be greater than 0"))?;
-                let now = call.now.steady;
-                victims.retain(|client| now.saturating_duration_since(client.since).as_secs() >= seconds);
-            }
-            b"skipme" if value.eq_ignore_ascii_case(b"yes") => skip_me = true,
-            b"skipme" if value.eq_ignore_ascii_case(b"no") => skip_me = false,
-            _ => return Err(CommandError::Syntax),
-        }
-        rest = after;
-    }
-    if skip_me {
-        victims.retain(|client| client.id != own);
-    }
+    let filter = Filter::parse(call, call.args.as_slice(), false)?;
+    let skips_caller = filter.skips_caller.unwrap_or(true);
+    victims.retain(|client| filter.chooses(client, call.now.steady) && !(skips_caller && client.id == own));
     reply.len_int(victims.len());
     Ok(end(own, &victims))
 }
@@ -176,10 +108,6 @@ fn end(own: u64, victims: &[Arc<Client>]) -> Then {
         }
     }
     then
-}
-
-fn same(address: &std::net::SocketAddr, text: &[u8]) -> bool {
-    address.to_string().as_bytes() == text
 }
 
 /// What may stand in the line of CLIENT LIST.
@@ -308,6 +236,18 @@ pub(super) fn pause(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
 pub(super) fn unpause(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     call.node.pause.end();
     reply.ok();
+    Ok(Then::Continue)
+}
+
+/// MONITOR
+pub(super) fn monitor(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
+    if matches!(call.source, Some(Source::Writer(_))) {
+        return Err(CommandError::new("ERR MONITOR isn't allowed for DENY BLOCKING client"));
+    }
+    let hub = Arc::clone(&call.node.hub);
+    if call.session.monitor(&hub) {
+        reply.ok();
+    }
     Ok(Then::Continue)
 }
 

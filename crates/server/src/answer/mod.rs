@@ -5,6 +5,7 @@
 
 mod acl;
 mod client;
+mod client_filter;
 mod command_log;
 mod config;
 mod connection;
@@ -120,6 +121,7 @@ pub(crate) fn run(server: S, call: &mut Call<'_>, reply: &mut Reply) -> Answered
         S::ClientNoTouch => client::no_touch(call, reply),
         S::ClientPause => client::pause(call, reply),
         S::ClientUnpause => client::unpause(call, reply),
+        S::Monitor => client::monitor(call, reply),
         S::ClientReply => client::reply_mode(call, reply),
         S::ClientSetinfo => client::setinfo(call, reply),
         S::ClientSetname => client::setname(call, reply),

@@ -108,6 +108,7 @@ pub(crate) fn exec(node: &Arc<Node>, session: &mut Session, reply: &mut Reply) -
             continue;
         }
         let began = clock::steady();
+        node.show(session, command, &words, true);
         let answered = match (command.run, &writer) {
             (Run::Server(server), _) => {
                 let mut call =
@@ -127,6 +128,7 @@ pub(crate) fn exec(node: &Arc<Node>, session: &mut Session, reply: &mut Reply) -
             then = Then::Close;
         }
         let cost = (clock::nanos_since(began), reply.len_since(mark));
+        node.show(session, command, &words, false);
         node.ran_apart(session, command, &words, cost, failed);
     }
     if let Some(writer) = &writer
