@@ -216,7 +216,7 @@ fn payload(bytes: &[u8]) -> Result<Vec<(Vec<u8>, Library)>, CommandError> {
     Ok(libraries)
 }
 
-/// FUNCTION LIST [LIBRARYNAME library-name-pattern] [WITHCODE]; `registered` answers with the functions of a library.
+/// FUNCTION LIST `[LIBRARYNAME library-name-pattern] [WITHCODE]`; `registered` answers with the functions of a library.
 ///
 /// # Errors
 /// What is wrong with the arguments, in the servers' words.

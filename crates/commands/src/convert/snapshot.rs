@@ -53,7 +53,7 @@ pub enum SnapshotError {
 }
 
 /// The format that most servers read and that has a form for all that is there: see [`Target::of`] for one value.
-/// (What has no form in any that servers like this one read is found out by [`write`].)
+/// (What has no form in any that servers like this one read is found out by [`write()`].)
 pub fn target(writer: &Writer<'_>, dialect: Dialect) -> Target {
     let mut wanted = Target::shared(dialect);
     if !writer.functions().is_empty() {
