@@ -432,7 +432,7 @@ impl Maker {
             "digest" => (*self.random.pick(&["b6acb9d84a38ff74", "zz", "", "0000000000000000"])).to_owned(),
             "int" | "index" | "bound" => self.integer(),
             "float" | "weight" => self.float(),
-            "wait" => (*self.random.pick(&["0.001", "0.002", "1e-3", "0.0015", "0.001", "-1", "x", "1e400"]))
+            "wait" => (*self.random.pick(&["0.0015", "0.002", "2e-3", "0.003", "0.002", "-1", "x", "1e400"]))
                 .to_owned(),
             "waitmillis" => (*self.random.pick(&["1", "2", "1", "-1", "x", "1.5"])).to_owned(),
             "score" => {

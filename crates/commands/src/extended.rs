@@ -171,6 +171,32 @@ impl Extended {
 const GENERAL_DIGITS: usize = 17;
 
 impl Extended {
+    /// The product, rounded to even; an infinity where it is too large for a number.
+    pub(crate) fn times(self, factor: u32) -> Extended {
+        let magnitude = match self.magnitude {
+            Magnitude::Finite { mantissa, exponent } if factor > 0 => {
+                round(u128::from(mantissa) * u128::from(factor), exponent)
+            }
+            Magnitude::Infinite => Magnitude::Infinite,
+            _ => Magnitude::Zero,
+        };
+        Extended { magnitude, ..self }
+    }
+
+    /// The smallest `i64` that is not below it; `None` where all are.
+    pub(crate) fn ceil(self) -> Option<i64> {
+        let Magnitude::Finite { mantissa, exponent } = self.magnitude else {
+            return match self.magnitude {
+                Magnitude::Infinite if self.negative => Some(i64::MIN),
+                Magnitude::Infinite => None,
+                _ => Some(0),
+            };
+        };
+        let Some(whole) = self.truncate() else { return self.negative.then_some(i64::MIN) };
+        let is_whole = mantissa.trailing_zeros() >= exponent.unsigned_abs();
+        if self.negative || is_whole { Some(whole) } else { whole.checked_add(1) }
+    }
+
     /// Its whole part, where that is an `i64`.
     pub(crate) fn truncate(self) -> Option<i64> {
         let whole = match self.magnitude {

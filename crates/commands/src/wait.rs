@@ -8,9 +8,10 @@
 use std::time::Duration;
 
 use protocol::Reply;
-use protocol::number::{parse_float, parse_int};
+use protocol::number::parse_int;
 
 use crate::CommandError;
+use crate::extended::Extended;
 
 /// There is nothing yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,15 +52,11 @@ impl Wait {
 
 const OUT_OF_RANGE: CommandError = CommandError::new("ERR timeout is out of range");
 
-/// Seconds, with a fraction; 0: without end.
+/// Seconds, with a fraction; 0: without end. Read as servers on x86-64 do, with 80 bits: 1e400 is a number.
 pub(crate) fn seconds(text: &[u8]) -> Result<Option<Duration>, CommandError> {
     let bad = CommandError::new("ERR timeout is not a float or out of range");
-    let millis = parse_float(text).ok_or(bad)? * 1000.0;
-    if millis > i64::MAX as f64 {
-        return Err(OUT_OF_RANGE);
-    }
-    // Within range, but for what is far below zero, which stays so.
-    bounded(millis.ceil() as i64)
+    let seconds = Extended::parse(text).ok_or(bad)?;
+    bounded(seconds.times(1000).ceil().ok_or(OUT_OF_RANGE)?)
 }
 
 /// Milliseconds; 0: without end.
@@ -76,5 +73,43 @@ fn bounded(millis: i64) -> Result<Option<Duration>, CommandError> {
         Ok(0) => Ok(None),
         Ok(millis) if millis > MILLIS_MAX => Err(OUT_OF_RANGE),
         Ok(millis) => Ok(Some(Duration::from_millis(millis))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_are_read_with_80_bits_and_rounded_up() {
+        let millis = |text: &str| seconds(text.as_bytes()).unwrap().map(|timeout| timeout.as_millis());
+        for (text, expected) in [
+            ("0", None),
+            ("-0", None),
+            ("-0.001", None), // a little above, so that it is rounded up to none
+            ("1e-400", Some(1)),
+            ("0.0005", Some(1)),
+            ("0.001", Some(1)),
+            ("0.0015", Some(2)),
+            ("0.002", Some(2)),
+            ("1.5", Some(1500)),
+            ("0x1p4", Some(16000)),
+        ] {
+            assert_eq!(millis(text), expected, "{text}");
+        }
+        let error = |text: &str| seconds(text.as_bytes()).unwrap_err();
+        for text in ["1e400", "inf", "1e18", "9223372036854775.808", "9223372036854775"] {
+            assert_eq!(error(text), OUT_OF_RANGE, "{text}");
+        }
+        for text in ["-1e400", "-inf", "-1", "-0.0011"] {
+            assert_eq!(error(text), CommandError::new("ERR timeout is negative"), "{text}");
+        }
+        for text in ["", "x", "nan", " 1", "1 ", "1e5000"] {
+            assert_eq!(
+                error(text),
+                CommandError::new("ERR timeout is not a float or out of range"),
+                "{text}"
+            );
+        }
     }
 }

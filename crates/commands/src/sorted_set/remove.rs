@@ -174,8 +174,9 @@ pub(crate) fn bzmpop(
     args: Args<'_>,
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
+    let order = Order::parse(args.from(1))?;
     let timeout = wait::seconds(args.get(0))?;
-    if pop_first(ctx, args.from(1), reply)? { Ok(()) } else { Err(Wait::of(timeout, Nothing::NullArray)) }
+    if pop_first(ctx, &order, reply)? { Ok(()) } else { Err(Wait::of(timeout, Nothing::NullArray)) }
 }
 
 /// ZMPOP numkeys key [key ...] MIN | MAX [COUNT count]
@@ -184,43 +185,58 @@ pub(crate) fn zmpop(
     args: Args<'_>,
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
-    if !pop_first(ctx, args, reply)? {
+    if !pop_first(ctx, &Order::parse(args)?, reply)? {
         reply.null_array();
     }
     Ok(())
 }
 
-/// numkeys key [key ...] MIN | MAX [COUNT count]: whether one of these sets was there.
-fn pop_first(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Result<bool, CommandError> {
-    let positive = |text: &[u8], error| {
-        let number =
-            parse_int(text).filter(|number| *number > 0).and_then(|number| usize::try_from(number).ok());
-        number.ok_or(CommandError::new(error))
-    };
-    let keys = positive(args.get(0), "ERR numkeys should be greater than 0")?;
-    let where_at = keys.checked_add(1).filter(|at| *at < args.len()).ok_or(CommandError::Syntax)?;
-    let end = if args.is_word(where_at, "min") {
-        End::Lowest
-    } else if args.is_word(where_at, "max") {
-        End::Highest
-    } else {
-        return Err(CommandError::Syntax);
-    };
-    let count = match args.from(where_at + 1).as_slice() {
-        [] => 1,
-        [word, count] if word.eq_ignore_ascii_case(b"count") => {
-            positive(count, "ERR count should be greater than 0")?
-        }
-        _ => return Err(CommandError::Syntax),
-    };
-    for key in args.from(1).iter().take(keys) {
+/// numkeys key [key ...] MIN | MAX [COUNT count].
+struct Order<'a> {
+    /// Begins with the keys.
+    args: Args<'a>,
+    keys: usize,
+    end: End,
+    count: usize,
+}
+
+impl<'a> Order<'a> {
+    fn parse(args: Args<'a>) -> Result<Order<'a>, CommandError> {
+        let positive = |text: &[u8], error| {
+            let number =
+                parse_int(text).filter(|number| *number > 0).and_then(|number| usize::try_from(number).ok());
+            number.ok_or(CommandError::new(error))
+        };
+        let keys = positive(args.get(0), "ERR numkeys should be greater than 0")?;
+        let where_at = keys.checked_add(1).filter(|at| *at < args.len()).ok_or(CommandError::Syntax)?;
+        let end = if args.is_word(where_at, "min") {
+            End::Lowest
+        } else if args.is_word(where_at, "max") {
+            End::Highest
+        } else {
+            return Err(CommandError::Syntax);
+        };
+        let count = match args.from(where_at + 1).as_slice() {
+            [] => 1,
+            [word, count] if word.eq_ignore_ascii_case(b"count") => {
+                positive(count, "ERR count should be greater than 0")?
+            }
+            _ => return Err(CommandError::Syntax),
+        };
+        Ok(Order { args: args.from(1), keys, end, count })
+    }
+}
+
+/// Whether one of the sets was there; its elements are the answer.
+fn pop_first(ctx: &mut WriteContext<'_>, order: &Order<'_>, reply: &mut Reply) -> Result<bool, CommandError> {
+    for key in order.args.iter().take(order.keys) {
         let len = ctx.db.get(key).map(|entry| entry.sorted_set().map(SortedSetRef::len)).transpose()?;
         if let Some(len) = len {
-            let count = count.min(len);
+            let count = order.count.min(len);
             reply.array(2);
             reply.bulk(key);
             reply.array(count);
-            pop(ctx, key, count, end, true, reply)?;
+            pop(ctx, key, count, order.end, true, reply)?;
             return Ok(true);
         }
     }
