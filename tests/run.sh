@@ -25,15 +25,15 @@ get() { # what get.sh takes
 case $tier in
   test)
     get
-    "$CARGO" test --profile checked --workspace --locked
+    "$CARGO" test --profile checked --workspace --locked --no-fail-fast
     ;;
   long)
     get --all
     export NEARSIDE_LONG=1
     # Most of them wait for servers most of the time.
     export RUST_TEST_THREADS=${RUST_TEST_THREADS:-4}
-    "$CARGO" test --profile checked --workspace --locked
-    "$CARGO" test --profile checked --workspace --locked -- --ignored
+    "$CARGO" test --profile checked --workspace --locked --no-fail-fast
+    "$CARGO" test --profile checked --workspace --locked --no-fail-fast -- --ignored
     # Licences and sources of what is linked in.
     if "$CARGO" deny --version >/dev/null 2>&1; then
       "$CARGO" deny check licenses bans sources
