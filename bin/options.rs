@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches, Parser};
 use nearside::config::{
-    ChannelsAtFirst, Config, DATABASES_MAX, DebugAccess, EvictionRules, HttpAddress, LogLevel, PORT, Policy,
-    Secret, Word, parse_bytes, parse_master, parse_millis, parse_query_limit,
+    AuthClients, ChannelsAtFirst, Config, DATABASES_MAX, DebugAccess, EvictionRules, HttpAddress, LogLevel,
+    PORT, Policy, Protocols, Secret, TlsOptions, Word, parse_bytes, parse_master, parse_millis,
+    parse_permissions, parse_query_limit,
 };
 use nearside::config_table;
 use nearside::{LoadRules, MasterAddress, OnDivergence, Resync, Room};
@@ -23,9 +24,61 @@ pub(crate) struct Options {
     #[arg(long, value_name = "HOST:PORT", num_args = 1..=2, alias = "slaveof")]
     replicaof: Vec<String>,
 
-    /// The port clients are served on; 0 takes a free one
-    #[arg(long, default_value_t = PORT)]
-    port: u16,
+    /// The port clients are served on; 0 takes a free one, off serves them by TLS or --unixsocket alone
+    #[arg(long, value_name = "PORT|off", default_value_t = Port(Some(PORT)), value_parser = port)]
+    port: Port,
+
+    /// The port clients are served on by TLS; 0: none
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    tls_port: u16,
+
+    /// Our certificate, followed by those between it and the CA's
+    #[arg(long, value_name = "PATH")]
+    tls_cert_file: Option<PathBuf>,
+
+    /// The key of our certificate
+    #[arg(long, value_name = "PATH")]
+    tls_key_file: Option<PathBuf>,
+
+    /// The certificate to show to the master, where it is another
+    #[arg(long, value_name = "PATH")]
+    tls_client_cert_file: Option<PathBuf>,
+
+    /// The key of that certificate
+    #[arg(long, value_name = "PATH")]
+    tls_client_key_file: Option<PathBuf>,
+
+    /// The certificates of the CAs that the master's and clients' certificates must come from
+    #[arg(long, value_name = "PATH")]
+    tls_ca_cert_file: Option<PathBuf>,
+
+    /// A directory of such files
+    #[arg(long, value_name = "PATH")]
+    tls_ca_cert_dir: Option<PathBuf>,
+
+    /// Whether clients must have a certificate
+    #[arg(long, value_name = "yes|no|optional", default_value = "yes", value_parser = AuthClients::parse)]
+    tls_auth_clients: AuthClients,
+
+    /// The versions of TLS that are spoken
+    #[arg(long, value_name = "VERSIONS", default_value = "TLSv1.2 TLSv1.3", value_parser = Protocols::parse)]
+    tls_protocols: Protocols,
+
+    /// Whether the link to the master is TLS
+    #[arg(long, value_name = "yes|no", default_value = "no", action = ArgAction::Set, value_parser = bool::parse)]
+    tls_replication: bool,
+
+    /// The name that the master's certificate must bear [default: the host of --replicaof]
+    #[arg(long, value_name = "NAME")]
+    tls_server_name: Option<String>,
+
+    /// A socket in the file system that clients are served on too
+    #[arg(long, value_name = "PATH")]
+    unixsocket: Option<PathBuf>,
+
+    /// Who may open that socket, as of chmod [default: as the umask has it]
+    #[arg(long, value_name = "MODE", default_value = "0", hide_default_value = true, value_parser = parse_permissions)]
+    unixsocketperm: u32,
 
     /// An address to listen on; may be given several times [default: all]
     #[arg(long, value_name = "ADDRESS", value_delimiter = ' ')]
@@ -189,6 +242,26 @@ pub(crate) struct Options {
 #[derive(Clone, Debug)]
 struct Http(Option<HttpAddress>);
 
+/// `off`, or which.
+#[derive(Clone, Copy, Debug)]
+struct Port(Option<u16>);
+
+impl std::fmt::Display for Port {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Some(port) => port.fmt(to),
+            None => to.write_str("off"),
+        }
+    }
+}
+
+fn port(text: &str) -> Result<Port, String> {
+    if text.eq_ignore_ascii_case("off") {
+        return Ok(Port(None));
+    }
+    text.parse().map(|port| Port(Some(port))).map_err(|_| format!("'{text}' is no port"))
+}
+
 fn http(text: &str) -> Result<Http, String> {
     if text.eq_ignore_ascii_case("off") {
         return Ok(Http(None));
@@ -282,8 +355,23 @@ impl Options {
             masterauth: password("--masterauth-file", self.masterauth, self.masterauth_file)?,
             replica_announce_ip: self.replica_announce_ip,
             replica_announce_port: self.replica_announce_port,
-            listen: true,
-            port: self.port,
+            listen: self.port.0.is_some(),
+            port: self.port.0.unwrap_or_default(),
+            tls_port: self.tls_port,
+            tls: TlsOptions {
+                cert_file: self.tls_cert_file,
+                key_file: self.tls_key_file,
+                client_cert_file: self.tls_client_cert_file,
+                client_key_file: self.tls_client_key_file,
+                ca_cert_file: self.tls_ca_cert_file,
+                ca_cert_dir: self.tls_ca_cert_dir,
+                auth_clients: self.tls_auth_clients,
+                protocols: self.tls_protocols,
+                replication: self.tls_replication,
+                server_name: self.tls_server_name,
+            },
+            unixsocket: self.unixsocket,
+            unixsocketperm: self.unixsocketperm,
             bind: self.bind,
             protected_mode: self.protected_mode,
             requirepass: password("--requirepass-file", self.requirepass, self.requirepass_file)?,

@@ -90,6 +90,38 @@ fn a_change_takes_effect_at_the_next_request() {
     }
 }
 
+#[test]
+fn subscribers_end_when_they_may_hear_no_more() {
+    let real = master_or_skip!(SERVER);
+    let node = Node::start(&[]);
+    for port in [real.port, node.port] {
+        let mut admin = Client::connect(port);
+        admin.ask(&["ACL", "SETUSER", "bob", "on", ">pw", "+@all", "&news", "&new*", "&other"]);
+        let subscriber = |request: &[&str]| {
+            let mut client = client_of(port, "bob");
+            assert!(!client.ask(request).is_error(), "{request:?}");
+            client
+        };
+        let mut news = subscriber(&["SUBSCRIBE", "news"]);
+        let mut pattern = subscriber(&["PSUBSCRIBE", "new*"]);
+        let mut shard = subscriber(&["SSUBSCRIBE", "newer"]);
+        let mut other = subscriber(&["SUBSCRIBE", "other"]);
+        let mut quiet = client_of(port, "bob");
+        assert!(quiet.ask(&["SUBSCRIBE", "else"]).text().starts_with("NOPERM "));
+        assert!(!quiet.ask(&["PSUBSCRIBE", "news"]).is_error());
+        quiet.line("PUNSUBSCRIBE");
+        assert!(quiet.ask(&["PSUBSCRIBE", "n*"]).text().starts_with("NOPERM "));
+        assert_eq!(admin.ask(&["ACL", "SETUSER", "bob", "resetchannels", "&news", "&other"]), ok());
+        wait_for_end(&mut pattern);
+        wait_for_end(&mut shard);
+        assert_eq!(admin.ask(&["ACL", "SETUSER", "bob", "resetchannels", "&other"]), ok());
+        wait_for_end(&mut news);
+        assert_eq!(admin.ask(&["PUBLISH", "other", "m"]), Frame::Int(1));
+        assert_eq!(other.read().expect("the message").items().len(), 3);
+        assert_eq!(quiet.ask(&["PING"]), Frame::Simple("PONG".into()));
+    }
+}
+
 /// The entries of ACL LOG, without what is different each time.
 fn log(client: &mut Client) -> Vec<Vec<(String, String)>> {
     let log = client.ask(&["ACL", "LOG"]);

@@ -17,6 +17,8 @@ mod program; // options, ports, signals, metrics, strangers
 mod access; // users, and what each may do
 mod fields; // what INFO and CONFIG tell, beside a real replica
 mod tools; // redis_exporter, redis-cli
+mod tls; // certificates, right and wrong, with real clients and masters
+mod sockets; // the socket in the file system, and protected mode
 mod topology; // REPLICAOF, promotion, failover
 mod faults; // what goes wrong, and what is said of it
 mod blocking; // commands that wait for a key

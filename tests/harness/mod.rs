@@ -5,6 +5,7 @@
 pub mod client; // a blocking RESP client
 pub mod process; // real masters and nearside, on free ports, in temp folders
 pub mod proxy; // a wire that fails on purpose
+pub mod certificates; // for TLS, made on the spot
 pub mod scripted; // a master that is a script
 pub mod random; // seeded choices
 pub mod walk; // two servers, compared key by key

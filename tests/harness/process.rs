@@ -222,8 +222,11 @@ impl Node {
             .open(self.dir.path().join("node.log"))
             .expect("a log file");
         let mut command = Command::new(env!("CARGO_BIN_EXE_nearside"));
+        if !self.args.iter().any(|arg| arg == "--port") {
+            command.args(["--port", &self.port.to_string()]);
+        }
         command
-            .args(["--port", &self.port.to_string(), "--http", &format!("127.0.0.1:{}", self.http)])
+            .args(["--http", &format!("127.0.0.1:{}", self.http)])
             .args(["--bind", "127.0.0.1"])
             .arg("--dir")
             .arg(self.dir.path())
@@ -243,6 +246,7 @@ impl Node {
         });
         for line in text.lines() {
             match line.split_once(['=', ' ', ':']) {
+                Some(("port", "off")) => {}
                 Some(("port", value)) => self.port = value.trim().parse().expect("a port"),
                 Some(("http", value)) => {
                     self.http =

@@ -73,6 +73,8 @@ codes! {
     Timeout = "timeout",
     /// The master, or something on the way, closed the connection.
     Closed = "closed",
+    /// TLS could not be agreed on: a certificate, a name, or no TLS at all on the other side.
+    Tls = "tls",
     /// What answers there does not speak Redis' protocol.
     NotRedis = "not_redis",
     /// The master refuses our user name or password.

@@ -243,7 +243,7 @@ pub(crate) fn is_queued(session: &Session, command: &'static Command) -> bool {
 fn may_debug(node: &Node, session: &Session) -> bool {
     match node.settings.read().enable_debug_command {
         DebugAccess::No => false,
-        DebugAccess::Local => session.client().addr.ip().to_canonical().is_loopback(),
+        DebugAccess::Local => session.client().addr.is_local(),
         DebugAccess::Yes => true,
     }
 }

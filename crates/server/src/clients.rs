@@ -5,7 +5,6 @@
 
 use std::collections::HashMap;
 use std::fmt::Write;
-use std::net::SocketAddr;
 use std::sync::atomic::{
     AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed,
 };
@@ -18,6 +17,7 @@ use protocol::Protocol;
 use tokio::task::AbortHandle;
 
 use crate::acl::{DEFAULT, User};
+use crate::address::Address;
 use crate::outbox::{Mark, Outbox};
 
 /// One connection, as others see it. About 250 bytes: ten thousand idle ones must not weigh.
@@ -26,9 +26,9 @@ pub(crate) struct Client {
     /// Never used twice.
     pub(crate) id: u64,
     /// The other side.
-    pub(crate) addr: SocketAddr,
+    pub(crate) addr: Address,
     /// Our side.
-    pub(crate) laddr: SocketAddr,
+    pub(crate) laddr: Address,
     /// The socket's number.
     pub(crate) fd: i32,
     /// When it connected.
@@ -213,6 +213,9 @@ impl Client {
         if self.no_touch.load(Relaxed) {
             flags.push('T');
         }
+        if self.addr.is_unix() {
+            flags.push('U');
+        }
         if flags.is_empty() {
             flags.push('N');
         }
@@ -321,8 +324,8 @@ impl Clients {
     /// Adds a connection.
     pub(crate) fn register(
         self: &Arc<Self>,
-        addr: SocketAddr,
-        laddr: SocketAddr,
+        addr: Address,
+        laddr: Address,
         fd: i32,
         now: Instant,
     ) -> Registered {
@@ -385,8 +388,8 @@ mod tests {
     #[tokio::test]
     async fn who_is_ended_before_its_task_is_known_ends_too() {
         let clients = Arc::new(Clients::default());
-        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        let registered = clients.register(nowhere, nowhere, 0, crate::clock::steady());
+        let nowhere = Address::from(std::net::SocketAddr::from(([127, 0, 0, 1], 0)));
+        let registered = clients.register(nowhere.clone(), nowhere, 0, crate::clock::steady());
         let client = Arc::clone(&registered.client);
         let task = tokio::spawn(async move {
             let _registered = registered;
@@ -402,8 +405,9 @@ mod tests {
     #[tokio::test]
     async fn who_is_ended_between_two_tasks_ends() {
         let clients = Arc::new(Clients::default());
-        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        let client = Arc::clone(&clients.register(nowhere, nowhere, 0, crate::clock::steady()).client);
+        let nowhere = Address::from(std::net::SocketAddr::from(([127, 0, 0, 1], 0)));
+        let client =
+            Arc::clone(&clients.register(nowhere.clone(), nowhere, 0, crate::clock::steady()).client);
         assert!(!client.is_moving(), "its first task is not known yet");
         client.served_by(tokio::spawn(std::future::pending::<()>()).abort_handle());
         assert!(client.is_moving());

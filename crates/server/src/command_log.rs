@@ -4,11 +4,11 @@
 //! and `settings` what is much.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 
 use commands::{Command, Run, ServerCommand as S};
 use parking_lot::Mutex;
 
+use crate::address::Address;
 use crate::config_table;
 
 /// What stands for a word that nobody is to read.
@@ -45,7 +45,7 @@ pub(crate) struct Entry {
     /// How many words it had.
     pub(crate) words_sent: usize,
     /// Who sent it.
-    pub(crate) addr: SocketAddr,
+    pub(crate) addr: Address,
     /// Who that says it is.
     pub(crate) name: String,
 }
@@ -241,7 +241,7 @@ mod tests {
             took,
             words: Vec::new(),
             words_sent: 0,
-            addr: SocketAddr::from(([127, 0, 0, 1], 1)),
+            addr: Address::from(std::net::SocketAddr::from(([127, 0, 0, 1], 1))),
             name: String::new(),
         };
         (0..5).for_each(|took| log.add(entry(took), 3));

@@ -15,6 +15,7 @@ pub use crate::command_log::KeptMax;
 use crate::command_log::Kind;
 pub use crate::eviction::{EvictionRules, Policy};
 pub use crate::output_limit::{OutputLimit, OutputLimits};
+pub use crate::tls::{AuthClients, Protocols, TlsOptions};
 use crate::upstream::{LoadRules, MasterAddress, OnDivergence, Resync};
 
 /// The port of `--port` when none is named.
@@ -35,12 +36,20 @@ pub struct Config {
     pub replica_announce_ip: Option<String>,
     /// The port to name to the master, where it is not `port`.
     pub replica_announce_port: Option<u16>,
-    /// Whether clients are served at all.
+    /// Whether clients are served on `port`.
     pub listen: bool,
     /// Where clients are served; 0 takes a free port.
     pub port: u16,
+    /// Where clients are served by TLS; 0: nowhere.
+    pub tls_port: u16,
+    /// Certificates, keys, and how they are used.
+    pub tls: TlsOptions,
     /// Addresses to listen on.
     pub bind: Vec<String>,
+    /// A socket in the file system, beside the ports.
+    pub unixsocket: Option<PathBuf>,
+    /// Who may open it, as of chmod; 0: as the umask has it.
+    pub unixsocketperm: u32,
     /// Whether clients from elsewhere are refused while there is no password.
     pub protected_mode: bool,
     /// The password of the user `default`.
@@ -133,7 +142,11 @@ impl Default for Config {
             replica_announce_port: None,
             listen: true,
             port: PORT,
+            tls_port: 0,
+            tls: TlsOptions::default(),
             bind: Vec::new(),
+            unixsocket: None,
+            unixsocketperm: 0,
             protected_mode: true,
             requirepass: None,
             users: Vec::new(),
@@ -176,6 +189,11 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Whether there is a way for clients to come in.
+    pub fn serves_clients(&self) -> bool {
+        self.listen || self.tls_port > 0 || self.unixsocket.is_some()
+    }
+
     /// The addresses to listen on: those of `bind`, or all of them.
     pub fn bind_addresses(&self) -> Vec<String> {
         if self.bind.is_empty() { vec![String::from("*"), String::from("-::*")] } else { self.bind.clone() }
@@ -434,6 +452,11 @@ impl Word for ChannelsAtFirst {
         &[("allchannels", ChannelsAtFirst::All), ("resetchannels", ChannelsAtFirst::None)];
 }
 
+impl Word for AuthClients {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("no", AuthClients::No), ("yes", AuthClients::Yes), ("optional", AuthClients::Optional)];
+}
+
 impl Word for LogLevel {
     const WORDS: &'static [(&'static str, Self)] = &[
         ("debug", LogLevel::Debug),
@@ -500,6 +523,17 @@ pub fn parse_query_limit(text: &str) -> Result<u64, String> {
     } else {
         Err(format!("argument must be between {QUERY_LIMIT_MIN} and {MOST} inclusive"))
     }
+}
+
+/// `unixsocketperm`: octal digits.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn parse_permissions(text: &str) -> Result<u32, String> {
+    u32::from_str_radix(text, 8)
+        .ok()
+        .filter(|bits| *bits <= 0o777)
+        .ok_or_else(|| String::from("expected octal digits, as of chmod: 700"))
 }
 
 #[cfg(test)]

@@ -3,12 +3,15 @@
 //! Owns the names, Redis' where Redis has one, and which of the values can change while running. CONFIG GET, CONFIG
 //! SET and the program's options follow from these rows. Never applies a value: see `settings`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use protocol::number::parse_int;
 use storage::glob;
 
-use crate::config::{Config, Percentiles, Secret, Word, parse_bytes, parse_millis, parse_query_limit};
+use crate::config::{
+    Config, Percentiles, Protocols, Secret, Word, parse_bytes, parse_millis, parse_query_limit,
+};
 use crate::keyspace_events;
 
 /// One value that has a name.
@@ -56,11 +59,51 @@ impl Row {
     }
 }
 
+/// A value of TLS that is a path, and can change.
+macro_rules! file {
+    ($name:literal, $field:ident) => {
+        free(
+            $name,
+            |c| path(&c.tls.$field),
+            |c, text| assign(&mut c.tls.$field, some_text(text).map(PathBuf::from)),
+        )
+    };
+}
+
 /// Every row.
 pub static ROWS: &[Row] = &[
     // ---- where and who ----
+    fixed("tls-port", |c| c.tls_port.to_string()),
+    file!("tls-cert-file", cert_file),
+    file!("tls-key-file", key_file),
+    file!("tls-client-cert-file", client_cert_file),
+    file!("tls-client-key-file", client_key_file),
+    file!("tls-ca-cert-file", ca_cert_file),
+    file!("tls-ca-cert-dir", ca_cert_dir),
+    free(
+        "tls-auth-clients",
+        |c| c.tls.auth_clients.word().to_owned(),
+        |c, text| assign(&mut c.tls.auth_clients, Word::parse(text)?),
+    ),
+    free(
+        "tls-protocols",
+        |c| c.tls.protocols.words().to_owned(),
+        |c, text| assign(&mut c.tls.protocols, Protocols::parse(text)?),
+    ),
+    free(
+        "tls-replication",
+        |c| yes_no(c.tls.replication),
+        |c, text| assign(&mut c.tls.replication, boolean(text)?),
+    ),
+    free(
+        "tls-server-name",
+        |c| c.tls.server_name.clone().unwrap_or_default(),
+        |c, text| assign(&mut c.tls.server_name, some_text(text)),
+    ),
     fixed("bind", |c| c.bind_addresses().join(" ")),
     fixed("port", |c| c.port.to_string()),
+    fixed("unixsocket", |c| path(&c.unixsocket)),
+    fixed("unixsocketperm", |c| format!("{:o}", c.unixsocketperm)),
     protected("dir", |c| absolute(&c.dir)),
     protected("dbfilename", |c| c.dbfilename.clone()),
     fixed("http", |c| c.http.as_ref().map_or_else(|| String::from("off"), |http| http.as_str().to_owned())),
@@ -71,7 +114,7 @@ pub static ROWS: &[Row] = &[
         |c, text| assign(&mut c.protected_mode, boolean(text)?),
     ),
     free("requirepass", |c| secret(&c.requirepass), |c, text| assign(&mut c.requirepass, Secret::new(text))),
-    fixed("aclfile", |c| c.aclfile.as_ref().map(|path| path.display().to_string()).unwrap_or_default()),
+    fixed("aclfile", |c| path(&c.aclfile)),
     free(
         "acllog-max-len",
         |c| c.acllog_max_len.to_string(),
@@ -313,7 +356,6 @@ pub static ROWS: &[Row] = &[
     )
     .was("list-max-ziplist-size"),
     // ---- what clients ask for, and what is so here ----
-    fixed("unixsocket", |_| String::new()),
     fixed("logfile", |_| String::new()),
     fixed("tcp-backlog", |_| crate::listener::BACKLOG.to_string()),
     free(
@@ -451,6 +493,15 @@ pub fn is_load_rule(name: &str) -> bool {
 /// Whether this is one of the rules by which keys go when there is no room.
 pub fn is_eviction_rule(name: &str) -> bool {
     name.starts_with("maxmemory") || name.starts_with("lfu-")
+}
+
+/// Whether this is one of the values that TLS is made of.
+pub fn is_tls(name: &str) -> bool {
+    name.starts_with("tls-")
+}
+
+fn path(path: &Option<PathBuf>) -> String {
+    path.as_ref().map(|path| path.display().to_string()).unwrap_or_default()
 }
 
 fn some_text(text: &str) -> Option<String> {

@@ -11,11 +11,14 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
+use std::time::Duration;
 
 use bytes::Buf;
 use protocol::Reply;
+use rustls::ServerConfig;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
 
 use crate::answer::Then;
 use crate::batch::{self, Next};
@@ -25,6 +28,7 @@ use crate::exclusive;
 use crate::node::Node;
 use crate::session::Session;
 use crate::stats::add;
+use crate::transport::{Socket, Transport};
 use crate::workers::Place;
 
 /// How often in turn a write finds the token taken before it goes where it may wait for it. Others who write are soon
@@ -33,11 +37,13 @@ const TURNS_LOST_MAX: u32 = 16;
 /// The most that is sent at once: then the thread's other connections have their turn. The kernel copies on for as long
 /// as the client reads, so one write of 25 MB to a client on the same machine took 15 ms.
 const SEND_BYTES_MAX: usize = 64 * 1024;
+/// How long a client may take for its TLS handshake, which holds one of the places of `maxclients`.
+const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 
 /// Serves a connection until it ends.
-pub(crate) fn serve(
+pub(crate) fn serve<S: Transport>(
     node: Arc<Node>,
-    stream: TcpStream,
+    stream: S,
     session: Session,
     place: Place,
 ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
@@ -45,7 +51,30 @@ pub(crate) fn serve(
     Box::pin(serve_here(node, stream, session, place))
 }
 
-async fn serve_here(node: Arc<Node>, mut stream: TcpStream, mut session: Session, mut place: Place) {
+/// The same, after the handshake of TLS.
+pub(crate) fn serve_tls(
+    node: Arc<Node>,
+    stream: TcpStream,
+    session: Session,
+    place: Place,
+    config: Arc<ServerConfig>,
+) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    Box::pin(async move {
+        let accepting = TlsAcceptor::from(config).accept(Socket::new(stream));
+        let why = match tokio::time::timeout(HANDSHAKE_MAX, accepting).await {
+            Ok(Ok(stream)) => {
+                add(&node.stats.local().tls_handshakes, 1);
+                return serve_here(node, Box::new(stream), session, place).await;
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("not done in {HANDSHAKE_MAX:?}"),
+        };
+        tracing::info!(client = %session.client().addr, why, "a client's TLS handshake failed");
+        add(&node.stats.local().tls_handshakes_failed, 1);
+    })
+}
+
+async fn serve_here<S: Transport>(node: Arc<Node>, mut stream: S, mut session: Session, mut place: Place) {
     let mut held: Option<Box<Buffers>> = None;
     loop {
         let mut buffers = match read(&node, &mut stream, &session, held.take()).await {
@@ -125,7 +154,7 @@ async fn serve_here(node: Arc<Node>, mut stream: TcpStream, mut session: Session
             {
                 // Who ended it until now has ended this task, which then does not come back from here.
                 tokio::task::yield_now().await;
-                let address = session.client().addr;
+                let address = session.client().addr.clone();
                 if let Err(error) = go(node, stream, session, place, to) {
                     tracing::debug!(client = %address, %error, "a connection was lost between two threads");
                 }
@@ -139,9 +168,10 @@ async fn serve_here(node: Arc<Node>, mut stream: TcpStream, mut session: Session
 }
 
 /// Goes to another thread.
-fn go(node: Arc<Node>, stream: TcpStream, session: Session, place: Place, to: usize) -> io::Result<()> {
+fn go<S: Transport>(node: Arc<Node>, stream: S, session: Session, place: Place, to: usize) -> io::Result<()> {
     let client = Arc::clone(session.client());
-    let task = place.go(to, stream.into_std()?, |stream, place| serve(node, stream, session, place))?;
+    let (stream, rest) = stream.part()?;
+    let task = place.go(to, stream, |stream, place| serve(node, S::join(stream, rest), session, place))?;
     client.served_by(task);
     Ok(())
 }
@@ -150,7 +180,7 @@ fn go(node: Arc<Node>, stream: TcpStream, session: Session, place: Place, to: us
 /// the next request waits for is over. Room is lent when there is something, not while waiting for it. `None` at the end.
 async fn read(
     node: &Node,
-    stream: &mut TcpStream,
+    stream: &mut impl Transport,
     session: &Session,
     mut held: Option<Box<Buffers>>,
 ) -> io::Result<Option<Box<Buffers>>> {
@@ -190,7 +220,7 @@ async fn read(
 /// Writes all replies. Until they are gone nothing more is run for this client, which bounds what waits for it.
 async fn write(
     node: &Node,
-    stream: &mut TcpStream,
+    stream: &mut impl Transport,
     client: &Client,
     buffers: &mut Buffers,
 ) -> io::Result<()> {
@@ -243,7 +273,8 @@ async fn send(stream: &mut (impl AsyncWrite + Unpin), reply: &mut Reply) -> io::
             tokio::task::yield_now().await;
         }
     }
-    Ok(())
+    // TLS may still hold some of it.
+    stream.flush().await
 }
 
 /// Notes that a client goes because it does not read.

@@ -153,6 +153,19 @@ impl Hub {
         channels.get(sort as usize).and_then(|table| table.get(name)).map_or(0, BTreeMap::len)
     }
 
+    /// The clients that have a subscription of which this is true.
+    pub(crate) fn clients_with(&self, is_it: impl Fn(&Client, Sort, &[u8]) -> bool) -> Vec<Arc<Client>> {
+        let mut found = BTreeMap::new();
+        let channels = self.channels.lock();
+        for (sort, table) in Sort::ALL.iter().zip(channels.iter()) {
+            for (name, subscribers) in table {
+                let fitting = subscribers.values().filter(|client| is_it(client, *sort, name));
+                found.extend(fitting.map(|client| (client.id, Arc::clone(client))));
+            }
+        }
+        found.into_values().collect()
+    }
+
     /// PUBLISH: says how many have heard it.
     pub(crate) fn publish(&self, channel: &[u8], message: &[u8]) -> usize {
         if !self.is_heard() {

@@ -10,6 +10,9 @@ mod node;
 mod listener;
 mod workers;
 mod connection;
+mod transport; // TCP, Unix, TLS
+mod address;
+pub mod tls;
 mod batch;
 mod admission;
 mod acl;

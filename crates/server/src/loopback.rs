@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Buf;
 use storage::Store;
 
+use crate::address::Address;
 use crate::batch::{self, Next};
 use crate::buffers::{self, Buffers};
 use crate::clock;
@@ -37,11 +38,11 @@ impl Loopback {
     pub fn new(store: Store, config: Config) -> Result<Loopback, StartError> {
         let engine = scripts::engine(&config.report_version);
         let upstream =
-            Upstream::start(upstream_config(&config, 0), store.clone(), None, scripts::of_stream(&engine))
+            Upstream::start(upstream_config(&config, 0)?, store.clone(), None, scripts::of_stream(&engine))
                 .map_err(StartError::Thread)?;
         let node = Arc::new(Node::new(config, store, upstream, Scripts::new(engine), Ports::default())?);
-        let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
-        let registered = node.clients.register(nowhere, nowhere, 0, clock::steady());
+        let nowhere = Address::from(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
+        let registered = node.clients.register(nowhere.clone(), nowhere, 0, clock::steady());
         let session = Session::new(registered, &node.acl);
         let buffers = buffers::lend(session.protocol());
         Ok(Loopback { node, session, buffers })

@@ -100,6 +100,16 @@ const METRICS: &[Metric] = &[
     gauge("nearside_link_down_seconds", "Since the link went down; 0 while it is up.", |f, give| {
         give("", f.status.down.unwrap_or_default().as_secs_f64());
     }),
+    counter("nearside_tls_handshakes_total", "TLS handshakes with clients that were done.", |f, give| {
+        give("", f.totals.tls_handshakes as f64);
+    }),
+    counter(
+        "nearside_tls_handshake_failures_total",
+        "TLS handshakes with clients that failed.",
+        |f, give| {
+            give("", f.totals.tls_handshakes_failed as f64);
+        },
+    ),
     // ---- the stream ----
     gauge(
         "nearside_offset_applied_bytes",
@@ -418,6 +428,8 @@ mod tests {
             commands: vec![every; table::COUNT],
             connections_received: 1,
             connections_rejected: 2,
+            tls_handshakes: 13,
+            tls_handshakes_failed: 14,
             query_limit_disconnections: 3,
             output_limit_disconnections: 3,
             input_bytes: 4,

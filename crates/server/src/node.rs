@@ -31,6 +31,7 @@ use crate::session::Session;
 use crate::settings::Settings;
 use crate::shutdown::Shutdown;
 use crate::stats::Stats;
+use crate::tls::{Sides, Tls, TlsError};
 use crate::upstream::{MasterAddress, UpstreamHandle};
 use crate::{clock, memory};
 
@@ -45,6 +46,8 @@ pub(crate) struct Node {
     pub(crate) settings: Arc<Settings>,
     /// Who may do what.
     pub(crate) acl: Acl,
+    /// What TLS is spoken with.
+    pub(crate) tls: Tls,
     /// Who is connected.
     pub(crate) clients: Arc<Clients>,
     /// Who hears what without asking.
@@ -88,6 +91,8 @@ pub(crate) struct Node {
 pub struct Ports {
     /// Clients'.
     pub resp: Option<u16>,
+    /// Clients' who speak TLS.
+    pub tls: Option<u16>,
     /// HTTP's.
     pub http: Option<u16>,
 }
@@ -96,7 +101,7 @@ impl Node {
     /// A node that begins now.
     ///
     /// # Errors
-    /// [`StartError::Random`], [`StartError::Acl`]
+    /// [`StartError::Random`], [`StartError::Acl`], [`StartError::Tls`]
     pub(crate) fn new(
         config: Config,
         store: Store,
@@ -106,6 +111,7 @@ impl Node {
     ) -> Result<Node, StartError> {
         let databases = config.databases;
         let acl = Acl::new(&config).map_err(StartError::Acl)?;
+        let tls = Tls::new(&config.tls, config.tls_port > 0).map_err(StartError::Tls)?;
         let settings = Arc::new(Settings::new(config));
         let stats = Arc::new(Stats::new());
         let hub = Arc::new(Hub::new(Arc::clone(&settings), Arc::clone(&stats)));
@@ -115,6 +121,7 @@ impl Node {
             store,
             upstream,
             databases,
+            tls,
             acl,
             hub,
             pause: Arc::default(),
@@ -224,7 +231,7 @@ impl Node {
                 took,
                 words: kept_max.of(command, words),
                 words_sent: words.len(),
-                addr: client.addr,
+                addr: client.addr.clone(),
                 name: client.names().name,
             };
             self.command_log.of(kind).add(entry, most);
@@ -251,7 +258,7 @@ impl Node {
     pub(crate) fn show(&self, session: &Session, command: &Command, words: &[&[u8]], is_first: bool) {
         let seen = || monitor::is_seen(command) && monitor::is_seen_first(command) == is_first;
         if self.hub.is_monitored() && seen() {
-            self.hub.show(session.db(), &session.client().addr.to_string(), Some(command), words);
+            self.hub.show(session.db(), &session.client().addr.shown(), Some(command), words);
         }
     }
 
@@ -266,6 +273,17 @@ impl Node {
         let config = self.settings.read();
         self.store.set_usage_rules(config.eviction.usage(), now);
         self.eviction.renew(&config);
+    }
+
+    /// Takes what CONFIG SET made of the TLS options, or reads the same files again.
+    ///
+    /// # Errors
+    /// What is wrong; then the old certificates and keys stay.
+    pub(crate) fn renew_tls(&self, config: &Config) -> Result<(), TlsError> {
+        let sides = Sides::read(&config.tls, config.tls_port > 0)?;
+        self.upstream.set_tls(sides.for_master(&config.tls));
+        self.tls.renew(sides);
+        Ok(())
     }
 
     /// Notes whom REPLICAOF named, for CONFIG GET.

@@ -7,13 +7,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use storage::{Store, StoreConfig};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::config::{Config, LogLevel};
 use crate::cron;
+use crate::listener::Door;
 use crate::node::{Node, Ports, credentials};
 use crate::scripts::{self, Scripts};
+use crate::tls::{Sides, TlsError};
 use crate::upstream::{LinkStatus, Upstream, UpstreamConfig, UpstreamHandle};
 use crate::workers::Workers;
 use crate::{clock, http, listener, open_files};
@@ -48,6 +51,9 @@ pub enum StartError {
     /// A user, or the file of users.
     #[error("the access list: {0}")]
     Acl(String),
+    /// A certificate, a key, or how they are used.
+    #[error("TLS: {0}")]
+    Tls(TlsError),
     /// A thread could not be had.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
@@ -72,7 +78,7 @@ impl Server {
     /// [`StartError`]; then nothing runs.
     pub async fn start(mut config: Config) -> Result<Server, StartError> {
         check_directory(&config)?;
-        if config.listen {
+        if config.serves_clients() {
             let asked = config.maxclients;
             config.maxclients = open_files::make_room(asked);
             if config.maxclients < asked {
@@ -84,18 +90,34 @@ impl Server {
             }
         }
         let addresses = config.bind_addresses();
-        let (listeners, port) = if config.listen {
-            listener::open(&addresses, config.port)
+        let open = async |port| {
+            listener::open(&addresses, port)
                 .await
-                .map_err(|(address, error)| StartError::Listen { address, error })?
-        } else {
-            (Vec::new(), 0)
+                .map_err(|(address, error)| StartError::Listen { address, error })
         };
+        let mut doors: Vec<Door> = Vec::new();
+        let mut port = 0;
+        if config.listen {
+            let (listeners, found) = open(config.port).await?;
+            doors.extend(listeners.into_iter().map(Door::Plain));
+            port = found;
+        }
+        if config.tls_port > 0 {
+            doors.extend(open(config.tls_port).await?.0.into_iter().map(Door::Tls));
+        }
+        if let Some(path) = &config.unixsocket {
+            let failed = |error| StartError::Listen { address: path.display().to_string(), error };
+            doors.push(listener::open_unix(path, config.unixsocketperm).map_err(failed)?);
+        }
         let http = match &config.http {
             Some(address) => Some(http::open(address).await?),
             None => None,
         };
-        let ports = Ports { resp: config.listen.then_some(port), http: http.as_ref().map(|(_, port)| *port) };
+        let ports = Ports {
+            resp: config.listen.then_some(port),
+            tls: (config.tls_port > 0).then_some(config.tls_port),
+            http: http.as_ref().map(|(_, port)| *port),
+        };
 
         let mut hash_key = [0; 2];
         for half in &mut hash_key {
@@ -106,7 +128,7 @@ impl Server {
         store.tick(clock::unix_millis());
         let engine = scripts::engine(&config.report_version);
         let upstream = Upstream::start(
-            upstream_config(&config, port),
+            upstream_config(&config, port)?,
             store.clone(),
             config.replicaof.clone(),
             scripts::of_stream(&engine),
@@ -117,8 +139,11 @@ impl Server {
             Arc::new(Node::new(Config { port, ..config }, store, upstream, Scripts::new(engine), ports)?);
         let mut tasks = JoinSet::new();
         let workers = Arc::new(Workers::start().map_err(StartError::Thread)?);
-        for listener in listeners {
-            tasks.spawn(listener::accept(Arc::clone(&node), Arc::clone(&workers), listener));
+        for door in doors {
+            tasks.spawn(listener::accept(Arc::clone(&node), Arc::clone(&workers), door));
+        }
+        if ports.tls.is_some() || node.settings.read().tls.replication {
+            tasks.spawn(renew_tls_on_signal(Arc::clone(&node)));
         }
         if let Some((listener, _)) = http {
             tasks.spawn(http::serve(Arc::clone(&node), listener));
@@ -131,6 +156,7 @@ impl Server {
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
             port = ports.resp.map_or_else(|| String::from("off"), |port| port.to_string()),
+            tls = ports.tls.map_or_else(|| String::from("off"), |port| port.to_string()),
             http = ports.http.map_or_else(|| String::from("off"), |port| port.to_string()),
             master = node
                 .settings
@@ -193,9 +219,29 @@ fn check_directory(config: &Config) -> Result<(), StartError> {
     is_directory.map_err(|error| StartError::Directory { dir: dir.clone(), error })
 }
 
-pub(crate) fn upstream_config(config: &Config, port: u16) -> UpstreamConfig {
+/// Reads the certificates and keys again at each SIGHUP, so that whoever renews them needs no password of ours.
+async fn renew_tls_on_signal(node: Arc<Node>) {
+    let Ok(mut hangups) = signal(SignalKind::hangup()) else { return };
+    while hangups.recv().await.is_some() {
+        let config = node.settings.read().clone();
+        match node.renew_tls(&config) {
+            Ok(()) => tracing::info!("TLS: certificates and keys are read again"),
+            Err(error) => tracing::error!(%error, "TLS: the old certificates and keys stay"),
+        }
+    }
+}
+
+/// How the link is made; `port` is where clients are served.
+///
+/// # Errors
+/// [`StartError::Tls`]
+pub(crate) fn upstream_config(config: &Config, port: u16) -> Result<UpstreamConfig, StartError> {
     let (user, password) = credentials(config);
-    UpstreamConfig {
+    let tls = Sides::read(&config.tls, false).map_err(StartError::Tls)?.for_master(&config.tls);
+    // Who follows by TLS is followed by TLS, as in Redis.
+    let port = if tls.is_some() && config.tls_port > 0 { config.tls_port } else { port };
+    Ok(UpstreamConfig {
+        tls,
         user,
         password,
         announce_port: config.replica_announce_port.unwrap_or(port),
@@ -206,13 +252,13 @@ pub(crate) fn upstream_config(config: &Config, port: u16) -> UpstreamConfig {
         spool_disk_max: config.spool_disk,
         on_divergence: config.on_divergence,
         load_rules: config.load_rules,
-    }
+    })
 }
 
 /// Writes the ports so that whoever waits for the file never sees half of it.
 fn write_ports(path: &std::path::Path, ports: Ports) -> io::Result<()> {
     let mut text = String::new();
-    for (name, port) in [("port", ports.resp), ("http", ports.http)] {
+    for (name, port) in [("port", ports.resp), ("tls", ports.tls), ("http", ports.http)] {
         let value = port.map_or_else(|| String::from("off"), |port| port.to_string());
         text.push_str(&format!("{name}={value}\n"));
     }

@@ -69,6 +69,10 @@ counters! {
     connections_received,
     /// Connections refused because there were too many, or by protected mode.
     connections_rejected,
+    /// Clients' TLS handshakes that were done.
+    tls_handshakes,
+    /// Clients' TLS handshakes that failed.
+    tls_handshakes_failed,
     /// Bytes read from clients.
     input_bytes,
     /// Bytes written to clients.

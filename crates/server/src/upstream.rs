@@ -16,6 +16,7 @@ mod connect;
 mod driver;
 mod shared;
 mod status;
+mod stream;
 
 pub use replication::{OnDivergence, Resync, Room};
 pub use status::{
@@ -47,6 +48,15 @@ pub struct LoadRules {
     pub key_delay: i32,
 }
 
+/// TLS towards the master.
+#[derive(Clone, Debug)]
+pub struct MasterTls {
+    /// Our certificate, and whose we trust.
+    pub config: Arc<rustls::ClientConfig>,
+    /// The name that the master's certificate must bear, where it is not the host's.
+    pub server_name: Option<String>,
+}
+
 /// How the link to the master is made.
 #[derive(Clone, Debug)]
 pub struct UpstreamConfig {
@@ -56,6 +66,8 @@ pub struct UpstreamConfig {
     pub password: Option<Vec<u8>>,
     /// The port we say we listen on (`replica-announce-port`, else the real one).
     pub announce_port: u16,
+    /// How the link is secured; none: it is not.
+    pub tls: Option<MasterTls>,
     /// `replica-announce-ip`
     pub announce_ip: Option<String>,
     /// `repl-timeout`
@@ -78,6 +90,7 @@ impl Default for UpstreamConfig {
             user: None,
             password: None,
             announce_port: 6380,
+            tls: None,
             announce_ip: None,
             timeout: Duration::from_secs(60),
             dir: PathBuf::from("."),
@@ -161,6 +174,11 @@ impl UpstreamHandle {
     /// Other credentials (CONFIG SET masteruser, masterauth), for the next connection.
     pub fn set_credentials(&self, user: Option<Vec<u8>>, password: Option<Vec<u8>>) {
         self.tell(Control::Credentials { user, password });
+    }
+
+    /// TLS, or none (CONFIG SET tls-replication and the like), for the next connection.
+    pub fn set_tls(&self, tls: Option<MasterTls>) {
+        self.tell(Control::Tls(tls));
     }
 
     /// Other rules for loading (CONFIG SET memory-limit, resync, key-load-delay), from now on.

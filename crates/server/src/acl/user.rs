@@ -191,6 +191,11 @@ impl User {
         &self.others
     }
 
+    /// Whether it may be subscribed to this channel, or pattern of channels.
+    pub(crate) fn may_hear(&self, name: &[u8], is_pattern: bool) -> bool {
+        self.selectors().any(|selector| selector.allows_channel(name, is_pattern))
+    }
+
     /// The line that makes it, as ACL LIST and the file of users have it.
     pub(crate) fn line(&self) -> Vec<u8> {
         let mut line = [b"user ", &*self.name].concat();

@@ -10,6 +10,7 @@ use storage::score::{DoubleForm, format_double};
 use super::{Answered, Call, Then, error};
 use crate::acl::{self, DEFAULT, Entry, Selector, SetError, User};
 use crate::clients::Client;
+use crate::hub::Sort;
 
 /// ACL HELP
 pub(super) const HELP: &[(&str, &str)] = &[
@@ -127,7 +128,17 @@ pub(super) fn setuser(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
         }
     })?;
     reply.ok();
-    Ok(Then::Continue)
+    Ok(end_who_may_hear_no_more(call))
+}
+
+/// Ends the connections that are subscribed to what their users may not hear any more.
+fn end_who_may_hear_no_more(call: &Call<'_>) -> Then {
+    let acl = &call.node.acl;
+    let may_not = |client: &Client, sort, name: &[u8]| {
+        let user = acl.find(client.names().user());
+        user.is_some_and(|user| !user.may_hear(name, sort == Sort::Pattern))
+    };
+    super::client::end(call.session.client().id, &call.node.hub.clients_with(may_not))
 }
 
 /// ACL DELUSER username ...
@@ -163,7 +174,7 @@ pub(super) fn load(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     call.node.acl.load(channels).map_err(|why| error(format!("ERR {why}")))?;
     end_who_is_gone(call);
     reply.ok();
-    Ok(Then::Continue)
+    Ok(end_who_may_hear_no_more(call))
 }
 
 /// ACL SAVE

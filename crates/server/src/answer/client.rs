@@ -98,7 +98,7 @@ pub(super) fn kill(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
 }
 
 /// Ends these; the caller's own connection ends after its answer.
-fn end(own: u64, victims: &[Arc<Client>]) -> Then {
+pub(super) fn end(own: u64, victims: &[Arc<Client>]) -> Then {
     let mut then = Then::Continue;
     for victim in victims {
         if victim.id == own {

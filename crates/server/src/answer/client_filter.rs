@@ -136,7 +136,7 @@ impl Condition {
             Condition::User(user) => client.names().user() == user.as_slice(),
             Condition::Addr(addr) => client.addr.to_string().as_bytes() == addr,
             Condition::Laddr(addr) => client.laddr.to_string().as_bytes() == addr,
-            Condition::Ip(ip) => client.addr.ip().to_string().as_bytes() == ip,
+            Condition::Ip(ip) => client.addr.host().as_bytes() == ip,
             Condition::Age(seconds) => now.saturating_duration_since(client.since).as_secs() >= *seconds,
             Condition::Idle(seconds) => client.idle_seconds(now) >= *seconds,
             Condition::Name(name) => client.names().name.as_bytes() == name,

@@ -66,6 +66,15 @@ pub(super) fn set(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
                  to handle the specified number of clients, try with {room}"
             )));
         }
+        if let Some((_, _, _, said)) = rows.iter().find(|(name, ..)| config_table::is_tls(name)) {
+            // Taken here, so that what is refused is not noted either.
+            call.node.renew_tls(config).map_err(|why| {
+                error(format!(
+                    "ERR CONFIG SET failed (possibly related to argument '{said}') - Unable to update TLS configuration: \
+                     {why}"
+                ))
+            })?;
+        }
         Ok(())
     })?;
     if rows.iter().any(|(name, ..)| config_table::is_limit(name)) {

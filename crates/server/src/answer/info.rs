@@ -19,7 +19,7 @@ use crate::command_log::Kind;
 use crate::config::Word;
 use crate::hub::Sort;
 use crate::memory;
-use crate::node::Node;
+use crate::node::{Node, Ports};
 use crate::stats::Totals;
 use crate::upstream::{LinkStatus, Readable, Role};
 
@@ -139,7 +139,8 @@ fn server(facts: &Facts<'_>, text: &mut Text) {
     text.field("process_id", std::process::id());
     text.field("process_supervised", "no");
     text.field("run_id", &node.run_id);
-    text.field("tcp_port", node.ports.get().and_then(|ports| ports.resp).unwrap_or_default());
+    let ports = node.ports.get().copied().unwrap_or_default();
+    text.field("tcp_port", ports.resp.or(ports.tls).unwrap_or_default());
     text.field("server_time_usec", clock::unix_micros());
     text.field("uptime_in_seconds", uptime);
     text.field("uptime_in_days", uptime / 86_400);
@@ -150,10 +151,18 @@ fn server(facts: &Facts<'_>, text: &mut Text) {
     text.field("config_file", "");
     // Every connection is served by one of several threads, from the start.
     text.field("io_threads_active", 1);
+    listeners(node, ports, text);
+}
+
+/// Where clients come in.
+fn listeners(node: &Node, ports: Ports, text: &mut Text) {
     let config = node.settings.read();
-    if config.listen {
-        let bind: String = config.bind_addresses().iter().map(|address| format!(",bind={address}")).collect();
-        text.field("listener0", format_args!("name=tcp{bind},port={}", config.port));
+    let bind: String = config.bind_addresses().iter().map(|address| format!(",bind={address}")).collect();
+    let tcp = |name: &str, port: Option<u16>| port.map(|port| format!("name={name}{bind},port={port}"));
+    let unix = config.unixsocket.as_ref().map(|path| format!("name=unix,bind={}", path.display()));
+    let all = [tcp("tcp", ports.resp), unix, tcp("tls", ports.tls)];
+    for (number, listener) in all.into_iter().flatten().enumerate() {
+        text.field(&format!("listener{number}"), listener);
     }
 }
 
@@ -383,6 +392,8 @@ fn stats(facts: &Facts<'_>, text: &mut Text) {
     ] {
         text.field(&format!("acl_access_denied_{name}"), facts.node.acl.log.count(reason));
     }
+    text.field("nearside_tls_handshakes", totals.tls_handshakes);
+    text.field("nearside_tls_handshakes_failed", totals.tls_handshakes_failed);
     text.field("nearside_gate_waits", totals.gate_waits);
     text.field("nearside_token_holds", totals.token_holds);
     text.field("nearside_token_wait_usec", totals.token_wait_nanos / 1000);

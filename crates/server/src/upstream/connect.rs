@@ -1,9 +1,10 @@
 //! From a master's name to a connection.
 //!
-//! Owns resolving (again at each try) and the order of addresses. Never speaks.
+//! Owns resolving (again at each try), the order of addresses, and the handshake of TLS. Never speaks.
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use replication::{ErrorCode, LinkError};
@@ -11,7 +12,11 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
-use super::MasterAddress;
+use rustls::pki_types::ServerName;
+use tokio_rustls::TlsConnector;
+
+use super::stream::{Stream, is_tls};
+use super::{MasterAddress, MasterTls};
 
 /// When a silent connection is looked after by the system, beside our own timeout.
 const KEEPALIVE: Duration = Duration::from_secs(60);
@@ -20,7 +25,11 @@ const KEEPALIVE: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 /// With the last address' reason.
-pub(super) async fn connect(master: MasterAddress, within: Duration) -> Result<TcpStream, LinkError> {
+pub(super) async fn connect(
+    master: MasterAddress,
+    tls: Option<MasterTls>,
+    within: Duration,
+) -> Result<Stream, LinkError> {
     let MasterAddress { host, port } = &master;
     let found = match timeout(within, lookup_host((host.as_str(), *port))).await {
         Ok(found) => found,
@@ -36,7 +45,14 @@ pub(super) async fn connect(master: MasterAddress, within: Duration) -> Result<T
         match timeout(share, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => {
                 set_options(&stream);
-                return Ok(stream);
+                let Some(tls) = &tls else { return Ok(Stream::Plain(stream)) };
+                match timeout(share, handshake(stream, tls, host)).await {
+                    Ok(Ok(stream)) => return Ok(stream),
+                    Ok(Err((code, why))) => last = LinkError::new(code, format!("{address}: {why}")),
+                    Err(_) => {
+                        last = LinkError::new(ErrorCode::Timeout, format!("{address}: no TLS in {share:?}"));
+                    }
+                }
             }
             Ok(Err(error)) => last = LinkError::new(code_of(&error), format!("{address}: {error}")),
             Err(_) => {
@@ -45,6 +61,19 @@ pub(super) async fn connect(master: MasterAddress, within: Duration) -> Result<T
         }
     }
     Err(last)
+}
+
+/// Agrees on TLS. The master's certificate must bear the name that we know it by.
+async fn handshake(stream: TcpStream, tls: &MasterTls, host: &str) -> Result<Stream, (ErrorCode, String)> {
+    let name = tls.server_name.as_deref().unwrap_or(host);
+    let name = ServerName::try_from(name.to_owned())
+        .map_err(|_| (ErrorCode::Tls, format!("'{name}' is no name that a certificate can bear")))?;
+    match TlsConnector::from(Arc::clone(&tls.config)).connect(name, stream).await {
+        Ok(stream) => Ok(Stream::Tls(Box::new(stream))),
+        Err(error) if is_tls(&error) => Err((ErrorCode::Tls, error.to_string())),
+        // As who does not speak TLS at all does.
+        Err(error) => Err((ErrorCode::Tls, format!("the connection broke in the handshake: {error}"))),
+    }
 }
 
 fn set_options(stream: &TcpStream) {

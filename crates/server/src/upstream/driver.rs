@@ -4,11 +4,12 @@
 //! link, and its actions are done in order. Never interprets a byte, never decides what follows.
 
 use std::collections::VecDeque;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
@@ -16,14 +17,13 @@ use replication::{
     Action, ErrorCode, Introduction, Link, LinkConfig, LinkError, LinkState, Remedy, Spooled, View,
 };
 use storage::UnixMillis;
-use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 
 use super::applier::Mark;
 use super::connect::connect;
 use super::shared::{Shared, random};
-use super::{MasterAddress, Role, UpstreamConfig};
+use super::stream::{Stream, is_tls};
+use super::{MasterAddress, MasterTls, Role, UpstreamConfig};
 use crate::clock;
 use crate::spool::{Kind, Refused, SNAPSHOT_WAIT, SpoolGauge, SpoolIn};
 
@@ -44,6 +44,7 @@ pub(super) enum Control {
     Follow { master: MasterAddress, epoch: u64 },
     Promote { epoch: u64, done: oneshot::Sender<()> },
     Credentials { user: Option<Vec<u8>>, password: Option<Vec<u8>> },
+    Tls(Option<MasterTls>),
     Shutdown { done: oneshot::Sender<()> },
 }
 
@@ -62,8 +63,8 @@ pub(super) enum Event {
 
 enum Connection {
     None,
-    Connecting(Pin<Box<dyn Future<Output = Result<TcpStream, LinkError>> + Send>>),
-    Open(TcpStream),
+    Connecting(Pin<Box<dyn Future<Output = Result<Stream, LinkError>> + Send>>),
+    Open(Stream),
 }
 
 /// Something for the spool, out of the input it came in.
@@ -98,9 +99,9 @@ pub(super) struct Driver {
 enum Woken {
     Control(Option<Control>),
     Event(Option<Event>),
-    Connected(Result<TcpStream, LinkError>),
+    Connected(Result<Stream, LinkError>),
     Read(io::Result<usize>),
-    Writable(io::Result<()>),
+    Sent(io::Result<usize>),
     Taken,
     Time,
 }
@@ -148,6 +149,7 @@ impl Driver {
                     (self.config.user, self.config.password) = (user, password);
                     self.renew_introduction();
                 }
+                Woken::Control(Some(Control::Tls(tls))) => self.config.tls = tls,
                 Woken::Event(Some(event)) => self.applier_said(event),
                 Woken::Event(None) => {
                     self.applier_is_gone();
@@ -169,9 +171,12 @@ impl Driver {
                     let input = self.buffer.split().freeze();
                     self.step(|link, now| link.receive(&input, now), &input);
                 }
-                Woken::Read(Err(error)) if error.kind() == ErrorKind::WouldBlock => {}
-                Woken::Read(Err(error)) => self.closed(LinkError::new(ErrorCode::Closed, error.to_string())),
-                Woken::Writable(ready) => self.send_on(ready),
+                Woken::Read(Err(error)) => {
+                    // A master that wants another certificate than ours may say so only here.
+                    let code = if is_tls(&error) { ErrorCode::Tls } else { ErrorCode::Closed };
+                    self.closed(LinkError::new(code, error.to_string()));
+                }
+                Woken::Sent(sent) => self.sent(sent),
                 Woken::Taken | Woken::Time => self.tick(),
             }
         }
@@ -202,25 +207,26 @@ impl Driver {
                 None => std::future::pending().await,
             }
         };
-        let unsent = !self.unsent.is_empty();
+        let unsent = &self.unsent;
         let buffer = &mut self.buffer;
         let connection = &mut self.connection;
         let socket = async {
             match connection {
                 Connection::None => std::future::pending().await,
                 Connection::Connecting(connecting) => Woken::Connected(connecting.await),
-                Connection::Open(stream) if unsent && !reading => Woken::Writable(stream.writable().await),
-                Connection::Open(_) if !reading => std::future::pending().await,
-                Connection::Open(stream) if unsent => {
-                    let ready =
-                        stream.ready(tokio::io::Interest::READABLE | tokio::io::Interest::WRITABLE).await;
-                    match ready {
-                        Ok(ready) if ready.is_writable() => Woken::Writable(Ok(())),
-                        Ok(_) => Woken::Read(stream.try_read_buf(buffer)),
-                        Err(error) => Woken::Read(Err(error)),
-                    }
+                Connection::Open(stream) => {
+                    poll_fn(|context| {
+                        if let Poll::Ready(sent) = stream.poll_send(context, unsent) {
+                            return Poll::Ready(Woken::Sent(sent));
+                        }
+                        if reading {
+                            stream.poll_read(context, buffer).map(Woken::Read)
+                        } else {
+                            Poll::Pending
+                        }
+                    })
+                    .await
                 }
-                Connection::Open(stream) => Woken::Read(stream.read_buf(buffer).await),
             }
         };
         tokio::select! {
@@ -265,13 +271,16 @@ impl Driver {
                     counts.connects += 1;
                     counts.connects_since_up += 1;
                 }
-                self.connection =
-                    Connection::Connecting(Box::pin(connect(master.clone(), self.config.timeout)));
+                self.connection = Connection::Connecting(Box::pin(connect(
+                    master.clone(),
+                    self.config.tls.clone(),
+                    self.config.timeout,
+                )));
             }
             Action::Send(bytes) => {
                 if self.unsent.len() < UNSENT_BYTES_MAX {
                     self.unsent.extend_from_slice(&bytes);
-                    self.send_on(Ok(()));
+                    self.send_on();
                 }
             }
             Action::Spool(spooled) => self.spool(spooled, input),
@@ -375,9 +384,13 @@ impl Driver {
         self.step(|link, now| link.closed(reason, now), &Bytes::new());
     }
 
-    fn send_on(&mut self, ready: io::Result<()>) {
-        let Connection::Open(stream) = &self.connection else { return };
-        let sent = ready.and_then(|()| stream.try_write(&self.unsent));
+    fn send_on(&mut self) {
+        let Connection::Open(stream) = &mut self.connection else { return };
+        let sent = stream.try_send(&self.unsent);
+        self.sent(sent);
+    }
+
+    fn sent(&mut self, sent: io::Result<usize>) {
         match sent {
             Ok(sent) => {
                 self.shared.output_bytes.fetch_add(sent as u64, Ordering::Relaxed);
