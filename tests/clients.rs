@@ -1,9 +1,12 @@
-//! Programs with ordinary clients, as people write them: redis-py, go-redis, redis-rs, in RESP2 and RESP3.
+//! Programs with ordinary clients, as people write them, in RESP2 and RESP3: redis-py, go-redis, redis-rs, and where
+//! node is found ioredis and node-redis.
 //!
 //! Owns how each client's tools are had; what a program does stands in `tests/clients/`.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use crate::harness::{Master, Node};
 
@@ -11,14 +14,58 @@ fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/clients")
 }
 
+fn runs(tool: &str, args: &[&str]) -> bool {
+    Command::new(tool).args(args).output().is_ok_and(|output| output.status.success())
+}
+
 /// Whether `tool` runs here; says so, and fails in CI, when it does not.
 pub(crate) fn have(tool: &str, args: &[&str]) -> bool {
-    let there = Command::new(tool).args(args).output().is_ok_and(|output| output.status.success());
+    let there = runs(tool, args);
     if !there {
         assert!(std::env::var("CI").as_deref() != Ok("true"), "{tool} is missing");
         println!("skipped: {tool}");
     }
     there
+}
+
+/// The same for what only the long tier asks for.
+fn have_by_chance(tool: &str, args: &[&str]) -> bool {
+    let there = runs(tool, args);
+    if !there {
+        assert!(std::env::var("NEARSIDE_LONG").is_err(), "{tool} is missing");
+        println!("skipped: {tool}");
+    }
+    there
+}
+
+/// A folder below the build's own, where `install` has put what the files of `project` ask for: once, and again when
+/// one of those files changes.
+fn installed(name: &str, project: &Path, install: impl FnOnce(&Path)) -> PathBuf {
+    let place = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let mut wanted = Vec::new();
+    let files: Vec<PathBuf> = if project.is_dir() {
+        let mut files: Vec<PathBuf> =
+            fs::read_dir(project).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
+        files.sort();
+        files
+    } else {
+        vec![project.to_owned()]
+    };
+    for file in &files {
+        wanted.extend(file.file_name().expect("a name").as_encoded_bytes());
+        wanted.extend(fs::read(file).expect("a file"));
+    }
+    let mark = place.join("installed");
+    if fs::read(&mark).is_ok_and(|found| found == wanted) {
+        return place;
+    }
+    fs::create_dir_all(&place).expect("a folder");
+    for file in &files {
+        fs::copy(file, place.join(file.file_name().expect("a name"))).expect("a copy");
+    }
+    install(&place);
+    fs::write(mark, wanted).expect("a mark");
+    place
 }
 
 fn succeeds(command: &mut Command, node: Option<&Node>) {
@@ -45,16 +92,11 @@ fn redis_py() {
         return;
     }
     let Some((master, node)) = pair() else { return };
-    let venv = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("redis-py");
-    if !venv.join("ready").exists() {
-        succeeds(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv), None);
-        let requirements = folder().join("requirements.txt");
-        succeeds(
-            Command::new(venv.join("bin/pip")).args(["install", "--quiet", "-r"]).arg(requirements),
-            None,
-        );
-        std::fs::write(venv.join("ready"), "").expect("a mark");
-    }
+    let venv = installed("redis-py", &folder().join("requirements.txt"), |venv| {
+        succeeds(Command::new("python3").args(["-m", "venv"]).arg(venv), None);
+        let mut pip = Command::new(venv.join("bin/pip"));
+        succeeds(pip.args(["install", "--quiet", "-r"]).arg(venv.join("requirements.txt")), None);
+    });
     let mut command = Command::new(venv.join("bin/python"));
     succeeds(
         command.arg(folder().join("redis_py.py")).args([master.port.to_string(), node.port.to_string()]),
@@ -71,6 +113,35 @@ fn go_redis() {
     let mut command = Command::new("go");
     command.current_dir(folder().join("go")).args(["run", "."]);
     succeeds(command.args([master.port.to_string(), node.port.to_string()]), Some(&node));
+}
+
+/// Runs one of the programs for node.
+fn node(program: &str) {
+    static PACKAGES: OnceLock<PathBuf> = OnceLock::new();
+    if !have_by_chance("node", &["--version"]) || !have_by_chance("npm", &["--version"]) {
+        return;
+    }
+    let Some((master, node)) = pair() else { return };
+    let packages = PACKAGES.get_or_init(|| {
+        installed("node", &folder().join("node"), |place| {
+            let mut npm = Command::new("npm");
+            npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
+            succeeds(npm.current_dir(place), None);
+        })
+    });
+    let mut command = Command::new("node");
+    command.arg(packages.join(program)).args([master.port.to_string(), node.port.to_string()]);
+    succeeds(&mut command, Some(&node));
+}
+
+#[test]
+fn ioredis() {
+    node("ioredis.js");
+}
+
+#[test]
+fn node_redis() {
+    node("node_redis.js");
 }
 
 #[test]
