@@ -13,6 +13,7 @@ mod clients; // programs with redis-py, go-redis, redis-rs
 mod big; // a million keys, slow loads, big values
 mod readme; // its lists follow from the tables
 mod embedding; // the library inside another program
+mod migrate;
 mod program; // options, ports, signals, metrics, strangers
 mod access; // users, and what each may do
 mod fields; // what INFO and CONFIG tell, beside a real replica
