@@ -7,7 +7,7 @@ use std::thread;
 
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
 
-use crate::harness::{Client, Node, wait_for};
+use crate::harness::{Client, Frame, Node, wait_for};
 
 /// Descriptors of this process that other tests need meanwhile.
 const OTHERS: u64 = 2_000;
@@ -88,4 +88,147 @@ fn as_many_are_let_in_as_maxclients_says_and_the_system_lets_us() {
     drop(streams);
     wait_for("all of them to be gone", || (connected(&mut client) == 1).then_some(()));
     assert_eq!(ping(&mut TcpStream::connect(("127.0.0.1", node.port)).expect("connect")), "+PONG\r\n");
+}
+
+/// The fields of a line of CLIENT LIST, in their order.
+fn fields(line: &str) -> Vec<(String, String)> {
+    let pair = |field: &str| field.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+    line.split_whitespace().filter_map(pair).collect()
+}
+
+/// What a client's line says of it after some requests, and what the others' lines say; each as it is to be compared.
+fn lines_told(port: u16) -> Vec<Vec<(String, String)>> {
+    let mut client = Client::connect(port);
+    let mut told = Vec::new();
+    let mut sent = |client: &mut Client, requests: &str| {
+        client.send_raw(requests.as_bytes());
+        let frames = requests.lines().map(|_| client.read_soon().expect("an answer"));
+        let frame = frames.last().expect("requests");
+        told.push(fields(&frame.text()));
+    };
+    sent(&mut client, "CLIENT INFO\r\n");
+    sent(&mut client, "PING\r\nGET a\r\nget a\r\nclient info\r\n");
+    // What is refused is not counted as run, what a transaction runs is.
+    sent(&mut client, "NOSUCH\r\nGET\r\nSET a b\r\nCLIENT INFO\r\n");
+    sent(&mut client, "MULTI\r\nGET a\r\nGET b\r\nEXEC\r\nCLIENT INFO\r\n");
+    sent(&mut client, "EVAL_RO 'redis.call(\"get\",\"a\")' 0\r\nHELLO 3\r\nCLIENT INFO\r\n");
+    sent(&mut client, "MULTI\r\nCLIENT INFO\r\nEXEC\r\nDISCARD\r\nCLIENT INFO\r\n");
+    let mut waits = Client::connect(port);
+    waits.send_raw(b"XREAD BLOCK 0 STREAMS nosuch $\r\n");
+    let mut half = Client::connect(port);
+    half.send_raw(b"PING\r\nPIN");
+    half.read_soon().expect("an answer");
+    let mut lines = wait_for("both to be seen", || {
+        let list = client.line("CLIENT LIST TYPE normal").text();
+        let ours = |line: &&str| line.contains("cmd=xread") || line.contains("cmd=ping");
+        let lines: Vec<_> = list.lines().filter(ours).map(fields).collect();
+        (lines.len() == 2 && list.contains("flags=b") && list.contains("qbuf=3 ")).then_some(lines)
+    });
+    told.append(&mut lines);
+    told
+}
+
+/// These fields depend on the machine, on time, or on how a server keeps its buffers.
+const OWN_FIELDS: &[&str] = &[
+    "id",
+    "addr",
+    "laddr",
+    "fd",
+    "qbuf",
+    "qbuf-free",
+    "multi-mem",
+    "rbs",
+    "rbp",
+    "obl",
+    "tot-mem",
+    "io-thread",
+    "tot-net-out",
+    "age",
+    "idle",
+];
+
+#[test]
+fn a_client_s_line_says_what_a_real_replica_s_says() {
+    for name in ["redis-8.10", "valkey-9.1"] {
+        let master = master_or_skip!(name);
+        let real = master.real_replica();
+        let node = Node::replica_of(&master);
+        node.wait_state("streaming");
+        let [theirs, ours] = [real.port, node.port].map(lines_told);
+        assert_eq!(theirs.len(), ours.len());
+        for (theirs, ours) in theirs.iter().zip(&ours) {
+            let names =
+                |line: &[(String, String)]| line.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+            assert_eq!(names(theirs), names(ours), "{name}");
+            let both = theirs.iter().zip(ours).filter(|((name, _), _)| !OWN_FIELDS.contains(&name.as_str()));
+            // Of a transaction that is over Valkey says that it is open, with nothing queued.
+            let is_over = |name: &str, value: &str| name == "multi" && value == "-1";
+            let differ = both.filter(|(theirs, (name, value))| {
+                (&theirs.0, &theirs.1) != (name, value) && !is_over(name, value)
+            });
+            let differ: Vec<_> = differ.collect();
+            assert!(differ.is_empty(), "{name}: {differ:?} in {theirs:?}");
+        }
+    }
+}
+
+#[test]
+fn what_was_sent_and_what_waits_is_told_true() {
+    let node = Node::start(&[]);
+    let mut client = node.client();
+    let value = "v".repeat(8 << 20);
+    client.ask(&["SET", "long", &value]);
+    let mut lazy = node.client();
+    assert_eq!(lazy.line("CLIENT SETNAME lazy").text(), "OK");
+    lazy.send_raw(b"GET long\r\n");
+    let of = |line: &str, name: &str| -> usize {
+        let field = fields(line).into_iter().find(|(field, _)| field == name);
+        field.unwrap_or_else(|| panic!("{name} in {line}")).1.parse().expect("a number")
+    };
+    let whole = "+OK\r\n".len() + format!("${}\r\n{value}\r\n", value.len()).len();
+    // The kernel takes some of it; the rest waits, and is the data set's own.
+    let told = wait_for("what waits", || {
+        let list = client.line("CLIENT LIST").text();
+        let line = list.lines().find(|line| line.contains("name=lazy"))?.to_owned();
+        (of(&line, "omem") > 0 && of(&line, "tot-net-out") + of(&line, "omem") == whole).then_some(line)
+    });
+    assert_eq!(of(&told, "omem-shared") + of(&told, "omem-unshared"), of(&told, "omem"), "{told}");
+    assert!(of(&told, "omem-unshared") < 100 && of(&told, "tot-mem") < 4096, "{told}");
+    assert!(told.contains(" events=rw "), "{told}");
+    lazy.read().expect("the value");
+    let line = wait_for("the end of it", || {
+        let list = client.line("CLIENT LIST").text();
+        let line = list.lines().find(|line| line.contains("name=lazy"))?.to_owned();
+        (of(&line, "omem") == 0).then_some(line)
+    });
+    assert_eq!(of(&line, "tot-net-out"), whole);
+    assert!(line.contains(" events=r "), "{line}");
+}
+
+#[test]
+fn who_follows_redirects_is_sent_to_a_valkey_master() {
+    let master = master_or_skip!("valkey-9.1");
+    let real = master.real_replica();
+    let node = Node::replica_of(&master);
+    node.wait_state("streaming");
+    let requests = "CLIENT CAPA\nCLIENT CAPA nosuch\nGET a\nCLIENT CAPA nosuch REDIRECT\nCLIENT CAPA other\nGET a\n\
+                    SET a b\nSELECT 1\nPUBLISH a b\nEVAL_RO 'return 1' 0\nMULTI\nGET a\nEXEC\nMULTI\nPING\nEXEC\n\
+                    SCAN 0\nMULTI\nSET a b\nEXEC\nREADONLY\nGET a\nSET a b\nMULTI\nGET a\nEXEC\nREADWRITE\n\
+                    GET a\nREADONLY\nRESET\nGET a\nXREAD BLOCK 1 STREAMS a $\nCLIENT LIST CAPA x\n\
+                    CLIENT LIST NOT-CAPA x ID 99\nCLIENT LIST FLAGS z\nCLIENT KILL NOT-FLAGS z\n\
+                    CLIENT LIST CAPA r ID 99\nSUBSCRIBE a\nGET a";
+    let answers = |port| {
+        let mut client = Client::connect(port);
+        let mut answer = |line: &'static str| {
+            client.send_raw(format!("{line}\r\n").as_bytes());
+            (line, client.read_soon().expect("an answer"))
+        };
+        requests.lines().map(&mut answer).collect::<Vec<(&str, Frame)>>()
+    };
+    assert_eq!(answers(real.port), answers(node.port));
+    // A master has nobody to send anybody to.
+    assert_eq!(node.client().line("REPLICAOF NO ONE").text(), "OK");
+    let mut client = node.client();
+    assert_eq!(client.line("CLIENT CAPA redirect").text(), "OK");
+    assert_eq!(client.line("SET a b").text(), "OK");
 }

@@ -99,6 +99,17 @@ impl Master {
         Some(master)
     }
 
+    /// A replica of its own kind, once it follows.
+    pub fn real_replica(&self) -> Master {
+        let replica = Master::start(&self.name, &["--replicaof", "127.0.0.1", &self.port.to_string()]);
+        let replica = replica.expect("the master was started from the same file");
+        wait_for("the real replica", || {
+            let link = replica.client().info("replication", "master_link_status");
+            (link.as_deref() == Some("up")).then_some(())
+        });
+        replica
+    }
+
     /// The version, as numbers: `(8, 10)`.
     pub fn version(&self) -> (u32, u32) {
         let text = fs::read_to_string(masters_dir().join(&self.name).join("VERSION")).expect("VERSION");

@@ -283,7 +283,9 @@ pub enum ServerCommand {
     FunctionLoad,
     FunctionRestore,
     FunctionStats,
-    /// Every command of cluster mode, which is off.
+    Readonly,
+    Readwrite,
+    /// Every other command of cluster mode, which is off.
     ClusterDisabled,
 }
 

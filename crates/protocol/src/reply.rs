@@ -305,9 +305,12 @@ impl Reply {
         if self.shared.is_empty() {
             return self.bytes.len() - self.written;
         }
-        let shared =
-            self.shared.iter().skip(self.shared_written).map(|(_, value)| value.len()).sum::<usize>();
-        self.bytes.len() - self.written + shared
+        self.bytes.len() - self.written + self.shared_len()
+    }
+
+    /// How many of these are of values that others hold too, and that are not copied.
+    pub fn shared_len(&self) -> usize {
+        self.shared.iter().skip(self.shared_written).map(|(_, value)| value.len()).sum()
     }
 
     /// Whether nothing waits to be written.

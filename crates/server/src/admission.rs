@@ -3,6 +3,7 @@
 //! Owns the order of the checks, which clients can see. Never runs anything.
 
 use std::borrow::Cow;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use commands::{Command, Flags, Run, ServerCommand as S};
@@ -16,7 +17,7 @@ use crate::exclusive;
 use crate::node::Node;
 use crate::pause::{self, Paused};
 use crate::session::Session;
-use crate::upstream::Readable;
+use crate::upstream::{Readable, Role};
 
 const NOAUTH: &str = "NOAUTH Authentication required.";
 const NO_MULTI: &str = "ERR Command not allowed inside a transaction";
@@ -148,6 +149,9 @@ pub(crate) fn refusal(
     if session.transaction.is_some() && command.flags.contains(Flags::DENYOOM) && node.eviction.is_full() {
         return Some(OOM.into());
     }
+    if let Some(text) = redirection(node, session, command) {
+        return Some(text.into());
+    }
     let needs = Needs::of(command, session);
     if needs.writes && !situation.writable {
         return Some(READONLY.into());
@@ -178,6 +182,24 @@ pub(crate) fn refusal(
     }
 }
 
+/// Where a client is sent that goes to the master when it is told to (CLIENT CAPA REDIRECT), as a replica of Valkey does:
+/// with what writes, and with what reads unless it has said READONLY.
+fn redirection(node: &Node, session: &Session, command: &'static Command) -> Option<String> {
+    if !session.is_redirected() || !node.dialect().is_valkey() {
+        return None;
+    }
+    let queued = session.transaction.as_deref().filter(|_| matches!(command.run, Run::Server(S::Exec)));
+    let has = |flag| command.flags.contains(flag) || queued.is_some_and(|queued| queued.has(flag));
+    let is_read_here = session.client().read_only.load(Relaxed);
+    if !has(Flags::WRITE) && (is_read_here || !has(Flags::READONLY)) {
+        return None;
+    }
+    match node.upstream.status().role {
+        Role::Replica(master) => Some(format!("REDIRECT {}:{}", master.host, master.port)),
+        Role::Master => None,
+    }
+}
+
 /// Notes for ACL LOG what a client was refused.
 pub(crate) fn note_denial(
     node: &Node,
@@ -194,7 +216,7 @@ pub(crate) fn note_denial(
         place,
         object: denial.object(command, args).to_vec(),
         user: session.user().name.to_vec(),
-        client: client.line(clock::steady()),
+        client: client.line(clock::steady(), node.dialect()),
     };
     note(node, refusal);
 }

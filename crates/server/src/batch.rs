@@ -122,7 +122,11 @@ pub(crate) fn run_with<'n>(
         };
         match parser.parse(pending, peer, most) {
             Ok(0) => return Next::Read,
-            Ok(_) => {}
+            Ok(found) => {
+                let traffic = &session.client().traffic;
+                traffic.pipelines.add(1);
+                traffic.pipelined.add(u64::try_from(found).unwrap_or_default());
+            }
             Err(error) => {
                 tracing::debug!(client = %session.client().addr, %error, "a client broke the protocol");
                 let line = error.line();
@@ -174,6 +178,7 @@ pub(crate) fn run_with<'n>(
     if let Some(command) = batch.timer.command {
         session.client().ran(command);
     }
+    session.client().traffic.commands.add(batch.timer.untold());
     drop(batch);
     drop(words);
     node.stats.local().looked_up(&lookups);
@@ -234,6 +239,7 @@ fn resume(node: &Arc<Node>, session: &mut Session, reply: &mut Reply) -> Option<
         }
     };
     session.client().blocked.store(false, Relaxed);
+    session.client().is_inside(&[]);
     let now = Now::read();
     session.client().touch(now.steady);
     let mark = reply.mark();
@@ -529,6 +535,7 @@ impl<'a> Batch<'a> {
                 answered.map(|()| Then::Continue)
             }
             Run::Server(server) => {
+                session.client().traffic.commands.add(self.timer.untold());
                 let (node, now) = (self.node, self.now);
                 let source = match server {
                     S::Info | S::MemoryDoctor | S::MemoryStats | S::Watch => match self.reader() {
@@ -537,7 +544,7 @@ impl<'a> Batch<'a> {
                     },
                     _ => None,
                 };
-                let mut call = Call { node, session, command, args, now, source };
+                let mut call = Call { node, session, command, words, args, now, source };
                 let answered = answer::run(server, &mut call, reply);
                 // It may have changed what its own client may do next, or ended its client's user.
                 if session.renew_user(&node.acl) { answered } else { answered.map(|_| Then::Close) }
@@ -668,6 +675,8 @@ struct Timer<'a> {
     failed: u64,
     /// Requests of the runs that have ended.
     closed: u64,
+    /// Requests that their client was told of.
+    told: u64,
     /// Where each is measured: how long the latest took, and how many of them took as long, not yet counted.
     range: Range,
     in_range: u64,
@@ -691,6 +700,7 @@ impl<'a> Timer<'a> {
             calls: 0,
             failed: 0,
             closed: 0,
+            told: 0,
             range: Range::of(0),
             in_range: 0,
         }
@@ -738,6 +748,13 @@ impl<'a> Timer<'a> {
             self.in_range += 1;
         }
         (nanos >= self.notable).then_some(nanos)
+    }
+
+    /// How many have run since this was asked last.
+    #[inline]
+    fn untold(&mut self) -> u64 {
+        let ran = self.closed + self.calls;
+        ran - std::mem::replace(&mut self.told, ran)
     }
 
     /// Looks at the clock.

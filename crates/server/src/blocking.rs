@@ -166,6 +166,7 @@ impl Blocking {
             None => OwnedRequest::copy(words),
             Some(instead) => OwnedRequest::copy(&instead.iter().map(Vec::as_slice).collect::<Vec<_>>()),
         };
+        session.client().is_inside(&request.words());
         let ticket = Arc::new(Ticket {
             client: session.client().id,
             command,

@@ -11,9 +11,9 @@ use std::sync::atomic::{
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use commands::Command;
+use commands::{Command, Dialect};
 use parking_lot::Mutex;
-use protocol::Protocol;
+use protocol::{Protocol, Reply};
 use tokio::task::AbortHandle;
 
 use crate::acl::{DEFAULT, User};
@@ -39,22 +39,38 @@ pub(crate) struct Client {
     pub(crate) db: AtomicU32,
     /// 2 or 3.
     protocol: AtomicU8,
+    /// The thread that serves it.
+    pub(crate) thread: AtomicU16,
     /// Its last command: the table's index and one; 0: none yet.
     pub(crate) command: AtomicU16,
     /// Requests queued since MULTI, and one; 0: no MULTI.
     pub(crate) queued: AtomicU32,
+    /// Bytes of these requests.
+    pub(crate) queued_bytes: AtomicU32,
+    /// Bytes of the request that waits for a key, or that asks for this line.
+    pub(crate) request_bytes: AtomicU32,
     /// Keys watched.
     pub(crate) watched: AtomicU32,
     /// Bytes of requests not yet run.
     pub(crate) input_bytes: AtomicUsize,
+    /// Bytes of the room that these are in; none while there are none.
+    pub(crate) input_room: AtomicUsize,
     /// Bytes of replies not yet taken by the kernel.
     pub(crate) output_bytes: AtomicUsize,
+    /// Those of them that are of values that others hold too.
+    pub(crate) output_shared: AtomicUsize,
+    /// What it has sent and was sent.
+    pub(crate) traffic: Traffic,
     /// CLIENT NO-EVICT
     pub(crate) no_evict: AtomicBool,
     /// Whether it waits for a key.
     pub(crate) blocked: AtomicBool,
     /// CLIENT NO-TOUCH
     pub(crate) no_touch: AtomicBool,
+    /// CLIENT CAPA REDIRECT
+    pub(crate) follows_redirects: AtomicBool,
+    /// READONLY
+    pub(crate) read_only: AtomicBool,
     /// CLIENT SETNAME and SETINFO; most connections have none.
     names: Mutex<Option<Box<Names>>>,
     /// What is sent to it unasked; most connections have none.
@@ -63,6 +79,40 @@ pub(crate) struct Client {
     gone: AtomicBool,
     /// How it is ended.
     task: Mutex<Task>,
+}
+
+/// What a connection has sent and was sent. Only its own task adds to this, so that no addition locks anything.
+#[derive(Debug, Default)]
+pub(crate) struct Traffic {
+    /// Bytes read.
+    pub(crate) input: Total,
+    /// Reads that brought some.
+    pub(crate) reads: Total,
+    /// Bytes written.
+    pub(crate) output: Total,
+    /// Commands run.
+    pub(crate) commands: Total,
+    /// Requests found together, as often as some were.
+    pub(crate) pipelines: Total,
+    /// Requests in all of these.
+    pub(crate) pipelined: Total,
+}
+
+/// A sum to which one thread at a time adds.
+#[derive(Debug, Default)]
+pub(crate) struct Total(AtomicU64);
+
+impl Total {
+    /// Adds to it.
+    #[inline]
+    pub(crate) fn add(&self, by: u64) {
+        self.0.store(self.0.load(Relaxed).wrapping_add(by), Relaxed);
+    }
+
+    /// As it is now.
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
 }
 
 /// The task of a connection.
@@ -207,14 +257,15 @@ impl Client {
                 flags.push(letter);
             }
         }
-        if self.no_evict.load(Relaxed) {
-            flags.push('e');
-        }
-        if self.no_touch.load(Relaxed) {
-            flags.push('T');
-        }
-        if self.addr.is_unix() {
-            flags.push('U');
+        for (is_so, letter) in [
+            (self.addr.is_unix(), 'U'),
+            (self.read_only.load(Relaxed), 'r'),
+            (self.no_evict.load(Relaxed), 'e'),
+            (self.no_touch.load(Relaxed), 'T'),
+        ] {
+            if is_so {
+                flags.push(letter);
+            }
         }
         if flags.is_empty() {
             flags.push('N');
@@ -222,8 +273,13 @@ impl Client {
         flags
     }
 
-    /// The line of CLIENT LIST and CLIENT INFO, without its end.
-    pub(crate) fn line(&self, now: Instant) -> String {
+    /// The letters of what it can do (CLIENT CAPA).
+    pub(crate) fn capabilities(&self) -> &'static str {
+        if self.follows_redirects.load(Relaxed) { "r" } else { "" }
+    }
+
+    /// The line of CLIENT LIST and CLIENT INFO, without its end; with the fields that the newest server of this kind has.
+    pub(crate) fn line(&self, now: Instant, dialect: Dialect) -> String {
         let names = self.names();
         let flags = self.flags();
         let queued = self.queued.load(Relaxed);
@@ -235,14 +291,26 @@ impl Client {
             None => "NULL",
         };
         let input = self.input_bytes.load(Relaxed);
-        let output = self.output_bytes.load(Relaxed) + self.outbox_if_any().map_or(0, Outbox::bytes);
-        let mut line = String::with_capacity(320);
-        // Writing into a String cannot fail.
+        let room = self.input_room.load(Relaxed).max(input);
+        let omem = self.output_bytes.load(Relaxed) + self.outbox_if_any().map_or(0, Outbox::bytes);
+        let shared = self.output_shared.load(Relaxed).min(omem);
+        let output = omem - shared;
+        let (multi_mem, argv_mem) = (self.queued_bytes.load(Relaxed), self.request_bytes.load(Relaxed));
+        let total = room + output + multi_mem as usize + argv_mem as usize + size_of::<Client>();
+        let is_valkey = dialect.is_valkey();
+        let capa = if is_valkey { format!("capa={} ", self.capabilities()) } else { String::new() };
+        let told =
+            if is_valkey { String::new() } else { format!(" omem-shared={shared} omem-unshared={output}") };
+        let events = if omem > 0 { "rw" } else { "r" };
+        let mut line = String::with_capacity(480);
+        // Writing into a String cannot fail. Replies are written in room that is lent for as long as that takes: none
+        // (rbs) is the client's own.
         let _ = write!(
             line,
-            "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db={} sub={sub} psub={psub} ssub={ssub} \
-             multi={} watch={} qbuf={input} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={output} oll=0 \
-             omem={output} tot-mem={} events=r cmd={command} user={} redir={} resp={} lib-name={} lib-ver={}",
+            "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} {capa}db={} sub={sub} psub={psub} \
+             ssub={ssub} multi={} watch={} qbuf={input} qbuf-free={} argv-mem={argv_mem} multi-mem={multi_mem} rbs=0 \
+             rbp=0 obl={output} oll=0 omem={omem}{told} tot-mem={total} events={events} cmd={command} user={} redir={} \
+             resp={} lib-name={} lib-ver={}",
             self.id,
             self.addr,
             self.laddr,
@@ -253,14 +321,46 @@ impl Client {
             self.db.load(Relaxed),
             i64::from(queued) - 1,
             self.watched.load(Relaxed),
-            input + output + size_of::<Client>(),
+            room - input,
             String::from_utf8_lossy(names.user()),
             self.redirect(),
             self.protocol.load(Relaxed),
             names.lib_name,
             names.lib_ver,
         );
+        if !is_valkey {
+            let _ = write!(line, " io-thread={}", self.thread.load(Relaxed));
+        }
+        let Traffic { input, reads, output, commands, pipelines, pipelined } = &self.traffic;
+        let _ = write!(
+            line,
+            " tot-net-in={} tot-net-out={} tot-cmds={}",
+            input.get(),
+            output.get(),
+            commands.get()
+        );
+        if !is_valkey {
+            let _ = write!(
+                line,
+                " read-events={} avg-pipeline-len-sum={} avg-pipeline-len-cnt={}",
+                reads.get(),
+                pipelined.get(),
+                pipelines.get()
+            );
+        }
         line
+    }
+
+    /// Notes how much waits to be sent to it.
+    pub(crate) fn waits_for(&self, reply: &Reply) {
+        self.output_bytes.store(reply.len(), Relaxed);
+        self.output_shared.store(reply.shared_len(), Relaxed);
+    }
+
+    /// Notes the request that it is inside of; none: the request is over.
+    pub(crate) fn is_inside(&self, words: &[&[u8]]) {
+        let bytes = words.iter().map(|word| word.len()).sum::<usize>();
+        self.request_bytes.store(u32::try_from(bytes).unwrap_or(u32::MAX), Relaxed);
     }
 
     /// Notes its last command.
@@ -338,14 +438,22 @@ impl Clients {
             active_millis: AtomicU64::new(0),
             db: AtomicU32::new(0),
             protocol: AtomicU8::new(2),
+            thread: AtomicU16::new(0),
             command: AtomicU16::new(0),
             queued: AtomicU32::new(0),
+            queued_bytes: AtomicU32::new(0),
+            request_bytes: AtomicU32::new(0),
             watched: AtomicU32::new(0),
             input_bytes: AtomicUsize::new(0),
+            input_room: AtomicUsize::new(0),
             output_bytes: AtomicUsize::new(0),
+            output_shared: AtomicUsize::new(0),
+            traffic: Traffic::default(),
             no_evict: AtomicBool::new(false),
             blocked: AtomicBool::new(false),
             no_touch: AtomicBool::new(false),
+            follows_redirects: AtomicBool::new(false),
+            read_only: AtomicBool::new(false),
             names: Mutex::new(None),
             outbox: OnceLock::new(),
             gone: AtomicBool::new(false),

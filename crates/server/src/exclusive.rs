@@ -153,7 +153,7 @@ fn run_command(
     let answered = match command.run {
         Run::Server(S::Exec) => answer::exec(node, session, reply),
         Run::Server(server) => {
-            let mut call = Call { node, session, command, args, now: Now::read(), source: None };
+            let mut call = Call { node, session, command, words, args, now: Now::read(), source: None };
             answer::run(server, &mut call, reply)
         }
         Run::Read(_) | Run::Write(_) | Run::Container => {

@@ -199,6 +199,7 @@ impl Node {
         let range = self.settings.tracks_latency().then(|| Range::of(nanos));
         block.ran(command, 1, u64::from(failed), nanos, range);
         block.processed(1);
+        session.client().traffic.commands.add(1);
         self.note(session, command, words, Cost { nanos: Some(nanos), reply_bytes });
     }
 

@@ -167,7 +167,7 @@ impl Host for ClientHost<'_> {
             Run::Server(server) => {
                 let source = Some(Source::Writer(self.writer));
                 let (node, now) = (self.node, self.now);
-                let mut call = Call { node, session: &mut *self.session, command, args, now, source };
+                let mut call = Call { node, session: &mut *self.session, command, words, args, now, source };
                 answer::run(server, &mut call, &mut reply)
             }
             Run::Read(_) | Run::Write(_) | Run::Container => {
@@ -184,6 +184,7 @@ impl Host for ClientHost<'_> {
         let block = self.node.stats.local();
         block.ran(command, 1, u64::from(failed), nanos, range);
         block.processed(1);
+        self.session.client().traffic.commands.add(1);
         reply
     }
 

@@ -232,7 +232,10 @@ impl Session {
         if let Some(transaction) = &mut self.transaction {
             transaction.push(command, words);
             let queued = u32::try_from(transaction.queue().len()).unwrap_or(u32::MAX - 1);
-            self.client().queued.store(queued + 1, Relaxed);
+            let bytes = u32::try_from(transaction.bytes()).unwrap_or(u32::MAX);
+            let client = self.client();
+            client.queued.store(queued + 1, Relaxed);
+            client.queued_bytes.store(bytes, Relaxed);
         }
     }
 
@@ -248,6 +251,13 @@ impl Session {
             && !self.hears_only()
             && self.tracking.is_none()
             && self.monitoring.is_none()
+            && !self.is_redirected()
+    }
+
+    /// Whether it may be sent to the master with what it asks for.
+    #[inline]
+    pub(crate) fn is_redirected(&self) -> bool {
+        self.client().follows_redirects.load(Relaxed)
     }
 
     /// Notes the keys that a command is about to read, for a client that may keep what it gets.
@@ -272,6 +282,7 @@ impl Session {
     /// The transaction that MULTI opened, now closed.
     pub(crate) fn end_transaction(&mut self) -> Option<Box<Transaction>> {
         self.client().queued.store(0, Relaxed);
+        self.client().queued_bytes.store(0, Relaxed);
         self.transaction.take()
     }
 
@@ -304,6 +315,7 @@ impl Session {
         let client = self.client();
         client.no_evict.store(false, Relaxed);
         client.no_touch.store(false, Relaxed);
+        client.read_only.store(false, Relaxed);
         client.rename(|names| names.name.clear());
     }
 

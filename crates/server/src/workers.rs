@@ -139,6 +139,11 @@ impl Place {
         Ok(lane.runtime.spawn(serve(stream, place)).abort_handle())
     }
 
+    /// The number of the thread.
+    pub(crate) fn thread(&self) -> u16 {
+        u16::try_from(self.index).unwrap_or(u16::MAX)
+    }
+
     /// Which other thread should serve this connection, if one should. To be asked between two requests.
     #[inline]
     pub(crate) fn elsewhere(&mut self) -> Option<usize> {

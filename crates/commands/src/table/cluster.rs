@@ -6,7 +6,7 @@ use crate::spec::{
 
 pub(super) const ROWS: &[Command] =
     &[
-        Command::new("readonly", 1, Group::Cluster, "3.0.0", Run::Server(S::ClusterDisabled))
+        Command::new("readonly", 1, Group::Cluster, "3.0.0", Run::Server(S::Readonly))
             .flags(&[F::FAST, F::LOADING, F::STALE])
             .categories(&[C::CONNECTION]),
         Command::new("asking", 1, Group::Cluster, "3.0.0", Run::Server(S::ClusterDisabled))
@@ -93,7 +93,7 @@ pub(super) const ROWS: &[Command] =
             .flags(&[F::LOADING, F::STALE]),
         Command::new("cluster|set-config-epoch", 3, Group::Cluster, "3.0.0", Run::Server(S::ClusterDisabled))
             .flags(&[F::ADMIN, F::NO_ASYNC_LOADING, F::STALE]),
-        Command::new("readwrite", 1, Group::Cluster, "3.0.0", Run::Server(S::ClusterDisabled))
+        Command::new("readwrite", 1, Group::Cluster, "3.0.0", Run::Server(S::Readwrite))
             .flags(&[F::FAST, F::LOADING, F::STALE])
             .categories(&[C::CONNECTION]),
         Command::new("clusterscan", -2, Group::Cluster, "9.1.0", Run::Server(S::ClusterDisabled))

@@ -17,7 +17,11 @@ use crate::session::Replies;
 /// CLIENT HELP
 pub(super) const HELP: &[(&str, &str)] = &[
     ("CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:", ""),
-    ("CAPA <capability> [<capability> ...]", "Says what the client can do; nothing here depends on it."),
+    (
+        "CAPA <capability> [<capability> ...]",
+        "Says what the client can do. REDIRECT: it goes to the master when it is told to, as a replica of Valkey does \
+         unless READONLY was sent.",
+    ),
     ("CACHING YES|NO", "Whether keys of the next request are tracked, after OPTIN or OPTOUT."),
     ("GETNAME", "The name of this connection."),
     ("GETREDIR", "The client that is told of changed keys in place of this one."),
@@ -58,7 +62,9 @@ pub(super) fn id(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
 pub(super) fn info(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     let client = call.session.client();
     client.ran(call.command);
-    let mut line = client.line(call.now.steady);
+    client.is_inside(call.words);
+    let mut line = client.line(call.now.steady, call.node.dialect());
+    client.is_inside(&[]);
     line.push('\n');
     reply.verbatim("txt", line.as_bytes());
     Ok(Then::Continue)
@@ -69,13 +75,16 @@ pub(super) fn list(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     let (own, now) = (call.session.client().id, call.now.steady);
     call.session.client().ran(call.command);
     let filter = Filter::parse(call, call.args.as_slice(), true)?;
+    let dialect = call.node.dialect();
+    call.session.client().is_inside(call.words);
     let mut lines = String::new();
     for client in call.node.clients.list() {
         if filter.chooses(&client, now) && !(filter.skips_caller == Some(true) && client.id == own) {
-            lines.push_str(&client.line(now));
+            lines.push_str(&client.line(now, dialect));
             lines.push('\n');
         }
     }
+    call.session.client().is_inside(&[]);
     reply.verbatim("txt", lines.as_bytes());
     Ok(Then::Continue)
 }
@@ -251,8 +260,11 @@ pub(super) fn monitor(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     Ok(Then::Continue)
 }
 
-/// CLIENT CAPA capability ...
-pub(super) fn capa(reply: &mut Reply) -> Answered {
+/// CLIENT CAPA capability ... What is not known is passed over, and none is ever taken back.
+pub(super) fn capa(call: &Call<'_>, reply: &mut Reply) -> Answered {
+    if call.args.iter().any(|word| word.eq_ignore_ascii_case(b"redirect")) {
+        call.session.client().follows_redirects.store(true, Relaxed);
+    }
     reply.ok();
     Ok(Then::Continue)
 }

@@ -8,6 +8,9 @@ use protocol::number::parse_int;
 use super::{Call, error, lossy};
 use crate::clients::Client;
 
+/// The letters that a client's flags may be asked for; some are of kinds of clients of which there are none here.
+const FLAGS: &[u8] = b"bcdeirtuxABEIMNOPRSTU";
+
 /// Chooses connections.
 #[derive(Debug, Default)]
 pub(super) struct Filter {
@@ -35,8 +38,8 @@ enum Condition {
     /// All of these letters.
     Flags(Vec<u8>),
     Db(u32),
-    /// What clients can do is not noted: none has a capability.
-    Capa,
+    /// Able to do all that these letters say.
+    Capa(Vec<u8>),
 }
 
 /// The kinds of connections.
@@ -73,6 +76,14 @@ impl Filter {
                 None => (true, option.as_slice()),
             };
             let text = || value.to_vec();
+            let letters = |what: &str, known: &[u8]| {
+                if value.iter().all(|letter| known.contains(letter)) {
+                    return Ok(text());
+                }
+                let which =
+                    if wanted { "provided".to_owned() } else { format!("NOT-{}", what.to_uppercase()) };
+                Err(error(format!("ERR Unknown {what} found in the {which} filter: {}", lossy(value))))
+            };
             let condition = match option {
                 b"id" => {
                     let mut ids = vec![id(value, is_list)?];
@@ -95,7 +106,7 @@ impl Filter {
                 b"name" => Condition::Name(text()),
                 b"lib-name" => Condition::LibName(text()),
                 b"lib-ver" => Condition::LibVer(text()),
-                b"flags" => Condition::Flags(text()),
+                b"flags" => Condition::Flags(letters("flags", FLAGS)?),
                 b"db" => Condition::Db(
                     parse_int(value)
                         .and_then(|db| u32::try_from(db).ok())
@@ -104,7 +115,7 @@ impl Filter {
                             "ERR DB number should be between 0 and the number of databases",
                         ))?,
                 ),
-                b"capa" => Condition::Capa,
+                b"capa" => Condition::Capa(letters("capa", b"r")?),
                 b"skipme" if wanted && value.eq_ignore_ascii_case(b"yes") => {
                     filter.skips_caller = Some(true);
                     continue;
@@ -132,7 +143,7 @@ impl Condition {
             Condition::Id(ids) => ids.contains(&client.id),
             Condition::Type(ClientType::Normal) => !client.is_subscriber(),
             Condition::Type(ClientType::Pubsub) => client.is_subscriber(),
-            Condition::Type(ClientType::Other) | Condition::Capa => false,
+            Condition::Type(ClientType::Other) => false,
             Condition::User(user) => client.names().user() == user.as_slice(),
             Condition::Addr(addr) => client.addr.to_string().as_bytes() == addr,
             Condition::Laddr(addr) => client.laddr.to_string().as_bytes() == addr,
@@ -145,6 +156,10 @@ impl Condition {
             Condition::Flags(letters) => {
                 let flags = client.flags();
                 letters.iter().all(|letter| flags.as_bytes().contains(letter))
+            }
+            Condition::Capa(letters) => {
+                let can = client.capabilities().as_bytes();
+                letters.iter().all(|letter| can.contains(letter))
             }
             Condition::Db(db) => client.db.load(std::sync::atomic::Ordering::Relaxed) == *db,
         }

@@ -1,5 +1,7 @@
 //! AUTH, HELLO, SELECT and the like: who a connection is and what it speaks.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use commands::CommandError;
 use protocol::number::parse_int;
 use protocol::{Protocol, Reply};
@@ -42,10 +44,10 @@ fn authenticate(call: &mut Call<'_>, name: &[u8], password: &[u8]) -> Result<(),
         let refusal = Refusal {
             reason: Reason::Auth,
             place: if call.session.transaction.is_some() { Place::Multi } else { Place::Toplevel },
-            // As clients write it.
-            object: call.command.name.to_ascii_uppercase().into_bytes(),
+            // AUTH or HELLO, as it was written.
+            object: call.words.first().copied().unwrap_or_default().to_vec(),
             user: name.to_vec(),
-            client: client.line(call.now.steady),
+            client: client.line(call.now.steady, call.node.dialect()),
         };
         admission::note(call.node, refusal);
         return Err(WRONGPASS);
@@ -143,6 +145,17 @@ pub(super) fn ping(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
 /// ECHO message
 pub(super) fn echo(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     reply.bulk(call.args.get(0));
+    Ok(Then::Continue)
+}
+
+/// READONLY, READWRITE: whether reads are wanted of a replica by a client that could go to the master instead. Redis
+/// knows both in cluster mode only.
+pub(super) fn read_only(call: &Call<'_>, is_wanted: bool, reply: &mut Reply) -> Answered {
+    if !call.node.dialect().is_valkey() {
+        return Err(super::CLUSTER_DISABLED);
+    }
+    call.session.client().read_only.store(is_wanted, Relaxed);
+    reply.ok();
     Ok(Then::Continue)
 }
 

@@ -57,6 +57,8 @@ pub(crate) struct Call<'a> {
     pub(crate) node: &'a Arc<Node>,
     pub(crate) session: &'a mut Session,
     pub(crate) command: &'static Command,
+    /// The whole request, as it was sent.
+    pub(crate) words: &'a [&'a [u8]],
     pub(crate) args: Args<'a>,
     pub(crate) now: Now,
     /// By which right it sees data: a batch's, or the token's; none where it takes the token when it has to look.
@@ -109,7 +111,7 @@ pub(crate) fn run(server: S, call: &mut Call<'_>, reply: &mut Reply) -> Answered
         S::AclSetuser => acl::setuser(call, reply),
         S::AclUsers => acl::users(call, reply),
         S::AclWhoami => acl::whoami(call, reply),
-        S::ClientCapa => client::capa(reply),
+        S::ClientCapa => client::capa(call, reply),
         S::ClientGetname => client::getname(call, reply),
         S::ClientGetredir => tracking::getredir(call, reply),
         S::ClientHelp => help(reply, client::HELP),
@@ -220,7 +222,9 @@ pub(crate) fn run(server: S, call: &mut Call<'_>, reply: &mut Reply) -> Answered
         S::FunctionHelp => help(reply, scripting::FUNCTION_HELP),
         S::FunctionKill => scripting::kill(call, Kind::Function, reply),
         S::FunctionStats => scripting::stats(call, reply),
-        S::ClusterDisabled => Err(CommandError::new("ERR This instance has cluster support disabled")),
+        S::Readonly => connection::read_only(call, true, reply),
+        S::Readwrite => connection::read_only(call, false, reply),
+        S::ClusterDisabled => Err(CLUSTER_DISABLED),
     }
 }
 
@@ -246,6 +250,9 @@ const MODULE_HELP: &[(&str, &str)] = &[
 const MODULES_DISABLED: &str = "ERR MODULE command not allowed. If the enable-module-command option is set to \
                                 \"local\", you can run it from a local connection, otherwise you need to set this \
                                 option in the configuration file, and then restart the server.";
+
+/// What every command of cluster mode is answered.
+const CLUSTER_DISABLED: CommandError = CommandError::new("ERR This instance has cluster support disabled");
 
 /// It is answered, and the connection goes on.
 fn done(answer: impl FnOnce()) -> Answered {

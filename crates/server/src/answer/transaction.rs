@@ -111,8 +111,8 @@ pub(crate) fn exec(node: &Arc<Node>, session: &mut Session, reply: &mut Reply) -
         node.show(session, command, &words, true);
         let answered = match (command.run, &writer) {
             (Run::Server(server), _) => {
-                let mut call =
-                    Call { node, session, command, args, now, source: writer.as_ref().map(Source::Writer) };
+                let source = writer.as_ref().map(Source::Writer);
+                let mut call = Call { node, session, command, words: &words, args, now, source };
                 super::run(server, &mut call, reply)
             }
             (_, Some(writer)) => {
