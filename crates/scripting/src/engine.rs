@@ -67,6 +67,15 @@ pub enum Named {
     ByDigest,
 }
 
+/// What a request names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Called {
+    /// A script.
+    Script(Named),
+    /// A function: FCALL.
+    Function,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct Engine {
@@ -143,6 +152,41 @@ impl Engine {
         ran
     }
 
+    /// Whether a request that runs a script may wait for EXEC: what the script says of itself counts like a command's
+    /// flags. What says nothing, or is not known, is found out about when it runs.
+    ///
+    /// # Errors
+    /// Why it may not.
+    pub fn may_be_queued(
+        &mut self,
+        host: &mut dyn Host,
+        called: Called,
+        words: &[&[u8]],
+    ) -> Result<(), &'static str> {
+        let script = words.get(1).copied().unwrap_or_default();
+        let flags = match called {
+            Called::Script(named) => self.script_flags(&name_of(named, script), script, By::Eval),
+            Called::Function => {
+                let log = |level: LogLevel, line: &[u8]| host.log(level, line);
+                if !host.functions().is_empty() {
+                    self.follow(host.functions(), &log);
+                }
+                let found = self.libraries.as_ref().filter(|_| !host.functions().is_empty());
+                found.and_then(|libraries| libraries.find(script)).map(|function| function.flags)
+            }
+        };
+        if flags.is_some() { may_begin(host.standing(), flags) } else { Ok(()) }
+    }
+
+    /// What a script says of itself.
+    fn script_flags(&self, name: &str, script: &[u8], by: By) -> Option<ScriptFlags> {
+        match self.cache.flags(name, by) {
+            Some(known) => known,
+            // What is wrong with its first line is told later.
+            None => shebang::parse(script).map_or(None, |(flags, _)| flags),
+        }
+    }
+
     fn evaluate(
         &mut self,
         host: &mut dyn Host,
@@ -155,15 +199,8 @@ impl Engine {
         if named == Named::ByDigest && script.len() != DIGEST_BYTES {
             return Ran::refused(NO_SCRIPT, reply);
         }
-        let name = match named {
-            Named::ByText => digest(script),
-            Named::ByDigest => String::from_utf8_lossy(script).to_ascii_lowercase(),
-        };
-        let flags = match self.cache.flags(&name, by) {
-            Some(known) => known,
-            // What is wrong with its first line is told later.
-            None => shebang::parse(script).map_or(None, |(flags, _)| flags),
-        };
+        let name = name_of(named, script);
+        let flags = self.script_flags(&name, script, by);
         if let Err(text) = may_begin(host.standing(), flags) {
             return Ran::refused(text, reply);
         }
@@ -403,6 +440,14 @@ impl Engine {
 
 /// Words of a request.
 type Words<'a> = &'a [&'a [u8]];
+
+/// What a script is kept under.
+fn name_of(named: Named, script: &[u8]) -> String {
+    match named {
+        Named::ByText => digest(script),
+        Named::ByDigest => String::from_utf8_lossy(script).to_ascii_lowercase(),
+    }
+}
 
 /// Keys and arguments of a request, whose third word says how many keys there are; `no_number` is for what is no number.
 fn keys_and_args<'a>(

@@ -37,7 +37,7 @@ mod structs;
 mod random;
 mod text;
 
-pub use engine::{Engine, Figures, Named, Request, SharedEngine};
+pub use engine::{Called, Engine, Figures, Named, Request, SharedEngine};
 pub use host::{Host, LogLevel, Refusal, Standing};
 pub use libraries::{LogLine, Registered};
 pub use pulse::{Kind, Pulse, Running, TimeLimits};

@@ -8,9 +8,11 @@ use std::time::Instant;
 
 use commands::{Command, Flags, Run, ServerCommand as S};
 use protocol::Args;
+use scripting::{Called, Named};
 use storage::{Listener, Wanted};
 
 use crate::acl::{self, Denial, Place, Refusal};
+use crate::answer;
 use crate::clock;
 use crate::config::DebugAccess;
 use crate::exclusive;
@@ -260,6 +262,24 @@ pub(crate) fn is_queued(session: &Session, command: &'static Command) -> bool {
             command.run,
             Run::Server(S::Exec | S::Discard | S::Multi | S::Watch | S::Quit | S::Reset)
         )
+}
+
+/// Whether what a script says of itself decides if it may be queued now, so that it must be looked at first. (A text
+/// without a first line for that says nothing.)
+pub(crate) fn asks_of_script(
+    node: &Node,
+    situation: Situation,
+    command: &'static Command,
+    args: Args<'_>,
+) -> bool {
+    let Run::Server(server) = command.run else { return false };
+    let is_stale =
+        matches!(situation.readable, Readable::Stale | Readable::Empty) && !situation.serve_stale_data;
+    match answer::called(server) {
+        None => false,
+        Some(Called::Script(Named::ByText)) if !args.get(0).starts_with(b"#!") => false,
+        Some(_) => !situation.writable || is_stale || node.eviction.is_full(),
+    }
 }
 
 fn may_debug(node: &Node, session: &Session) -> bool {

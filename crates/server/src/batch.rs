@@ -459,6 +459,9 @@ impl<'a> Batch<'a> {
                 return Step::Stop(Next::Wait(self.node.pause.over()));
             }
             if admission::is_queued(session, command) {
+                if admission::asks_of_script(self.node, self.situation, command, args) {
+                    return exclusively(words);
+                }
                 session.queue(command, words);
                 return self.answered(session, reply, |reply| reply.simple("QUEUED"));
             }
@@ -493,6 +496,9 @@ impl<'a> Batch<'a> {
                     }
                     Err(CommandError::Wait(wait)) => {
                         reply.rollback(mark);
+                        if tells_misses && lookups.misses() > before.misses() {
+                            node.hub.tell_misses(&context, command, args);
+                        }
                         let until = wait.timeout.and_then(|timeout| now.steady.checked_add(timeout));
                         let unanswered = Unanswered { command, words, wait: *wait, now: now.steady };
                         match read_or_wait(node, reader, session, unanswered, until, now, reply) {

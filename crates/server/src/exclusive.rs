@@ -8,7 +8,7 @@ use std::sync::Arc;
 use commands::spec::{Find, KeySpec};
 use commands::{Command, CommandError, Flags, Run, ServerCommand as S, Source, WriteContext};
 use protocol::{Args, Protocol, Reply};
-use storage::{Lookups, Writer};
+use storage::{Listener, Lookups, Wanted, Writer};
 
 use crate::admission;
 use crate::answer::{self, Call, Now, Then};
@@ -19,7 +19,7 @@ use crate::clock;
 use crate::eviction::Room;
 use crate::node::Node;
 use crate::owned::OwnedRequest;
-use crate::scripts;
+use crate::scripts::{self, ClientHost};
 use crate::session::Session;
 use crate::stats::add;
 
@@ -146,6 +146,10 @@ fn run_command(
     args: Args<'_>,
     reply: &mut Reply,
 ) -> (Then, Option<Wait>) {
+    if admission::is_queued(session, command) {
+        queue_script(node, session, command, words, reply);
+        return (Then::Continue, None);
+    }
     let began = clock::steady();
     session.client().ran(command);
     node.show(session, command, words, true);
@@ -195,6 +199,34 @@ fn run_command(
     (then, None)
 }
 
+/// Queues a request that runs a script for EXEC, unless the script says of itself what forbids that.
+fn queue_script(
+    node: &Arc<Node>,
+    session: &mut Session,
+    command: &'static Command,
+    words: &[&[u8]],
+    reply: &mut Reply,
+) {
+    let Run::Server(server) = command.run else { return };
+    let may = answer::called(server).map_or(Ok(()), |called| {
+        let writer = hold(node);
+        let mut engine = node.scripts.engine(node);
+        let mut host = ClientHost::new(node, session, &writer, Now::read());
+        engine.may_be_queued(&mut host, called, words)
+    });
+    if let Err(text) = may {
+        node.stats.local().rejected(command);
+        node.stats.error(text.as_bytes());
+        if let Some(transaction) = &mut session.transaction {
+            transaction.spoil();
+        }
+        reply.error(text);
+    } else {
+        session.queue(command, words);
+        reply.simple("QUEUED");
+    }
+}
+
 /// Takes the writer token, and counts what it took.
 pub(crate) fn hold(node: &Node) -> Writer<'_> {
     let asked = clock::steady();
@@ -224,6 +256,9 @@ pub(crate) fn on_data(
             session.remember_reads(&node.hub, command, args);
             let answered = handler(&context, args, reply);
             node.stats.local().looked_up(&lookups);
+            if lookups.misses() > 0 && node.hub.wants().contains(Wanted::MISS) {
+                node.hub.tell_misses(&context, command, args);
+            }
             answered
         }
         Run::Write(handler) => {

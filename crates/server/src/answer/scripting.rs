@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use commands::function::{self, Change};
 use commands::{CommandError, ServerCommand as S, Source};
 use protocol::Reply;
-use scripting::{Kind, Named, Ran, Request};
+use scripting::{Called, Kind, Named, Ran, Request};
 use storage::Writer;
 
 use super::{Answered, Call, Then};
@@ -47,6 +47,16 @@ pub(super) fn run(server: S, call: &mut Call<'_>, reply: &mut Reply) -> Answered
         S::FunctionRestore => change(call, Change::Restore, reply),
         S::FunctionList => list(call, reply),
         _ => Ok(Then::Continue),
+    }
+}
+
+/// What such a request names, if it runs a script.
+pub(crate) fn called(server: S) -> Option<Called> {
+    match server {
+        S::Eval | S::EvalRo => Some(Called::Script(Named::ByText)),
+        S::Evalsha | S::EvalshaRo => Some(Called::Script(Named::ByDigest)),
+        S::Fcall | S::FcallRo => Some(Called::Function),
+        _ => None,
     }
 }
 
