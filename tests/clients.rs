@@ -1,5 +1,5 @@
 //! Programs with ordinary clients, as people write them, in RESP2 and RESP3: redis-py, go-redis, redis-rs, and where
-//! node is found ioredis and node-redis.
+//! node or a JDK is found ioredis and node-redis, Jedis and Lettuce.
 //!
 //! Owns how each client's tools are had; what a program does stands in `tests/clients/`.
 
@@ -79,6 +79,18 @@ fn succeeds(command: &mut Command, node: Option<&Node>) {
     );
 }
 
+/// A replica that says it is a newer Redis: redis-py and Jedis ask for 7.4 before they keep values by themselves.
+fn newer_replica_of(master: &Master) -> Node {
+    let node = Node::start(&[
+        "--replicaof",
+        &format!("127.0.0.1:{}", master.port),
+        "--report-version",
+        "8.10.0",
+    ]);
+    node.wait_state("streaming");
+    node
+}
+
 fn pair() -> Option<(Master, Node)> {
     let master = Master::start("redis-7.0", &[])?;
     let node = Node::replica_of(&master);
@@ -142,6 +154,45 @@ fn ioredis() {
 #[test]
 fn node_redis() {
     node("node_redis.js");
+}
+
+/// The command that runs one of the programs for Java.
+fn java(program: &str) -> Option<Command> {
+    static CLASSES: OnceLock<PathBuf> = OnceLock::new();
+    if !have_by_chance("javac", &["-version"]) || !have_by_chance("mvn", &["--version"]) {
+        return None;
+    }
+    let place = CLASSES.get_or_init(|| {
+        installed("java", &folder().join("java"), |place| {
+            let mut mvn = Command::new("mvn");
+            mvn.args(["-B", "-q", "-Dmaven.repo.local=repository", "dependency:copy-dependencies"]);
+            mvn.args(["-DincludeScope=runtime", "-DoutputDirectory=lib"]);
+            succeeds(mvn.current_dir(place), None);
+            let mut javac = Command::new("javac");
+            javac.args(["-nowarn", "-cp", "lib/*", "-d", "classes"]);
+            javac.args(["Shared.java", "WithJedis.java", "WithLettuce.java"]);
+            succeeds(javac.current_dir(place), None);
+        })
+    });
+    let mut command = Command::new("java");
+    // A program of seconds: it is not worth the second compiler's while.
+    command.args(["-XX:TieredStopAtLevel=1", "-cp", "lib/*:classes", program]).current_dir(place);
+    Some(command)
+}
+
+#[test]
+fn jedis() {
+    let Some(mut command) = java("WithJedis") else { return };
+    let Some((master, node)) = pair() else { return };
+    let newer = newer_replica_of(&master);
+    succeeds(command.args([master.port, node.port, newer.port].map(|port| port.to_string())), Some(&node));
+}
+
+#[test]
+fn lettuce() {
+    let Some(mut command) = java("WithLettuce") else { return };
+    let Some((master, node)) = pair() else { return };
+    succeeds(command.args([master.port, node.port].map(|port| port.to_string())), Some(&node));
 }
 
 #[test]
