@@ -172,7 +172,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "BYTES", default_value = "1gb", value_parser = parse_query_limit)]
     client_query_buffer_limit: u64,
 
-    /// The version of Redis we say we are; clients choose features by it
+    /// The version of Redis we say we are; clients choose features by it: the caches of redis-py and Jedis ask for 7.4
     #[arg(long, value_name = "VERSION", default_value = "7.2.4", value_parser = version)]
     report_version: String,
 

@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 
 use crate::harness::{Master, Node};
 
-fn folder() -> PathBuf {
+pub(crate) fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/clients")
 }
 
@@ -81,12 +81,8 @@ fn succeeds(command: &mut Command, node: Option<&Node>) {
 
 /// A replica that says it is a newer Redis: redis-py and Jedis ask for 7.4 before they keep values by themselves.
 fn newer_replica_of(master: &Master) -> Node {
-    let node = Node::start(&[
-        "--replicaof",
-        &format!("127.0.0.1:{}", master.port),
-        "--report-version",
-        "8.10.0",
-    ]);
+    let node =
+        Node::start(&["--replicaof", &format!("127.0.0.1:{}", master.port), "--report-version", "8.10.0"]);
     node.wait_state("streaming");
     node
 }
@@ -98,22 +94,36 @@ fn pair() -> Option<(Master, Node)> {
     Some((master, node))
 }
 
+/// The Python that has redis-py and hiredis.
+pub(crate) fn python() -> Option<PathBuf> {
+    static PYTHON: OnceLock<PathBuf> = OnceLock::new();
+    if !have("python3", &["-m", "venv", "--help"]) {
+        return None;
+    }
+    let python = PYTHON.get_or_init(|| {
+        let venv = installed("redis-py", &folder().join("requirements.txt"), |venv| {
+            succeeds(Command::new("python3").args(["-m", "venv"]).arg(venv), None);
+            let mut pip = Command::new(venv.join("bin/pip"));
+            succeeds(pip.args(["install", "--quiet", "-r"]).arg(venv.join("requirements.txt")), None);
+        });
+        venv.join("bin/python")
+    });
+    Some(python.clone())
+}
+
 #[test]
 fn redis_py() {
-    if !have("python3", &["-m", "venv", "--help"]) {
-        return;
-    }
+    let Some(python) = python() else { return };
     let Some((master, node)) = pair() else { return };
-    let venv = installed("redis-py", &folder().join("requirements.txt"), |venv| {
-        succeeds(Command::new("python3").args(["-m", "venv"]).arg(venv), None);
-        let mut pip = Command::new(venv.join("bin/pip"));
-        succeeds(pip.args(["install", "--quiet", "-r"]).arg(venv.join("requirements.txt")), None);
-    });
-    let mut command = Command::new(venv.join("bin/python"));
-    succeeds(
-        command.arg(folder().join("redis_py.py")).args([master.port.to_string(), node.port.to_string()]),
-        Some(&node),
-    );
+    let newer = newer_replica_of(&master);
+    for parser in ["hiredis", "python"] {
+        let mut command = Command::new(&python);
+        command.arg(folder().join("redis_py.py")).arg(parser);
+        succeeds(
+            command.args([master.port, node.port, newer.port].map(|port| port.to_string())),
+            Some(&node),
+        );
+    }
 }
 
 #[test]

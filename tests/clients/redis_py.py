@@ -1,10 +1,19 @@
-"""What a program with redis-py does at a replica, in RESP2 and RESP3: redis_py.py MASTER_PORT REPLICA_PORT."""
+"""What a program with redis-py does at a replica: redis_py.py PARSER MASTER_PORT REPLICA_PORT NEWER_PORT.
+
+In RESP2 and RESP3, with the parser `hiredis` or `python`. The replica at NEWER_PORT says that it is Redis 7.4 or later:
+redis-py asks for that before it keeps values by itself.
+"""
 import sys
 import time
 
-import redis
+master_port, port, newer_port = map(int, sys.argv[2:5])
+if sys.argv[1] == "python":
+    sys.modules["hiredis"] = None  # as if it were not installed
 
-master_port, port = map(int, sys.argv[1:3])
+import redis
+from redis.cache import CacheConfig
+
+assert redis.utils.HIREDIS_AVAILABLE == (sys.argv[1] == "hiredis")
 
 
 def caught_up(master, replica):
@@ -76,6 +85,44 @@ def check(replica):
     assert replica.dbsize() == 1007 and replica.type("zset") == "zset" and replica.ttl("text") == -1
 
 
+def until(what, probe):
+    """Waits for what nobody is told of: redis-py reads what the server pushes when it is asked for something."""
+    for _ in range(6000):
+        if probe():
+            return
+        time.sleep(0.01)
+    sys.exit(f"never came: {what}")
+
+
+def cached(master):
+    """Reads that redis-py answers by itself, until it is told that the master wrote."""
+    client = redis.Redis(port=newer_port, decode_responses=True, protocol=3, cache_config=CacheConfig(max_size=100))
+    caught_up(master, client)
+    cache = client.get_cache()
+
+    def sent():
+        """How many GET and HGETALL the server has been asked for."""
+        stats = plain.info("commandstats")
+        return sum(stats.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in ("get", "hgetall"))
+
+    plain = redis.Redis(port=newer_port, decode_responses=True)
+    before = sent()
+    for _ in range(3):
+        assert client.get("text") == "value" and client.hgetall("hash") == {"one": "1", "two": "2"}
+    assert sent() == before + 2 and cache.size == 2, (sent(), before, cache.size)
+    master.set("text", "changed")
+    until("the changed text", lambda: client.get("text") == "changed")
+    assert client.hgetall("hash") == {"one": "1", "two": "2"}
+    assert sent() == before + 3, (sent(), before)
+    master.hset("hash", "two", "3")
+    until("the changed hash", lambda: client.hget("hash", "two") == "3" and client.hgetall("hash")["two"] == "3")
+    with master.pipeline() as pipe:
+        pipe.delete("text").expire("hash", 100).execute()
+    until("no text", lambda: client.get("text") is None)
+    master.flushall()
+    until("nothing", lambda: client.hgetall("hash") == {})
+
+
 master = redis.Redis(port=master_port, decode_responses=True)
 for protocol in (2, 3):
     fill(master)
@@ -84,4 +131,6 @@ for protocol in (2, 3):
     check(replica)
     other = redis.Redis(port=port, db=1, decode_responses=True, protocol=protocol, client_name="other")
     assert other.get("text") is None
+fill(master)
+cached(master)
 print("redis-py", redis.__version__, "ok")
