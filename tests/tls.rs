@@ -1,10 +1,11 @@
 //! TLS: to clients and to masters, with real ones on the other side, and with certificates that are wrong.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
+use crate::clients;
 use crate::harness::certificates::{Authority, BOTH, Pair, TlsClient, V12, V13, ping};
 use crate::harness::process::masters_dir;
 use crate::harness::{Client, Frame, Node, free_port, wait_for};
@@ -206,6 +207,116 @@ fn real_clients_speak_tls() {
     assert_eq!(known(&["-a", "secret", "--sni", "localhost", "GET", "a"]), "1");
     assert!(known(&["GET", "a"]).starts_with("NOAUTH "));
     assert!(run(&["PING"]).to_lowercase().contains("error"));
+}
+
+/// What a program with a client's library is told to connect with.
+#[derive(Clone, Copy)]
+struct Attempt<'a> {
+    authority: &'a Authority,
+    pair: Option<&'a Pair>,
+    user: &'a str,
+    password: &'a str,
+}
+
+/// Lets such a program in and keeps it out by its certificates, its user and its password. `words` are those in which
+/// its library says that it does not know our authority, that we wanted a certificate, do not know the one that signed
+/// its own, and found it too old.
+fn a_library_speaks_tls(program: impl FnOnce(u16) -> Command, words: [&str; 4]) {
+    let served = served(&["--requirepass", "secret"]);
+    let mut client = served.node.client();
+    client.line("AUTH secret");
+    client.line("SET text value");
+    client.line("ACL SETUSER reader on >word ~text resetchannels +get +ping +client +hello");
+    client.line("ACL SETUSER outsider on >word ~other resetchannels +get +ping +client +hello");
+    let other = Authority::new("another");
+    let stranger = other.sign("stranger", &["a client"]);
+    let expired = served.authority.sign_expired("expired", &["a client"]);
+    let mut child =
+        program(served.port).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("start the program");
+    let mut asks = child.stdin.take().expect("a pipe");
+    let mut tells = BufReader::new(child.stdout.take().expect("a pipe"));
+    let mut came = |attempt: Attempt| {
+        let (cert, key) = attempt.pair.map_or(("", ""), |pair| (pair.cert(), pair.key()));
+        let ca = path(&attempt.authority.file());
+        writeln!(asks, "{ca}\t{cert}\t{key}\t{}\t{}", attempt.user, attempt.password).expect("send");
+        let mut line = String::new();
+        tells.read_line(&mut line).expect("an outcome");
+        line.trim_end().to_owned()
+    };
+    let right = Attempt {
+        authority: &served.authority,
+        pair: Some(&served.client),
+        user: "reader",
+        password: "word",
+    };
+    let [unknown_server, wanted, unknown, old] = words;
+    assert_eq!(came(right), "value: value");
+    assert_eq!(came(Attempt { user: "", password: "secret", ..right }), "value: value");
+    for (wrong, why) in [
+        (Attempt { authority: &other, ..right }, unknown_server),
+        (Attempt { pair: None, ..right }, wanted),
+        (Attempt { pair: Some(&stranger), ..right }, unknown),
+        (Attempt { pair: Some(&expired), ..right }, old),
+        (Attempt { user: "nobody", ..right }, "invalid username-password pair or user is disabled"),
+        (Attempt { password: "other", ..right }, "invalid username-password pair or user is disabled"),
+        (Attempt { user: "", password: "", ..right }, "uthenticat"),
+        (Attempt { user: "outsider", ..right }, "No permissions to access a key"),
+    ] {
+        let said = came(wrong);
+        assert!(said.starts_with("error: ") && said.contains(why), "{why}: {said}");
+    }
+    client.line("CONFIG SET tls-auth-clients optional");
+    assert_eq!(came(Attempt { pair: None, ..right }), "value: value");
+    let said = came(Attempt { pair: Some(&stranger), ..right });
+    assert!(said.contains(unknown), "{said}");
+    client.line("CONFIG SET tls-auth-clients no");
+    assert_eq!(came(Attempt { pair: Some(&stranger), ..right }), "value: value");
+    for version in ["TLSv1.2", "TLSv1.3"] {
+        client.line(&format!("CONFIG SET tls-protocols {version}"));
+        assert_eq!(came(Attempt { pair: None, ..right }), "value: value", "{version}");
+    }
+    drop(asks);
+    assert!(child.wait().expect("the end").success());
+}
+
+#[test]
+fn redis_py_speaks_tls() {
+    let Some(python) = clients::python() else { return };
+    let program = |port: u16| {
+        let mut command = Command::new(python);
+        command.arg(clients::folder().join("redis_py_tls.py")).arg(port.to_string());
+        command
+    };
+    a_library_speaks_tls(
+        program,
+        [
+            "certificate verify failed",
+            "alert certificate required",
+            "alert unknown ca",
+            "alert certificate expired",
+        ],
+    );
+}
+
+#[test]
+fn go_redis_speaks_tls() {
+    if !clients::have("go", &["version"]) {
+        return;
+    }
+    let program = |port: u16| {
+        let mut command = Command::new("go");
+        command.current_dir(clients::folder().join("go")).args(["run", "./tls", &port.to_string()]);
+        command
+    };
+    a_library_speaks_tls(
+        program,
+        [
+            "certificate signed by unknown authority",
+            "tls: certificate required",
+            "tls: unknown certificate authority",
+            "tls: expired certificate",
+        ],
+    );
 }
 
 #[test]
