@@ -394,6 +394,8 @@ fn rewrite(path: &Path, text: &str, record: &[(usize, Frame)], exceptions: &[Exc
 struct Exception {
     /// The words that requests begin with.
     words: Vec<String>,
+    /// Whether there is nothing after them.
+    is_whole: bool,
     how: How,
 }
 
@@ -410,6 +412,7 @@ impl Exception {
     fn fits(&self, sent: &str) -> bool {
         let words = words(sent);
         self.words.len() <= words.len()
+            && (!self.is_whole || self.words.len() == words.len())
             && self.words.iter().zip(&words).all(|(own, word)| word.eq_ignore_ascii_case(own.as_bytes()))
     }
 }
@@ -426,7 +429,8 @@ fn exceptions() -> Vec<Exception> {
             "unsent" => How::Unsent,
             other => panic!("EXCEPTIONS: what is {other}?"),
         };
-        Exception { words: words.split_ascii_whitespace().map(str::to_uppercase).collect(), how }
+        let (words, is_whole) = words.strip_prefix("= ").map_or((words, false), |words| (words, true));
+        Exception { words: words.split_ascii_whitespace().map(str::to_uppercase).collect(), is_whole, how }
     })
     .collect()
 }
