@@ -10,8 +10,8 @@ use std::time::Duration;
 use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches, Parser};
 use nearside::config::{
     AuthClients, ChannelsAtFirst, Config, DATABASES_MAX, DebugAccess, EvictionRules, HttpAddress, LogLevel,
-    PORT, Policy, Protocols, Secret, TlsOptions, Word, parse_bytes, parse_master, parse_millis,
-    parse_permissions, parse_query_limit,
+    PORT, Policy, Protocols, RdbVersion, SavePoints, Secret, TlsOptions, Word, parse_bytes, parse_master,
+    parse_millis, parse_permissions, parse_query_limit,
 };
 use nearside::config_table;
 use nearside::{LoadRules, MasterAddress, OnDivergence, Resync, Room};
@@ -91,6 +91,15 @@ pub(crate) struct Options {
     /// The name of the file in --dir that SAVE and BGSAVE write
     #[arg(long, value_name = "NAME", default_value = "dump.rdb", value_parser = file_name)]
     dbfilename: String,
+
+    /// When to save without being asked: after so many seconds, if there were so many changes; several pairs
+    #[arg(long, value_name = "SECONDS CHANGES", num_args = 1.., action = ArgAction::Append)]
+    save: Vec<String>,
+
+    /// The version of the RDB format that files have: of Redis 9 (5.0 to 6.2), 10 (7.0), 11 (7.2 and every Valkey),
+    /// 12 (7.4), 13 (8.6) or 15 (8.8), or Valkey's own; auto: the oldest from 11 on that has a form for all data
+    #[arg(long, value_name = "auto|9|10|11|12|13|15|valkey80", default_value = "auto", value_parser = RdbVersion::parse)]
+    rdb_version: RdbVersion,
 
     /// Where /metrics, /healthz and /readyz are served, or off; port 0 takes a free one
     #[arg(long, value_name = "HOST:PORT|off", default_value = "127.0.0.1:9380", value_parser = http)]
@@ -386,6 +395,8 @@ impl Options {
             http: self.http.0,
             dir: self.dir,
             dbfilename: self.dbfilename,
+            save: save_points(&self.save)?,
+            rdb_version: self.rdb_version,
             databases: self.databases,
             enable_debug_command: self.enable_debug_command,
             loglevel: self.log_level,
@@ -418,6 +429,12 @@ impl Options {
             words => parse_master(words).map(Some).map_err(|why| format!("--replicaof '{words}': {why}")),
         }
     }
+}
+
+/// The save points of all the words that were given.
+fn save_points(words: &[String]) -> Result<SavePoints, String> {
+    let words: Vec<&str> = words.iter().map(String::as_str).filter(|word| !word.is_empty()).collect();
+    SavePoints::parse(&words.join(" ")).map_err(|why| format!("--save '{}': {why}", words.join(" ")))
 }
 
 /// A password as it was given, or the first line of its file.
@@ -457,6 +474,21 @@ mod tests {
     fn config(line: &str) -> Result<Config, String> {
         let words = std::iter::once("nearside").chain(line.split_ascii_whitespace());
         config_of(&command().try_get_matches_from(words).map_err(|error| error.to_string())?)
+    }
+
+    #[test]
+    fn save_points_are_given_as_to_redis() {
+        for (line, points) in [
+            ("", ""),
+            ("--save 900 1", "900 1"),
+            ("--save 900 1 --save 300 10", "900 1 300 10"),
+            ("--save 900 1 300 10 --port 0", "900 1 300 10"),
+        ] {
+            assert_eq!(config(line).unwrap().save.to_string(), points, "{line}");
+        }
+        for line in ["--save 900", "--save 0 1", "--save x 1"] {
+            assert!(config(line).unwrap_err().contains("Invalid save parameters"), "{line}");
+        }
     }
 
     #[test]

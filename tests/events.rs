@@ -9,7 +9,8 @@ use crate::harness::{Client, Frame, Node, wait_for};
 const ALL: &str = "KEAnocSTIV";
 const SERVER: &str = "redis-8.10";
 
-fn commands() -> Vec<Vec<String>> {
+/// The commands that are compared.
+pub fn commands() -> Vec<Vec<String>> {
     let text = fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/events.txt"));
     let text = text.expect("tests/events.txt");
     let words = |line: &str| {

@@ -52,25 +52,28 @@ fn edit<R>(
 /// PFADD key [element …]
 pub(crate) fn pfadd(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
     let bytes_max = ctx.limits.hll_sparse_max_bytes;
-    let changed = ctx.db.edit(args.get(0), |slot| {
+    let changes = ctx.db.edit(args.get(0), |slot| {
         let is_new = !slot.exists();
         edit(slot, |bytes| {
-            let mut changed = is_new;
+            let mut changes = usize::from(is_new);
             for element in args.from(1).iter() {
-                changed |= hll::add(bytes, element, bytes_max)?;
+                changes += usize::from(hll::add(bytes, element, bytes_max)?);
             }
-            if changed {
+            if changes > 0 {
                 hll::forget_count(bytes);
             }
-            Ok(changed)
+            Ok(changes)
         })
-        .inspect(|changed| {
-            if *changed {
+        .inspect(|changes| {
+            if *changes == 0 {
+                slot.unchanged();
+            } else {
+                slot.counts(*changes);
                 slot.event(Wanted::STRING, "pfadd");
             }
         })
     })?;
-    reply.int(i64::from(changed));
+    reply.int(i64::from(changes > 0));
     Ok(())
 }
 

@@ -26,6 +26,10 @@ const NO_MULTI: &str = "ERR Command not allowed inside a transaction";
 pub(crate) const READONLY: &str = "READONLY You can't write against a read only replica.";
 const MASTERDOWN: &str = "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
 const LOADING: &str = "LOADING Redis is loading the dataset in memory";
+pub(crate) const MISCONF: &str = "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. \
+     Commands that may modify the data set are disabled, because this instance is configured to report errors during \
+     writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about \
+     the RDB error.";
 pub(crate) const OOM: &str = "OOM command not allowed when used memory > 'maxmemory'.";
 const DEBUG: &str = "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can \
                      run it from a local connection, otherwise you need to start the server with this option set \
@@ -158,6 +162,12 @@ pub(crate) fn refusal(
     if needs.writes && !situation.writable {
         return Some(READONLY.into());
     }
+    if (needs.writes || matches!(command.run, Run::Server(S::Ping)))
+        && situation.writable
+        && cannot_save(node)
+    {
+        return Some(MISCONF.into());
+    }
     if session.hears_only() && !may_subscriber(command) {
         let text = format!(
             "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this \
@@ -181,6 +191,14 @@ pub(crate) fn refusal(
             Some("ERR Replica can't interact with the keyspace".into())
         }
         _ => None,
+    }
+}
+
+/// Whether a node that is to save at points could not, and takes no writes for that reason.
+pub(crate) fn cannot_save(node: &Node) -> bool {
+    node.saves.has_failed() && {
+        let config = node.settings.read();
+        config.stop_writes_on_bgsave_error && !config.save.is_empty()
     }
 }
 

@@ -86,6 +86,12 @@ pub struct Config {
     pub dir: PathBuf,
     /// The name, in `dir`, of the file that SAVE writes.
     pub dbfilename: String,
+    /// When the data set is saved without being asked.
+    pub save: SavePoints,
+    /// Whether clients' writes are refused after such a save has failed, on a node that follows nobody.
+    pub stop_writes_on_bgsave_error: bool,
+    /// For whom files are written.
+    pub rdb_version: RdbVersion,
     /// How many numbered databases there are.
     pub databases: u32,
     /// Who may call DEBUG.
@@ -165,6 +171,9 @@ impl Default for Config {
             http: HttpAddress::parse("127.0.0.1:9380").ok(),
             dir: PathBuf::from("."),
             dbfilename: String::from("dump.rdb"),
+            save: SavePoints::default(),
+            stop_writes_on_bgsave_error: true,
+            rdb_version: RdbVersion::Auto,
             databases: 16,
             enable_debug_command: DebugAccess::Local,
             loglevel: LogLevel::Notice,
@@ -367,6 +376,72 @@ impl CommandLogBounds {
         };
         (self.kept_max, most)
     }
+}
+
+/// When the data set is saved: after so many seconds, if there were so many changes. None: never without being asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SavePoints(Vec<(u64, u64)>);
+
+impl SavePoints {
+    /// Reads pairs of seconds and changes.
+    ///
+    /// # Errors
+    /// What is wrong with them, in Redis' words.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let wrong = || String::from("Invalid save parameters");
+        if text.is_empty() {
+            return Ok(SavePoints::default());
+        }
+        let numbers: Vec<u64> =
+            text.split(' ').map(|word| word.parse().map_err(|_| wrong())).collect::<Result<_, _>>()?;
+        let (pairs, rest) = numbers.as_chunks::<2>();
+        if !rest.is_empty() || pairs.iter().any(|[seconds, _]| *seconds == 0) {
+            return Err(wrong());
+        }
+        Ok(SavePoints(pairs.iter().map(|[seconds, changes]| (*seconds, *changes)).collect()))
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether one is reached so long after the last save, with so many changes since.
+    pub(crate) fn is_reached(&self, since: Duration, changes: u64) -> bool {
+        self.0.iter().any(|(seconds, wanted)| changes >= *wanted && since > Duration::from_secs(*seconds))
+    }
+}
+
+impl fmt::Display for SavePoints {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words: Vec<String> =
+            self.0.iter().map(|(seconds, changes)| format!("{seconds} {changes}")).collect();
+        to.write_str(&words.join(" "))
+    }
+}
+
+/// Which version of the RDB format files have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RdbVersion {
+    /// The one that most servers read and that has a form for all that is there.
+    Auto,
+    /// Redis' of this number.
+    Redis(u32),
+    /// Valkey's own, of 9.0 and later.
+    Valkey,
+}
+
+impl Word for RdbVersion {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("auto", RdbVersion::Auto),
+        ("9", RdbVersion::Redis(9)),
+        ("10", RdbVersion::Redis(10)),
+        ("11", RdbVersion::Redis(11)),
+        ("12", RdbVersion::Redis(12)),
+        ("13", RdbVersion::Redis(13)),
+        ("15", RdbVersion::Redis(15)),
+        ("valkey80", RdbVersion::Valkey),
+    ];
 }
 
 /// Percentiles, as Redis reads and writes them.

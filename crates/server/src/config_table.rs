@@ -10,7 +10,7 @@ use protocol::number::parse_int;
 use storage::glob;
 
 use crate::config::{
-    Config, Percentiles, Protocols, Secret, Word, parse_bytes, parse_millis, parse_query_limit,
+    Config, Percentiles, Protocols, SavePoints, Secret, Word, parse_bytes, parse_millis, parse_query_limit,
 };
 use crate::keyspace_events;
 
@@ -370,7 +370,17 @@ pub static ROWS: &[Row] = &[
         |c, text| assign(&mut c.replica_announced, boolean(text)?),
     ),
     fixed("appendonly", |_| yes_no(false)),
-    fixed("save", |_| String::new()),
+    free("save", |c| c.save.to_string(), |c, text| assign(&mut c.save, SavePoints::parse(text)?)),
+    free(
+        "stop-writes-on-bgsave-error",
+        |c| yes_no(c.stop_writes_on_bgsave_error),
+        |c, text| assign(&mut c.stop_writes_on_bgsave_error, boolean(text)?),
+    ),
+    free(
+        "rdb-version",
+        |c| c.rdb_version.word().to_owned(),
+        |c, text| assign(&mut c.rdb_version, Word::parse(text)?),
+    ),
     fixed("cluster-enabled", |_| yes_no(false)),
     fixed("hz", |_| String::from("10")),
     fixed("io-threads", |_| std::thread::available_parallelism().map_or(1, usize::from).to_string()),

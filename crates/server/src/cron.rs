@@ -15,6 +15,7 @@ use crate::clock;
 use crate::expiry::Walk;
 use crate::memory;
 use crate::node::Node;
+use crate::save;
 
 /// How often.
 const PERIOD: Duration = Duration::from_millis(100);
@@ -134,6 +135,7 @@ pub(crate) async fn run(node: Arc<Node>) {
             samples.memory_peak(memory::look().used);
             let_idle_go(&node);
             node.hub.look_at_slow(now);
+            save::look(&node, now);
         }
         if node.upstream.is_writable() {
             node.eviction.look_soon();

@@ -234,7 +234,7 @@ impl Search {
             };
             let mut db = writer.db(victim.db, UnixMillis::NOTHING_EXPIRED);
             let Some(bytes) = db.peek(&victim.key).map(|entry| entry.memory_usage() as u64) else { continue };
-            db.remove(&victim.key);
+            writer.uncounted(|| db.remove(&victim.key));
             writer.event(storage::Wanted::EVICTED, "evicted", victim.db, &victim.key);
             add(&node.stats.local().evicted_keys, 1);
             freed += bytes;

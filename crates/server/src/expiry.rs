@@ -116,7 +116,7 @@ fn step(writer: &Writer<'_>, db: DbIndex, cursor: ScanCursor, now: UnixMillis) -
     let expired = keys.len() as u64;
     for key in keys {
         // It was there, and says that it was not: its deadline is past.
-        writer.db(db, now).remove(&key);
+        writer.uncounted(|| writer.db(db, now).remove(&key));
     }
     let mut fields = 0;
     for key in hashes {
@@ -135,6 +135,8 @@ fn step(writer: &Writer<'_>, db: DbIndex, cursor: ScanCursor, now: UnixMillis) -
                 }
                 gone
             });
+            // Nobody has changed anything.
+            slot.counts(0);
             if let Ok(Some(gone)) = gone {
                 slot.event_in(Wanted::HASH, "hexpired", gone.iter().map(Vec::as_slice));
             }

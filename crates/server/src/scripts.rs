@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use commands::{Command, Dialect, Run, ServerCommand, Source};
+use commands::{Command, Dialect, Flags, Run, ServerCommand, Source};
 use parking_lot::{Mutex, MutexGuard};
 use protocol::{Args, Protocol, Reply};
 use scripting::{
@@ -150,6 +150,12 @@ impl Host for ClientHost<'_> {
             admission::note_denial(self.node, session, command, args, denial, Place::Lua);
             let text = denial.text(session.user(), command);
             return Err(format!("NOPERM ACL failure in script: {}", String::from_utf8_lossy(&text)).into());
+        }
+        if command.flags.contains(Flags::WRITE)
+            && self.node.upstream.is_writable()
+            && admission::cannot_save(self.node)
+        {
+            return Err(admission::MISCONF.into());
         }
         acl::check_sort(session.user(), command, args).map_err(Refusal::from)
     }

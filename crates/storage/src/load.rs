@@ -315,7 +315,7 @@ impl Loading {
             writer.supersede(&exclusive, index, new.map(Box::new), &self.over);
         }
         if let Some(functions) = functions {
-            writer.set_functions(functions);
+            writer.uncounted(|| writer.set_functions(functions));
         }
         Ok(())
         // What is left to do is what `drop` does: thaw, and clear the marks.

@@ -7,6 +7,7 @@
 use std::cell::{Cell, RefCell};
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bitflags::bitflags;
 
@@ -137,6 +138,8 @@ pub(crate) struct Noted {
     pub(crate) wanted: Wanted,
     pub(crate) news: RefCell<Vec<News>>,
     pub(crate) by: Cell<Option<u64>>,
+    /// How many changes there were: see [`Store::changes`].
+    changes: Cell<u64>,
 }
 
 impl Noted {
@@ -145,11 +148,27 @@ impl Noted {
             wanted: inner.listener.get().map_or(Wanted::empty(), |listener| listener.wants()),
             news: RefCell::default(),
             by: Cell::new(None),
+            changes: Cell::new(0),
         }
     }
 }
 
+impl Noted {
+    /// Counts changes; `less` of them were counted before, or will be.
+    #[inline]
+    pub(crate) fn count(&self, changes: u64, less: u64) {
+        self.changes.set(self.changes.get().wrapping_add(changes).wrapping_sub(less));
+    }
+}
+
 impl Store {
+    /// How many changes there were since the store is there, as servers count them to know when to save: one for each
+    /// element that was added, removed or set anew, one for a key that changed otherwise. Those of a hold of the token
+    /// are in it when the hold is over. What replaces a data set, expires or is evicted is no change.
+    pub fn changes(&self) -> u64 {
+        self.inner.changes.load(Ordering::Relaxed)
+    }
+
     /// From now on this listener hears what it wants to. There is one.
     pub fn listen(&self, listener: Arc<dyn Listener>) {
         // A second one is a mistake of whoever starts the node; the first stays.
@@ -191,6 +210,22 @@ impl crate::Writer<'_> {
     pub(crate) fn tell_if_much(&self) {
         if self.noted.news.borrow().len() >= KEPT_MAX {
             self.tell();
+        }
+    }
+
+    /// Does what is not counted as changes.
+    pub fn uncounted<R>(&self, work: impl FnOnce() -> R) -> R {
+        let before = self.noted.changes.get();
+        let done = work();
+        self.noted.changes.set(before);
+        done
+    }
+
+    /// Adds the changes of this hold to those of the store.
+    pub(crate) fn tell_changes(&self) {
+        let changes = self.noted.changes.take();
+        if changes > 0 {
+            self.inner.changes.fetch_add(changes, Ordering::Relaxed);
         }
     }
 

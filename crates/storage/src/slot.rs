@@ -112,6 +112,14 @@ impl<'s> Slot<'s> {
         self.changed = false;
     }
 
+    /// Says how many changes this edit is, where it is not one (see [`crate::Store::changes`]); not to be said of one that
+    /// has changed nothing.
+    #[inline]
+    pub fn counts(&self, changes: usize) {
+        // The edit itself counts as one.
+        self.noted.count(changes as u64, 1);
+    }
+
     pub(crate) fn has_changed(&self) -> bool {
         self.changed
     }

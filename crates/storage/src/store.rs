@@ -63,6 +63,8 @@ pub(crate) struct Inner {
     pub(crate) functions: Guarded<Functions>,
     pub(crate) limits: Guarded<Limits>,
     pub(crate) watches: Watches,
+    /// See [`Store::changes`].
+    pub(crate) changes: AtomicU64,
     pub(crate) listener: OnceLock<Arc<dyn Listener>>,
     pub(crate) reclaimer: Reclaimer,
     /// What accesses note; see [`Store::tick`].
@@ -128,6 +130,7 @@ impl Store {
                 functions: Guarded::new(&gate, Some(Box::default())),
                 limits: Guarded::new(&gate, Some(Box::new(config.limits))),
                 watches: Watches::default(),
+                changes: AtomicU64::new(0),
                 listener: OnceLock::new(),
                 reclaimer: Reclaimer::default(),
                 ticking: Ticking::default(),

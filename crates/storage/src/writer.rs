@@ -134,6 +134,7 @@ impl<'s> Writer<'s> {
         for index in [first, second] {
             self.inner.watches.touch_all(index, |key| contains(first, key) || contains(second, key));
         }
+        self.noted.count(1, 0);
         database(first).swap(&exclusive.closed, database(second));
         self.replaced(Some(first));
         self.replaced(Some(second));
@@ -147,6 +148,7 @@ impl<'s> Writer<'s> {
         self.assert_not_frozen();
         if let Some(database) = self.inner.database(index) {
             let exclusive = self.close_gate();
+            self.noted.count(self.all(index).len() as u64, 0);
             self.inner.watches.touch_all(index, |key| self.all(index).contains(key));
             database.replace(&exclusive.closed, None, &self.keyspaces);
             self.replaced(Some(index));
@@ -161,6 +163,7 @@ impl<'s> Writer<'s> {
         self.assert_not_frozen();
         let database = self.inner.database(index).expect("the database exists");
         let exclusive = self.close_gate();
+        self.noted.count(self.all(index).len() as u64, 0);
         self.inner.watches.touch_all(index, |key| self.all(index).contains(key));
         let cell = Guarded::new(&self.inner.gate, None);
         database.swap(&exclusive.closed, &cell);
@@ -195,6 +198,7 @@ impl<'s> Writer<'s> {
     /// Replaces the function libraries.
     pub fn set_functions(&self, functions: Functions) {
         let exclusive = self.close_gate();
+        self.noted.count(1, 0);
         self.inner.functions.replace(&exclusive.closed, Some(Box::new(functions)), &self.functions);
     }
 
@@ -240,6 +244,7 @@ impl Drop for SetAside<'_> {
 
 impl Drop for Writer<'_> {
     fn drop(&mut self) {
+        self.tell_changes();
         self.tell();
         // Everything that was borrowed from this writer is given back by now.
         let load = self.load.take();
@@ -295,7 +300,11 @@ impl<'a> DbMut<'a> {
         let answer = change(&mut slot);
         let watches = &self.writer.inner.watches;
         slot.finish();
-        let is_followed = slot.has_changed() && watches.any();
+        let has_changed = slot.has_changed();
+        if has_changed {
+            self.writer.noted.count(1, 0);
+        }
+        let is_followed = has_changed && watches.any();
         if is_followed {
             watches.touch(self.db.index(), key, slot.exists());
         }

@@ -30,7 +30,10 @@ pub(crate) fn arset(
             let pairs = (first..=INDEX_MAX).zip(values.iter());
             pairs.filter(|(index, value)| array.set(*index, value)).count()
         })
-        .inspect(|_| slot.event(Wanted::ARRAY, "arset"))
+        .inspect(|_| {
+            slot.counts(values.len());
+            slot.event(Wanted::ARRAY, "arset");
+        })
     })?;
     reply.len_int(new);
     Ok(())
@@ -49,11 +52,15 @@ pub(crate) fn armset(
     let pairs = pairs.chunks_exact(2).filter_map(|pair| Some((pair.first()?, *pair.last()?)));
     let pairs: Vec<(u64, &[u8])> =
         pairs.map(|(at, value)| Ok((index(at)?, value))).collect::<Result<_, CommandError>>()?;
+    let changes = pairs.len();
     let new = ctx.db.edit(args.get(0), |slot| {
         slot.edit_or_new(|array: &mut Array| {
             pairs.into_iter().filter(|(index, value)| array.set(*index, value)).count()
         })
-        .inspect(|_| slot.event(Wanted::ARRAY, "armset"))
+        .inspect(|_| {
+            slot.counts(changes);
+            slot.event(Wanted::ARRAY, "armset");
+        })
     })?;
     reply.len_int(new);
     Ok(())
@@ -104,6 +111,7 @@ fn remove(
         if removed == 0 {
             slot.unchanged();
         } else {
+            slot.counts(usize::try_from(removed).unwrap_or(usize::MAX));
             slot.event(Wanted::ARRAY, event);
         }
         Ok(removed)
@@ -121,6 +129,7 @@ pub(crate) fn arinsert(
         slot.edit_or_new(|array: &mut Array| array.insert(values.iter()).ok_or(INSERT_OVERFLOW)).inspect(
             |last| {
                 if last.is_ok() {
+                    slot.counts(values.len());
                     slot.event(Wanted::ARRAY, "arinsert");
                 }
             },
@@ -141,8 +150,10 @@ pub(crate) fn arring(
     let size = size.ok_or(CommandError::new("ERR size must be positive"))?;
     let values = args.from(2);
     let last = ctx.db.edit(args.get(0), |slot| {
-        slot.edit_or_new(|array: &mut Array| array.insert_into_ring(size, values.iter()))
-            .inspect(|_| slot.event(Wanted::ARRAY, "arring"))
+        slot.edit_or_new(|array: &mut Array| array.insert_into_ring(size, values.iter())).inspect(|_| {
+            slot.counts(values.len());
+            slot.event(Wanted::ARRAY, "arring");
+        })
     })?;
     reply_index(reply, last.unwrap_or(0));
     Ok(())

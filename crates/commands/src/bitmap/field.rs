@@ -165,7 +165,7 @@ fn write(bytes: &mut [u8], operation: &Operation, value: i128) {
 }
 
 /// Carries an operation out; `None` when it fails by overflow.
-fn run(bytes: &mut [u8], operation: &Operation) -> Option<i128> {
+fn run(bytes: &mut [u8], operation: &Operation, changes: &mut usize) -> Option<i128> {
     let Operation { width, overflow, .. } = *operation;
     let present = width.value(read(bytes, operation));
     let (answer, (value, overflowed)) = match operation.action {
@@ -189,6 +189,7 @@ fn run(bytes: &mut [u8], operation: &Operation) -> Option<i128> {
     if overflowed && overflow == Overflow::Fail {
         return None;
     }
+    *changes += usize::from(value != present);
     write(bytes, operation, value);
     Some(answer)
 }
@@ -214,10 +215,14 @@ pub(crate) fn bitfield(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut R
     let mark = reply.mark();
     ctx.db
         .edit(args.get(0), |slot| {
+            let mut changes = 0;
             edit_bytes(slot, len, |bytes| {
                 reply.array(operations.len());
-                operations.iter().for_each(|operation| answer(run(bytes, operation), reply));
+                for operation in &operations {
+                    answer(run(bytes, operation, &mut changes), reply);
+                }
             })?;
+            slot.counts(changes);
             slot.event(Wanted::STRING, "setbit");
             Ok(())
         })

@@ -34,6 +34,14 @@ pub struct Unwritable {
 }
 
 impl Target {
+    /// Valkey's own format, which it has from 9.0 on.
+    pub const VALKEY: Target = Target { flavour: Flavour::Valkey, version: rdb::flavour::VALKEY_VERSION };
+
+    /// Redis' format of this version.
+    pub const fn redis(version: u32) -> Target {
+        Target { flavour: Flavour::Redis, version }
+    }
+
     /// Files of Redis, from this version of the format on.
     fn is_redis_from(self, version: u32) -> bool {
         self.flavour == Flavour::Redis && self.version >= version

@@ -50,6 +50,8 @@ fn carry(ctx: &mut WriteContext<'_>, from: &[u8], to: &[u8]) {
             let before = slot.kind();
             slot.remove();
             slot.put_until(value, deadline);
+            // It counted where it was taken.
+            slot.counts(0);
             // In Redis' order.
             writer.event(Wanted::GENERIC, "rename_from", index, from);
             slot.event(Wanted::GENERIC, "rename_to");
@@ -90,7 +92,11 @@ pub(crate) fn move_(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Repl
             slot.take().map(|value| (value, deadline))
         });
         if let Some((value, deadline)) = taken {
-            target.edit(key, |slot| slot.put_until(value, deadline));
+            target.edit(key, |slot| {
+                slot.put_until(value, deadline);
+                // It counted where it was taken.
+                slot.counts(0);
+            });
             ctx.event(Wanted::GENERIC, "move_from", key);
             ctx.writer.event(Wanted::GENERIC, "move_to", to, key);
         }

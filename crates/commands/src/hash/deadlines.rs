@@ -217,6 +217,9 @@ fn edit_fields(
             fields.iter().for_each(|_| reply.int(NO_FIELD));
         } else if set.is_empty() && gone.is_empty() {
             slot.unchanged();
+        } else {
+            // HPERSIST counts once.
+            slot.counts(if event == "hpersist" { 1 } else { set.len() + gone.len() });
         }
         for (event, names) in [("hdel", gone), (event, set)] {
             if !names.is_empty() {

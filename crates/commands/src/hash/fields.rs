@@ -120,6 +120,7 @@ fn get_and_edit(
         } else if changed.is_empty() {
             slot.unchanged();
         } else {
+            slot.counts(changed.len());
             slot.event_in(Wanted::HASH, event, changed.into_iter());
         }
         Ok(())
@@ -155,6 +156,7 @@ pub(crate) fn hsetex(
         if !allowed {
             return Ok(false);
         }
+        slot.counts(pairs.len());
         if past {
             // The fields would be set and be gone in the same moment.
             slot.edit::<Hash, _>(|hash| {

@@ -59,6 +59,7 @@ fn set_pairs(
         })
         .inspect(|_| {
             let names = pairs.as_slice().as_chunks::<2>().0.iter().map(|[name, _]| *name);
+            slot.counts(pairs.len() / 2);
             slot.event_in(Wanted::HASH, "hset", names);
         })
     })?;
@@ -106,6 +107,7 @@ pub(crate) fn hdel(
             let removed = |name: &&[u8]| hash.remove(name).is_some_and(|before| before.was_visible(now));
             gone.extend(args.from(1).iter().filter(removed));
         })?;
+        slot.counts(gone.len());
         if !gone.is_empty() {
             slot.event_in(Wanted::HASH, "hdel", gone.iter().copied());
         }

@@ -60,7 +60,10 @@ fn push(ctx: &mut WriteContext<'_>, args: Args<'_>, end: End, reply: &mut Reply)
             list.push_all(end, args.from(1).iter(), limits);
             list.len()
         })
-        .inspect(|_| slot.event(Wanted::LIST, pushed(end)))
+        .inspect(|_| {
+            slot.counts(args.len() - 1);
+            slot.event(Wanted::LIST, pushed(end));
+        })
     })?;
     reply.len_int(len);
     Ok(())
@@ -80,6 +83,7 @@ fn push_existing(
         })
         .inspect(|len| {
             if len.is_some() {
+                slot.counts(args.len() - 1);
                 slot.event(Wanted::LIST, pushed(end));
             }
         })
@@ -161,7 +165,10 @@ pub(crate) fn lrem(
         match removed {
             None => {}
             Some(0) => slot.unchanged(),
-            Some(_) => slot.event(Wanted::LIST, "lrem"),
+            Some(removed) => {
+                slot.counts(usize::try_from(removed).unwrap_or(usize::MAX));
+                slot.event(Wanted::LIST, "lrem");
+            }
         }
         Ok::<_, CommandError>(removed.unwrap_or(0))
     })?;
@@ -179,11 +186,14 @@ pub(crate) fn ltrim(
     let limits = ctx.limits;
     ctx.db.edit(args.get(0), |slot| {
         slot.edit(|list: &mut List| {
-            let (first, count) = range(start, end, list.len());
+            let before = list.len();
+            let (first, count) = range(start, end, before);
             list.keep(first, count, limits);
+            before - list.len()
         })
-        .inspect(|done| {
-            if done.is_some() {
+        .inspect(|removed| {
+            if let Some(removed) = removed {
+                slot.counts(*removed);
                 slot.event(Wanted::LIST, "ltrim");
             }
         })

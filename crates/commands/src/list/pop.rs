@@ -53,7 +53,8 @@ fn pop(
             // It answers before it looks further, and changes nothing.
             Some(0) => reply.array(0),
             Some(count) => {
-                reply.array(count.min(list.len()));
+                let count = count.min(list.len());
+                reply.array(count);
                 take(slot, end, count, limits, reply)?;
             }
             None => take(slot, end, 1, limits, reply)?,
@@ -195,6 +196,7 @@ fn take(
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
     slot.edit(|list: &mut List| list.pop(end, count, limits, |popped| element(reply, popped)))?;
+    slot.counts(count);
     slot.event(Wanted::LIST, popped(end));
     Ok(())
 }

@@ -208,8 +208,11 @@ fn transfer(
         Ok::<_, CommandError>((moved.unwrap_or_default(), slot.emptied_silently()))
     })?;
     ctx.db.edit(destination, |slot| {
-        slot.edit_or_new(|list: &mut List| add(list, to, &moved, limits))
-            .inspect(|()| slot.event(Wanted::LIST, pushed(to)))
+        slot.edit_or_new(|list: &mut List| add(list, to, &moved, limits)).inspect(|()| {
+            // It counted where they were taken.
+            slot.counts(0);
+            slot.event(Wanted::LIST, pushed(to));
+        })
     })?;
     // In Redis' order, which adds them first.
     ctx.event(Wanted::LIST, popped(from), source);

@@ -29,6 +29,7 @@ pub(crate) fn sadd(
         if added == 0 {
             slot.unchanged();
         } else {
+            slot.counts(added);
             slot.event(Wanted::SET, "sadd");
         }
         Ok::<_, CommandError>(added)
@@ -50,8 +51,10 @@ pub(crate) fn srem(
         }
         let removed =
             slot.edit::<Set, _>(|set| args.from(1).iter().filter(|member| set.remove(member)).count())?;
+        let removed = removed.unwrap_or(0);
+        slot.counts(removed);
         slot.event(Wanted::SET, "srem");
-        Ok(removed.unwrap_or(0))
+        Ok(removed)
     })?;
     reply.len_int(removed);
     Ok(())
@@ -94,6 +97,8 @@ pub(crate) fn smove(
         .inspect(|added| {
             if *added {
                 slot.event(Wanted::SET, "sadd");
+            } else {
+                slot.unchanged();
             }
         })
     })?;
@@ -124,7 +129,11 @@ pub(crate) fn spop(
     let popped = ctx.db.edit(args.get(0), |slot| {
         let Some(set) = slot.set()? else { return Ok::<_, CommandError>(Vec::new()) };
         let popped: Vec<Vec<u8>> = set.sample(count.unwrap_or(1)).into_iter().map(Item::to_vec).collect();
-        if popped.len() == set.len() {
+        let is_all = popped.len() == set.len();
+        if !popped.is_empty() {
+            slot.counts(popped.len());
+        }
+        if is_all {
             slot.remove();
             slot.event(Wanted::SET, "spop");
             slot.event(Wanted::GENERIC, "del");

@@ -119,7 +119,10 @@ pub(crate) fn sort(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply
     if is_sorted_set {
         // A server turns it into its big form to sort it.
         ctx.db.edit(sort.key, |slot| {
-            slot.edit(|set: &mut SortedSet| set.prepare(usize::MAX, 0, limits)).map(|_| ())
+            let turned = slot.edit(|set: &mut SortedSet| set.prepare(usize::MAX, 0, limits)).map(|_| ());
+            // Its value is the same.
+            slot.unchanged();
+            turned
         })?;
     }
     ctx.db.edit(destination, |slot| {
@@ -131,6 +134,7 @@ pub(crate) fn sort(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply
             let list = List::collect(elements.iter().map(Vec::as_slice), limits);
             slot.event_of_replacing(Kind::List);
             slot.put_until(list.into(), None);
+            slot.counts(elements.len());
             slot.event(Wanted::LIST, "sortstore");
         }
     });

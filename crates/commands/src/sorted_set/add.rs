@@ -141,6 +141,7 @@ impl Addition {
                         set.apply(member, limits, |old| tally.note(self.decide(old, *score).ok()?, old));
                     }
                     slot.put(set.into());
+                    slot.counts(tally.added);
                     slot.event(Wanted::SORTED_SET, self.event());
                 }
                 return Ok(());
@@ -155,6 +156,7 @@ impl Addition {
             if tally.added + tally.updated == 0 {
                 slot.unchanged();
             } else {
+                slot.counts(tally.added + tally.updated);
                 slot.event(Wanted::SORTED_SET, self.event());
             }
             Ok::<(), CommandError>(())

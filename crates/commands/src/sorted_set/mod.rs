@@ -87,7 +87,9 @@ pub(crate) fn store(
             ctx.event(Wanted::GENERIC, "del", key);
         }
     } else {
+        let changes = if event.starts_with("geo") { result.len() } else { 1 };
         ctx.db.edit(key, |slot| {
+            slot.counts(changes);
             slot.event_of_replacing(Kind::SortedSet);
             slot.put(result.into());
             slot.set_deadline(None);

@@ -25,7 +25,10 @@ pub(crate) fn zrem(
         match removed {
             None => {}
             Some(0) => slot.unchanged(),
-            Some(_) => slot.event(Wanted::SORTED_SET, "zrem"),
+            Some(removed) => {
+                slot.counts(removed);
+                slot.event(Wanted::SORTED_SET, "zrem");
+            }
         }
         Ok::<_, CommandError>(removed)
     })?;
@@ -46,7 +49,10 @@ fn remove_ranks(
             return Ok(0);
         }
         slot.edit(|set: &mut SortedSet| set.remove_range(ranks.start, ranks.end))
-            .inspect(|_| slot.event(Wanted::SORTED_SET, event))
+            .inspect(|removed| {
+                slot.counts(removed.unwrap_or_default());
+                slot.event(Wanted::SORTED_SET, event);
+            })
             .map(Option::unwrap_or_default)
             .map_err(CommandError::from)
     })?;
@@ -280,6 +286,7 @@ fn pop(
             End::Lowest => "zpopmin",
             End::Highest => "zpopmax",
         };
+        slot.counts(count);
         slot.event(Wanted::SORTED_SET, event);
         Ok(())
     })

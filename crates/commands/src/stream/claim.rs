@@ -52,6 +52,7 @@ pub(crate) fn xclaim(
         let is_new = is_new(slot, name, args.get(2))?;
         let done =
             slot.edit(|stream: &mut Stream| claim_all(stream, name, args.get(2), &ids, claim, reply))?;
+        slot.counts(done.unwrap_or(0) + usize::from(is_new));
         if is_new {
             slot.event(Wanted::STREAM, "xgroup-createconsumer");
         }
@@ -236,9 +237,11 @@ pub(crate) fn xautoclaim(
         if slot.stream()?.is_none_or(|stream| stream.group(name).is_none()) {
             return Err(no_group(args.get(0), name));
         }
-        if is_new(slot, name, args.get(2))? {
+        let is_new = is_new(slot, name, args.get(2))?;
+        if is_new {
             slot.event(Wanted::STREAM, "xgroup-createconsumer");
         }
+        let mut changes = usize::from(is_new);
         slot.edit(|stream: &mut Stream| {
             let Some(group) = stream.group_mut(name) else { return };
             let consumer = seen(group, args.get(2), now);
@@ -272,6 +275,7 @@ pub(crate) fn xautoclaim(
                     left -= 1;
                 }
             }
+            changes += claimed.len() + deleted.len();
             let cursor = cursor.or(behind_tries).unwrap_or(StreamId::MIN);
             let Some(group) = stream.group_mut(name) else { return };
             for id in &deleted {
@@ -297,6 +301,7 @@ pub(crate) fn xautoclaim(
             reply.array(deleted.len());
             deleted.iter().for_each(|id| reply_id(reply, *id));
         })?;
+        slot.counts(changes);
         Ok(())
     })
 }

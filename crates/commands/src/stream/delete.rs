@@ -45,6 +45,7 @@ pub(crate) fn xdel(
         if deleted == 0 {
             slot.unchanged();
         } else {
+            slot.counts(deleted);
             slot.event(Wanted::STREAM, "xdel");
         }
         Ok::<_, CommandError>(deleted)
@@ -156,7 +157,9 @@ fn answer(
             reply.int(delete_one(stream, id).code());
         }
     })?;
-    if slot.stream()?.map(Stream::len) != before {
+    let deleted = before.unwrap_or_default() - slot.stream()?.map(Stream::len).unwrap_or_default();
+    if deleted > 0 {
+        slot.counts(deleted);
         slot.event(Wanted::STREAM, "xdel");
     }
     Ok(())

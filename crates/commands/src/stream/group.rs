@@ -145,7 +145,9 @@ pub(crate) fn xgroup_createconsumer(
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
     let clock = ctx.clock;
-    let created = edit_group(ctx, args, |group| group.consumer_or_new(args.get(2), clock.0, None).1)?;
+    let created =
+        edit_group(ctx, args, |group| group.consumer_or_new(args.get(2), clock.0, None).1.then_some(()))?
+            .is_some();
     if created {
         ctx.event(Wanted::STREAM, "xgroup-createconsumer", args.get(0));
     }
@@ -167,16 +169,20 @@ pub(crate) fn xgroup_delconsumer(
     Ok(())
 }
 
-/// Edits a group that must be there.
+/// Edits a group that must be there; `edit` says something unless it has changed nothing.
 fn edit_group<R>(
     ctx: &mut WriteContext<'_>,
     args: Args<'_>,
-    edit: impl FnOnce(&mut Group) -> R,
-) -> Result<R, CommandError> {
+    edit: impl FnOnce(&mut Group) -> Option<R>,
+) -> Result<Option<R>, CommandError> {
     ctx.db.edit(args.get(0), |slot| {
         slot.stream()?.ok_or(NO_STREAM)?;
         let done = slot.edit(|stream: &mut Stream| stream.group_mut(args.get(1)).map(edit))?;
-        done.flatten().ok_or_else(|| no_group_in(args.get(0), args.get(1)))
+        let done = done.flatten();
+        if !matches!(done, Some(Some(_))) {
+            slot.unchanged();
+        }
+        done.ok_or_else(|| no_group_in(args.get(0), args.get(1)))
     })
 }
 
@@ -229,6 +235,8 @@ pub(crate) fn xack(
         let acknowledged = done.flatten().unwrap_or(0);
         if acknowledged == 0 {
             slot.unchanged();
+        } else {
+            slot.counts(acknowledged);
         }
         Ok::<_, CommandError>(acknowledged)
     })?;

@@ -173,6 +173,7 @@ pub(crate) fn xreadgroup(
         let before = answer.given.entries;
         ctx.db.edit(key, |slot| {
             if is_new(slot, group, consumer)? {
+                slot.counts(2);
                 slot.event(Wanted::STREAM, "xgroup-createconsumer");
             }
             slot.edit(|stream: &mut Stream| {
@@ -184,8 +185,8 @@ pub(crate) fn xreadgroup(
                     None => turn.news(key),
                 }
             })?;
-            if answer.given.entries == before {
-                // That a consumer was seen is no change of the stream.
+            if answer.given.entries == before || from.is_some() {
+                // That a consumer was seen, or asked for what it has, is no change of the stream.
                 slot.unchanged();
             }
             Ok::<_, CommandError>(())

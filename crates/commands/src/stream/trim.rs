@@ -131,6 +131,7 @@ pub(crate) fn xtrim(
         if deleted == 0 {
             slot.unchanged();
         } else {
+            slot.counts(usize::try_from(deleted).unwrap_or(usize::MAX));
             slot.event(Wanted::STREAM, "xtrim");
         }
         Ok::<_, CommandError>(deleted)

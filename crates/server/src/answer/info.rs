@@ -281,7 +281,8 @@ fn persistence(facts: &Facts<'_>, text: &mut Text) {
     let saves = facts.node.saves.get();
     let seconds =
         |time: Option<Duration>| time.map_or(-1, |time| i64::try_from(time.as_secs()).unwrap_or(i64::MAX));
-    text.field("rdb_changes_since_last_save", 0);
+    let changes = facts.node.store.changes().saturating_sub(saves.changes);
+    text.field("rdb_changes_since_last_save", changes);
     text.field("rdb_bgsave_in_progress", yes(saves.running_since.is_some()));
     text.field("rdb_last_save_time", saves.last.0 / 1000);
     text.field("rdb_last_bgsave_status", if saves.is_ok { "ok" } else { "err" });
