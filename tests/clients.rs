@@ -1,5 +1,5 @@
-//! Programs with ordinary clients, as people write them, in RESP2 and RESP3: redis-py, go-redis, redis-rs, and where
-//! node or a JDK is found ioredis and node-redis, Jedis and Lettuce.
+//! Programs with ordinary clients, as people write them, in RESP2 and RESP3: redis-py, go-redis, rueidis, redis-rs,
+//! and where node or a JDK is found ioredis and node-redis, Jedis and Lettuce.
 //!
 //! Owns how each client's tools are had; what a program does stands in `tests/clients/`.
 
@@ -88,7 +88,7 @@ fn newer_replica_of(master: &Master) -> Node {
 }
 
 fn pair() -> Option<(Master, Node)> {
-    let master = Master::start("redis-7.0", &[])?;
+    let master = Master::start("redis-7.0", &["--repl-diskless-sync-delay", "0"])?;
     let node = Node::replica_of(&master);
     node.wait_state("streaming");
     Some((master, node))
@@ -126,15 +126,28 @@ fn redis_py() {
     }
 }
 
+/// The command that runs one of the programs for Go.
+pub(crate) fn go(package: &str) -> Option<Command> {
+    if !have("go", &["version"]) {
+        return None;
+    }
+    let mut command = Command::new("go");
+    command.current_dir(folder().join("go")).args(["run", package]);
+    Some(command)
+}
+
 #[test]
 fn go_redis() {
-    if !have("go", &["version"]) {
-        return;
-    }
+    let Some(mut command) = go(".") else { return };
     let Some((master, node)) = pair() else { return };
-    let mut command = Command::new("go");
-    command.current_dir(folder().join("go")).args(["run", "."]);
-    succeeds(command.args([master.port.to_string(), node.port.to_string()]), Some(&node));
+    succeeds(command.args([master.port, node.port].map(|port| port.to_string())), Some(&node));
+}
+
+#[test]
+fn rueidis() {
+    let Some(mut command) = go("./rueidis") else { return };
+    let Some((master, node)) = pair() else { return };
+    succeeds(command.args([master.port, node.port].map(|port| port.to_string())), Some(&node));
 }
 
 /// Runs one of the programs for node.
@@ -245,6 +258,21 @@ fn redis_rs() {
         let (text, fields): (String, i64) =
             redis::pipe().atomic().get("text").hlen("hash").query(&mut replica).expect("a transaction");
         assert_eq!((text.as_str(), fields), ("value", 2));
+        let mut script = redis::cmd("EVAL_RO");
+        script.arg("return {redis.call('GET', KEYS[1]), ARGV[1]}").arg(1).arg("text").arg("told");
+        let said: Vec<String> = script.query(&mut replica).expect("a script");
+        assert_eq!(said, ["value", "told"]);
+        let mut listener = open(node.port, protocol);
+        let mut listener = listener.as_pubsub();
+        listener.subscribe("news").expect("SUBSCRIBE");
+        listener.psubscribe("n*s").expect("PSUBSCRIBE");
+        let () = at_master.publish("news", "hello").expect("PUBLISH");
+        for pattern in [None, Some(String::from("n*s"))] {
+            let message = listener.get_message().expect("a message");
+            assert_eq!(message.get_channel_name(), "news");
+            assert_eq!(message.get_payload::<String>().expect("a text"), "hello");
+            assert_eq!(message.get_pattern::<Option<String>>().expect("a pattern"), pattern);
+        }
         let refused = replica.set::<_, _, ()>("text", "other").expect_err("a write");
         assert_eq!(refused.code(), Some("READONLY"), "{refused}");
     }

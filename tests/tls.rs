@@ -300,12 +300,9 @@ fn redis_py_speaks_tls() {
 
 #[test]
 fn go_redis_speaks_tls() {
-    if !clients::have("go", &["version"]) {
-        return;
-    }
+    let Some(mut command) = clients::go("./tls") else { return };
     let program = |port: u16| {
-        let mut command = Command::new("go");
-        command.current_dir(clients::folder().join("go")).args(["run", "./tls", &port.to_string()]);
+        command.arg(port.to_string());
         command
     };
     a_library_speaks_tls(

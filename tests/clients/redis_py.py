@@ -3,7 +3,9 @@
 In RESP2 and RESP3, with the parser `hiredis` or `python`. The replica at NEWER_PORT says that it is Redis 7.4 or later:
 redis-py asks for that before it keeps values by itself.
 """
+import asyncio
 import sys
+import threading
 import time
 
 master_port, port, newer_port = map(int, sys.argv[2:5])
@@ -11,6 +13,7 @@ if sys.argv[1] == "python":
     sys.modules["hiredis"] = None  # as if it were not installed
 
 import redis
+import redis.asyncio
 from redis.cache import CacheConfig
 
 assert redis.utils.HIREDIS_AVAILABLE == (sys.argv[1] == "hiredis")
@@ -49,7 +52,7 @@ def check(replica):
     assert [list(pair) for pair in replica.zrange("zset", 0, 1, withscores=True)] == [["m0", 0.0], ["m1", 0.5]]
     assert replica.zscore("zset", "m3") == 1.5
     assert replica.mget("text", "missing", "number") == ["value", None, "7"]
-    assert list(replica.xrange("stream")) == [("1-1", {"field": "value"})] or replica.xrange("stream")
+    assert [tuple(entry) for entry in replica.xrange("stream")] == [("1-1", {"field": "value"})]
     assert len(set(replica.scan_iter("many:*", count=50))) == 1000
     assert len(dict(replica.zscan_iter("zset"))) == 100 and len(dict(replica.hscan_iter("hash"))) == 2
     assert len(set(replica.sscan_iter("set"))) == 3
@@ -83,6 +86,70 @@ def check(replica):
     assert replica.client_getname() == "probe" and replica.client_id() > 0
     assert any(client["name"] == "probe" for client in replica.client_list())
     assert replica.dbsize() == 1007 and replica.type("zset") == "zset" and replica.ttl("text") == -1
+
+
+def waits(master, replica):
+    """What comes from the master by way of the replica, to those who wait for it."""
+    assert replica.eval_ro("return redis.call('GET', KEYS[1])", 1, "text") == "value"
+    script = replica.register_script("return {redis.call('LLEN', KEYS[1]), ARGV[1]}")
+    assert script(["list"], ["told"]) == script(["list"], ["told"]) == [10, "told"]
+    for refused in ("return redis.call('DEL', KEYS[1])", "#!lua\nreturn redis.call('DEL', KEYS[1])"):
+        try:
+            replica.eval(refused, 1, "text")
+            sys.exit("a script wrote")
+        except redis.exceptions.ResponseError as error:
+            assert "READONLY" in str(error) or "read only" in str(error), error
+    with replica.pipeline() as pipe:
+        pipe.watch("watched")
+        master.set("watched", 1)
+        caught_up(master, replica)
+        pipe.multi()
+        pipe.get("watched")
+        try:
+            pipe.execute()
+            sys.exit("a write of the master's was not noticed")
+        except redis.exceptions.WatchError:
+            pass
+
+    came = []
+    reader = threading.Thread(target=lambda: came.append(replica.xread({"stream": "$"}, block=0)))
+    reader.start()
+    until("a blocked client", lambda: replica.info("clients")["blocked_clients"] == 1)
+    master.xadd("stream", {"more": "told"}, id="2-1")
+    reader.join()
+    assert "told" in str(came), came
+
+    listener = replica.pubsub(ignore_subscribe_messages=False)
+
+    def heard():
+        message = listener.get_message(timeout=30)
+        return message and (message["type"], message["channel"], message["data"])
+
+    listener.subscribe("news")
+    listener.psubscribe("n*s")
+    assert heard() == ("subscribe", "news", 1) and heard() == ("psubscribe", "n*s", 2)
+    master.publish("news", "hello")
+    assert heard() == ("message", "news", "hello") and heard() == ("pmessage", "news", "hello")
+    listener.ssubscribe("shard")
+    assert heard() == ("ssubscribe", "shard", 1)
+    master.spublish("shard", "to one")
+    assert listener.get_sharded_message(timeout=30)["data"] == "to one"
+    replica.config_set("notify-keyspace-events", "Kg$")
+    listener.subscribe("__keyspace@0__:event")
+    assert heard() == ("subscribe", "__keyspace@0__:event", 3)
+    master.set("event", 1)
+    assert heard() == ("message", "__keyspace@0__:event", "set")
+    replica.config_set("notify-keyspace-events", "")
+    listener.close()
+
+
+async def at_once(protocol):
+    """Many requests at once, by asyncio's client."""
+    async with redis.asyncio.Redis(port=port, decode_responses=True, protocol=protocol, max_connections=20) as replica:
+        assert await asyncio.gather(*(replica.get(f"many:{n}") for n in range(20))) == [str(n) for n in range(20)]
+        assert len({key async for key in replica.scan_iter("many:*")}) == 1000
+        async with replica.pipeline(transaction=True) as pipe:
+            assert await pipe.get("text").llen("list").execute() == ["value", 10]
 
 
 def until(what, probe):
@@ -129,6 +196,8 @@ for protocol in (2, 3):
     replica = redis.Redis(port=port, decode_responses=True, protocol=protocol)
     caught_up(master, replica)
     check(replica)
+    asyncio.run(at_once(protocol))
+    waits(master, replica)
     other = redis.Redis(port=port, db=1, decode_responses=True, protocol=protocol, client_name="other")
     assert other.get("text") is None
 fill(master)

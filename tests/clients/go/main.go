@@ -121,6 +121,64 @@ func check(replica *redis.Client) {
 	expect(field(replica, "master_link_status"), "up")
 }
 
+// What comes from the master by way of the replica, to those who wait for it.
+func waits(master, replica *redis.Client) {
+	expect(replica.EvalRO(ctx, "return redis.call('GET', KEYS[1])", []string{"text"}).Val(), "value")
+	script := redis.NewScript("return {redis.call('HLEN', KEYS[1]), ARGV[1]}")
+	for range 2 {
+		expect(script.RunRO(ctx, replica, []string{"hash"}, "told").Val(), []any{int64(2), "told"})
+	}
+	err := replica.Eval(ctx, "return redis.call('DEL', KEYS[1])", []string{"text"}).Err()
+	if err == nil || !strings.Contains(err.Error(), "READONLY") {
+		panic(fmt.Sprintf("a script that writes got %v", err))
+	}
+	err = replica.Watch(ctx, func(tx *redis.Tx) error {
+		must(master.Set(ctx, "watched", "1", 0).Err())
+		caughtUp(master, replica)
+		_, err := tx.TxPipelined(ctx, func(pipe redis.Pipeliner) error { return pipe.Get(ctx, "watched").Err() })
+		return err
+	}, "watched")
+	expect(err, redis.TxFailedErr)
+
+	came := make(chan []redis.XStream)
+	go func() {
+		streams, err := replica.XRead(ctx, &redis.XReadArgs{Streams: []string{"stream", "$"}, Block: 0}).Result()
+		must(err)
+		came <- streams
+	}()
+	for !strings.Contains(replica.Info(ctx, "clients").Val(), "blocked_clients:1\r") {
+		time.Sleep(time.Millisecond)
+	}
+	must(master.XAdd(ctx, &redis.XAddArgs{Stream: "stream", ID: "1-1", Values: []string{"field", "value"}}).Err())
+	expect(<-came, []redis.XStream{{Stream: "stream", Messages: []redis.XMessage{{ID: "1-1", Values: map[string]any{"field": "value"}}}}})
+
+	messages := replica.Subscribe(ctx, "news")
+	defer messages.Close()
+	_, err = messages.Receive(ctx)
+	must(err)
+	must(messages.PSubscribe(ctx, "n*s"))
+	_, err = messages.Receive(ctx)
+	must(err)
+	must(messages.Ping(ctx, "still there"))
+	_, err = messages.Receive(ctx)
+	must(err)
+	must(master.Publish(ctx, "news", "hello").Err())
+	for _, want := range []string{"Message<news: hello>", "Message<news: hello>"} {
+		message, err := messages.ReceiveMessage(ctx)
+		must(err)
+		expect(message.String(), want)
+	}
+	must(replica.ConfigSet(ctx, "notify-keyspace-events", "Kx$").Err())
+	must(messages.Subscribe(ctx, "__keyspace@0__:event"))
+	_, err = messages.Receive(ctx)
+	must(err)
+	must(master.Set(ctx, "event", "1", 0).Err())
+	message, err := messages.ReceiveMessage(ctx)
+	must(err)
+	expect(message.String(), "Message<__keyspace@0__:event: set>")
+	must(replica.ConfigSet(ctx, "notify-keyspace-events", "").Err())
+}
+
 func main() {
 	master := redis.NewClient(&redis.Options{Addr: "127.0.0.1:" + os.Args[1]})
 	for _, protocol := range []int{2, 3} {
@@ -130,6 +188,7 @@ func main() {
 		})
 		caughtUp(master, replica)
 		check(replica)
+		waits(master, replica)
 	}
 	fmt.Println("go-redis", redis.Version(), "ok")
 }
