@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use commands::table::COMMANDS;
 
-use crate::harness::{Client, Frame, Master, Node, wait_for};
+use crate::harness::{Client, Frame, Master, Node};
 
 /// Newest first: the replies of nearside are those of the newest server that knows the command.
 const SERVER: &str = "redis-8.10";
@@ -231,8 +231,7 @@ impl Stage {
         }
         let master = Master::start(&transcript.server, &[])?;
         // a real replica is the other side: READONLY and role are part of what is compared
-        let real =
-            Master::start(&transcript.server, &["--replicaof", "127.0.0.1", &master.port.to_string()])?;
+        let real = master.replica(&[])?;
         let ours = Node::replica_of(&master);
         ours.wait_state("streaming");
         Some(Stage { master: Some(master), real, ours })
@@ -255,11 +254,7 @@ impl Stage {
     fn settle(&self) {
         let Some(master) = &self.master else { return };
         self.ours.wait_caught_up(master);
-        let offset = master.client().info("replication", "master_repl_offset");
-        let mut replica = self.real.client();
-        wait_for("the real replica", || {
-            (replica.info("replication", "slave_repl_offset") >= offset).then_some(())
-        });
+        self.real.wait_caught_up(master);
     }
 }
 

@@ -4,10 +4,11 @@
 //! writes to two masters, one of them us. Owns what is sent and how it is compared. Never decides what a command's
 //! arguments are: `tests/grammar/commands.txt` does.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::harness::client::shown;
-use crate::harness::grammar::{Compare, Line, Maker, families, meet};
+use crate::harness::found::Found;
+use crate::harness::grammar::{Compare, Line, Maker, families};
 use crate::harness::process::TempDir;
 use crate::harness::walk::{self, Depth, differences};
 use crate::harness::workload::Workload;
@@ -15,8 +16,6 @@ use crate::harness::{Client, Frame, Master, Node, Random};
 
 /// Requests of each family and server; the long tier multiplies it.
 const REQUESTS: usize = 1_000;
-/// The server whose words our errors are.
-const NEWEST: &str = "redis-8.10";
 /// How many are sent before replies are compared.
 const BATCH: usize = 50;
 
@@ -32,14 +31,8 @@ fn chosen() -> Vec<(String, Vec<Line>)> {
     families().into_iter().filter(|(name, _)| only.as_ref().is_none_or(|only| only == name)).collect()
 }
 
-fn seconds(client: &mut Client) -> i64 {
+pub fn seconds(client: &mut Client) -> i64 {
     client.line("TIME").items()[0].text().parse().expect("seconds")
-}
-
-/// Whether the server does not have it: then there is nothing to compare with.
-fn unknown(reply: &Frame) -> bool {
-    matches!(reply, Frame::Error(text) if text.starts_with("ERR unknown command")
-        || text.starts_with("ERR unknown subcommand"))
 }
 
 /// All replies; panics where a request had none or more than one.
@@ -59,44 +52,7 @@ fn together(client: &mut Client, requests: &[Vec<Vec<u8>>]) -> Vec<Frame> {
     replies
 }
 
-/// Differences by command; few of each.
-struct Found {
-    by_command: BTreeMap<String, Vec<String>>,
-    /// Whether the server is the one whose words ours are.
-    newest: bool,
-}
-
-impl Found {
-    fn compare(&mut self, line: &Line, words: &[Vec<u8>], mut here: Frame, mut there: Frame) -> bool {
-        if unknown(&there) {
-            return true;
-        }
-        if !self.newest && line.command.ends_with("|help") {
-            return true; // the newest Redis' too
-        }
-        if !self.newest && (here.is_error() || there.is_error()) {
-            // What an error says, and which options there are, is the newest Redis' with us.
-            return there.is_error();
-        }
-        meet(line.compare, words, &mut here, &mut there);
-        if here == there {
-            return true;
-        }
-        let text = |frame: &Frame| format!("{frame:?}").chars().take(600).collect::<String>();
-        let of_command = self.by_command.entry(line.command.clone()).or_default();
-        if of_command.len() < 4 {
-            let sent: String = shown(words).chars().take(400).collect();
-            of_command.push(format!("> {sent}\n    here  {}\n    there {}", text(&here), text(&there)));
-        }
-        false
-    }
-    fn assert_none(&self, server: &str) {
-        let all: Vec<String> = self.by_command.values().map(|some| some.join("\n")).collect();
-        assert!(all.is_empty(), "{server}: {} commands answer otherwise\n{}", all.len(), all.join("\n"));
-    }
-}
-
-fn is_range_by_name(words: &[Vec<u8>]) -> bool {
+pub fn is_range_by_name(words: &[Vec<u8>]) -> bool {
     let lower = |word: &[u8]| String::from_utf8_lossy(word).to_lowercase();
     words.first().is_some_and(|name| lower(name).contains("lex"))
         || words.iter().any(|word| lower(word) == "bylex")
@@ -104,7 +60,7 @@ fn is_range_by_name(words: &[Vec<u8>]) -> bool {
 
 /// Whether the request has one right answer here and now. A range by name of a big set with more than one score has not:
 /// it depends on the levels that a skip list happens to have, and a real replica gives and removes others than its master.
-fn is_determined(theirs: &mut Client, words: &[Vec<u8>]) -> bool {
+pub fn is_determined(theirs: &mut Client, words: &[Vec<u8>]) -> bool {
     if !is_range_by_name(words) {
         return true;
     }
@@ -122,12 +78,12 @@ fn is_determined(theirs: &mut Client, words: &[Vec<u8>]) -> bool {
     score_at("0") == score_at("-1")
 }
 
-fn is_write(line: &Line) -> bool {
+pub fn is_write(line: &Line) -> bool {
     commands::find(line.command.as_bytes()).expect("in the table").flags.contains(commands::Flags::WRITE)
 }
 
 /// Payloads for RESTORE, of what is there now.
-fn gather_payloads(maker: &mut Maker, server: &mut Client) {
+pub fn gather_payloads(maker: &mut Maker, server: &mut Client) {
     maker.payloads.clear();
     for _ in 0..40 {
         let Frame::Bulk(key) = server.ask(&["RANDOMKEY"]) else { return };
@@ -163,16 +119,15 @@ fn same_encodings(
     for ((key, here), there) in keys.iter().zip(here).zip(there) {
         if here != there && !left_big(key.bytes(), &here, &there) {
             same = false;
-            let of_key = batch.iter().filter(|(_, words)| words.iter().any(|word| word == key.bytes()));
-            let sent: Vec<String> =
-                of_key.map(|(_, words)| shown(words).chars().take(160).collect::<String>()).collect();
-            let of_encodings = found.by_command.entry("object|encoding".into()).or_default();
-            if of_encodings.len() < 6 {
-                of_encodings.push(format!(
+            found.note("object|encoding", || {
+                let of_key = batch.iter().filter(|(_, words)| words.iter().any(|word| word == key.bytes()));
+                let sent: Vec<String> =
+                    of_key.map(|(_, words)| shown(words).chars().take(160).collect::<String>()).collect();
+                format!(
                     "encoding of {key:?}: {here:?} here, {there:?} there after\n    {}",
                     sent.join("\n    ")
-                ));
-            }
+                )
+            });
         }
     }
     same
@@ -209,7 +164,7 @@ fn as_replica(name: &str) {
     let depth = Depth { load_packs: false, ..Depth::of(master.version(), master.is_valkey()) };
     let each_batch = std::env::var("NEARSIDE_EACH").is_ok(); // to find the command at fault
     let mut maker = Maker::new(Random::from_env(20_261_121), seconds(&mut theirs));
-    let mut found = Found { by_command: BTreeMap::new(), newest: name == NEWEST };
+    let mut found = Found::beside(name);
     for (at, (family, lines)) in chosen().into_iter().enumerate() {
         theirs.line("FLUSHALL");
         if at % 2 == 1 && master.version() >= (6, 0) {
@@ -309,7 +264,7 @@ fn as_masters(name: &str) {
     ours.line("REPLICAOF NO ONE");
     let each_batch = std::env::var("NEARSIDE_EACH").is_ok();
     let mut maker = Maker::new(Random::from_env(20_261_122), seconds(&mut theirs));
-    let mut found = Found { by_command: BTreeMap::new(), newest: name == NEWEST };
+    let mut found = Found::beside(name);
     let compare_encodings = Depth::of(master.version(), master.is_valkey()).encodings;
     for (at, (family, mut lines)) in chosen().into_iter().enumerate() {
         lines.retain(|line| compare_encodings || line.command != "object|encoding");

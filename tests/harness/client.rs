@@ -150,6 +150,32 @@ impl Client {
         })
     }
 
+    /// Sends many requests at once, and reads all that comes up to the frame `last`, or to the end of the connection.
+    ///
+    /// # Panics
+    /// Where neither comes for half a minute.
+    pub fn until(&mut self, requests: &[Vec<Vec<u8>>], last: &Frame) -> Vec<Frame> {
+        let mut bytes = Vec::new();
+        requests.iter().for_each(|request| Self::encode(request, &mut bytes));
+        self.socket.set_read_timeout(Some(Duration::from_secs(30))).expect("an option");
+        let mut out = self.socket.try_clone().expect("a second handle");
+        let mut frames = Vec::new();
+        std::thread::scope(|scope| {
+            scope.spawn(move || drop(out.write_all(&bytes))); // who is cut off in the midst has not read it all
+            loop {
+                match self.read() {
+                    Ok(frame) if frame == *last => return frames,
+                    Ok(frame) => frames.push(frame),
+                    Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                        let sent: Vec<String> = requests.iter().map(|words| shown(words)).collect();
+                        panic!("no answer after {} to\n{}", frames.len(), sent.join("\n"));
+                    }
+                    Err(_) => return frames,
+                }
+            }
+        })
+    }
+
     /// Reads one reply.
     pub fn read(&mut self) -> std::io::Result<Frame> {
         let line = self.read_line()?;
@@ -210,7 +236,7 @@ impl Client {
         if line.is_empty() {
             return Err(std::io::Error::other("an empty line"));
         }
-        Ok(String::from_utf8_lossy(&line).into_owned())
+        Ok(String::from_utf8(line).unwrap_or_else(|wrong| wrong.into_bytes().escape_ascii().to_string()))
     }
 
     /// One field of an INFO section.

@@ -1,8 +1,10 @@
-//! Requests made from `tests/grammar/commands.txt`: valid ones, odd ones and hostile ones, seeded.
+//! Requests made from the files of `tests/grammar`: valid ones, odd ones and hostile ones, seeded.
 //!
-//! Owns the notation of that file, and what stands in the place of an argument's name. Never sends anything.
+//! Owns their notation, and what stands in the place of an argument's name. Never sends anything.
 
-use super::{Frame, Random};
+use std::rc::Rc;
+
+use super::{Frame, Random, lua};
 
 /// One line of the file.
 #[derive(Clone, Debug)]
@@ -12,6 +14,14 @@ pub struct Line {
     pub command: String,
     pattern: Vec<Node>,
     pub compare: Compare,
+}
+
+impl Line {
+    /// Of one word, of whose answer only the kind is compared.
+    pub fn word(name: &str) -> Line {
+        let pattern = vec![Node::Word(name.to_owned())];
+        Line { weight: 1, command: name.to_ascii_lowercase(), pattern, compare: Compare::Shape }
+    }
 }
 
 /// What of a reply has no meaning.
@@ -38,6 +48,10 @@ pub enum Compare {
     Sort,
     /// Libraries without an order, by name, engine and code.
     Functions,
+    /// Nothing in it has an order, at any depth.
+    Deep,
+    /// As the request that the script or function runs.
+    Inner,
 }
 
 #[derive(Clone, Debug)]
@@ -51,10 +65,15 @@ enum Node {
     AnyOrder(Vec<Node>),
 }
 
-/// The file's families, in order: name and lines.
+/// The families of commands on data, in order: name and lines.
 pub fn families() -> Vec<(String, Vec<Line>)> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/grammar/commands.txt");
-    let text = std::fs::read_to_string(path).expect("the grammar");
+    families_of("commands.txt")
+}
+
+/// A file's families.
+pub fn families_of(file: &str) -> Vec<(String, Vec<Line>)> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/grammar");
+    let text = std::fs::read_to_string(folder.join(file)).expect("the grammar");
     let mut families: Vec<(String, Vec<Line>)> = Vec::new();
     for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
         match line.strip_prefix("== ") {
@@ -78,6 +97,8 @@ fn parse(line: &str) -> Line {
         "scan" => Compare::Scan,
         "sort" => Compare::Sort,
         "functions" => Compare::Functions,
+        "deep" => Compare::Deep,
+        "inner" => Compare::Inner,
         other => panic!("{line}: what is {other:?}?"),
     };
     let (weight, pattern) = match pattern.split_once(' ').map(|(first, rest)| (first.parse(), rest)) {
@@ -94,7 +115,7 @@ fn parse(line: &str) -> Line {
     };
     let mut command = word(0).unwrap_or_else(|| panic!("{line}: no name"));
     if commands::find(command.as_bytes()).is_some_and(commands::Command::has_subcommands) {
-        command = format!("{command}|{}", word(1).expect("a subcommand"));
+        command = format!("{command}|{}", word(1).unwrap_or_else(|| "?".into()));
     }
     Line { weight, command, pattern, compare }
 }
@@ -163,11 +184,26 @@ pub struct Maker {
     /// Payloads that a server gave for DUMP and FUNCTION DUMP.
     pub payloads: Vec<Vec<u8>>,
     pub functions_payloads: Vec<Vec<u8>>,
+    /// What `request` is made of: requests inside of others.
+    pub inner: Rc<Vec<Line>>,
+    /// Names of commands, `container|sub` too.
+    pub commands: Vec<String>,
+    /// Digests of scripts that were loaded.
+    pub digests: Vec<String>,
 }
 
 impl Maker {
     pub fn new(random: Random, now: i64) -> Maker {
-        Maker { random, now, stream_clock: 1, payloads: Vec::new(), functions_payloads: Vec::new() }
+        Maker {
+            random,
+            now,
+            stream_clock: 1,
+            payloads: Vec::new(),
+            functions_payloads: Vec::new(),
+            inner: Rc::default(),
+            commands: Vec::new(),
+            digests: Vec::new(),
+        }
     }
 
     /// One of these lines, by weight, and a request for it.
@@ -235,6 +271,10 @@ impl Maker {
                     words.push(word.to_ascii_lowercase().into_bytes());
                 }
                 Node::Word(word) => words.push(word.clone().into_bytes()),
+                Node::Argument(name) if name == "request" => {
+                    let lines = Rc::clone(&self.inner);
+                    words.extend(self.request(&lines).1);
+                }
                 Node::Argument(name) => words.push(self.argument(name)),
                 Node::Perhaps(nodes) => {
                     if self.random.one_in(3) {
@@ -685,6 +725,128 @@ impl Maker {
                     _ => format!("#!lua name=lib{number}\n{code}"),
                 }
             }
+            "what" => (*self.random.pick(&["what", "x", "", "WHAT+OK", "?"])).to_owned(),
+            "username" => (*self.random.pick(&["u1", "u1", "u2", "nobody", ""])).to_owned(),
+            "password" => (*self.random.pick(&["p1", "p1", "p2", "", "wrong"])).to_owned(),
+            "address" => (*self.random.pick(&["1.2.3.4:5", "nowhere", "", "[::1]:1"])).to_owned(),
+            "clientid" => {
+                (*self.random.pick(&["99999999", "-1", "abc", "0", "99999999999999999999"])).to_owned()
+            }
+            "channel" => (*self.random.pick(&["c1", "c1", "c2", "c3", ""])).to_owned(),
+            "numkeys" => (*self.random.pick(&["0", "1", "1", "2", "-1", "abc", "99"])).to_owned(),
+            "section" => (*self.random.pick(&["server", "all", "everything", "what", "KEYSPACE", "default"]))
+                .to_owned(),
+            "event" => (*self.random.pick(&["command", "what", "fork", ""])).to_owned(),
+            "category" => (*self.random.pick(&[
+                "read",
+                "write",
+                "keyspace",
+                "dangerous",
+                "admin",
+                "what",
+                "",
+                "SCRIPTING",
+                "set",
+                "fast",
+                "blocking",
+            ]))
+            .to_owned(),
+            "aclrule" => (*self.random.pick(&[
+                "on",
+                "off",
+                ">p1",
+                "<p1",
+                "nopass",
+                "resetpass",
+                "~*",
+                "~s*",
+                "%R~s*",
+                "%W~*",
+                "%RW~h*",
+                "allkeys",
+                "resetkeys",
+                "&*",
+                "&c1",
+                "allchannels",
+                "resetchannels",
+                "+@all",
+                "-@all",
+                "+@read",
+                "-@write",
+                "+get",
+                "-get",
+                "+client|id",
+                "-client",
+                "+config|get",
+                "+nosuch",
+                "+get|x",
+                "+@nosuch",
+                "(+get ~s*)",
+                "(~h* +hget)",
+                "(",
+                "clearselectors",
+                "reset",
+                "#abc",
+                "!abc",
+                "%X~*",
+                "~",
+                "",
+                "sanitize-payload",
+                "+select|1",
+                "-client|kill",
+                "allcommands",
+                "nocommands",
+                ">",
+                "skip-sanitize-payload",
+                "+@connection",
+                "~s* ~x",
+            ]))
+            .to_owned(),
+            "configname" => (*self.random.pick(&[
+                "maxmemory",
+                "timeout",
+                "slowlog-max-len",
+                "notify-keyspace-events",
+                "client-output-buffer-limit",
+                "nosuch",
+                "maxmemory-policy",
+                "MAXMEMORY-SAMPLES",
+                "save ",
+                "",
+            ]))
+            .to_owned(),
+            "configvalue" => (*self.random.pick(&["abc", "-1", "1.5", "", "7x", "yes", "1 2 3"])).to_owned(),
+            "configpattern" => (*self.random.pick(&[
+                "nosuch",
+                "",
+                "maxmemory",
+                "maxmemory-policy",
+                "[",
+                "TIMEOUT",
+                "\\*",
+                "nosuch*",
+            ]))
+            .to_owned(),
+            "command" => {
+                let nothing = ["nosuch".to_owned(), "config|nosuch".to_owned(), String::new()];
+                if self.random.one_in(10) || self.commands.is_empty() {
+                    self.random.pick(&nothing).clone()
+                } else {
+                    self.random.pick(&self.commands).clone()
+                }
+            }
+            "script" => lua::program(&mut self.random),
+            "cutscript" => lua::cut(&mut self.random),
+            "callscript" => lua::calling(&mut self.random),
+            "writescript" => lua::noting(&mut self.random),
+            "sha" => match self.digests.len() as u64 {
+                0 => "0".repeat(40),
+                many => self.digests[self.random.below(many) as usize].clone(),
+            },
+            "function" => {
+                (*self.random.pick(&["f1", "f2", "reader", "writer", "thrower", "nosuch", ""])).to_owned()
+            }
+            "reader" => "reader".into(),
             other => panic!("no such argument: {other}"),
         };
         text.into_bytes()
@@ -740,7 +902,14 @@ pub fn meet(compare: Compare, words: &[Vec<u8>], here: &mut Frame, there: &mut F
         Compare::Sort => {
             let by = words.windows(2).rev().find(|pair| pair[0].eq_ignore_ascii_case(b"by"));
             let unsorted = by.is_some_and(|pair| !pair[1].contains(&b'*'));
-            if unsorted && words.get(1).is_some_and(|key| key.starts_with(b"sortset")) {
+            // Texts that are the same, or not there, leave two elements as they come, as numbers do not.
+            let ties = by.is_some() && words.iter().any(|word| word.eq_ignore_ascii_case(b"alpha"));
+            let holds = |kind: &str| {
+                let is = |key: &Vec<u8>| key.windows(kind.len()).any(|part| part == kind.as_bytes());
+                words.get(1).is_some_and(is)
+            };
+            let is_set = holds("set") && !holds("zset");
+            if is_set && unsorted || ties && !holds("list") {
                 // which elements a LIMIT takes is chance too
                 if let (Frame::Array(a), Frame::Array(b)) = (&*here, &*there)
                     && a.len() == b.len()
@@ -750,6 +919,22 @@ pub fn meet(compare: Compare, words: &[Vec<u8>], here: &mut Frame, there: &mut F
             }
         }
         Compare::Functions => [here, there].into_iter().for_each(|frame| *frame = libraries(frame)),
+        Compare::Deep => [here, there].into_iter().for_each(without_order),
+        Compare::Inner => panic!("the caller knows which request is inside"),
+    }
+}
+
+fn without_order(frame: &mut Frame) {
+    match frame {
+        Frame::Array(items) | Frame::Set(items) => {
+            items.iter_mut().for_each(without_order);
+            sorted(frame);
+        }
+        Frame::Map(pairs) => {
+            pairs.iter_mut().for_each(|(_, value)| without_order(value));
+            pairs.sort_by_key(|pair| format!("{pair:?}"));
+        }
+        _ => {}
     }
 }
 

@@ -10,6 +10,8 @@ pub mod scripted; // a master that is a script
 pub mod random; // seeded choices
 pub mod walk; // two servers, compared key by key
 pub mod grammar; // requests from a grammar of all commands
+pub mod lua; // programs with one answer
+pub mod found; // what differs
 pub mod workload; // seeded random writes over all types
 
 pub use client::{Client, Frame};

@@ -76,6 +76,22 @@ impl Master {
         Self::start_with(name, args, Some(rdb))
     }
 
+    /// A real replica of it, of the same kind; `None` where it was not fetched.
+    pub fn replica(&self, args: &[&str]) -> Option<Master> {
+        let port = self.port.to_string();
+        Self::start(&self.name, &[&["--replicaof", "127.0.0.1", &port], args].concat())
+    }
+
+    /// Waits until this replica has all that `master` has sent so far.
+    pub fn wait_caught_up(&self, master: &Master) {
+        let offset = master.offset();
+        let mut client = self.client();
+        wait_for("the real replica", || {
+            let text = client.info("replication", "slave_repl_offset")?;
+            (text.parse::<i64>().ok()? >= offset).then_some(())
+        });
+    }
+
     fn start_with(name: &str, args: &[&str], rdb: Option<&Path>) -> Option<Master> {
         if !masters_dir().join(name).join("redis-server").exists() {
             assert!(

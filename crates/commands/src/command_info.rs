@@ -390,7 +390,8 @@ pub fn getkeysandflags(words: Args<'_>, reply: &mut Reply) -> Done {
     keys_of(words, reply, |key, flags, reply| {
         reply.array(2);
         reply.bulk(key);
-        key_flags(flags, reply);
+        // Of a whole request nothing is left to be told.
+        key_flags(flags - KeyFlags::INCOMPLETE, reply);
     })
 }
 
@@ -521,8 +522,14 @@ mod tests {
         assert_eq!(keys("spublish a b"), "-ERR The command has no key arguments|");
         assert_eq!(keys("object foo a"), "-ERR Invalid command specified|");
         assert_eq!(keys("mset a 1 b"), "*2|$1|a|$1|b|");
+        assert_eq!(keys("pfmerge a"), "*1|$1|a|");
         assert_eq!(keys("msetex 0 a b"), "-ERR Invalid arguments specified for command|");
+        assert_eq!(keys("xread count 1 streams a b 0 0"), "*2|$1|a|$1|b|");
+        for wrong in ["xread count streams a 0", "xread streams a 0 0", "xread a b streams"] {
+            assert_eq!(keys(wrong), "-ERR Invalid arguments specified for command|", "{wrong}");
+        }
         let flags = |line| answer(Protocol::Resp3, getkeysandflags, line);
+        assert_eq!(flags("xread streams a 0"), "*1|*2|$1|a|~2|+RO|+access|");
         assert_eq!(flags("set a b"), "*1|*2|$1|a|~2|+OW|+update|");
         assert_eq!(flags("set a b get"), "*1|*2|$1|a|~3|+RW|+access|+update|");
         assert_eq!(flags("set a b ifeq x"), "*1|*2|$1|a|~2|+RW|+update|");

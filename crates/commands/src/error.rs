@@ -55,7 +55,7 @@ impl CommandError {
     }
 
     /// An error that repeats a word of the request; like servers, only up to its first zero byte.
-    pub(crate) fn naming(before: &str, word: &[u8], after: &str) -> Self {
+    pub fn naming(before: &str, word: &[u8], after: &str) -> Self {
         CommandError::Bytes([before.as_bytes(), printed(word), after.as_bytes()].concat())
     }
 
@@ -108,7 +108,7 @@ impl CommandError {
 }
 
 /// What servers print of a word: up to its first zero byte.
-pub(crate) fn printed(word: &[u8]) -> &[u8] {
+pub fn printed(word: &[u8]) -> &[u8] {
     word.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 

@@ -82,10 +82,16 @@ impl Command {
             "set" => return first_key(args, set_flags(args), visit),
             "bitfield" => return first_key(args, bitfield_flags(args), visit),
             "delex" => return first_key(args, delex_flags(args), visit),
+            "xread" | "xreadgroup" if !names_streams(args) => return Err(NoKeys),
             _ => {}
         }
-        for spec in self.keys {
-            if spec.flags.contains(KeyFlags::NOT_KEY) {
+        for (place, spec) in self.keys.iter().enumerate() {
+            // What may come behind the first key need not (PFMERGE without a source).
+            let is_behind_all = match spec.begin {
+                Begin::Index(index) => place > 0 && usize::try_from(index) == Ok(args.count() + offset),
+                Begin::Keyword(..) | Begin::Unknown => false,
+            };
+            if spec.flags.contains(KeyFlags::NOT_KEY) || is_behind_all {
                 continue;
             }
             let found = search(spec, args, offset)?;
@@ -237,6 +243,25 @@ fn first_key(args: &impl Indexed, flags: KeyFlags, mut visit: impl FnMut(KeyAt))
     Ok(())
 }
 
+/// Whether the arguments of XREAD or XREADGROUP come to STREAMS, and as many keys as IDs behind it: more than the key
+/// specification can say.
+fn names_streams(args: &impl Indexed) -> bool {
+    let mut at = 0;
+    while at < args.count() {
+        at += match args.at(at).to_ascii_lowercase().as_slice() {
+            b"streams" => {
+                let named = args.count() - at - 1;
+                return named > 0 && named.is_multiple_of(2);
+            }
+            b"block" | b"count" | b"claim" => 2,
+            b"group" => 3,
+            b"noack" => 1,
+            _ => return false,
+        };
+    }
+    false
+}
+
 /// SET reads its key only when told to compare, and shows it when told to GET.
 fn set_flags(args: &impl Indexed) -> KeyFlags {
     let says = |words: &[&[u8]]| {
@@ -345,7 +370,12 @@ mod tests {
         )];
         let xread = row("xread", XREAD);
         assert_eq!(keys(&xread, "XREAD COUNT 2 streams a b 0 0"), Ok(vec![4, 5]));
-        assert_eq!(keys(&xread, "XREAD COUNT 2"), Ok(vec![]));
+        // As COMMAND GETKEYS of redis-8.10 has it.
+        for wrong in
+            ["XREAD COUNT 2", "XREAD COUNT STREAMS a 0", "XREAD STREAMS a b 0", "XREAD a STREAMS b 0"]
+        {
+            assert_eq!(keys(&xread, wrong), Err(NoKeys), "{wrong}");
+        }
 
         static BACKWARDS: &[KeySpec] = &[KeySpec::new(
             Begin::Keyword("KEYS", -2),

@@ -45,7 +45,7 @@ mod string;
 pub use command_info::Category;
 pub use context::{BATCH_ELEMENTS_MAX, BATCH_KEYS_MAX, ReadContext, Role, Source, WriteContext};
 pub use dialect::{Dialect, ReplyDouble, Vendor};
-pub use error::CommandError;
+pub use error::{CommandError, printed};
 pub use generic::encoding;
 pub use resolve::{Unresolved, resolve, resolve_row};
 pub use restore::serialized_bytes;

@@ -3,7 +3,7 @@
 //! Owns both directions for both versions of the protocol. Answers of ours nest a few levels; a script's may nest as deep
 //! as its memory allows, so they are written with a stack of ours.
 
-use commands::ReplyDouble;
+use commands::{ReplyDouble, printed};
 use mlua::{Lua, Table, Value};
 use protocol::number::parse_int;
 use protocol::reply::Deferred;
@@ -248,11 +248,11 @@ fn begin(
 fn begin_table(lua: &Lua, depth: usize, table: Table, reply: &mut Reply) -> mlua::Result<Option<Open>> {
     let field = |name: &str| table.raw_get::<Value>(name);
     if let Value::String(text) = field("err")? {
-        reply.error_bytes(&text.as_bytes());
+        reply.error_bytes(printed(&text.as_bytes()));
         return Ok(None);
     }
     if let Value::String(text) = field("ok")? {
-        reply.simple_bytes(&text.as_bytes());
+        reply.simple_bytes(printed(&text.as_bytes()));
         return Ok(None);
     }
     if let double @ (Value::Integer(_) | Value::Number(_)) = field("double")? {
@@ -275,7 +275,9 @@ fn begin_table(lua: &Lua, depth: usize, table: Table, reply: &mut Reply) -> mlua
         && let (Value::String(form), Value::String(text)) =
             (inner.raw_get::<Value>("format")?, inner.raw_get::<Value>("string")?)
     {
-        reply.verbatim(&form.to_string_lossy(), &text.as_bytes());
+        // Three letters, whatever is given: what is longer is cut, what is shorter filled up.
+        let form: String = form.to_string_lossy().chars().chain("   ".chars()).take(3).collect();
+        reply.verbatim(&form, &text.as_bytes());
         return Ok(None);
     }
     Ok(Some(Open::Array { table, next: 1, at: reply.defer() }))

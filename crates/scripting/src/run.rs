@@ -2,7 +2,7 @@
 //!
 //! Owns the order of the checks before a command, which scripts can see. Never runs a command itself: its [`Host`] does.
 
-use commands::{Command, Flags, Unresolved};
+use commands::{Command, Flags, Unresolved, printed};
 use mlua::{Lua, MultiValue, Table, Value};
 use protocol::{Protocol, Reply};
 
@@ -283,7 +283,7 @@ pub(crate) fn error_line(name: &str, error: &Value, instead: Option<String>) -> 
     let field = |name: &str| -> mlua::Result<Option<Vec<u8>>> { Ok(text_of(&table.raw_get::<Value>(name)?)) };
     let mut line = match instead {
         Some(text) => text.into_bytes(),
-        None => field("err")?.unwrap_or_else(|| b"ERR unknown error".to_vec()),
+        None => field("err")?.map_or_else(|| b"ERR unknown error".to_vec(), |text| printed(&text).to_vec()),
     };
     if let (Some(source), Some(at)) = (field("source")?, field("line")?) {
         line.extend_from_slice(format!(" script: {name}, on ").as_bytes());

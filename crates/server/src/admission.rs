@@ -31,6 +31,9 @@ pub(crate) const MISCONF: &str = "MISCONF Redis is configured to save RDB snapsh
      writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about \
      the RDB error.";
 pub(crate) const OOM: &str = "OOM command not allowed when used memory > 'maxmemory'.";
+/// What Redis answers where enable-module-command is "no", as it always is here.
+pub(crate) const MODULES_DISABLED: &str = "ERR MODULE command not allowed. If the enable-module-command option is set to \"local\", you can run it from a \
+     local connection, otherwise you need to set this option in the configuration file, and then restart the server.";
 const DEBUG: &str = "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can \
                      run it from a local connection, otherwise you need to start the server with this option set \
                      to \"yes\".";
@@ -137,6 +140,9 @@ pub(crate) fn refusal(
 ) -> Option<Cow<'static, str>> {
     if matches!(command.run, Run::Server(S::Debug)) && !may_debug(node, session) {
         return Some(DEBUG.into());
+    }
+    if matches!(command.run, Run::Server(S::ModulesDisabled)) {
+        return Some(MODULES_DISABLED.into());
     }
     if !session.is_authenticated() && !command.flags.contains(Flags::NO_AUTH) && !node.acl.admits_strangers()
     {

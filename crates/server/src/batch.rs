@@ -574,6 +574,10 @@ impl<'a> Batch<'a> {
             let cost = Cost { nanos: notable, reply_bytes };
             self.node.note(session, command, words, cost);
         }
+        if !matches!(command.run, Run::Read(_)) {
+            // What this client is sent of its own doing comes before its next answer.
+            session.take_pushed(reply);
+        }
         match then {
             Then::Continue => Step::Done,
             Then::Close => Step::Stop(Next::Close),

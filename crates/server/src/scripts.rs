@@ -149,7 +149,7 @@ impl Host for ClientHost<'_> {
         if let Err(denial) = acl::check(session.user(), command, args, session.db()) {
             admission::note_denial(self.node, session, command, args, denial, Place::Lua);
             let text = denial.text(session.user(), command);
-            return Err(format!("NOPERM ACL failure in script: {}", String::from_utf8_lossy(&text)).into());
+            return Err(format!("ERR ACL failure in script: {}", String::from_utf8_lossy(&text)).into());
         }
         if command.flags.contains(Flags::WRITE)
             && self.node.upstream.is_writable()
@@ -202,22 +202,17 @@ impl Host for ClientHost<'_> {
 /// Whether this command runs scripts, or needs the engine that does.
 pub(crate) fn needs_engine(server: ServerCommand) -> bool {
     use ServerCommand as S;
-    matches!(
-        server,
-        S::Eval
-            | S::EvalRo
-            | S::Evalsha
-            | S::EvalshaRo
-            | S::Fcall
-            | S::FcallRo
-            | S::ScriptExists
-            | S::ScriptFlush
-            | S::ScriptLoad
-            | S::ScriptShow
-            | S::FunctionDelete
-            | S::FunctionFlush
-            | S::FunctionList
-            | S::FunctionLoad
-            | S::FunctionRestore
-    )
+    answer::called(server).is_some()
+        || matches!(
+            server,
+            S::ScriptExists
+                | S::ScriptFlush
+                | S::ScriptLoad
+                | S::ScriptShow
+                | S::FunctionDelete
+                | S::FunctionFlush
+                | S::FunctionList
+                | S::FunctionLoad
+                | S::FunctionRestore
+        )
 }

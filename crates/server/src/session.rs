@@ -310,7 +310,10 @@ impl Session {
         self.monitoring = None;
         self.select(DbIndex(0));
         self.speak(Protocol::Resp2, reply);
-        self.replies = Replies::On;
+        if self.replies != Replies::SkipOne {
+            // (RESET's own answer may be the one to skip.)
+            self.replies = Replies::On;
+        }
         self.be_a_stranger(acl);
         let client = self.client();
         client.no_evict.store(false, Relaxed);

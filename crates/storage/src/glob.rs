@@ -2,7 +2,8 @@
 //! next byte itself. Bytes, not characters.
 //!
 //! Owns its odd corners: a class without its `]` goes to the end of the pattern, a range may be written backwards,
-//! a `\` at the very end means itself, `[]` matches nothing. Never takes longer than pattern times text: only the
+//! a `\` at the very end means itself, `[]` matches nothing, and not even `*` matches a text without a byte (commands
+//! that take `*` for "all of them" do not ask here). Never takes longer than pattern times text: only the
 //! last `*` is ever tried again, for what an earlier one could take more of, the last one can as well.
 
 /// Whether `pattern` matches the whole of `text`.
@@ -24,6 +25,9 @@ pub fn matches_ignoring_case(pattern: &[u8], text: &[u8]) -> bool {
 }
 
 fn matches_as(pattern: &[u8], text: &[u8], fold: impl Fn(u8) -> u8 + Copy) -> bool {
+    if text.is_empty() {
+        return pattern.is_empty();
+    }
     let (mut rest, mut left) = (pattern, text);
     // What to go on with when the rest fails: the pattern after the last `*`, and the text it has not taken.
     let mut again: Option<(&[u8], &[u8])> = None;
@@ -100,7 +104,9 @@ mod tests {
         for (pattern, text, wanted) in [
             ("", "", true),
             ("", "a", false),
-            ("*", "", true),
+            ("*", "", false),
+            ("**", "", false),
+            ("a**", "a", true),
             ("**", "abc", true),
             ("a*", "a", true),
             ("a*c", "abcbc", true),

@@ -43,7 +43,8 @@ const GENPASS_BITS_MAX: i64 = 4096;
 
 /// A text that repeats bytes, which may be no UTF-8.
 fn error_of(parts: &[&[u8]]) -> CommandError {
-    CommandError::Bytes(parts.concat())
+    let printed: Vec<&[u8]> = parts.iter().map(|part| commands::printed(part)).collect();
+    CommandError::Bytes(printed.concat())
 }
 
 /// More words than the subcommand takes, which its row cannot say. The answer repeats its name, in any case.

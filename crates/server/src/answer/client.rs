@@ -158,7 +158,7 @@ pub(super) fn setinfo(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     let value = call.args.get(1);
     let is_name = option.eq_ignore_ascii_case(b"lib-name");
     if !is_name && !option.eq_ignore_ascii_case(b"lib-ver") {
-        return Err(error(format!("ERR Unrecognized option '{}'", lossy(option))));
+        return Err(CommandError::naming("ERR Unrecognized option '", option, "'"));
     }
     if !is_printable(value) {
         return Err(error(format!(

@@ -5,7 +5,7 @@ use std::time::Instant;
 use commands::CommandError;
 use protocol::number::parse_int;
 
-use super::{Call, error, lossy};
+use super::{Call, error};
 use crate::clients::Client;
 
 /// The letters that a client's flags may be asked for; some are of kinds of clients of which there are none here.
@@ -57,7 +57,7 @@ impl ClientType {
             b"normal" => Ok(ClientType::Normal),
             b"pubsub" => Ok(ClientType::Pubsub),
             b"master" | b"primary" | b"replica" | b"slave" => Ok(ClientType::Other),
-            _ => Err(error(format!("ERR Unknown client type '{}'", lossy(word)))),
+            _ => Err(CommandError::naming("ERR Unknown client type '", word, "'")),
         }
     }
 }
@@ -82,7 +82,8 @@ impl Filter {
                 }
                 let which =
                     if wanted { "provided".to_owned() } else { format!("NOT-{}", what.to_uppercase()) };
-                Err(error(format!("ERR Unknown {what} found in the {which} filter: {}", lossy(value))))
+                let before = format!("ERR Unknown {what} found in the {which} filter: ");
+                Err(CommandError::naming(&before, value, ""))
             };
             let condition = match option {
                 b"id" => {
@@ -97,7 +98,7 @@ impl Filter {
                 }
                 b"type" => Condition::Type(ClientType::parse(value)?),
                 b"user" if call.node.acl.find(value).is_some() => Condition::User(text()),
-                b"user" => return Err(error(format!("ERR No such user '{}'", lossy(value)))),
+                b"user" => return Err(CommandError::naming("ERR No such user '", value, "'")),
                 b"addr" => Condition::Addr(text()),
                 b"laddr" => Condition::Laddr(text()),
                 b"ip" => Condition::Ip(text()),
@@ -166,13 +167,15 @@ impl Condition {
     }
 }
 
-fn id(text: &[u8], may_be_zero: bool) -> Result<u64, CommandError> {
-    let id = parse_int(text).and_then(|id| u64::try_from(id).ok()).filter(|id| may_be_zero || *id > 0);
-    id.ok_or(CommandError::new(if may_be_zero {
-        "ERR Invalid client ID"
-    } else {
-        "ERR client-id should be greater than 0"
-    }))
+fn id(text: &[u8], is_list: bool) -> Result<u64, CommandError> {
+    let id = parse_int(text);
+    if is_list {
+        // Any number will do; who has none of ours is nobody, as 0 is.
+        let id = id.ok_or(CommandError::new("ERR Invalid client ID"))?;
+        return Ok(u64::try_from(id).unwrap_or_default());
+    }
+    let id = id.and_then(|id| u64::try_from(id).ok()).filter(|id| *id > 0);
+    id.ok_or(CommandError::new("ERR client-id should be greater than 0"))
 }
 
 fn positive(text: &[u8], what: &str) -> Result<u64, CommandError> {

@@ -4,7 +4,7 @@ use commands::CommandError;
 use protocol::Reply;
 use storage::Limits;
 
-use super::{Answered, Call, Then, error, lossy};
+use super::{Answered, Call, Then, error};
 use crate::{config_table, open_files};
 
 /// CONFIG HELP
@@ -39,23 +39,25 @@ pub(super) fn set(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     let mut rows = Vec::new();
     for (name, value) in pairs {
         let row = config_table::find(name).ok_or_else(|| {
-            error(format!("ERR Unknown option or number of arguments for CONFIG SET - '{}'", lossy(name)))
+            CommandError::naming("ERR Unknown option or number of arguments for CONFIG SET - '", name, "'")
         })?;
         let refused = |why: &str| {
-            error(format!("ERR CONFIG SET failed (possibly related to argument '{}') - {why}", lossy(name)))
+            let why = format!("') - {why}");
+            CommandError::naming("ERR CONFIG SET failed (possibly related to argument '", name, &why)
         };
         let change = row.set.ok_or_else(|| refused(row.fixed))?;
-        if rows.iter().any(|(known, _, _, _): &(&str, _, _, _)| *known == row.name) {
+        if rows.iter().any(|(known, ..): &(&str, _, _)| *known == row.name) {
             return Err(refused("duplicate parameter"));
         }
         let value = std::str::from_utf8(value).map_err(|_| refused("the value is no text"))?;
-        rows.push((row.name, change, value, lossy(name).into_owned()));
+        rows.push((row.name, change, value));
     }
     let redirected = rows.iter().any(|(name, ..)| matches!(*name, "masteruser" | "masterauth"));
     call.node.settings.change(|config| {
-        for (_, change, value, said) in &rows {
+        // From here on an option is named as the table names it, and not as the client did.
+        for (name, change, value) in &rows {
             change(config, value).map_err(|why| {
-                error(format!("ERR CONFIG SET failed (possibly related to argument '{said}') - {why}"))
+                error(format!("ERR CONFIG SET failed (possibly related to argument '{name}') - {why}"))
             })?;
         }
         let more_clients = rows.iter().any(|(name, ..)| *name == "maxclients");
@@ -66,11 +68,11 @@ pub(super) fn set(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
                  to handle the specified number of clients, try with {room}"
             )));
         }
-        if let Some((_, _, _, said)) = rows.iter().find(|(name, ..)| config_table::is_tls(name)) {
+        if let Some((name, ..)) = rows.iter().find(|(name, ..)| config_table::is_tls(name)) {
             // Taken here, so that what is refused is not noted either.
             call.node.renew_tls(config).map_err(|why| {
                 error(format!(
-                    "ERR CONFIG SET failed (possibly related to argument '{said}') - Unable to update TLS configuration: \
+                    "ERR CONFIG SET failed (possibly related to argument '{name}') - Unable to update TLS configuration: \
                      {why}"
                 ))
             })?;

@@ -7,7 +7,7 @@ use protocol::number::parse_int;
 use protocol::{Protocol, Reply};
 use storage::DbIndex;
 
-use super::{Answered, Call, Then, error, lossy};
+use super::{Answered, Call, Then};
 use crate::acl::{DEFAULT, Place, Reason, Refusal};
 use crate::admission;
 use crate::clock;
@@ -82,7 +82,7 @@ pub(super) fn hello(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
                 name = Some(super::client::valid_name(given)?);
                 after
             }
-            _ => return Err(error(format!("ERR Syntax error in HELLO option '{}'", lossy(option)))),
+            _ => return Err(CommandError::naming("ERR Syntax error in HELLO option '", option, "'")),
         };
     }
     if let Some((user, password)) = credentials {

@@ -9,7 +9,7 @@ use protocol::number::{parse_float, parse_int};
 use protocol::{Args, Reply};
 use storage::UnixMillis;
 
-use super::{Answered, Call, Then, error, lossy};
+use super::{Answered, Call, Then};
 use crate::admission::READONLY;
 
 /// Keys that POPULATE makes within one hold of the token.
@@ -99,10 +99,11 @@ pub(super) fn debug(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
             reply.ok();
         }
         _ => {
-            return Err(error(format!(
-                "ERR unknown subcommand or wrong number of arguments for '{}'. Try DEBUG HELP.",
-                lossy(call.args.get(0))
-            )));
+            return Err(CommandError::naming(
+                "ERR unknown subcommand or wrong number of arguments for '",
+                call.args.get(0),
+                "'. Try DEBUG HELP.",
+            ));
         }
     }
     Ok(Then::Continue)

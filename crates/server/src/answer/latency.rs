@@ -1,9 +1,9 @@
 //! LATENCY: how long requests take, and what held up clients.
 
-use commands::table;
+use commands::{CommandError, table};
 use protocol::Reply;
 
-use super::{Answered, Call, Then, error, lossy};
+use super::{Answered, Call, Then};
 use crate::clock;
 use crate::latency::{Event, Sample, Series};
 
@@ -74,7 +74,7 @@ pub(super) fn reset(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
 /// LATENCY GRAPH event
 pub(super) fn graph(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     let name = call.args.get(0);
-    let none = || error(format!("ERR No samples available for event '{}'", lossy(name)));
+    let none = || CommandError::naming("ERR No samples available for event '", name, "'");
     let event = Event::named(name).ok_or_else(none)?;
     let series = call.node.latency.of(event);
     if series.samples.is_empty() {

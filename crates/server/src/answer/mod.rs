@@ -24,8 +24,9 @@ mod transaction;
 use std::sync::Arc;
 use std::time::Instant;
 
-use ::scripting::Kind;
+use ::scripting::{Kind, Named};
 use commands::ServerCommand as S;
+use commands::function::Change;
 use commands::{Command, CommandError, Source, command_info};
 use protocol::{Args, Reply};
 use storage::{UnixMillis, Writer};
@@ -182,7 +183,7 @@ pub(crate) fn run(server: S, call: &mut Call<'_>, reply: &mut Reply) -> Answered
             Ok(Then::Continue)
         }
         S::ModuleHelp => help(reply, MODULE_HELP),
-        S::ModulesDisabled => Err(CommandError::new(MODULES_DISABLED)),
+        S::ModulesDisabled => Err(CommandError::new(crate::admission::MODULES_DISABLED)),
         S::Multi => transaction::multi(call, reply),
         S::Exec => transaction::exec_outside(),
         S::Discard => transaction::discard(call, reply),
@@ -202,21 +203,21 @@ pub(crate) fn run(server: S, call: &mut Call<'_>, reply: &mut Reply) -> Answered
         S::PubsubShardnumsub => pubsub::numsub(call, reply, Sort::Shard),
         S::PubsubNumpat => pubsub::numpat(call, reply),
         S::PubsubHelp => help(reply, pubsub::HELP),
-        S::Eval
-        | S::EvalRo
-        | S::Evalsha
-        | S::EvalshaRo
-        | S::Fcall
-        | S::FcallRo
-        | S::ScriptExists
-        | S::ScriptFlush
-        | S::ScriptLoad
-        | S::ScriptShow
-        | S::FunctionDelete
-        | S::FunctionFlush
-        | S::FunctionList
-        | S::FunctionLoad
-        | S::FunctionRestore => scripting::run(server, call, reply),
+        S::Eval => scripting::eval(call, Named::ByText, false, reply),
+        S::EvalRo => scripting::eval(call, Named::ByText, true, reply),
+        S::Evalsha => scripting::eval(call, Named::ByDigest, false, reply),
+        S::EvalshaRo => scripting::eval(call, Named::ByDigest, true, reply),
+        S::Fcall => scripting::fcall(call, false, reply),
+        S::FcallRo => scripting::fcall(call, true, reply),
+        S::ScriptExists => scripting::script_exists(call, reply),
+        S::ScriptFlush => scripting::script_flush(call, reply),
+        S::ScriptLoad => scripting::script_load(call, reply),
+        S::ScriptShow => scripting::script_show(call, reply),
+        S::FunctionDelete => scripting::change(call, Change::Delete, reply),
+        S::FunctionFlush => scripting::change(call, Change::Flush, reply),
+        S::FunctionLoad => scripting::change(call, Change::Load, reply),
+        S::FunctionRestore => scripting::change(call, Change::Restore, reply),
+        S::FunctionList => scripting::list(call, reply),
         S::ScriptDebug => scripting::script_debug(call, reply),
         S::ScriptHelp => help(reply, scripting::SCRIPT_HELP),
         S::ScriptKill => scripting::kill(call, Kind::Script, reply),
@@ -246,11 +247,6 @@ const MODULE_HELP: &[(&str, &str)] = &[
     ("MODULE <subcommand> [<arg> [value] [opt] ...]. Subcommands are:", ""),
     ("LIST", "The modules: there are none, and none can be loaded."),
 ];
-
-/// What Redis answers where enable-module-command is "no", as it always is here.
-const MODULES_DISABLED: &str = "ERR MODULE command not allowed. If the enable-module-command option is set to \
-                                \"local\", you can run it from a local connection, otherwise you need to set this \
-                                option in the configuration file, and then restart the server.";
 
 /// What every command of cluster mode is answered.
 const CLUSTER_DISABLED: CommandError = CommandError::new("ERR This instance has cluster support disabled");

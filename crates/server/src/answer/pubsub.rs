@@ -1,5 +1,6 @@
 //! SUBSCRIBE and its kin, PUBLISH, PUBSUB: who hears what is said in channels.
 
+use commands::{CommandError, Source};
 use protocol::Reply;
 
 use super::{Answered, Call, Then, error};
@@ -17,6 +18,11 @@ pub(super) const HELP: &[(&str, &str)] = &[
 
 /// SUBSCRIBE channel ..., PSUBSCRIBE pattern ..., SSUBSCRIBE channel ...
 pub(super) fn subscribe(call: &mut Call<'_>, reply: &mut Reply, sort: Sort) -> Answered {
+    // Under the token: in a transaction, where servers take every client for one that gets one answer to each request.
+    // They make an exception for SUBSCRIBE and PSUBSCRIBE only.
+    if sort == Sort::Shard && matches!(call.source, Some(Source::Writer(_))) {
+        return Err(CommandError::new("ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client"));
+    }
     for name in call.args.iter() {
         call.session.subscribe(&call.node.hub, sort, name);
         said(call, reply, Some(name), sort);

@@ -15,41 +15,6 @@ use super::{Answered, Call, Then};
 use crate::exclusive;
 use crate::scripts::{self, ClientHost};
 
-/// Runs what needs the engine.
-pub(super) fn run(server: S, call: &mut Call<'_>, reply: &mut Reply) -> Answered {
-    match server {
-        S::Eval => eval(call, Named::ByText, false, reply),
-        S::EvalRo => eval(call, Named::ByText, true, reply),
-        S::Evalsha => eval(call, Named::ByDigest, false, reply),
-        S::EvalshaRo => eval(call, Named::ByDigest, true, reply),
-        S::Fcall => fcall(call, false, reply),
-        S::FcallRo => fcall(call, true, reply),
-        S::ScriptExists => {
-            let engine = call.node.scripts.engine(call.node);
-            reply.array(call.args.len());
-            call.args.iter().for_each(|digest| reply.int(engine.knows_script(digest).into()));
-            Ok(Then::Continue)
-        }
-        S::ScriptFlush => script_flush(call, reply),
-        S::ScriptLoad => {
-            let loaded = call.node.scripts.engine(call.node).load_script(call.args.get(0));
-            reply.bulk(loaded.map_err(CommandError::Bytes)?.as_bytes());
-            Ok(Then::Continue)
-        }
-        S::ScriptShow => {
-            let text = call.node.scripts.engine(call.node).script(call.args.get(0));
-            reply.bulk(&text.ok_or(CommandError::new("NOSCRIPT No matching script."))?);
-            Ok(Then::Continue)
-        }
-        S::FunctionDelete => change(call, Change::Delete, reply),
-        S::FunctionFlush => change(call, Change::Flush, reply),
-        S::FunctionLoad => change(call, Change::Load, reply),
-        S::FunctionRestore => change(call, Change::Restore, reply),
-        S::FunctionList => list(call, reply),
-        _ => Ok(Then::Continue),
-    }
-}
-
 /// What such a request names, if it runs a script.
 pub(crate) fn called(server: S) -> Option<Called> {
     match server {
@@ -97,17 +62,17 @@ fn script(
 }
 
 /// EVAL script numkeys [key …] [arg …], EVALSHA, EVAL_RO, EVALSHA_RO
-fn eval(call: &mut Call<'_>, named: Named, read_only: bool, reply: &mut Reply) -> Answered {
+pub(super) fn eval(call: &mut Call<'_>, named: Named, read_only: bool, reply: &mut Reply) -> Answered {
     script(call, read_only, |engine, host, request| engine.eval(host, named, request, reply))
 }
 
 /// FCALL function numkeys [key …] [arg …], FCALL_RO
-fn fcall(call: &mut Call<'_>, read_only: bool, reply: &mut Reply) -> Answered {
+pub(super) fn fcall(call: &mut Call<'_>, read_only: bool, reply: &mut Reply) -> Answered {
     script(call, read_only, |engine, host, request| engine.fcall(host, request, reply))
 }
 
 /// SCRIPT FLUSH [ASYNC | SYNC]
-fn script_flush(call: &Call<'_>, reply: &mut Reply) -> Answered {
+pub(super) fn script_flush(call: &Call<'_>, reply: &mut Reply) -> Answered {
     let args = call.args;
     let is_known =
         args.is_empty() || args.len() == 1 && (args.is_word(0, "async") || args.is_word(0, "sync"));
@@ -116,6 +81,28 @@ fn script_flush(call: &Call<'_>, reply: &mut Reply) -> Answered {
     }
     call.node.scripts.engine(call.node).flush_scripts();
     reply.ok();
+    Ok(Then::Continue)
+}
+
+/// SCRIPT EXISTS sha1 [sha1 …]
+pub(super) fn script_exists(call: &Call<'_>, reply: &mut Reply) -> Answered {
+    let engine = call.node.scripts.engine(call.node);
+    reply.array(call.args.len());
+    call.args.iter().for_each(|digest| reply.int(engine.knows_script(digest).into()));
+    Ok(Then::Continue)
+}
+
+/// SCRIPT LOAD script
+pub(super) fn script_load(call: &Call<'_>, reply: &mut Reply) -> Answered {
+    let loaded = call.node.scripts.engine(call.node).load_script(call.args.get(0));
+    reply.bulk(loaded.map_err(CommandError::Bytes)?.as_bytes());
+    Ok(Then::Continue)
+}
+
+/// SCRIPT SHOW sha1
+pub(super) fn script_show(call: &Call<'_>, reply: &mut Reply) -> Answered {
+    let text = call.node.scripts.engine(call.node).script(call.args.get(0));
+    reply.bulk(&text.ok_or(CommandError::new("NOSCRIPT No matching script."))?);
     Ok(Then::Continue)
 }
 
@@ -140,7 +127,7 @@ pub(super) fn script_debug(call: &Call<'_>, reply: &mut Reply) -> Answered {
 }
 
 /// FUNCTION LOAD, DELETE, FLUSH, RESTORE: what is loaded must come to run first.
-fn change(call: &mut Call<'_>, change: Change, reply: &mut Reply) -> Answered {
+pub(super) fn change(call: &mut Call<'_>, change: Change, reply: &mut Reply) -> Answered {
     under_token(call, |call, writer| {
         let node = call.node;
         // Asked again under the token: a REPLICAOF may have come between.
@@ -160,7 +147,7 @@ fn change(call: &mut Call<'_>, change: Change, reply: &mut Reply) -> Answered {
 }
 
 /// FUNCTION LIST [LIBRARYNAME library-name-pattern] [WITHCODE]
-fn list(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
+pub(super) fn list(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     under_token(call, |call, writer| {
         let node = call.node;
         let mut engine = node.scripts.engine(node);

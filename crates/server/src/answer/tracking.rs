@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use commands::CommandError;
+use commands::{CommandError, printed};
 use protocol::Reply;
 use protocol::number::parse_int;
 
-use super::{Answered, Call, Then, error, lossy};
+use super::{Answered, Call, Then};
 use crate::outbox::Mark;
 use crate::tracking::{Choice, Mode, Tracking};
 
@@ -97,15 +97,18 @@ impl Options {
             let known = before.into_iter().flat_map(Tracking::prefixes).find(|known| overlap(prefix, known));
             let given = self.prefixes.iter().skip(at + 1).find(|given| overlap(prefix, given));
             let (other, whose) = match (known, given) {
-                (Some(known), _) => (known, "an existing"),
-                (None, Some(given)) => (given, "another provided"),
+                (Some(known), _) => (known, "' overlaps with an existing prefix '"),
+                (None, Some(given)) => (given, "' overlaps with another provided prefix '"),
                 (None, None) => continue,
             };
-            return Err(error(format!(
-                "ERR Prefix '{}' overlaps with {whose} prefix '{}'. Prefixes for a single client must not overlap.",
-                lossy(prefix),
-                lossy(other)
-            )));
+            let text: [&[u8]; 5] = [
+                b"ERR Prefix '",
+                printed(prefix),
+                whose.as_bytes(),
+                printed(other),
+                b"'. Prefixes for a single client must not overlap.",
+            ];
+            return Err(CommandError::Bytes(text.concat()));
         }
         Ok(())
     }

@@ -1,0 +1,88 @@
+//! What was found to differ between a real server and us.
+//!
+//! Owns when two replies are the same, and what is told of those that are not. Never sends anything.
+
+use std::collections::BTreeMap;
+
+use super::Frame;
+use super::client::shown;
+use super::grammar::{Compare, Line, meet};
+
+/// The server whose words our errors are.
+const NEWEST: &str = "redis-8.10";
+/// How many differences of a command are told.
+const TOLD_MAX: usize = 4;
+
+/// Differences by command; few of each.
+pub struct Found {
+    by_command: BTreeMap<String, Vec<String>>,
+    /// Whether the server is the one whose words ours are.
+    pub newest: bool,
+}
+
+impl Found {
+    /// Nothing yet, beside the server of this name.
+    pub fn beside(server: &str) -> Found {
+        Found { by_command: BTreeMap::new(), newest: server == NEWEST }
+    }
+
+    /// Whether both replies mean the same, as far as the server is one to compare with.
+    pub fn same(
+        &self,
+        command: &str,
+        compare: Compare,
+        words: &[Vec<u8>],
+        here: &mut Frame,
+        there: &mut Frame,
+    ) -> bool {
+        if unknown(there) && (!self.newest || commands::find(command.as_bytes()).is_some()) {
+            return true;
+        }
+        if !self.newest && command.ends_with("|help") {
+            return true; // the newest Redis' too
+        }
+        if !self.newest && (here.is_error() || there.is_error()) {
+            // What an error says, and which options there are, is the newest Redis' with us.
+            return there.is_error();
+        }
+        meet(compare, words, here, there);
+        here == there
+    }
+
+    /// The same, noting what differs.
+    pub fn compare(&mut self, line: &Line, words: &[Vec<u8>], mut here: Frame, mut there: Frame) -> bool {
+        let same = self.same(&line.command, line.compare, words, &mut here, &mut there);
+        if !same {
+            self.note(&line.command, || told(words, &here, &there));
+        }
+        same
+    }
+
+    /// Notes what differs for a command, if that is not known already.
+    pub fn note(&mut self, command: &str, told: impl FnOnce() -> String) {
+        let of_command = self.by_command.entry(command.to_owned()).or_default();
+        if of_command.len() < TOLD_MAX {
+            of_command.push(told());
+        }
+    }
+
+    /// # Panics
+    /// Where anything was noted.
+    pub fn assert_none(&self, server: &str) {
+        let all: Vec<String> = self.by_command.values().map(|some| some.join("\n")).collect();
+        assert!(all.is_empty(), "{server}: {} commands answer otherwise\n{}", all.len(), all.join("\n"));
+    }
+}
+
+/// A request and both its replies, as a person would read them.
+pub fn told(words: &[Vec<u8>], here: &Frame, there: &Frame) -> String {
+    let text = |frame: &Frame| format!("{frame:?}").chars().take(600).collect::<String>();
+    let sent: String = shown(words).chars().take(400).collect();
+    format!("> {sent}\n    here  {}\n    there {}", text(here), text(there))
+}
+
+/// Whether the server does not have it: then there is nothing to compare with.
+fn unknown(reply: &Frame) -> bool {
+    matches!(reply, Frame::Error(text) if text.starts_with("ERR unknown command")
+        || text.starts_with("ERR unknown subcommand"))
+}

@@ -1,0 +1,539 @@
+//! The same random requests to a real replica and to us, of the same master: the same answers.
+//!
+//! Requests of all families at once, right and wrong, in RESP2 and RESP3, in transactions and scripts, on connections
+//! that keep their state; writes too, which both refuse. Between rounds the master writes more, and lets keys and fields
+//! expire, which a replica hides and keeps. Owns what is sent and how the answers are paired; what a request looks like
+//! is said in `tests/grammar`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use crate::differential::{gather_payloads, is_determined, is_range_by_name, is_write, seconds};
+use crate::harness::client::shown;
+use crate::harness::found::{Found, told};
+use crate::harness::grammar::{Compare, Line, Maker, families, families_of};
+use crate::harness::walk;
+use crate::harness::{Client, Frame, Master, Node, Random, lua, tiered, wait_for};
+
+/// Requests to each server; the long tier sends fifty times as many.
+const REQUESTS: usize = 20_000;
+/// How many, about, before the master writes again.
+const ROUND: usize = 1_000;
+/// How much the master writes each time.
+const WRITES: usize = 300;
+/// Databases that have data: the grammar moves keys to these.
+const DATABASES: usize = 3;
+/// Functions that are there all the while.
+const LIBRARY: &str = "#!lua name=mine
+redis.register_function{function_name='reader', callback=function(keys, args) return redis.call(unpack(args)) end, flags={'no-writes'}}
+redis.register_function('writer', function(keys, args) return redis.call('set', 'string:1', 1) end)
+redis.register_function{function_name='thrower', callback=function(keys, args) error({err='MY own'}) end, flags={'no-writes', 'allow-stale'}}";
+
+/// Families in which other servers than the newest one answer in their own words, or with their own commands.
+const NEWEST_ONLY: &[&str] = &["users", "commands", "cluster", "what scripts say"];
+
+type Words = Vec<Vec<u8>>;
+
+fn requests() -> usize {
+    let wanted = std::env::var("NEARSIDE_READS").ok().and_then(|text| text.parse().ok());
+    wanted.unwrap_or(tiered(REQUESTS, REQUESTS * 50))
+}
+
+/// What is sent, and what of its reply has a meaning.
+struct Sent<'a> {
+    line: &'a Line,
+    words: Words,
+}
+
+/// Lines of the grammar, for a choice by family.
+struct Grammar {
+    /// Commands on data that change nothing, by family.
+    reads: Vec<Vec<Line>>,
+    /// Those that do.
+    writes: Vec<Vec<Line>>,
+    scripts: Vec<Line>,
+    /// What a connection may begin with. A real server that has other answers to send forgets to answer an AUTH that
+    /// fails, so that nothing may be sent before it.
+    beginnings: Vec<Line>,
+    /// Of connections that get what they did not ask for, or no answer.
+    modes: Vec<Line>,
+    /// The other ones that the server answers itself, by family.
+    server: Vec<Vec<Line>>,
+    /// What is compared of a command's reply when a script ran it.
+    marks: BTreeMap<String, Compare>,
+    multi: Line,
+    exec: Line,
+}
+
+impl Grammar {
+    /// Without what the server does not have.
+    fn of(client: &mut Client, newest: bool) -> Grammar {
+        let mut is_known = |line: &Line| {
+            let name = line.command.trim_end_matches("|?");
+            commands::find(name.as_bytes()).is_none()
+                || !matches!(client.ask(&["COMMAND", "INFO", name]).items(), [Frame::Null | Frame::NullArray])
+        };
+        let mut grammar = Grammar {
+            reads: Vec::new(),
+            writes: Vec::new(),
+            scripts: Vec::new(),
+            beginnings: Vec::new(),
+            modes: Vec::new(),
+            server: Vec::new(),
+            marks: BTreeMap::new(),
+            multi: Line::word("MULTI"),
+            exec: Line::word("EXEC"),
+        };
+        for (_, mut lines) in families() {
+            lines.retain(&mut is_known);
+            for line in &lines {
+                let mark = grammar.marks.entry(line.command.clone()).or_insert(line.compare);
+                if *mark == Compare::Exact {
+                    *mark = line.compare;
+                }
+            }
+            let (writes, reads): (Vec<Line>, Vec<Line>) = lines.into_iter().partition(is_write);
+            grammar.writes.push(writes);
+            if !reads.is_empty() {
+                grammar.reads.push(reads);
+            }
+        }
+        for (name, mut lines) in families_of("server.txt") {
+            lines.retain(&mut is_known);
+            if !newest && NEWEST_ONLY.contains(&name.as_str()) {
+                continue;
+            }
+            match name.as_str() {
+                "what scripts say" => grammar.scripts.extend(lines),
+                "scripts" => grammar.scripts.extend(lines),
+                "modes" => grammar.modes = lines,
+                "beginnings" => grammar.beginnings = lines,
+                _ => grammar.server.push(lines),
+            }
+        }
+        grammar
+    }
+}
+
+/// A master, a real replica of it, and ours.
+struct Stage {
+    master: Master,
+    real: Master,
+    ours: Node,
+    maker: Maker,
+    found: Found,
+    /// The commands that the real server has.
+    known: BTreeSet<String>,
+    /// One connection to each, for all conversations but those that end it.
+    theirs: Client,
+    here: Client,
+    /// Sorted sets whose ranges by name are chance: see [`is_determined`].
+    undetermined: BTreeSet<Vec<u8>>,
+}
+
+impl Stage {
+    /// The master writes, of all families, and lets some of it expire.
+    fn write(&mut self, grammar: &Grammar, round: usize) {
+        let mut client = self.master.client();
+        if round % 7 == 6 {
+            client.line("FLUSHALL");
+        }
+        client.line(if round % 4 == 3 { "SELECT 1" } else { "SELECT 0" });
+        client.ask(&["FUNCTION", "LOAD", "REPLACE", LIBRARY]);
+        let mut batch: Vec<Words> = Vec::new();
+        for _ in 0..WRITES {
+            let family = self.maker.random.below(grammar.writes.len() as u64) as usize;
+            let (line, mut words) = self.maker.request(&grammar.writes[family]);
+            let flags = commands::find(line.command.as_bytes()).map(|command| command.flags);
+            // (XREADGROUP waits for as long as it says; the others' zeros may be the grammar's junk.)
+            let may_wait = flags.is_some_and(|flags| flags.contains(commands::Flags::BLOCKING));
+            if line.command.starts_with("flush") || may_wait && line.command != "xreadgroup" || waits(&words)
+            {
+                continue;
+            }
+            if is_range_by_name(&words) {
+                client.pipeline(&batch);
+                batch.clear();
+                if !is_determined(&mut client, &words) {
+                    continue;
+                }
+            }
+            rename(&mut words);
+            batch.push(words);
+        }
+        client.pipeline(&batch);
+        if round % 3 == 1 {
+            gather_payloads(&mut self.maker, &mut client);
+        }
+        // What PFCOUNT finds a real replica notes in its own copy of the string: now it is noted everywhere.
+        for db in 0..DATABASES {
+            client.line(&format!("SELECT {db}"));
+            for key in walk::keys(&mut client) {
+                client.ask(&[b"PFCOUNT".as_slice(), &key]); // an error for most
+            }
+        }
+        client.line("SELECT 0");
+        // A few keys and fields whose time comes now.
+        for key in walk::keys(&mut client) {
+            match self.maker.random.below(20) {
+                0 | 1 => drop(client.ask(&[b"PEXPIRE".as_slice(), &key, b"1"])),
+                2..=7 => {
+                    let words = [b"HPEXPIRE".as_slice(), &key, b"1", b"FIELDS", b"3", b"m1", b"m2", b"m3"];
+                    client.ask(&words); // an error for most
+                }
+                _ => {}
+            }
+        }
+        let mut micros = || match client.line("TIME").items() {
+            [seconds, micros] => {
+                let number = |frame: &Frame| frame.text().parse::<u64>().expect("a number");
+                number(seconds) * 1_000_000 + number(micros)
+            }
+            other => panic!("TIME: {other:?}"),
+        };
+        let expired = micros() + 2_000;
+        wait_for("the next moment", || (micros() > expired).then_some(()));
+        self.real.wait_caught_up(&self.master);
+        self.ours.wait_caught_up(&self.master);
+        self.undetermined = undetermined(&mut self.real.client());
+    }
+
+    /// A line of the grammar, and a request of it.
+    fn request<'a>(&mut self, grammar: &'a Grammar) -> Sent<'a> {
+        let random = &mut self.maker.random;
+        let lines = match random.below(100) {
+            0..=61 => random.pick(&grammar.reads),
+            62..=66 => random.pick(&grammar.writes),
+            67..=79 => &grammar.scripts,
+            _ => random.pick(&grammar.server),
+        };
+        let (line, mut words) = self.maker.request(lines);
+        rename(&mut words);
+        let random = &mut self.maker.random;
+        // (What Lua says of a program that is no text is not text either, and is told by us as well as it can be.)
+        let is_program = line.command.starts_with("eval") || line.command == "script|load";
+        if words.len() > 1 && !is_program && random.one_in(120) {
+            let at = 1 + random.below(words.len() as u64 - 1) as usize;
+            let length = match random.below(3) {
+                0 => 20_000 + random.below(60_000),
+                _ => random.below(40),
+            };
+            words[at] = (0..length).map(|_| random.next() as u8).collect();
+        }
+        Sent { line, words }
+    }
+
+    fn has_one_answer(&self, sent: &Sent<'_>) -> bool {
+        let by_name = sent.words.iter().any(|word| {
+            let word = word.to_ascii_lowercase();
+            word.ends_with(b"bylex") || word == b"zlexcount"
+        });
+        let is_chance = by_name && sent.words.iter().any(|word| self.undetermined.contains(word));
+        !waits(&sent.words) && !is_chance
+    }
+
+    /// Requests with one reply each; gives back how many.
+    fn conversation(&mut self, grammar: &Grammar) -> usize {
+        let mut all: Vec<Sent<'_>> = Vec::new();
+        let hello = Line::word("HELLO");
+        if self.maker.random.one_in(6) {
+            let (line, words) = self.maker.request(&grammar.beginnings);
+            all.push(Sent { line, words });
+        }
+        if self.maker.random.one_in(2) {
+            let words = vec![b"HELLO".to_vec(), b"3".to_vec()];
+            all.push(Sent { line: &hello, words });
+        }
+        for _ in 0..10 + self.maker.random.below(20) {
+            let block = if self.maker.random.one_in(12) { 1 + self.maker.random.below(6) } else { 0 };
+            if block > 0 {
+                all.push(Sent { line: &grammar.multi, words: vec![b"MULTI".to_vec()] });
+            }
+            for _ in 0..block.max(1) {
+                let sent = self.request(grammar);
+                // one write in most of the blocks would leave nothing to run
+                let spoils = block > 0 && is_refused(&sent) && !self.maker.random.one_in(10);
+                if self.has_one_answer(&sent) && !spoils {
+                    all.push(sent);
+                }
+            }
+            if block > 0 {
+                all.push(Sent { line: &grammar.exec, words: vec![b"EXEC".to_vec()] });
+            }
+        }
+        let (words, last) = ended(all.iter().map(|sent| sent.words.clone()));
+        let there = self.theirs.until(&words, &last);
+        let here = self.here.until(&words, &last);
+        let whole = all.len() + 1; // RESET's
+        if here.len() != whole || there.len() != whole {
+            // (Both end the connection of a user that is deleted.)
+            (self.theirs, self.here) = (self.real.client(), self.ours.client());
+        }
+        if here.len() == there.len() {
+            self.compare(grammar, &all, here, there);
+        } else {
+            self.apart("(how many answers)", &words, here, there);
+        }
+        all.len()
+    }
+
+    fn compare(&mut self, grammar: &Grammar, all: &[Sent<'_>], here: Vec<Frame>, there: Vec<Frame>) {
+        let mut queued: Vec<usize> = Vec::new();
+        for (at, ((sent, here), there)) in all.iter().zip(here).zip(there).enumerate() {
+            let is_queued = |frame: &Frame| *frame == Frame::Simple("QUEUED".into());
+            if is_queued(&here) && is_queued(&there) {
+                queued.push(at);
+                continue;
+            }
+            if sent.line.command == "exec"
+                && let (Frame::Array(here), Frame::Array(there)) = (&here, &there)
+                && here.len() == queued.len()
+                && there.len() == queued.len()
+            {
+                for ((at, here), there) in queued.drain(..).zip(here).zip(there) {
+                    self.compare_one(grammar, &all[..=at], here.clone(), there.clone());
+                }
+                continue;
+            }
+            if matches!(sent.line.command.as_str(), "exec" | "discard" | "reset") {
+                queued.clear();
+            }
+            if let ("script|load", Frame::Bulk(digest)) = (sent.line.command.as_str(), &there) {
+                self.maker.digests.truncate(12);
+                self.maker.digests.insert(0, String::from_utf8_lossy(digest).into_owned());
+            }
+            self.compare_one(grammar, &all[..=at], here, there);
+        }
+    }
+
+    /// Leaves names of commands out that only one side has.
+    fn in_common(&self, frame: &mut Frame) {
+        if let Frame::Array(names) | Frame::Set(names) = frame {
+            names.retain(|name| match name {
+                // (Neither has a category; they are listed by ACL CAT too.)
+                Frame::Bulk(text) => self.known.contains(&name.text()) == commands::find(text).is_some(),
+                _ => true,
+            });
+        }
+    }
+
+    /// The last of these.
+    fn compare_one(&mut self, grammar: &Grammar, all: &[Sent<'_>], mut here: Frame, mut there: Frame) {
+        let Some((Sent { line, words }, before)) = all.split_last() else { return };
+        let (compare, asked) = match line.compare {
+            Compare::Inner => inner(grammar, words),
+            compare => (compare, words.as_slice()),
+        };
+        match line.command.as_str() {
+            // A real server tells the size of what is expired and not deleted yet; we hide it here as elsewhere.
+            "memory|usage" if here == Frame::Null || there == Frame::Null => return,
+            "command|list" | "acl|cat" => {
+                [&mut here, &mut there].into_iter().for_each(|frame| self.in_common(frame));
+            }
+            _ => {}
+        }
+        if self.found.same(&line.command, compare, asked, &mut here, &mut there) {
+            return;
+        }
+        self.found.note(&line.command, || {
+            let state = ["hello", "select", "multi", "exec", "discard", "auth", "reset", "watch"];
+            let before: Vec<String> = before
+                .iter()
+                .filter(|sent| {
+                    state.contains(&sent.line.command.as_str()) || sent.line.command.starts_with("acl|")
+                })
+                .map(|sent| shown(&sent.words).chars().take(60).collect())
+                .collect();
+            format!("({})\n{}", before.join("; "), told(words, &here, &there))
+        });
+    }
+
+    /// Requests that are answered by more than a reply, or none; on connections of their own. Gives back how many.
+    fn modes(&mut self, grammar: &Grammar) -> usize {
+        let mut all: Vec<Words> = Vec::new();
+        if self.maker.random.one_in(2) {
+            all.push(vec![b"HELLO".to_vec(), b"3".to_vec()]);
+        }
+        for _ in 0..10 + self.maker.random.below(20) {
+            all.push(self.maker.request(&grammar.modes).1);
+        }
+        let count = all.len();
+        let (words, last) = ended(all.into_iter());
+        let there = self.real.client().until(&words, &last);
+        let here = self.ours.client().until(&words, &last);
+        self.apart("(modes)", &words, here, there);
+        count
+    }
+
+    /// Notes where two sequences part.
+    fn apart(&mut self, what: &str, words: &[Words], mut here: Vec<Frame>, mut there: Vec<Frame>) {
+        for frames in [&mut here, &mut there] {
+            in_one_order(frames);
+            if !self.found.newest {
+                let errors = frames.iter_mut().filter(|frame| frame.is_error());
+                errors.for_each(|frame| *frame = Frame::Error("in other words".into()));
+            }
+        }
+        if here != there {
+            self.found.note(what, || apart(words, &here, &there));
+        }
+    }
+}
+
+/// With what ends every mode, and tells that all was answered.
+fn ended(requests: impl Iterator<Item = Words>) -> (Vec<Words>, Frame) {
+    let token = b"that was all".to_vec();
+    let last = [vec![b"RESET".to_vec()], vec![b"ECHO".to_vec(), token.clone()]];
+    (requests.chain(last).collect(), Frame::Bulk(token))
+}
+
+/// Both sequences, from a little before they part.
+fn apart(words: &[Words], here: &[Frame], there: &[Frame]) -> String {
+    let same = here.iter().zip(there).take_while(|(here, there)| here == there).count();
+    let text = |frames: &[Frame]| -> String {
+        let from = frames.iter().skip(same.saturating_sub(2)).take(8);
+        from.map(|frame| format!("{frame:?}").chars().take(200).collect::<String>() + "; ").collect()
+    };
+    let sent: Vec<String> = words.iter().map(|words| shown(words).chars().take(70).collect()).collect();
+    format!(
+        "> {}\n    {same} are the same\n    here  {}\n    there {}",
+        sent.join("\n> "),
+        text(here),
+        text(there)
+    )
+}
+
+/// What has no order, or is each server's own, of what comes without being asked.
+fn in_one_order(frames: &mut [Frame]) {
+    for frame in frames.iter_mut() {
+        let is_hello = match frame {
+            Frame::Map(pairs) => {
+                pairs.first().is_some_and(|(name, _)| *name == Frame::Bulk(b"server".to_vec()))
+            }
+            Frame::Array(items) => items.first() == Some(&Frame::Bulk(b"server".to_vec())),
+            _ => false,
+        };
+        if is_hello {
+            *frame = Frame::Simple("hello".into());
+        }
+    }
+    // Channels that are left all at once are left in any order, and counted down; patterns that fit are told in any.
+    let kind = |frame: &Frame| match frame {
+        Frame::Array(items) | Frame::Push(items) => match items.first() {
+            Some(Frame::Bulk(kind)) => kind.clone(),
+            _ => Vec::new(),
+        },
+        _ => Vec::new(),
+    };
+    for run in frames.chunk_by_mut(|a, b| kind(a) == kind(b)) {
+        if matches!(
+            kind(&run[0]).as_slice(),
+            b"unsubscribe" | b"punsubscribe" | b"sunsubscribe" | b"pmessage"
+        ) {
+            for frame in run.iter_mut() {
+                if let Frame::Array(items) | Frame::Push(items) = frame
+                    && let [Frame::Bulk(_), _, count @ Frame::Int(_)] = items.as_mut_slice()
+                {
+                    *count = Frame::Null;
+                }
+            }
+            run.sort_by_key(|frame| format!("{frame:?}"));
+        }
+    }
+}
+
+/// The request that a script or function runs, and what of its reply has a meaning.
+fn inner<'w>(grammar: &Grammar, words: &'w [Vec<u8>]) -> (Compare, &'w [Vec<u8>]) {
+    let [_, program, keys, rest @ ..] = words else { return (Compare::Exact, words) };
+    let runs_it = lua::is_calling(program) || program == b"reader";
+    let keys = std::str::from_utf8(keys).ok().and_then(|keys| keys.parse::<usize>().ok());
+    let Some(request) = keys.filter(|_| runs_it).and_then(|keys| rest.get(keys..)) else {
+        return (Compare::Exact, words);
+    };
+    let borrowed: Vec<&[u8]> = request.iter().map(Vec::as_slice).collect();
+    match commands::resolve(&borrowed) {
+        Ok((command, _)) => (grammar.marks.get(command.name).copied().unwrap_or(Compare::Exact), request),
+        Err(_) => (Compare::Exact, request),
+    }
+}
+
+/// Whether it would make the transaction that it is queued in fail.
+fn is_refused(sent: &Sent<'_>) -> bool {
+    let name = sent.line.command.as_str();
+    commands::find(name.as_bytes()).is_none_or(|command| command.flags.contains(commands::Flags::WRITE))
+        || name.ends_with("|?")
+}
+
+/// Whether it waits for longer than the few milliseconds that the grammar asks for.
+fn waits(words: &[Vec<u8>]) -> bool {
+    words.windows(2).any(|pair| {
+        let bound = std::str::from_utf8(&pair[1]).ok().and_then(|text| text.parse::<i64>().ok());
+        pair[0].eq_ignore_ascii_case(b"block") && bound.is_some_and(|bound| bound == 0 || bound > 5)
+    })
+}
+
+/// One key of each kind has a name that is no text.
+fn rename(words: &mut [Vec<u8>]) {
+    for word in words {
+        if let Some(kind) = word.strip_suffix(b":5") {
+            *word = [b"\0\xff ".as_slice(), kind, b"\r\n\"5"].concat();
+        }
+    }
+}
+
+/// Sorted sets whose ranges by name have no one right answer: see [`is_determined`].
+fn undetermined(client: &mut Client) -> BTreeSet<Vec<u8>> {
+    let mut all = BTreeSet::new();
+    for db in 0..DATABASES {
+        client.line(&format!("SELECT {db}"));
+        for key in walk::keys(client) {
+            if !is_determined(client, &[b"ZLEXCOUNT".to_vec(), key.clone()]) {
+                all.insert(key);
+            }
+        }
+    }
+    all
+}
+
+fn same_answers(name: &str) {
+    let master = master_or_skip!(name, "--repl-diskless-sync-delay", "0");
+    let Some(real) = master.replica(&[]) else { return };
+    let ours = Node::replica_of(&master);
+    ours.wait_state("streaming");
+    let mut client = master.client();
+    client.ask(&["DEBUG", "SET-ACTIVE-EXPIRE", "0"]);
+    let found = Found::beside(name);
+    let grammar = Grammar::of(&mut client, found.newest);
+    let mut maker = Maker::new(Random::from_env(20_261_124), seconds(&mut client));
+    let on_data = grammar.reads.iter().chain(&grammar.writes).flatten();
+    // (Whether MEMORY USAGE has anything to tell is no matter: see `compare_one`.)
+    maker.inner = Rc::new(on_data.filter(|line| line.command != "memory|usage").cloned().collect());
+    let known: BTreeSet<String> = client.line("COMMAND LIST").items().iter().map(Frame::text).collect();
+    maker.commands = known.iter().filter(|name| commands::find(name.as_bytes()).is_some()).cloned().collect();
+    let (theirs, here) = (real.client(), ours.client());
+    let undetermined = BTreeSet::new();
+    let mut stage = Stage { master, real, ours, maker, found, known, theirs, here, undetermined };
+    let (mut sent, mut round) = (0, 0);
+    while sent < requests() {
+        stage.write(&grammar, round);
+        round += 1;
+        while sent < ROUND * round {
+            sent += if stage.maker.random.one_in(10) {
+                stage.modes(&grammar)
+            } else {
+                stage.conversation(&grammar)
+            };
+        }
+    }
+    stage.found.assert_none(name);
+}
+
+#[test]
+fn redis_8_10() {
+    same_answers("redis-8.10");
+}
+
+#[test]
+fn valkey_9_1() {
+    same_answers("valkey-9.1");
+}
