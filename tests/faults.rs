@@ -224,6 +224,23 @@ fn a_stalled_master() {
 }
 
 #[test]
+fn repl_timeout_and_what_is_announced_change_while_the_link_stands() {
+    let master = master_or_skip!("redis-7.0", "--repl-diskless-sync-delay", "0");
+    let node = replica_at(master.port, &[]);
+    node.wait_state("streaming");
+    node.set("replica-announce-ip", "10.1.2.3");
+    node.set("replica-announce-port", "1234");
+    master.signal("-STOP");
+    // Sixty seconds would be too long for this test.
+    node.set("repl-timeout", "1");
+    wait_code(&node, "timeout");
+    master.signal("-CONT");
+    node.wait_state("streaming");
+    let known = master.client().info("replication", "slave0").expect("a replica");
+    assert!(known.starts_with("ip=10.1.2.3,port=1234,"), "{known}");
+}
+
+#[test]
 fn an_unknown_command_stops_the_link_before_it() {
     let master = Scripted::start(|_| None);
     let node = replica_at(master.port, &[]);

@@ -237,6 +237,12 @@ impl Link {
         self
     }
 
+    /// The same, waiting so long for a silent master from now on.
+    pub fn patient_for(mut self, timeout: Duration) -> Self {
+        self.config.timeout = timeout;
+        self
+    }
+
     /// The same, connecting at the next [`Link::tick`] if it waited for a better moment, or had stopped.
     pub fn hurried(mut self, now: Instant) -> Self {
         if matches!(self.state, State::Waiting { .. } | State::Stopped) {

@@ -225,3 +225,28 @@ impl Planner {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use storage::{Limits, StoreConfig};
+
+    use super::*;
+
+    /// A command that writes and that nobody here can follow ends the link, loudly; it is never passed over.
+    #[test]
+    fn no_write_passes_silently() {
+        let config = StoreConfig { databases: 2, hash_key: [1, 2], limits: Limits::default() };
+        let planner = Planner::new(Store::new(config));
+        for command in commands::table::COMMANDS.iter() {
+            if !command.flags.contains(commands::Flags::WRITE) {
+                continue;
+            }
+            let words: Vec<&[u8]> = command.name.split('|').map(str::as_bytes).collect();
+            let padding = usize::from(command.arity.unsigned_abs()).saturating_sub(words.len());
+            let words: Vec<&[u8]> =
+                words.into_iter().chain(std::iter::repeat_n(&b"1"[..], padding)).collect();
+            let what = planner.understand(&words);
+            assert!(matches!(what, What::Data(..) | What::Unknown), "{}: {what:?}", command.name);
+        }
+    }
+}

@@ -36,6 +36,11 @@ const fn fixed(name: &'static str, get: fn(&Config) -> String) -> Row {
     Row { name, alias: None, get, set: None, fixed: "can't set immutable config" }
 }
 
+/// A value that can change while Redis runs, and is fixed at the start here.
+const fn started(name: &'static str, get: fn(&Config) -> String) -> Row {
+    Row { fixed: "it is fixed at the start here", ..fixed(name, get) }
+}
+
 /// A value that is fixed at the start, because clients could have files written elsewhere by it.
 const fn protected(name: &'static str, get: fn(&Config) -> String) -> Row {
     Row { fixed: "can't set protected config", ..fixed(name, get) }
@@ -59,6 +64,23 @@ impl Row {
     }
 }
 
+/// A value that can change in Redis, and is always the same here: to set it to that is no mistake.
+macro_rules! always {
+    ($name:literal, $value:literal) => {
+        free(
+            $name,
+            |_| String::from($value),
+            |_, text| {
+                if text.eq_ignore_ascii_case($value) {
+                    Ok(())
+                } else {
+                    Err(String::from(concat!("it is always '", $value, "' here")))
+                }
+            },
+        )
+    };
+}
+
 /// A value of TLS that is a path, and can change.
 macro_rules! file {
     ($name:literal, $field:ident) => {
@@ -73,7 +95,7 @@ macro_rules! file {
 /// Every row.
 pub static ROWS: &[Row] = &[
     // ---- where and who ----
-    fixed("tls-port", |c| c.tls_port.to_string()),
+    started("tls-port", |c| c.tls_port.to_string()),
     file!("tls-cert-file", cert_file),
     file!("tls-key-file", key_file),
     file!("tls-client-cert-file", client_cert_file),
@@ -100,8 +122,8 @@ pub static ROWS: &[Row] = &[
         |c| c.tls.server_name.clone().unwrap_or_default(),
         |c, text| assign(&mut c.tls.server_name, some_text(text)),
     ),
-    fixed("bind", |c| c.bind_addresses().join(" ")),
-    fixed("port", |c| c.port.to_string()),
+    started("bind", |c| c.bind_addresses().join(" ")),
+    started("port", |c| c.port.to_string()),
     fixed("unixsocket", |c| path(&c.unixsocket)),
     fixed("unixsocketperm", |c| format!("{:o}", c.unixsocketperm)),
     protected("dir", |c| absolute(&c.dir)),
@@ -222,18 +244,33 @@ pub static ROWS: &[Row] = &[
         |c, text| assign(&mut c.masteruser, some_text(text)),
     ),
     free("masterauth", |c| secret(&c.masterauth), |c, text| assign(&mut c.masterauth, Secret::new(text))),
-    fixed("replica-announce-ip", |c| c.replica_announce_ip.clone().unwrap_or_default())
-        .was("slave-announce-ip"),
-    fixed("replica-announce-port", |c| c.replica_announce_port.unwrap_or_default().to_string())
-        .was("slave-announce-port"),
+    free(
+        "replica-announce-ip",
+        |c| c.replica_announce_ip.clone().unwrap_or_default(),
+        |c, text| assign(&mut c.replica_announce_ip, some_text(text)),
+    )
+    .was("slave-announce-ip"),
+    free(
+        "replica-announce-port",
+        |c| c.replica_announce_port.unwrap_or_default().to_string(),
+        |c, text| {
+            let port: u16 = number(text, 0, u64::from(u16::MAX))?;
+            assign(&mut c.replica_announce_port, Some(port).filter(|port| *port > 0))
+        },
+    )
+    .was("slave-announce-port"),
     free(
         "replica-serve-stale-data",
         |c| yes_no(c.replica_serve_stale_data),
         |c, text| assign(&mut c.replica_serve_stale_data, boolean(text)?),
     )
     .was("slave-serve-stale-data"),
-    fixed("replica-read-only", |_| yes_no(true)).was("slave-read-only"),
-    fixed("repl-timeout", |c| c.repl_timeout.as_secs().to_string()),
+    always!("replica-read-only", "yes").was("slave-read-only"),
+    free(
+        "repl-timeout",
+        |c| c.repl_timeout.as_secs().to_string(),
+        |c, text| assign(&mut c.repl_timeout, Duration::from_secs(number(text, 1, SECONDS_MAX)?)),
+    ),
     fixed("spool-memory", |c| c.spool_memory.to_string()),
     fixed("spool-disk", |c| c.spool_disk.to_string()),
     free(
@@ -278,7 +315,7 @@ pub static ROWS: &[Row] = &[
         |c| c.eviction.usage.decay_minutes.to_string(),
         |c, text| assign(&mut c.eviction.usage.decay_minutes, number(text, 0, FACTOR_MAX)?),
     ),
-    fixed("replica-ignore-maxmemory", |_| yes_no(true)).was("slave-ignore-maxmemory"),
+    always!("replica-ignore-maxmemory", "yes").was("slave-ignore-maxmemory"),
     // ---- scripts ----
     free(
         "script-hold-max",
@@ -369,7 +406,7 @@ pub static ROWS: &[Row] = &[
         |c| yes_no(c.replica_announced),
         |c, text| assign(&mut c.replica_announced, boolean(text)?),
     ),
-    fixed("appendonly", |_| yes_no(false)),
+    always!("appendonly", "no"),
     free("save", |c| c.save.to_string(), |c, text| assign(&mut c.save, SavePoints::parse(text)?)),
     free(
         "stop-writes-on-bgsave-error",
@@ -382,20 +419,20 @@ pub static ROWS: &[Row] = &[
         |c, text| assign(&mut c.rdb_version, Word::parse(text)?),
     ),
     fixed("cluster-enabled", |_| yes_no(false)),
-    fixed("hz", |_| String::from("10")),
+    always!("hz", "10"),
     fixed("io-threads", |_| std::thread::available_parallelism().map_or(1, usize::from).to_string()),
     fixed("daemonize", |_| yes_no(false)),
     fixed("supervised", |_| yes_no(false)),
-    fixed("activedefrag", |_| yes_no(false)),
-    fixed("min-replicas-to-write", |_| String::from("0")).was("min-slaves-to-write"),
+    always!("activedefrag", "no"),
+    always!("min-replicas-to-write", "0").was("min-slaves-to-write"),
     // The old data set is read until the new one is whole; what is large is freed by a thread of its own.
-    fixed("repl-diskless-load", |_| String::from("swapdb")),
-    fixed("replica-lazy-flush", |_| yes_no(true)).was("slave-lazy-flush"),
-    fixed("lazyfree-lazy-eviction", |_| yes_no(true)),
-    fixed("lazyfree-lazy-expire", |_| yes_no(true)),
-    fixed("lazyfree-lazy-server-del", |_| yes_no(true)),
-    fixed("lazyfree-lazy-user-del", |_| yes_no(true)),
-    fixed("lazyfree-lazy-user-flush", |_| yes_no(true)),
+    always!("repl-diskless-load", "swapdb"),
+    always!("replica-lazy-flush", "yes").was("slave-lazy-flush"),
+    always!("lazyfree-lazy-eviction", "yes"),
+    always!("lazyfree-lazy-expire", "yes"),
+    always!("lazyfree-lazy-server-del", "yes"),
+    always!("lazyfree-lazy-user-del", "yes"),
+    always!("lazyfree-lazy-user-flush", "yes"),
     free(
         "tracking-table-max-keys",
         |c| c.tracking_table_max_keys.to_string(),
@@ -406,7 +443,7 @@ pub static ROWS: &[Row] = &[
         |c| keyspace_events::letters(c.notify_keyspace_events),
         |c, text| assign(&mut c.notify_keyspace_events, keyspace_events::parse(text)?),
     ),
-    fixed("proto-max-bulk-len", |_| protocol::limits::BULK_BYTES_MAX.to_string()),
+    started("proto-max-bulk-len", |_| protocol::limits::BULK_BYTES_MAX.to_string()),
 ];
 
 /// The most keys that one is chosen from, as in Redis.
@@ -418,6 +455,19 @@ const LONG_MAX: u64 = i64::MAX as u64;
 
 /// Ten years and more; what Redis' own bound on seconds amounts to.
 const SECONDS_MAX: u64 = i32::MAX as u64;
+
+/// Whether the link to the master has to know of it.
+pub(crate) fn is_of_link(name: &str) -> bool {
+    const ALL: &[&str] = &[
+        "masteruser",
+        "masterauth",
+        "replica-announce-ip",
+        "replica-announce-port",
+        "repl-timeout",
+        "tls-replication",
+    ];
+    ALL.contains(&name)
+}
 
 /// The row of this name, in any case.
 pub fn find(name: &[u8]) -> Option<&'static Row> {

@@ -32,7 +32,7 @@ use crate::settings::Settings;
 use crate::shutdown::Shutdown;
 use crate::stats::Stats;
 use crate::tls::{Sides, Tls, TlsError};
-use crate::upstream::{MasterAddress, UpstreamHandle};
+use crate::upstream::{Manners, MasterAddress, UpstreamHandle};
 use crate::{clock, memory};
 
 /// A running node.
@@ -263,10 +263,11 @@ impl Node {
         }
     }
 
-    /// Gives the link what CONFIG SET made of user and password.
-    pub(crate) fn renew_credentials(&self) {
-        let (user, password) = credentials(&self.settings.read());
-        self.upstream.set_credentials(user, password);
+    /// Gives the link what CONFIG SET made of user, password and the like.
+    pub(crate) fn renew_manners(&self) {
+        let config = self.settings.read();
+        let port = self.ports.get().and_then(|ports| ports.resp).unwrap_or(config.port);
+        self.upstream.set_manners(manners(&config, port));
     }
 
     /// Follows other rules for what goes when there is no room.
@@ -316,11 +317,17 @@ fn request_bytes(words: &[&[u8]]) -> usize {
     header(words.len()) + words.iter().map(|word| header(word.len()) + word.len() + 2).sum::<usize>()
 }
 
-/// User and password for the master.
-pub(crate) fn credentials(config: &Config) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
-    let user = config.masteruser.as_ref().map(|user| user.as_bytes().to_vec());
-    let password = config.masterauth.as_ref().map(|secret: &Secret| secret.reveal().as_bytes().to_vec());
-    (user, password)
+/// How we are to the master; `port` is where clients are served.
+pub(crate) fn manners(config: &Config, port: u16) -> Manners {
+    // Who follows by TLS is followed by TLS, as in Redis.
+    let port = if config.tls.replication && config.tls_port > 0 { config.tls_port } else { port };
+    Manners {
+        user: config.masteruser.as_ref().map(|user| user.as_bytes().to_vec()),
+        password: config.masterauth.as_ref().map(|secret: &Secret| secret.reveal().as_bytes().to_vec()),
+        announce_port: config.replica_announce_port.unwrap_or(port),
+        announce_ip: config.replica_announce_ip.clone(),
+        timeout: config.repl_timeout,
+    }
 }
 
 /// Forty hexadecimal digits by chance.

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use crate::config::{Config, LogLevel};
 use crate::cron;
 use crate::listener::Door;
-use crate::node::{Node, Ports, credentials};
+use crate::node::{self, Node, Ports};
 use crate::scripts::{self, Scripts};
 use crate::tls::{Sides, TlsError};
 use crate::upstream::{LinkStatus, Upstream, UpstreamConfig, UpstreamHandle};
@@ -236,17 +236,10 @@ async fn renew_tls_on_signal(node: Arc<Node>) {
 /// # Errors
 /// [`StartError::Tls`]
 pub(crate) fn upstream_config(config: &Config, port: u16) -> Result<UpstreamConfig, StartError> {
-    let (user, password) = credentials(config);
     let tls = Sides::read(&config.tls, false).map_err(StartError::Tls)?.for_master(&config.tls);
-    // Who follows by TLS is followed by TLS, as in Redis.
-    let port = if tls.is_some() && config.tls_port > 0 { config.tls_port } else { port };
     Ok(UpstreamConfig {
+        manners: node::manners(config, port),
         tls,
-        user,
-        password,
-        announce_port: config.replica_announce_port.unwrap_or(port),
-        announce_ip: config.replica_announce_ip.clone(),
-        timeout: config.repl_timeout,
         dir: config.dir.clone(),
         spool_memory_max: config.spool_memory,
         spool_disk_max: config.spool_disk,

@@ -57,21 +57,40 @@ pub struct MasterTls {
     pub server_name: Option<String>,
 }
 
-/// How the link to the master is made.
+/// How we are to a master.
 #[derive(Clone, Debug)]
-pub struct UpstreamConfig {
+pub struct Manners {
     /// `masteruser`
     pub user: Option<Vec<u8>>,
     /// `masterauth`
     pub password: Option<Vec<u8>>,
     /// The port we say we listen on (`replica-announce-port`, else the real one).
     pub announce_port: u16,
-    /// How the link is secured; none: it is not.
-    pub tls: Option<MasterTls>,
     /// `replica-announce-ip`
     pub announce_ip: Option<String>,
     /// `repl-timeout`
     pub timeout: Duration,
+}
+
+impl Default for Manners {
+    fn default() -> Self {
+        Manners {
+            user: None,
+            password: None,
+            announce_port: 6380,
+            announce_ip: None,
+            timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+/// How the link to the master is made.
+#[derive(Clone, Debug)]
+pub struct UpstreamConfig {
+    /// What can change while it stands.
+    pub manners: Manners,
+    /// How the link is secured; none: it is not.
+    pub tls: Option<MasterTls>,
     /// Where the spool's file goes (`--dir`).
     pub dir: PathBuf,
     /// `--spool-memory`, bytes
@@ -87,12 +106,8 @@ pub struct UpstreamConfig {
 impl Default for UpstreamConfig {
     fn default() -> Self {
         UpstreamConfig {
-            user: None,
-            password: None,
-            announce_port: 6380,
+            manners: Manners::default(),
             tls: None,
-            announce_ip: None,
-            timeout: Duration::from_secs(60),
             dir: PathBuf::from("."),
             spool_memory_max: 64 << 20,
             spool_disk_max: 16 << 30,
@@ -171,9 +186,10 @@ impl UpstreamHandle {
         let _ended_meanwhile = promoted.await;
     }
 
-    /// Other credentials (CONFIG SET masteruser, masterauth), for the next connection.
-    pub fn set_credentials(&self, user: Option<Vec<u8>>, password: Option<Vec<u8>>) {
-        self.tell(Control::Credentials { user, password });
+    /// Other manners (CONFIG SET masterauth, repl-timeout and the like): the timeout from now on, the rest for the next
+    /// connection.
+    pub fn set_manners(&self, manners: Manners) {
+        self.tell(Control::Manners(manners));
     }
 
     /// TLS, or none (CONFIG SET tls-replication and the like), for the next connection.

@@ -279,6 +279,26 @@ pub(super) const ROWS: &[Command] =
             F::NO_MULTI,
             F::NOSCRIPT,
         ]),
+        Command::new("bgrewriteaof", 1, Group::Server, "1.0.0", Run::Server(S::Bgrewriteaof)).flags(&[
+            F::ADMIN,
+            F::NO_ASYNC_LOADING,
+            F::NOSCRIPT,
+        ]),
+        Command::new("hotkeys", -2, Group::Server, "8.6.0", Run::Container),
+        Command::new("hotkeys|get", 2, Group::Server, "8.6.0", Run::Server(S::HotkeysGet))
+            .flags(&[F::ADMIN, F::NOSCRIPT]),
+        Command::new("hotkeys|help", 2, Group::Server, "8.6.1", Run::Server(S::HotkeysHelp))
+            .flags(&[F::LOADING, F::STALE]),
+        Command::new("hotkeys|reset", 2, Group::Server, "8.6.0", Run::Server(S::HotkeysReset))
+            .flags(&[F::ADMIN, F::NOSCRIPT]),
+        Command::new("hotkeys|start", -2, Group::Server, "8.6.0", Run::Server(S::HotkeysStart))
+            .flags(&[F::ADMIN, F::NOSCRIPT]),
+        Command::new("hotkeys|stop", 2, Group::Server, "8.6.0", Run::Server(S::HotkeysStop))
+            .flags(&[F::ADMIN, F::NOSCRIPT]),
+        // A master of a cluster writes it: in its stream it is a command that nobody here can follow.
+        Command::new("trimslots", -5, Group::Server, "8.4.0", Run::Server(S::ClusterDisabled))
+            .flags(&[F::WRITE])
+            .categories(&[C::DANGEROUS, C::KEYSPACE]),
         Command::new("bgsave", -1, Group::Server, "1.0.0", Run::Server(S::Bgsave)).flags(&[
             F::ADMIN,
             F::NO_ASYNC_LOADING,

@@ -52,7 +52,7 @@ pub(super) fn set(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
         let value = std::str::from_utf8(value).map_err(|_| refused("the value is no text"))?;
         rows.push((row.name, change, value));
     }
-    let redirected = rows.iter().any(|(name, ..)| matches!(*name, "masteruser" | "masterauth"));
+    let to_the_link = rows.iter().any(|(name, ..)| config_table::is_of_link(name));
     call.node.settings.change(|config| {
         // From here on an option is named as the table names it, and not as the client did.
         for (name, change, value) in &rows {
@@ -102,8 +102,8 @@ pub(super) fn set(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     if rows.iter().any(|(name, ..)| *name == "notify-keyspace-events") {
         call.node.hub.refresh_wanted();
     }
-    if redirected {
-        call.node.renew_credentials();
+    if to_the_link {
+        call.node.renew_manners();
     }
     reply.ok();
     Ok(Then::Continue)

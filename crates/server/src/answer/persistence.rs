@@ -42,6 +42,11 @@ pub(super) fn bgsave(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     Ok(Then::Continue)
 }
 
+/// BGREWRITEAOF
+pub(super) fn bgrewriteaof() -> Answered {
+    Err(CommandError::new("ERR there is no append-only file here: BGSAVE writes the data set"))
+}
+
 /// LASTSAVE
 pub(super) fn lastsave(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     reply.int(call.node.saves.get().last.0 / 1000);

@@ -23,7 +23,7 @@ use super::applier::Mark;
 use super::connect::connect;
 use super::shared::{Shared, random};
 use super::stream::{Stream, is_tls};
-use super::{MasterAddress, MasterTls, Role, UpstreamConfig};
+use super::{Manners, MasterAddress, MasterTls, Role, UpstreamConfig};
 use crate::clock;
 use crate::spool::{Kind, Refused, SNAPSHOT_WAIT, SpoolGauge, SpoolIn};
 
@@ -43,7 +43,7 @@ const REFUSED_AGAIN: Duration = Duration::from_secs(1);
 pub(super) enum Control {
     Follow { master: MasterAddress, epoch: u64 },
     Promote { epoch: u64, done: oneshot::Sender<()> },
-    Credentials { user: Option<Vec<u8>>, password: Option<Vec<u8>> },
+    Manners(Manners),
     Tls(Option<MasterTls>),
     Shutdown { done: oneshot::Sender<()> },
 }
@@ -145,9 +145,9 @@ impl Driver {
                 }
                 Woken::Control(Some(Control::Follow { master, epoch })) => self.follow(master, epoch),
                 Woken::Control(Some(Control::Promote { epoch, done })) => self.promote(epoch, done).await,
-                Woken::Control(Some(Control::Credentials { user, password })) => {
-                    (self.config.user, self.config.password) = (user, password);
-                    self.renew_introduction();
+                Woken::Control(Some(Control::Manners(manners))) => {
+                    self.config.manners = manners;
+                    self.renew_manners();
                 }
                 Woken::Control(Some(Control::Tls(tls))) => self.config.tls = tls,
                 Woken::Event(Some(event)) => self.applier_said(event),
@@ -274,7 +274,7 @@ impl Driver {
                 self.connection = Connection::Connecting(Box::pin(connect(
                     master.clone(),
                     self.config.tls.clone(),
-                    self.config.timeout,
+                    self.config.manners.timeout,
                 )));
             }
             Action::Send(bytes) => {
@@ -453,8 +453,11 @@ impl Driver {
         }
         self.leave(epoch, Role::Replica(master.clone()));
         tracing::info!(%master, "following");
-        let config =
-            LinkConfig { introduction: self.introduction(), timeout: self.config.timeout, seed: random() };
+        let config = LinkConfig {
+            introduction: self.introduction(),
+            timeout: self.config.manners.timeout,
+            seed: random(),
+        };
         self.link = Some((Link::new(config, clock::steady()), master));
         self.shared.link_is(LinkState::WaitingRetry, None);
         self.tick();
@@ -489,17 +492,16 @@ impl Driver {
     }
 
     fn introduction(&self) -> Introduction {
-        Introduction {
-            user: self.config.user.clone(),
-            password: self.config.password.clone(),
-            port: self.config.announce_port,
-            ip: self.config.announce_ip.clone(),
-        }
+        let Manners { user, password, announce_port, announce_ip, timeout: _ } = self.config.manners.clone();
+        Introduction { user, password, port: announce_port, ip: announce_ip }
     }
 
-    fn renew_introduction(&mut self) {
-        let introduction = self.introduction();
-        self.link = self.link.take().map(|(link, master)| (link.introduced_as(introduction), master));
+    fn renew_manners(&mut self) {
+        let (introduction, timeout) = (self.introduction(), self.config.manners.timeout);
+        let changed = |link: Link| link.introduced_as(introduction).patient_for(timeout);
+        self.link = self.link.take().map(|(link, master)| (changed(link), master));
+        // It may have been silent for too long already.
+        self.tick();
     }
 
     fn applier_is_gone(&mut self) {
