@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Mutex, PoisonError};
 
 use crate::harness::{Master, Node};
 
@@ -41,6 +41,9 @@ fn have_by_chance(tool: &str, args: &[&str]) -> bool {
 /// A folder below the build's own, where `install` has put what the files of `project` ask for: once, and again when
 /// one of those files changes. None where it could not.
 fn installed(name: &str, project: &Path, install: impl FnOnce(&Path) -> bool) -> Option<PathBuf> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    // Nothing is guarded but the folders: a turn that failed leaves no mark there.
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let place = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     let mut wanted = Vec::new();
     let files: Vec<PathBuf> = if project.is_dir() {
@@ -110,20 +113,16 @@ fn pair() -> Option<(Master, Node)> {
 
 /// The Python that has redis-py and hiredis.
 pub(crate) fn python() -> Option<PathBuf> {
-    static PYTHON: OnceLock<Option<PathBuf>> = OnceLock::new();
     if !have("python3", &["-m", "venv", "--help"]) {
         return None;
     }
-    let python = PYTHON.get_or_init(|| {
-        let venv = installed("redis-py", &folder().join("requirements.txt"), |venv| {
-            succeeds(Command::new("python3").args(["-m", "venv"]).arg(venv), None);
-            let mut pip = Command::new(venv.join("bin/pip"));
-            succeeds(pip.args(["install", "--quiet", "-r"]).arg(venv.join("requirements.txt")), None);
-            true
-        });
-        Some(venv?.join("bin/python"))
+    let venv = installed("redis-py", &folder().join("requirements.txt"), |venv| {
+        succeeds(Command::new("python3").args(["-m", "venv"]).arg(venv), None);
+        let mut pip = Command::new(venv.join("bin/pip"));
+        succeeds(pip.args(["install", "--quiet", "-r"]).arg(venv.join("requirements.txt")), None);
+        true
     });
-    python.clone()
+    Some(venv?.join("bin/python"))
 }
 
 #[test]
@@ -165,58 +164,68 @@ fn rueidis() {
     succeeds(command.args([master.port, node.port].map(|port| port.to_string())), Some(&node));
 }
 
-/// Runs one of the programs for node.
-fn node(program: &str) {
-    static PACKAGES: OnceLock<Option<PathBuf>> = OnceLock::new();
+/// The command that runs one of the programs for node of this project.
+fn node(project: &str, program: &str) -> Option<Command> {
     if !have_by_chance("node", &["--version"]) || !have_by_chance("npm", &["--version"]) {
-        return;
+        return None;
     }
-    let Some((master, node)) = pair() else { return };
-    let packages = PACKAGES.get_or_init(|| {
-        installed("node", &folder().join("node"), |place| {
-            let mut npm = Command::new("npm");
-            npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
-            installs_by_chance(npm.current_dir(place))
-        })
-    });
-    let Some(packages) = packages else { return };
+    let place = installed(project, &folder().join(project), |place| {
+        let mut npm = Command::new("npm");
+        npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
+        installs_by_chance(npm.current_dir(place))
+    })?;
     let mut command = Command::new("node");
-    command.arg(packages.join(program)).args([master.port.to_string(), node.port.to_string()]);
-    succeeds(&mut command, Some(&node));
+    command.arg(place.join(program));
+    Some(command)
 }
 
 #[test]
 fn ioredis() {
-    node("ioredis.js");
+    let Some(mut command) = node("node", "ioredis.js") else { return };
+    let Some((master, node)) = pair() else { return };
+    succeeds(command.args([master.port, node.port].map(|port| port.to_string())), Some(&node));
 }
 
 #[test]
 fn node_redis() {
-    node("node_redis.js");
+    let Some(mut command) = node("node", "node_redis.js") else { return };
+    let Some((master, node)) = pair() else { return };
+    succeeds(command.args([master.port, node.port].map(|port| port.to_string())), Some(&node));
+}
+
+/// What depends on a Redis that is written to goes on with a replica that was promoted.
+#[test]
+fn an_application_works_with_a_promoted_node() {
+    let Some(mut command) = node("application", "queue.js") else { return };
+    let Some((master, node)) = pair() else { return };
+    master.client().line("SET kept value");
+    node.wait_caught_up(&master);
+    node.client().line("REPLICAOF NO ONE");
+    succeeds(command.arg(node.port.to_string()), Some(&node));
+    let mut client = node.client();
+    assert_eq!(client.line("GET kept").text(), "value");
+    // The queue has taken itself away.
+    assert_eq!(client.line("DBSIZE").int(), 1);
 }
 
 /// The command that runs one of the programs for Java.
 fn java(program: &str) -> Option<Command> {
-    static CLASSES: OnceLock<Option<PathBuf>> = OnceLock::new();
     if !have_by_chance("javac", &["-version"]) || !have_by_chance("mvn", &["--version"]) {
         return None;
     }
-    let place = CLASSES.get_or_init(|| {
-        installed("java", &folder().join("java"), |place| {
-            let mut mvn = Command::new("mvn");
-            mvn.args(["-B", "-q", "-Dmaven.repo.local=repository", "dependency:copy-dependencies"]);
-            mvn.args(["-DincludeScope=runtime", "-DoutputDirectory=lib"]);
-            if !installs_by_chance(mvn.current_dir(place)) {
-                return false;
-            }
-            let mut javac = Command::new("javac");
-            javac.args(["-nowarn", "-cp", "lib/*", "-d", "classes"]);
-            javac.args(["Shared.java", "WithJedis.java", "WithLettuce.java"]);
-            succeeds(javac.current_dir(place), None);
-            true
-        })
-    });
-    let place = place.as_ref()?;
+    let place = installed("java", &folder().join("java"), |place| {
+        let mut mvn = Command::new("mvn");
+        mvn.args(["-B", "-q", "-Dmaven.repo.local=repository", "dependency:copy-dependencies"]);
+        mvn.args(["-DincludeScope=runtime", "-DoutputDirectory=lib"]);
+        if !installs_by_chance(mvn.current_dir(place)) {
+            return false;
+        }
+        let mut javac = Command::new("javac");
+        javac.args(["-nowarn", "-cp", "lib/*", "-d", "classes"]);
+        javac.args(["Shared.java", "WithJedis.java", "WithLettuce.java"]);
+        succeeds(javac.current_dir(place), None);
+        true
+    })?;
     let mut command = Command::new("java");
     // A program of seconds: it is not worth the second compiler's while.
     command.args(["-XX:TieredStopAtLevel=1", "-cp", "lib/*:classes", program]).current_dir(place);
