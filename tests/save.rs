@@ -136,6 +136,11 @@ fn save_points_save_and_a_failure_stops_writes() {
     assert_eq!(client.line("GET a").text(), "3");
     let script = client.ask(&["EVAL", "return redis.pcall('set', 'a', 'x')", "0"]);
     assert!(script.text().starts_with("MISCONF"), "{script:?}");
+    assert!(
+        client.ask(&["EVAL", "#!lua\nreturn 1", "0"]).text().starts_with("MISCONF"),
+        "it says that it writes"
+    );
+    assert_eq!(client.ask(&["EVAL", "#!lua flags=no-writes\nreturn 1", "0"]), Frame::Int(1));
     node.set("stop-writes-on-bgsave-error", "no");
     assert_eq!(client.line("SET c 5"), Frame::Simple("OK".into()));
     node.set("stop-writes-on-bgsave-error", "yes");

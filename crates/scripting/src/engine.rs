@@ -467,6 +467,9 @@ fn may_begin(standing: Standing, flags: Option<ScriptFlags>) -> Result<(), &'sta
     if standing.full && flags.is_some_and(|flags| !flags.has(ScriptFlags::ALLOW_OOM)) {
         return Err("OOM command not allowed when used memory > 'maxmemory'.");
     }
+    if let Some(why) = standing.unsaved.filter(|_| writes) {
+        return Err(why);
+    }
     if standing.read_only && writes {
         return Err("READONLY You can't write against a read only replica.");
     }

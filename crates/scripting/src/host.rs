@@ -32,6 +32,8 @@ pub struct Standing {
     pub read_only: bool,
     /// There is no room for more data.
     pub full: bool,
+    /// Why nothing may be written though it is no replica, if nothing may: an error line without its `-`.
+    pub unsaved: Option<&'static str>,
 }
 
 /// What a script is run for: a client's, or the applier's of an old master's stream. It holds the writer's token.

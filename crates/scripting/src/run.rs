@@ -174,6 +174,9 @@ impl Run<'_> {
         if self.read_only && (writes || REPLICATED.contains(&command.name)) {
             return Err("Write commands are not allowed from read-only scripts.".into());
         }
+        if let Some(why) = standing.unsaved.filter(|_| writes) {
+            return Err(format!("-{why}"));
+        }
         if writes && !self.wrote && standing.read_only {
             return Err("-READONLY You can't write against a read only replica.".into());
         }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use commands::{Command, Dialect, Flags, Run, ServerCommand, Source};
+use commands::{Command, Dialect, Run, ServerCommand, Source};
 use parking_lot::{Mutex, MutexGuard};
 use protocol::{Args, Protocol, Reply};
 use scripting::{
@@ -127,10 +127,12 @@ impl Host for ClientHost<'_> {
 
     fn standing(&self) -> Standing {
         let is_stale = matches!(self.node.upstream.readable(), Readable::Stale | Readable::Empty);
+        let is_writable = self.node.upstream.is_writable();
         Standing {
             stale: is_stale && !self.node.settings.serve_stale_data(),
-            read_only: !self.node.upstream.is_writable(),
+            read_only: !is_writable,
             full: self.full,
+            unsaved: (is_writable && admission::cannot_save(self.node)).then_some(admission::MISCONF),
         }
     }
 
@@ -150,12 +152,6 @@ impl Host for ClientHost<'_> {
             admission::note_denial(self.node, session, command, args, denial, Place::Lua);
             let text = denial.text(session.user(), command);
             return Err(format!("ERR ACL failure in script: {}", String::from_utf8_lossy(&text)).into());
-        }
-        if command.flags.contains(Flags::WRITE)
-            && self.node.upstream.is_writable()
-            && admission::cannot_save(self.node)
-        {
-            return Err(admission::MISCONF.into());
         }
         acl::check_sort(session.user(), command, args).map_err(Refusal::from)
     }
