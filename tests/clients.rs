@@ -215,7 +215,7 @@ fn java(program: &str) -> Option<Command> {
     }
     let place = installed("java", &folder().join("java"), |place| {
         let mut mvn = Command::new("mvn");
-        mvn.args(["-B", "-q", "-Dmaven.repo.local=repository", "dependency:copy-dependencies"]);
+        mvn.args(["-B", "-q", "dependency:copy-dependencies"]);
         mvn.args(["-DincludeScope=runtime", "-DoutputDirectory=lib"]);
         if !installs_by_chance(mvn.current_dir(place)) {
             return false;
