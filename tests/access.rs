@@ -270,3 +270,46 @@ fn users_are_each_server_s_own() {
     }
     assert_eq!(at_master.ask(&["ACL", "GETUSER", "here"]), Frame::Null);
 }
+
+#[test]
+fn pipelines_of_who_may_do_little_are_answered_one_by_one() {
+    let real = master_or_skip!(SERVER);
+    let node = Node::start(&[]);
+    let asked = |port: u16| {
+        let mut admin = Client::connect(port);
+        admin.line("MSET mine:1 a mine:2 b theirs c");
+        admin.line("RPUSH mine:list 2 1");
+        admin.line("ACL SETUSER reader on >pw ~mine:* %W~theirs -@all +@read -strlen +select");
+        admin.line("ACL LOG RESET");
+        let mut reader = client_of(port, "reader");
+        let lines = [
+            "GET mine:1",
+            "GET mine:2",
+            "GET theirs",
+            "MGET mine:1 theirs",
+            "MGET mine:1 mine:2",
+            "STRLEN mine:1",
+            "STRLEN theirs",
+            "SORT_RO mine:list",
+            "SORT_RO mine:list BY theirs*",
+            "SORT_RO mine:list GET mine:*",
+            "GET",
+            "SET mine:1 x",
+            "EXISTS theirs",
+            "ZUNION 2 mine:1 theirs",
+            "ZUNION 9 mine:1",
+            "SELECT 1",
+            "GET mine:1",
+            "SELECT 0",
+            "GET mine:1",
+        ];
+        let words: Vec<Vec<Vec<u8>>> = (0..20)
+            .flat_map(|_| lines.map(|line| line.split(' ').map(|word| word.as_bytes().to_vec()).collect()))
+            .collect();
+        let answers = reader.pipeline(&words);
+        let errors = ["acl_access_denied_cmd", "acl_access_denied_key", "total_error_replies"];
+        let counted = errors.map(|field| admin.info("stats", field).expect("a count"));
+        (answers, counted)
+    };
+    assert_eq!(asked(node.port), asked(real.port));
+}

@@ -277,17 +277,32 @@ fn parse() {
 
 /// Answers these requests, a batch at a time, as a connection does between its read and its write.
 fn serve(lines: &[String]) -> usize {
+    serve_with(Config::default(), lines)
+}
+
+fn serve_with(config: Config, lines: &[String]) -> usize {
     let mut replica = Replica::new();
     measured_apply(&mut replica, &wire(&writes()));
     let batches: Vec<Vec<u8>> = lines.chunks(BATCH).map(wire).collect();
-    let config = Config { listen: false, http: None, ..Config::default() };
+    let config = Config { listen: false, http: None, ..config };
     let mut client = Loopback::new(replica.store.clone(), config).unwrap();
     black_box(measured_serve(&mut client, black_box(&batches)))
 }
 
+fn gets() -> Vec<String> {
+    (0..KEYS).map(|number| format!("GET {}", key("text", number))).collect()
+}
+
+const GETS_ANSWER: usize = KEYS * ("$100\r\n\r\n".len() + 100);
+
 fn get() {
-    let lines: Vec<String> = (0..KEYS).map(|number| format!("GET {}", key("text", number))).collect();
-    assert_eq!(serve(&lines), KEYS * "$100\r\n\r\n".len() + KEYS * 100);
+    assert_eq!(serve(&gets()), GETS_ANSWER);
+}
+
+/// The same of a user who may only read, and only such keys.
+fn get_restricted() {
+    let users = vec!["default on nopass resetkeys ~text:* -@all +@read".to_owned()];
+    assert_eq!(serve_with(Config { users, ..Config::default() }, &gets()), GETS_ANSWER);
 }
 
 fn hget() {
@@ -329,9 +344,10 @@ fn load() {
 
 fn main() {
     assert!(storage::value::hasher::set_seed(42), "nothing was hashed before");
-    let all: [(&str, fn()); 7] = [
+    let all: [(&str, fn()); 8] = [
         ("parse", parse),
         ("get", get),
+        ("get_restricted", get_restricted),
         ("hget", hget),
         ("zrange", zrange),
         ("mixed", mixed),

@@ -17,9 +17,9 @@ use commands::{
 };
 use protocol::limits::Peer;
 use protocol::{Args, Reply, Request, Words};
-use storage::{Hashed, KeyHash, Lookups, Reader, Writer};
+use storage::{DbIndex, Hashed, KeyHash, Lookups, Reader, Writer};
 
-use crate::acl;
+use crate::acl::{self, User};
 use crate::admission::{self, Situation};
 use crate::answer::{self, Call, Now, Then};
 use crate::blocking::{self, Outcome, Unanswered};
@@ -29,7 +29,7 @@ use crate::exclusive;
 use crate::histogram::Range;
 use crate::node::{Cost, Node};
 use crate::owned::OwnedRequest;
-use crate::session::{Replies, Session};
+use crate::session::Session;
 use crate::stats::{Block, add};
 
 /// The most requests of one batch. More would not be faster: the prefetched lines start to leave the cache.
@@ -157,16 +157,26 @@ pub(crate) fn run_with<'n>(
     let mut words = Words::default();
     let mut next = Next::More;
     while let Some((request, plan)) = parser.request(*ran, pending).zip(planned.get(*ran)) {
-        let step = if matches!(plan, Plan::Read(..)) && batch.runs_reads_plainly(session) {
+        let (mut step, began) = (Step::Done, *ran);
+        if matches!(plan, Plan::Read(..)) && batch.runs_reads_plainly(session) {
+            let allowed = match session.restricted() {
+                None => planned.len(),
+                Some(user) => {
+                    let rest =
+                        (*ran..).map_while(|index| parser.request(index, pending).zip(planned.get(index)));
+                    *ran + allowed(user, session.db(), rest)
+                }
+            };
+            let planned = planned.get(..allowed).unwrap_or_default();
             let request = |index: usize| Some((parser.request(index, pending)?, planned.get(index)?));
-            batch.reads(session, request, &mut words, reply, ran)
-        } else {
-            let step = batch.request(session, plan, request.collect(&mut words), reply);
+            step = batch.reads(session, request, &mut words, reply, ran);
+        }
+        if *ran == began && matches!(step, Step::Done) {
+            step = batch.request(session, plan, request.collect(&mut words), reply);
             if !matches!(step, Step::Stop(Next::Gate | Next::Token | Next::Wait(_))) {
                 *ran += 1;
             }
-            step
-        };
+        }
         if let Step::Stop(stop) = step {
             next = stop;
             break;
@@ -355,7 +365,7 @@ impl<'a> Batch<'a> {
             let key = place.filter(|place| *place < request.len());
             Plan::Read(command, handler, key.map(|place| (place, store.hash(request.word(place)).hash())))
         }));
-        if planned.len() > 1 && session.is_plain() {
+        if planned.len() > 1 && session.reads_plainly() {
             let (index, now) = (session.db(), self.now.wall);
             if let Some(reader) = self.reader() {
                 reader.db(index, now).prefetch(planned.iter().filter_map(|plan| match plan {
@@ -369,7 +379,7 @@ impl<'a> Batch<'a> {
     /// Whether reads are just run and answered: nothing that was seen of client and node forbids them, queues them or
     /// hides the answer. Of the client only its own requests can change that, and none of them is a read.
     fn runs_reads_plainly(&self, session: &Session) -> bool {
-        session.is_plain() && session.replies == Replies::On && self.situation.is_plain() && !self.notes_sizes
+        session.reads_plainly() && self.situation.is_plain() && !self.notes_sizes
     }
 
     /// Runs the reads that stand from `ran` on, all with one context, and counts them there.
@@ -630,6 +640,17 @@ impl<'a> Batch<'a> {
         }
         Step::Done
     }
+}
+
+/// How many reads stand at the beginning that this user may run.
+fn allowed<'r>(user: &User, db: DbIndex, requests: impl Iterator<Item = (Request<'r>, &'r Plan)>) -> usize {
+    let mut words = Words::default();
+    let may = |(request, plan): &(Request<'r>, &Plan)| {
+        let Plan::Read(command, ..) = plan else { return false };
+        let words = request.collect(&mut words);
+        acl::may_read(user, command, Args::new(words.get(1..).unwrap_or_default()), db)
+    };
+    requests.take_while(may).count()
 }
 
 /// Whether a batch is to end here.

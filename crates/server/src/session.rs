@@ -246,8 +246,21 @@ impl Session {
 
     /// Whether its requests are simply run: it may run any, and nothing is open.
     pub(crate) fn is_plain(&self) -> bool {
-        self.is_trusted
-            && self.transaction.is_none()
+        self.is_trusted && self.has_nothing_open()
+    }
+
+    /// The user that it is asked of whether a request may run; none when any may.
+    pub(crate) fn restricted(&self) -> Option<&User> {
+        (!self.is_trusted).then_some(&*self.user)
+    }
+
+    /// Whether its reads, where its user may run them, are simply run: it has been let in, and nothing is open.
+    pub(crate) fn reads_plainly(&self) -> bool {
+        self.is_authenticated && self.has_nothing_open() && self.replies == Replies::On
+    }
+
+    fn has_nothing_open(&self) -> bool {
+        self.transaction.is_none()
             && !self.hears_only()
             && self.tracking.is_none()
             && self.monitoring.is_none()

@@ -45,6 +45,11 @@ pub(crate) fn check(user: &User, command: &Command, args: Args<'_>, db: DbIndex)
     Err(nearest)
 }
 
+/// Whether `user` may run this read as it stands.
+pub(crate) fn may_read(user: &User, command: &Command, args: Args<'_>, db: DbIndex) -> bool {
+    check(user, command, args, db).is_ok() && check_sort(user, command, args).is_ok()
+}
+
 fn check_selector(selector: &Selector, command: &Command, args: Args<'_>, db: DbIndex) -> Result<(), Denial> {
     if !selector.commands.has(command)
         && !command.flags.contains(Flags::NO_AUTH)

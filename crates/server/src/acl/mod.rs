@@ -26,7 +26,7 @@ use parking_lot::RwLock;
 
 use crate::config::Config;
 
-pub(crate) use check::{Denial, check, check_sort};
+pub(crate) use check::{Denial, check, check_sort, may_read};
 pub(crate) use file::FileError;
 pub(crate) use log::{Entry, Log, Place, Reason, Refusal};
 pub(crate) use rule::{RuleError, join_selectors};
