@@ -232,3 +232,27 @@ fn who_follows_redirects_is_sent_to_a_valkey_master() {
     assert_eq!(client.line("CLIENT CAPA redirect").text(), "OK");
     assert_eq!(client.line("SET a b").text(), "OK");
 }
+
+#[test]
+fn pipelines_are_counted_over_connections_that_are_over() {
+    let node = Node::start(&[]);
+    let mut client = node.client();
+    let of = |text: &str, name: &str| {
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        value.unwrap_or_else(|| panic!("{name} in {text}")).to_owned()
+    };
+    client.line("CONFIG RESETSTAT");
+    client.send_raw(b"PING\r\nPING\r\nPING\r\nINFO stats\r\n");
+    let frames: Vec<_> = (0..4).map(|_| client.read_soon().expect("an answer")).collect();
+    let text = frames[3].text();
+    let told = ["avg_pipeline_length_sum", "avg_pipeline_length_cnt", "avg_pipeline_length"];
+    assert_eq!(told.map(|name| of(&text, name)), ["4", "1", "4.00"]);
+    drop(client);
+    let mut other = node.client();
+    wait_for("the first to be gone", || (connected(&mut other) == 1).then_some(()));
+    let sum: u64 = of(&other.line("INFO stats").text(), told[0]).parse().expect("a number");
+    assert!(sum > 4, "those of the first are kept: {sum}");
+    other.line("CONFIG RESETSTAT");
+    let text = other.line("INFO stats").text();
+    assert_eq!(told.map(|name| of(&text, name)), ["1", "1", "1.00"]);
+}

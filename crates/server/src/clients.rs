@@ -403,6 +403,31 @@ impl Client {
 pub(crate) struct Clients {
     all: Mutex<HashMap<u64, Arc<Client>>>,
     last_id: AtomicU64,
+    /// Those of connections that are over, less what was forgotten.
+    past: Mutex<Pipelines>,
+}
+
+/// How many requests were found together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Pipelines {
+    /// All of them.
+    pub(crate) requests: u64,
+    /// As often as some were found.
+    pub(crate) times: u64,
+}
+
+impl Pipelines {
+    fn of(traffic: &Traffic) -> Self {
+        Pipelines { requests: traffic.pipelined.get(), times: traffic.pipelines.get() }
+    }
+
+    /// Both sums; what is forgotten may be more than what is kept of the past, so that they wrap.
+    fn and(self, other: Self) -> Self {
+        Pipelines {
+            requests: self.requests.wrapping_add(other.requests),
+            times: self.times.wrapping_add(other.times),
+        }
+    }
 }
 
 /// A place in the list, given back when the connection ends, however it ends.
@@ -416,7 +441,10 @@ pub(crate) struct Registered {
 impl Drop for Registered {
     fn drop(&mut self) {
         self.client.gone.store(true, Relaxed);
-        self.clients.all.lock().remove(&self.client.id);
+        let mut all = self.clients.all.lock();
+        let mut past = self.clients.past.lock();
+        *past = past.and(Pipelines::of(&self.client.traffic));
+        all.remove(&self.client.id);
     }
 }
 
@@ -478,6 +506,21 @@ impl Clients {
     /// The one with this id.
     pub(crate) fn get(&self, id: u64) -> Option<Arc<Client>> {
         self.all.lock().get(&id).cloned()
+    }
+
+    /// How many requests were found together, since the start or since that was forgotten.
+    pub(crate) fn pipelines(&self) -> Pipelines {
+        let all = self.all.lock();
+        let past = *self.past.lock();
+        all.values().fold(past, |sum, client| sum.and(Pipelines::of(&client.traffic)))
+    }
+
+    /// Forgets it: CONFIG RESETSTAT.
+    pub(crate) fn reset_pipelines(&self) {
+        let Pipelines { requests, times } = self.pipelines();
+        let mut past = self.past.lock();
+        let less = Pipelines { requests: requests.wrapping_neg(), times: times.wrapping_neg() };
+        *past = past.and(less);
     }
 
     /// Ends all of them.

@@ -377,6 +377,10 @@ fn stats(facts: &Facts<'_>, text: &mut Text) {
     // None is done by the thread that the program began with.
     text.field("io_threaded_reads_processed", totals.reads);
     text.field("io_threaded_writes_processed", totals.writes);
+    let pipelines = facts.node.clients.pipelines();
+    text.field("avg_pipeline_length_sum", pipelines.requests);
+    text.field("avg_pipeline_length_cnt", pipelines.times);
+    text.ratio("avg_pipeline_length", pipelines.requests, pipelines.times);
     let slow = facts.node.command_log.of(Kind::Slow).totals();
     text.field("slowlog_commands_count", slow.count);
     for (name, micros) in
