@@ -98,6 +98,40 @@ mod tests {
         Session::new().transcript(include_str!("../../tests/transcripts/generic.txt"));
     }
 
+    /// Chi-square: of `kinds` equally likely answers none comes too often or too rarely. Six deviations from the mean are
+    /// chance once in a thousand million runs.
+    fn is_even(session: &Session, line: &str, kinds: usize) {
+        let throws = kinds * 200;
+        let mut seen: std::collections::BTreeMap<String, f64> = std::collections::BTreeMap::new();
+        (0..throws).for_each(|_| *seen.entry(session.run(line)).or_default() += 1.0);
+        assert_eq!(seen.len(), kinds, "{line}");
+        let square: f64 = seen.values().map(|count| (count - 200.0) * (count - 200.0) / 200.0).sum();
+        let freedom = (kinds - 1) as f64;
+        assert!(square < freedom + 6.0 * (2.0 * freedom).sqrt(), "{line}: {square} with {freedom} degrees");
+    }
+
+    #[test]
+    fn fields_and_members_are_taken_evenly() {
+        for (all, alive) in [(60, 60), (60, 6), (600, 60)] {
+            let mut session = Session::new();
+            for number in 0..all {
+                session.run(&format!("HSET h f{number} x"));
+                session.run(&format!("SADD s m{number}"));
+                session.run(&format!("ZADD z {number} m{number}"));
+                if number >= alive {
+                    session.run(&format!("HPEXPIRE h 1 FIELDS 1 f{number}"));
+                }
+            }
+            session.now.0 += 10;
+            is_even(&session, "HRANDFIELD h", alive);
+            is_even(&session, "SRANDMEMBER s", all);
+            is_even(&session, "ZRANDMEMBER z", all);
+            is_even(&session, "HRANDFIELD h 1", alive);
+            is_even(&session, "SRANDMEMBER s 1", all);
+            is_even(&session, "ZRANDMEMBER z 1", all);
+        }
+    }
+
     /// Lengths of key and value, the longest that is `embstr`: tried on each of these servers.
     #[test]
     fn a_string_is_embedded_as_far_as_the_followed_master_embeds_it() {
