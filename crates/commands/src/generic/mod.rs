@@ -132,6 +132,19 @@ mod tests {
         }
     }
 
+    #[test]
+    fn keys_are_taken_evenly() {
+        for (all, alive) in [(60, 60), (60, 6), (600, 60), (1_500, 150), (300, 300)] {
+            let mut session = Session::new();
+            for number in 0..all {
+                let deadline = if number < alive { "" } else { " PX 1" };
+                session.run(&format!("SET key:{number} x{deadline}"));
+            }
+            session.now.0 += 10;
+            is_even(&session, "RANDOMKEY", alive);
+        }
+    }
+
     /// Lengths of key and value, the longest that is `embstr`: tried on each of these servers.
     #[test]
     fn a_string_is_embedded_as_far_as_the_followed_master_embeds_it() {

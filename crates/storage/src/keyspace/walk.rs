@@ -23,8 +23,15 @@ const WALK_AHEAD: usize = 24;
 /// no processor has more misses under way.
 const LOCKED_AT_ONCE: usize = 16;
 
-/// How many shards RANDOMKEY tries by chance before it takes the next one that is not empty.
-const RANDOM_SHARDS_MAX: usize = 16;
+/// How many shards RANDOMKEY tries by chance before it takes the next one that is not empty. Few keys in many shards take
+/// a hundred tries on the average, many keys two.
+const RANDOM_SHARDS_MAX: usize = 1024;
+
+/// So few keys are counted through.
+const RANDOM_COUNTED_MAX: usize = 128;
+
+/// How many keys more than twice the average a shard may have before its keys are taken less often than others.
+const RANDOM_SPARE: usize = 8;
 
 impl Shards for Table {
     type Guard<'a> = ReadGuard<'a>;
@@ -156,27 +163,36 @@ impl Keyspace {
         if from < ScanCursor::END { ScanCursor(from) } else { ScanCursor::START }
     }
 
-    /// Some entry by chance, as `choose` sees it; `None` when there is none at all.
+    /// Some entry by chance, each as likely as the others, as `choose` sees it; `None` when there is none at all.
     pub(crate) fn random<R>(
         &self,
         mut random: impl FnMut() -> u64,
         choose: impl FnOnce(&EntryView) -> R,
     ) -> Option<R> {
-        if self.counts.keys() == 0 {
+        let keys = self.counts.keys();
+        if keys == 0 {
             return None;
         }
-        // By chance where the line is cut; from there the first shard that has something.
-        let mut tries = 0;
-        loop {
-            let hash = KeyHash(random() >> 7);
-            let (_, guard) = self.read(hash);
-            let word = if tries < RANDOM_SHARDS_MAX {
-                tries += 1;
-                table::any_word(&guard, &mut random)
-            } else {
-                break;
-            };
-            if let Some(word) = word {
+        if keys <= RANDOM_COUNTED_MAX {
+            let mut left = (random() >> 7) as usize % keys;
+            let mut choose = Some(choose);
+            let mut found = None;
+            self.for_each(|entry| {
+                if left > 0 {
+                    left -= 1;
+                } else if let Some(choose) = choose.take() {
+                    found = Some(choose(entry));
+                }
+            });
+            return found;
+        }
+        // By chance where the line is cut; and a shard is taken the more often the more keys it has.
+        let bound = keys / self.shards().max(1) * 2 + RANDOM_SPARE;
+        for _ in 0..RANDOM_SHARDS_MAX {
+            let (_, guard) = self.read(KeyHash(random() >> 7));
+            if (random() >> 7) as usize % bound < guard.len()
+                && let Some(word) = table::any_word(&guard, &mut random)
+            {
                 // SAFETY: the view is lent for the call, under the guard.
                 return Some(choose(&unsafe { word.view() }));
             }
