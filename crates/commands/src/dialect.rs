@@ -108,6 +108,25 @@ impl Dialect {
         !self.is_valkey() && !self.is_redis_from(3, 1)
     }
 
+    /// Whether SORT takes for a number what C's `strtod` takes: blanks before it, and nothing at all for zero (up to
+    /// Redis 7.4 and Valkey 9.0).
+    pub fn sorts_as_strtod(self) -> bool {
+        match self.vendor {
+            Vendor::Valkey => (self.major, self.minor) < (9, 1),
+            Vendor::Redis => !self.is_redis_from(8, 0),
+        }
+    }
+
+    /// Whether BITPOS of a key that is not there is answered whatever range was asked for (up to Redis 7.2).
+    pub fn reads_range_of_bits_last(self) -> bool {
+        !self.is_valkey() && !self.is_redis_from(7, 4)
+    }
+
+    /// Whether ZPOPMIN and ZPOPMAX take a count below zero for none (up to 6.2).
+    pub fn pops_less_than_nothing(self) -> bool {
+        !self.is_valkey() && !self.is_redis_from(7, 0)
+    }
+
     /// The version of the RDB format that its DUMP writes.
     pub fn rdb_version(self) -> u32 {
         if self.is_valkey() {

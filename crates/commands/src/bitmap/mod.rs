@@ -194,6 +194,14 @@ pub(crate) fn bitpos(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -
         1 => true,
         _ => return Err(CommandError::new("ERR The bit argument must be 1 or 0.")),
     };
+    let missing = |reply: &mut Reply| {
+        // A missing string is a row of zeros without end.
+        reply.int(if bit { -1 } else { 0 });
+    };
+    if ctx.dialect.reads_range_of_bits_last() && take(ctx, args.get(0))?.is_none() {
+        missing(reply);
+        return Ok(());
+    }
     if args.len() > 5 {
         return Err(CommandError::Syntax);
     }
@@ -202,8 +210,7 @@ pub(crate) fn bitpos(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -
     let end_given = args.len() > 3;
     let end = if end_given { int(3)? } else { -1 };
     let Some(taken) = take(ctx, args.get(0))? else {
-        // A missing string is a row of zeros without end.
-        reply.int(if bit { -1 } else { 0 });
+        missing(reply);
         return Ok(());
     };
     let bytes = taken.bytes();

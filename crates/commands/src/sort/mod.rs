@@ -100,7 +100,8 @@ struct Row {
 /// SORT key [BY pattern] [LIMIT offset count] [GET pattern …] [ASC | DESC] [ALPHA] [STORE destination]
 pub(crate) fn sort(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
     let sort = Sort::parse(args, false)?;
-    let sorted = sorted(&sort, &ctx.db, ctx.role)?;
+    let as_strtod = ctx.role == Role::Replica || ctx.dialect.sorts_as_strtod();
+    let sorted = sorted(&sort, &ctx.db, as_strtod)?;
     let Some(destination) = sort.store else {
         answer(&sort, &ctx.db, &sorted, reply);
         return Ok(());
@@ -146,7 +147,7 @@ pub(crate) fn sort(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply
 pub(crate) fn sort_ro(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
     let sort = Sort::parse(args, true)?;
     ctx.looks_at_everything()?;
-    let sorted = sorted(&sort, &ctx.db, Role::Master)?;
+    let sorted = sorted(&sort, &ctx.db, ctx.dialect.sorts_as_strtod())?;
     answer(&sort, &ctx.db, &sorted, reply);
     Ok(())
 }
@@ -164,7 +165,7 @@ fn answer(sort: &Sort<'_>, db: &Db<'_>, sorted: &Texts, reply: &mut Reply) {
 }
 
 /// The elements that are wanted, in order.
-fn sorted(sort: &Sort<'_>, db: &Db<'_>, role: Role) -> Result<Texts, CommandError> {
+fn sorted(sort: &Sort<'_>, db: &Db<'_>, as_strtod: bool) -> Result<Texts, CommandError> {
     // A set has no order of its own: what is stored must be the same everywhere.
     let (mut unsorted, mut alpha, mut by) = (sort.unsorted, sort.alpha, sort.by.as_ref());
     let mut elements = match load(sort, db, unsorted)? {
@@ -189,14 +190,14 @@ fn sorted(sort: &Sort<'_>, db: &Db<'_>, role: Role) -> Result<Texts, CommandErro
     for (index, element) in elements.iter().enumerate() {
         let lead = match by {
             None if alpha => lead(element, is_stored),
-            None => weight(element, role)?.to_bits(),
+            None => weight(element, as_strtod)?.to_bits(),
             Some(pattern) => {
                 let value = pattern.value(db, element);
                 if alpha {
                     of_each.push(value.as_ref().map(|value| values.add(value)));
                     lead(value.as_deref().unwrap_or_default(), is_stored)
                 } else {
-                    value.map_or(Ok(0.0), |value| weight(&value, role))?.to_bits()
+                    value.map_or(Ok(0.0), |value| weight(&value, as_strtod))?.to_bits()
                 }
             }
         };
@@ -261,18 +262,17 @@ fn compare_printed(a: &[u8], b: &[u8]) -> Ordering {
     printed(a).cmp(printed(b))
 }
 
-/// The number that a text sorts as.
-fn weight(text: &[u8], role: Role) -> Result<f64, CommandError> {
-    let found = parse_float(text).or_else(|| match role {
-        Role::Master => None,
-        // What a master took for a number is one: older servers read past blanks and took nothing for zero, some
-        // stop at a NUL.
-        Role::Replica => {
-            let end = text.iter().position(|byte| *byte == 0).unwrap_or(text.len());
-            match text.get(..end).unwrap_or_default().trim_ascii_start() {
-                [] => Some(0.0),
-                rest => parse_float(rest),
-            }
+/// The number that a text sorts as. What a master took for a number is one for its replica: older servers read past
+/// blanks and took nothing for zero, some stop at a NUL.
+fn weight(text: &[u8], as_strtod: bool) -> Result<f64, CommandError> {
+    let found = parse_float(text).or_else(|| {
+        if !as_strtod {
+            return None;
+        }
+        let end = text.iter().position(|byte| *byte == 0).unwrap_or(text.len());
+        match text.get(..end).unwrap_or_default().trim_ascii_start() {
+            [] => Some(0.0),
+            rest => parse_float(rest),
         }
     });
     found.ok_or(CommandError::new("ERR One or more scores can't be converted into double"))

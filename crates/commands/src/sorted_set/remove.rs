@@ -124,7 +124,11 @@ fn pop_one_key(
     let count = match args.len() {
         1 => None,
         2 => {
-            let count = parse_int(args.get(1)).and_then(|count| usize::try_from(count).ok());
+            let count = parse_int(args.get(1)).map(|count| match count {
+                ..0 if ctx.dialect.pops_less_than_nothing() => 0,
+                _ => count,
+            });
+            let count = count.and_then(|count| usize::try_from(count).ok());
             Some(count.ok_or(CommandError::NotPositive)?)
         }
         _ => return Err(CommandError::Syntax),
