@@ -189,3 +189,114 @@ fn a_function_that_takes_long_is_told_and_killed() {
     assert_eq!(answer("FUNCTION KILL"), "NOTBUSY No scripts in execution right now.");
     assert_eq!(client.info("memory", "number_of_functions").as_deref(), Some("1"));
 }
+
+/// Scripts that are short reads, and those that begin like it and turn out otherwise. All are run several times: what is
+/// known to be short is run otherwise than what is not.
+const AGAIN_AND_AGAIN: &[&str] = &[
+    "return redis.call('get', KEYS[1])",
+    "return {redis.call('get', KEYS[1]), redis.call('get', 'missing'), redis.call('hget', KEYS[2], 'f')}",
+    "redis.call('get', KEYS[1]) return redis.call('incr', 'counter')",
+    "redis.call('get', 'missing') return redis.pcall('set', KEYS[1], ARGV[1])",
+    "redis.call('get', KEYS[1]) pcall(redis.call, 'set', KEYS[1], ARGV[1]) return 'went on'",
+    "redis.call('get', KEYS[1]) return redis.call('lpush', KEYS[1], 1)",
+    "redis.call('get', KEYS[1]) return redis.call('hget', KEYS[1], 'f')",
+    "return {redis.pcall('hget', KEYS[1], 'f').err, redis.call('strlen', KEYS[1])}",
+    "redis.call('strlen', KEYS[1]) redis.log(redis.LOG_NOTICE, 'a line') return redis.call('llen', KEYS[3])",
+    "return #redis.call('lrange', KEYS[3], 0, -1)",
+    "return #redis.call('keys', '*')",
+    "local n = 0 for i = 1, 300 do n = n + redis.call('strlen', KEYS[1]) end return n",
+    "local n = 0 for i = 1, 200000 do n = n + 1 end return redis.call('strlen', KEYS[1]) + n",
+    "redis.call('select', 1) return redis.call('get', KEYS[1])",
+    "redis.setresp(3) return redis.call('hgetall', KEYS[2])",
+    "return redis.call('nosuch')",
+    "return redis.call('publish', 'channel', 'message')",
+    "error({err = 'MINE own error'})",
+    "return redis.call('pfcount', 'missing')",
+    "return redis.error_reply('MINE own')",
+    "#!lua flags=no-writes\nreturn redis.call('get', KEYS[1])",
+    "#!lua flags=no-writes\nredis.call('get', KEYS[1]) return redis.call('set', KEYS[1], 1)",
+    "#!lua\nreturn redis.call('get', KEYS[1])",
+];
+
+/// What this server answers, and what it has counted.
+fn again_and_again(
+    at_master: &mut Client,
+    client: &mut Client,
+    scripts: &[&str],
+) -> (Vec<Frame>, Vec<String>) {
+    at_master.line("MSET text v counter 1");
+    at_master.line("DEL list");
+    at_master.line("HSET hash f 1 g 2");
+    let list: Vec<String> = ["RPUSH", "list"].iter().map(|word| (*word).to_owned()).collect();
+    at_master.ask(&[list, (0..20_000).map(|number| number.to_string()).collect()].concat());
+    wait_for("the list", || (client.line("LLEN list") == Frame::Int(20_000)).then_some(()));
+    client.line("CONFIG RESETSTAT");
+    let mut answers = Vec::new();
+    for round in 0..4 {
+        if round == 2 {
+            client.line("HELLO 3");
+        }
+        for script in scripts {
+            let mut words = vec!["EVAL", script, "3", "text", "hash", "list", "argument"];
+            answers.push(client.ask(&words));
+            let digest = sha1hex(client, script);
+            words[..2].copy_from_slice(&["EVALSHA", &digest]);
+            // Of one pipeline.
+            let words: Vec<Vec<u8>> = words.iter().map(|word| word.as_bytes().to_vec()).collect();
+            answers.extend(client.pipeline(&vec![words; 3]));
+        }
+    }
+    client.line("HELLO 2");
+    let counted = ["stats", "commandstats", "errorstats"].map(|section| {
+        let text = client.ask(&["INFO", section]).text();
+        let lines = text.lines().filter(|line| {
+            ["cmdstat_", "errorstat_", "keyspace_hits", "keyspace_misses", "total_error_replies"]
+                .iter()
+                .any(|wanted| line.starts_with(wanted))
+        });
+        let timeless = |line: &str| {
+            line.split(',')
+                .filter(|part| !part.starts_with("usec") && !part.starts_with("slowlog"))
+                .collect::<Vec<_>>()
+                .join(",")
+        };
+        let mut lines: Vec<String> = lines
+            .map(|line| timeless(line).replace(":calls", " calls"))
+            .filter(|line| !["cmdstat_replconf", "cmdstat_ping"].iter().any(|other| line.starts_with(other)))
+            .map(|line| line.split_once("usec=").map_or(line.clone(), |(head, _)| head.to_owned()))
+            .collect();
+        lines.sort();
+        lines
+    });
+    (answers, counted.concat())
+}
+
+#[test]
+fn scripts_that_run_again_answer_and_count_as_at_a_real_master() {
+    let master = crate::master_or_skip!("redis-8.10");
+    let node = Node::start(&[]);
+    let theirs = again_and_again(&mut master.client(), &mut master.client(), AGAIN_AND_AGAIN);
+    let ours = again_and_again(&mut node.client(), &mut node.client(), AGAIN_AND_AGAIN);
+    let apart = ours.0.iter().zip(&theirs.0).find(|(here, there)| here != there);
+    assert_eq!(apart, None, "here, there");
+    assert_eq!(ours.0.len(), theirs.0.len());
+    assert_eq!(ours.1, theirs.1);
+}
+
+#[test]
+fn scripts_that_run_again_answer_and_count_as_at_a_real_replica() {
+    let master = crate::master_or_skip!("redis-8.10");
+    let port = master.port.to_string();
+    let replica = crate::master_or_skip!("redis-8.10", "--replicaof", "127.0.0.1", &port);
+    let node = Node::replica_of(&master);
+    node.wait_state("streaming");
+    node.set("script-hold-max", "0");
+    // The last says that it may write; a real replica counts it as rejected, and here it has failed.
+    let Some((_, scripts)) = AGAIN_AND_AGAIN.split_last() else { panic!("scripts") };
+    let theirs = again_and_again(&mut master.client(), &mut replica.client(), scripts);
+    let ours = again_and_again(&mut master.client(), &mut node.client(), scripts);
+    let apart = ours.0.iter().zip(&theirs.0).find(|(here, there)| here != there);
+    assert_eq!(apart, None, "here, there");
+    assert_eq!(ours.0.len(), theirs.0.len());
+    assert_eq!(ours.1, theirs.1);
+}

@@ -68,13 +68,29 @@ pub struct ReadContext<'a> {
     pub limits: &'a Limits,
     /// What we do as, where servers differ.
     pub dialect: Dialect,
+    /// It runs where others wait for it, and is to be no longer than a batch may be.
+    is_brief: bool,
 }
 
 impl<'a> ReadContext<'a> {
     /// For reads of this database.
     #[inline]
     pub fn new(source: Source<'a>, index: DbIndex, now: UnixMillis, dialect: Dialect) -> Self {
-        ReadContext { source, db: source.db(index, now), index, now, limits: source.limits(), dialect }
+        let is_brief = matches!(source, Source::Reader(_));
+        ReadContext {
+            source,
+            db: source.db(index, now),
+            index,
+            now,
+            limits: source.limits(),
+            dialect,
+            is_brief,
+        }
+    }
+
+    /// The same for who holds the token in a batch.
+    pub fn brief(self) -> Self {
+        ReadContext { is_brief: true, ..self }
     }
 }
 
@@ -83,12 +99,9 @@ impl ReadContext<'_> {
     /// grows (what it has answered is taken back).
     ///
     /// # Errors
-    /// [`CommandError::Long`] in a batch of short reads, where they are too many; never under the token.
+    /// [`CommandError::Long`] in a batch of short reads, where they are too many; else never under the token.
     pub fn looks_at(&self, elements: usize) -> Result<(), CommandError> {
-        match self.source {
-            Source::Reader(_) if elements > BATCH_ELEMENTS_MAX => Err(CommandError::Long),
-            Source::Reader(_) | Source::Writer(_) => Ok(()),
-        }
+        if self.is_brief && elements > BATCH_ELEMENTS_MAX { Err(CommandError::Long) } else { Ok(()) }
     }
 
     /// The same for the number of keys it names.
@@ -96,10 +109,7 @@ impl ReadContext<'_> {
     /// # Errors
     /// As [`ReadContext::looks_at`].
     pub fn names(&self, keys: usize) -> Result<(), CommandError> {
-        match self.source {
-            Source::Reader(_) if keys > BATCH_KEYS_MAX => Err(CommandError::Long),
-            Source::Reader(_) | Source::Writer(_) => Ok(()),
-        }
+        if self.is_brief && keys > BATCH_KEYS_MAX { Err(CommandError::Long) } else { Ok(()) }
     }
 
     /// The same for a handler that looks at everything there is.
@@ -203,6 +213,7 @@ impl<'a> WriteContext<'a> {
             now: self.now,
             limits: self.limits,
             dialect: self.dialect,
+            is_brief: false,
         }
     }
 }

@@ -122,7 +122,11 @@ impl Host for Replaying<'_, '_> {
         Ok(())
     }
 
-    fn run(&mut self, command: &'static Command, words: &[&[u8]], protocol: Protocol) -> Reply {
+    fn refused(&mut self, _: Option<&'static Command>, _: &[u8]) -> Option<()> {
+        Some(())
+    }
+
+    fn run(&mut self, command: &'static Command, words: &[&[u8]], protocol: Protocol) -> Option<Reply> {
         let mut reply = Reply::new(protocol);
         let args = Args::new(words.get(command.name_words()..).unwrap_or_default());
         let mark = reply.mark();
@@ -130,7 +134,7 @@ impl Host for Replaying<'_, '_> {
             reply.rollback(mark);
             error.answer(&mut reply);
         }
-        reply
+        Some(reply)
     }
 
     fn log(&self, level: LogLevel, line: &[u8]) {

@@ -22,6 +22,21 @@ pub(crate) fn error_table(lua: &Lua, text: &[u8]) -> mlua::Result<Table> {
     Ok(table)
 }
 
+/// The same for an error that is counted already.
+pub(crate) fn counted_error_table(lua: &Lua, text: &[u8]) -> mlua::Result<Table> {
+    let table = error_table(lua, text)?;
+    table.raw_set(IS_COUNTED, true)?;
+    Ok(table)
+}
+
+/// The field by which an error is known that is counted already; scripts see it.
+const IS_COUNTED: &str = "ignore_error_stats_update";
+
+/// Whether an error has been counted where it came up.
+pub(crate) fn is_counted(error: &Table) -> mlua::Result<bool> {
+    Ok(error.raw_get::<Value>(IS_COUNTED)? == Value::Boolean(true))
+}
+
 /// The error line's text in the form that scripts see: with `ERR` before it unless it begins with a code of its own.
 pub(crate) fn error_text(line: &[u8]) -> Vec<u8> {
     let text = match line.strip_prefix(b"-") {
@@ -94,9 +109,7 @@ impl<'a> Reader<'a> {
             }
             b'-' => {
                 let line = self.line();
-                let table = error_table(self.lua, line)?;
-                table.raw_set("ignore_error_stats_update", true)?;
-                Ok(Value::Table(table))
+                counted_error_table(self.lua, line).map(Value::Table)
             }
             b'*' | b'>' => match self.count() {
                 Some(count) => {
@@ -171,21 +184,28 @@ impl Open {
     }
 }
 
-/// Answers with a Lua value. `script` is what the script speaks (`redis.setresp`), which decides on truths.
-pub(crate) fn to_reply(lua: &Lua, value: Value, script: Protocol, reply: &mut Reply) -> mlua::Result<()> {
+/// Answers with a Lua value. `script` is what the script speaks (`redis.setresp`), which decides on truths. Returns the
+/// errors in it that nobody has counted yet.
+pub(crate) fn to_reply(
+    lua: &Lua,
+    value: Value,
+    script: Protocol,
+    reply: &mut Reply,
+) -> mlua::Result<Vec<Vec<u8>>> {
+    let mut errors = Vec::new();
     let mut open: Vec<Open> = Vec::new();
     let mut places = 0;
     let mut value = value;
     loop {
         if places > STACK_MAX {
             reply.error("ERR reached lua stack limit");
-        } else if let Some(begun) = begin(lua, open.len(), value, script, reply)? {
+        } else if let Some(begun) = begin(lua, open.len(), value, script, reply, &mut errors)? {
             places += begun.places();
             open.push(begun);
         }
         value = loop {
             let next = match open.last_mut() {
-                None => return Ok(()),
+                None => return Ok(errors),
                 Some(Open::Array { table, next, .. }) => {
                     let value: Value = table.raw_get(*next)?;
                     *next += 1;
@@ -229,6 +249,7 @@ fn begin(
     value: Value,
     script: Protocol,
     reply: &mut Reply,
+    errors: &mut Vec<Vec<u8>>,
 ) -> mlua::Result<Option<Open>> {
     match value {
         Value::String(text) => reply.bulk(&text.as_bytes()),
@@ -239,16 +260,27 @@ fn begin(
             (Protocol::Resp2, true) => reply.int(1),
             (Protocol::Resp2, false) => reply.null(),
         },
-        Value::Table(table) => return begin_table(lua, depth, table, reply),
+        Value::Table(table) => return begin_table(lua, depth, table, reply, errors),
         _ => reply.null(),
     }
     Ok(None)
 }
 
-fn begin_table(lua: &Lua, depth: usize, table: Table, reply: &mut Reply) -> mlua::Result<Option<Open>> {
+fn begin_table(
+    lua: &Lua,
+    depth: usize,
+    table: Table,
+    reply: &mut Reply,
+    errors: &mut Vec<Vec<u8>>,
+) -> mlua::Result<Option<Open>> {
     let field = |name: &str| table.raw_get::<Value>(name);
     if let Value::String(text) = field("err")? {
-        reply.error_bytes(printed(&text.as_bytes()));
+        let text = text.as_bytes();
+        let text = printed(&text);
+        if !is_counted(&table)? {
+            errors.push(text.to_vec());
+        }
+        reply.error_bytes(text);
         return Ok(None);
     }
     if let Value::String(text) = field("ok")? {

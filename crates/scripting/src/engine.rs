@@ -3,6 +3,7 @@
 //! Owns the Lua states, made when they are needed first, and the known scripts. One script runs at a time: its caller holds
 //! the writer's token. Never decides who may write.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
@@ -15,7 +16,7 @@ use crate::cache::{By, Cache, digest};
 use crate::convert;
 use crate::host::{Host, LogLevel, Standing};
 use crate::libraries::{Libraries, LogLine, Registered};
-use crate::pulse::{Pulse, TimeLimits};
+use crate::pulse::{End, Pulse, TimeLimits};
 use crate::run::{Ran, Run, error_line};
 use crate::shebang::{self, ScriptFlags};
 use crate::state::{Identity, Purpose, State};
@@ -85,7 +86,15 @@ pub struct Engine {
     cache: Cache,
     scripts: Option<State>,
     libraries: Option<Libraries>,
+    /// Scripts that were attempted in vain, and how many more of their runs are not attempted.
+    no_attempts: HashMap<String, u32>,
 }
+
+/// So many of them are remembered; then they are attempted again.
+const NO_ATTEMPTS_MAX: usize = 10_000;
+/// After an attempt in vain so many runs are not attempted. It may have been the machine that was slow, and which way a
+/// script takes is for its arguments to say.
+const RUNS_WITHOUT_ATTEMPT: u32 = 100;
 
 /// An engine for all who run scripts. To be locked after the writer's token where both are needed.
 pub type SharedEngine = Arc<parking_lot::Mutex<Engine>>;
@@ -108,6 +117,7 @@ impl Engine {
             cache: Cache::default(),
             scripts: None,
             libraries: None,
+            no_attempts: HashMap::new(),
         }
     }
 
@@ -139,15 +149,52 @@ impl Engine {
         request: &Request<'_>,
         reply: &mut Reply,
     ) -> Ran {
-        let ran = self.evaluate(host, named, request, By::Eval, reply);
-        self.tell();
+        let name = name_of(named, request.words.get(1).copied().unwrap_or_default());
+        let is_attempt = request.limits.attempt.is_some();
+        if is_attempt && (!self.is_ready(&name) || !self.is_attempted(&name)) {
+            return Ran::again();
+        }
+        let ran = self.evaluate(host, (named, &name), request, By::Eval, reply);
+        if ran.again {
+            self.attempt_no_more(name);
+        }
+        if is_attempt {
+            self.tell_size()
+        } else {
+            self.tell()
+        }
         ran
+    }
+
+    /// Whether this run of a script is to be attempted.
+    fn is_attempted(&mut self, name: &str) -> bool {
+        let Some(left) = self.no_attempts.get_mut(name) else { return true };
+        *left -= 1;
+        if *left == 0 {
+            self.no_attempts.remove(name);
+        }
+        false
+    }
+
+    /// Remembers that a script was attempted in vain.
+    fn attempt_no_more(&mut self, name: String) {
+        if self.no_attempts.len() >= NO_ATTEMPTS_MAX {
+            self.no_attempts.clear();
+        }
+        self.no_attempts.insert(name, RUNS_WITHOUT_ATTEMPT);
+    }
+
+    /// Whether a script of this digest needs no compiling.
+    fn is_ready(&mut self, name: &str) -> bool {
+        self.scripts.is_some() && self.cache.get(name).is_some_and(|script| script.compiled.is_some())
     }
 
     /// EVAL or EVALSHA of a master's stream, which is run as the master ran it.
     pub fn replay(&mut self, host: &mut dyn Host, named: Named, words: &[&[u8]]) -> Ran {
         let request = Request { words, read_only: false, limits: TimeLimits::default() };
-        let ran = self.evaluate(host, named, &request, By::Stream, &mut Reply::new(Protocol::Resp2));
+        let name = name_of(named, words.get(1).copied().unwrap_or_default());
+        let mut reply = Reply::new(Protocol::Resp2);
+        let ran = self.evaluate(host, (named, &name), &request, By::Stream, &mut reply);
         self.tell();
         ran
     }
@@ -190,7 +237,7 @@ impl Engine {
     fn evaluate(
         &mut self,
         host: &mut dyn Host,
-        named: Named,
+        (named, name): (Named, &str),
         request: &Request<'_>,
         by: By,
         reply: &mut Reply,
@@ -199,8 +246,7 @@ impl Engine {
         if named == Named::ByDigest && script.len() != DIGEST_BYTES {
             return Ran::refused(NO_SCRIPT, reply);
         }
-        let name = name_of(named, script);
-        let flags = self.script_flags(&name, script, by);
+        let flags = self.script_flags(name, script, by);
         if let Err(text) = may_begin(host.standing(), flags) {
             return Ran::refused(text, reply);
         }
@@ -208,21 +254,21 @@ impl Engine {
             Ok(split) => split,
             Err(text) => return Ran::refused(text, reply),
         };
-        if !self.cache.knows(&name, by) {
+        if !self.cache.knows(name, by) {
             if named == Named::ByDigest {
                 return Ran::refused(NO_SCRIPT, reply);
             }
-            if let Err(text) = self.learn(&name, script, by) {
+            if let Err(text) = self.learn(name, script, by) {
                 return Ran::refused(text, reply);
             }
         }
-        let found = self.cache.get(&name).map(|script| script.compiled.clone());
+        let found = self.cache.get(name).map(|script| script.compiled.clone());
         let Some(compiled) = found else { return Ran::refused(NO_SCRIPT, reply) };
-        let prepared = Prepared { name: &name, flags, keys, args };
+        let prepared = Prepared { name, flags, keys, args };
         if let Err(text) = may_run(flags, request.read_only) {
             return Ran::refused(text, reply);
         }
-        let body = match compiled.map_or_else(|| self.compile(&name), Ok) {
+        let body = match compiled.map_or_else(|| self.compile(name), Ok) {
             Ok(body) => body,
             Err(text) => return Ran::refused(text, reply),
         };
@@ -332,8 +378,27 @@ impl Engine {
 
     /// FCALL and FCALL_RO.
     pub fn fcall(&mut self, host: &mut dyn Host, request: &Request<'_>, reply: &mut Reply) -> Ran {
+        if request.limits.attempt.is_none() {
+            let ran = self.call_function(host, request, reply);
+            self.tell();
+            return ran;
+        }
+        // (No digest has such a name.)
+        let function = request.words.get(1).copied().unwrap_or_default();
+        let name = format!("function {}", String::from_utf8_lossy(function));
+        // One that may write is not: what it keeps in its library's variables would be of two runs.
+        let is_ready = self.libraries.as_ref().is_some_and(|libraries| {
+            libraries.follows(host.functions())
+                && libraries.find(function).is_some_and(|found| found.flags.has(ScriptFlags::NO_WRITES))
+        });
+        if !is_ready || !self.is_attempted(&name) {
+            return Ran::again();
+        }
         let ran = self.call_function(host, request, reply);
-        self.tell();
+        if ran.again {
+            self.attempt_no_more(name);
+        }
+        self.tell_size();
         ran
     }
 
@@ -422,13 +487,19 @@ impl Engine {
         }
     }
 
-    /// Brings the figures up to date.
-    fn tell(&self) {
+    /// Brings those figures up to date that change with each run.
+    fn tell_size(&self) {
         let figures = &self.figures;
         figures.scripts_vm_bytes.store(self.scripts.as_ref().map_or(0, State::used_bytes), Relaxed);
-        let libraries = self.libraries.as_ref();
-        let vm_bytes = libraries.map_or(0, |libraries| libraries.state.used_bytes());
+        let vm_bytes = self.libraries.as_ref().map_or(0, |libraries| libraries.state.used_bytes());
         figures.functions_vm_bytes.store(vm_bytes, Relaxed);
+    }
+
+    /// Brings the figures up to date.
+    fn tell(&self) {
+        self.tell_size();
+        let figures = &self.figures;
+        let libraries = self.libraries.as_ref();
         figures.functions_bytes.store(libraries.map_or(0, Libraries::bytes), Relaxed);
         figures.libraries.store(libraries.map_or(0, Libraries::len), Relaxed);
         figures.functions.store(self.function_count(), Relaxed);
@@ -522,20 +593,32 @@ fn run(
         met_unknown: false,
     };
     let ran = state.run(body, args, |lua, asked| run.serve(lua, asked));
-    let mut over = Ran { wrote: run.changed, met_unknown: run.met_unknown, error: None };
+    let mut over = Ran { wrote: run.changed, met_unknown: run.met_unknown, ..Ran::default() };
     let protocol = run.protocol;
     let ended = pulse.over();
+    if ended == Some(End::Again) {
+        return Ran::again();
+    }
     let mark = reply.mark();
     let answered = ran.and_then(|(ok, value)| {
         if ok {
-            return convert::to_reply(&state.lua, value, protocol, reply).map(|()| None);
+            over.own_errors = convert::to_reply(&state.lua, value, protocol, reply)?;
+            return Ok(None);
         }
-        error_line(script.name, &value, ended.map(crate::pulse::End::text)).map(Some)
+        let is_counted = match &value {
+            mlua::Value::Table(error) => convert::is_counted(error)?,
+            _ => false,
+        };
+        Ok(Some((error_line(script.name, &value, ended.map(End::text))?, is_counted)))
     });
-    over.error = answered.unwrap_or_else(|error| {
-        let text = ended.map_or_else(|| error.to_string(), crate::pulse::End::text);
-        Some(format!("ERR Error running script {}, {text}", script.name).into_bytes())
+    let failed = answered.unwrap_or_else(|error| {
+        let text = ended.map_or_else(|| error.to_string(), End::text);
+        Some((format!("ERR Error running script {}, {text}", script.name).into_bytes(), false))
     });
+    if let Some((error, is_counted)) = failed {
+        over.own_errors = if is_counted { Vec::new() } else { vec![error.clone()] };
+        over.error = Some(error);
+    }
     if let Some(error) = &over.error {
         reply.rollback(mark);
         reply.error_bytes(error);

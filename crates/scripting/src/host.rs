@@ -51,8 +51,12 @@ pub trait Host {
     /// # Errors
     /// Why the script's client has no right to call it.
     fn may_call(&mut self, command: &'static Command, words: &[&[u8]]) -> Result<(), Refusal>;
-    /// Runs a command, and answers it in this version of the protocol.
-    fn run(&mut self, command: &'static Command, words: &[&[u8]], protocol: Protocol) -> Reply;
+    /// Counts a command that was not run, known or not, whose error line this is. None where an attempt cannot: then the
+    /// script is given up, as with [`Host::run`].
+    fn refused(&mut self, command: Option<&'static Command>, line: &[u8]) -> Option<()>;
+    /// Runs a command, and answers it in this version of the protocol. None where an attempt cannot: then the script is
+    /// given up, and nothing has changed.
+    fn run(&mut self, command: &'static Command, words: &[&[u8]], protocol: Protocol) -> Option<Reply>;
     /// Writes a line to the log.
     fn log(&self, level: LogLevel, line: &[u8]);
 }

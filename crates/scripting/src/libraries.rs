@@ -41,6 +41,13 @@ struct Loaded {
     functions: Vec<Registered>,
 }
 
+impl Loaded {
+    /// Whether it was loaded of this very text.
+    fn is_of(&self, code: &Bytes) -> bool {
+        std::ptr::eq(self.code.as_ptr(), code.as_ptr()) && self.code.len() == code.len()
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Libraries {
@@ -73,6 +80,14 @@ impl Libraries {
         Ok(Libraries { state, loading, pulse, loaded: BTreeMap::new(), places: HashMap::new() })
     }
 
+    /// Whether these are the libraries that are loaded.
+    pub(crate) fn follows(&self, functions: &Functions) -> bool {
+        functions.len() == self.loaded.len()
+            && functions.iter().all(|(name, library)| {
+                self.loaded.get(name).is_some_and(|loaded| loaded.is_of(&library.code))
+            })
+    }
+
     /// Follows the data set: loads what is new there, drops what is gone. What cannot be loaded is given to `failed`.
     pub(crate) fn follow(
         &mut self,
@@ -80,19 +95,11 @@ impl Libraries {
         log: LogLine<'_>,
         mut failed: impl FnMut(&[u8], &[u8]),
     ) {
-        let is_same = |loaded: &Loaded, code: &Bytes| {
-            std::ptr::eq(loaded.code.as_ptr(), code.as_ptr()) && loaded.code.len() == code.len()
-        };
-        let known = &self.loaded;
-        let follows = functions.len() == known.len()
-            && functions
-                .iter()
-                .all(|(name, library)| known.get(name).is_some_and(|loaded| is_same(loaded, &library.code)));
-        if follows {
+        if self.follows(functions) {
             return;
         }
         self.loaded
-            .retain(|name, loaded| functions.get(name).is_some_and(|library| is_same(loaded, &library.code)));
+            .retain(|name, loaded| functions.get(name).is_some_and(|library| loaded.is_of(&library.code)));
         for (name, library) in functions.iter() {
             if !self.loaded.contains_key(name) {
                 let functions = self.load(&library.code, log).unwrap_or_else(|error| {

@@ -16,6 +16,8 @@ pub(crate) enum End {
     Loading,
     /// It held up the master's stream for as long as it may.
     Held(Duration),
+    /// It is no short one: it is to run again where it may take long.
+    Again,
 }
 
 impl End {
@@ -25,6 +27,8 @@ impl End {
             // A function too.
             End::Killed => "ERR Script killed by user with SCRIPT KILL...".into(),
             End::Loading => "ERR FUNCTION LOAD timeout".into(),
+            // Told to nobody.
+            End::Again => "ERR the script is to run again".into(),
             End::Held(time) => format!(
                 "ERR Script ended: it held up the master's stream for {} ms (script-hold-max)",
                 time.as_millis()
@@ -65,6 +69,8 @@ const UNKILLABLE: &str = "UNKILLABLE Sorry the script already executed write com
 /// How long scripts may take.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TimeLimits {
+    /// It runs where others wait for it: it may only read, and after this it is given up, to run again elsewhere.
+    pub attempt: Option<Duration>,
     /// After this it is ended.
     pub hold_max: Option<Duration>,
     /// After this others are answered BUSY, and may kill it.
@@ -180,6 +186,9 @@ impl Pulse {
             if present.limits.busy_after.is_some_and(|limit| time >= limit) {
                 self.busy.store(true, Ordering::Relaxed);
             }
+            if present.limits.attempt.is_some_and(|limit| time >= limit) {
+                present.end = Some(End::Again);
+            }
             if let Some(limit) = present.limits.hold_max.filter(|limit| time >= *limit) {
                 present.end = Some(End::Held(limit));
             }
@@ -188,6 +197,11 @@ impl Pulse {
             present.end = Some(End::Loading);
         }
         present.end
+    }
+
+    /// Gives the script up, so that it runs again where it may do what it was about to do.
+    pub(crate) fn give_up(&self) {
+        self.held().end = Some(End::Again);
     }
 
     /// A library is loaded, which may take so long.

@@ -9,10 +9,10 @@ use protocol::{Protocol, Reply};
 use crate::api::{Request, raised};
 use crate::arguments::{Arguments, number_of, one, text_of, truncated};
 use crate::boundary::{Outcome, Raise};
-use crate::convert::{self, error_table, error_text};
+use crate::convert::{self, counted_error_table, error_table, error_text};
 use crate::host::{Host, LogLevel};
 use crate::libraries::LogLine;
-use crate::pulse::Pulse;
+use crate::pulse::{End, Pulse};
 use crate::walk::VALUES_MAX;
 
 /// What holds for a script while it runs.
@@ -100,18 +100,22 @@ impl Run<'_> {
         let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
         let command = match self.admitted(&words) {
             Ok(command) => command,
-            Err(text) => {
-                let table = error_table(lua, &error_text(text.as_bytes()))?;
-                // It is counted where it is refused.
-                table.raw_set("ignore_error_stats_update", true)?;
-                return failed(table);
+            Err((command, text)) => {
+                let text = error_text(text.as_bytes());
+                if self.host.refused(command, &text).is_none() {
+                    return self.give_up();
+                }
+                return failed(counted_error_table(lua, &text)?);
             }
         };
         if command.flags.contains(Flags::WRITE) && !self.wrote {
             self.wrote = true;
             self.pulse.writes();
         }
-        let reply = self.host.run(command, &words, self.protocol).to_vec();
+        let Some(reply) = self.host.run(command, &words, self.protocol) else {
+            return self.give_up();
+        };
+        let reply = reply.to_vec();
         self.changed |= command.flags.contains(Flags::WRITE) && reply.first() != Some(&b'-');
         let value = convert::to_lua(lua, &reply)?;
         if self.verbatim
@@ -121,6 +125,11 @@ impl Run<'_> {
             sort(lua, table)?;
         }
         if raises && reply.first() == Some(&b'-') { Ok(Err(Raise::Value(value))) } else { Ok(Ok(one(value))) }
+    }
+
+    fn give_up(&self) -> Outcome {
+        self.pulse.give_up();
+        Err(mlua::Error::runtime(End::Again.text()))
     }
 
     /// A command's words.
@@ -150,18 +159,24 @@ impl Run<'_> {
         }
     }
 
-    /// The command that these words name, if the script may call it.
-    fn admitted(&mut self, words: &[&[u8]]) -> Result<&'static Command, String> {
+    /// The command that these words name, if the script may call it; else why not, beside the command if there is one.
+    fn admitted(&mut self, words: &[&[u8]]) -> Result<&'static Command, (Option<&'static Command>, String)> {
         let command = match commands::resolve(words) {
             Ok((command, _)) => command,
-            Err(Unresolved::WrongArity(_)) => {
-                return Err("Wrong number of args calling Redis command from script".into());
+            Err(Unresolved::WrongArity(command)) => {
+                let text = "Wrong number of args calling Redis command from script";
+                return Err((Some(command), text.to_owned()));
             }
             Err(_) => {
                 self.met_unknown = true;
-                return Err("Unknown Redis command called from script".into());
+                return Err((None, "Unknown Redis command called from script".to_owned()));
             }
         };
+        self.may_run(command, words).map_err(|text| (Some(command), text))?;
+        Ok(command)
+    }
+
+    fn may_run(&mut self, command: &'static Command, words: &[&[u8]]) -> Result<(), String> {
         if command.flags.contains(Flags::NOSCRIPT) {
             return Err("This Redis command is not allowed from script".into());
         }
@@ -183,7 +198,7 @@ impl Run<'_> {
         if standing.full && !self.allows_full && !self.wrote && command.flags.contains(Flags::DENYOOM) {
             return Err("-OOM command not allowed when used memory > 'maxmemory'.".into());
         }
-        Ok(command)
+        Ok(())
     }
 
     fn setresp(&mut self, lua: &Lua, args: &Arguments) -> Outcome {
@@ -263,15 +278,26 @@ pub struct Ran {
     pub wrote: bool,
     /// It called a command that nobody here knows.
     pub met_unknown: bool,
+    /// It was an attempt, and came to nothing: it has changed nothing and answered nothing, and is to run where it may
+    /// take long.
+    pub again: bool,
     /// The error it ended with, or was refused with.
     pub error: Option<Vec<u8>>,
+    /// Errors that it answers with and that are none of its commands', which are counted already.
+    pub own_errors: Vec<Vec<u8>>,
 }
 
 impl Ran {
+    /// An attempt that came to nothing.
+    pub(crate) fn again() -> Ran {
+        Ran { again: true, ..Ran::default() }
+    }
+
     /// It was refused with this error line.
     pub(crate) fn refused(text: impl AsRef<[u8]>, reply: &mut Reply) -> Ran {
         reply.error_bytes(text.as_ref());
-        Ran { error: Some(text.as_ref().to_vec()), ..Ran::default() }
+        let text = text.as_ref().to_vec();
+        Ran { error: Some(text.clone()), own_errors: vec![text], ..Ran::default() }
     }
 }
 

@@ -17,6 +17,7 @@ use commands::{
 };
 use protocol::limits::Peer;
 use protocol::{Args, Reply, Request, Words};
+use scripting::Called;
 use storage::{DbIndex, Hashed, KeyHash, Lookups, Reader, Writer};
 
 use crate::acl::{self, User};
@@ -482,7 +483,8 @@ impl<'a> Batch<'a> {
                 return self.answered(session, reply, |reply| reply.error(text));
             }
         }
-        if exclusive::is_wanted(command, args) {
+        let attempted = if is_plain { self.attempted(command) } else { None };
+        if attempted.is_none() && exclusive::is_wanted(command, args) {
             return exclusively(words);
         }
         session.take_pushed(reply);
@@ -550,6 +552,16 @@ impl<'a> Batch<'a> {
                 writer.tell();
                 answered.map(|()| Then::Continue)
             }
+            Run::Server(_) if attempted.is_some() => {
+                let Some(called) = attempted else { return exclusively(words) };
+                let (node, now) = (self.node, self.now);
+                let Some(writer) = self.writer() else { return exclusively(words) };
+                let mut call = Call { node, session, command, words, args, now, source: None };
+                match answer::attempt(&mut call, called, writer, reply) {
+                    Some(answered) => answered,
+                    None => return exclusively(words),
+                }
+            }
             Run::Server(server) => {
                 session.client().traffic.commands.add(self.timer.untold());
                 let (node, now) = (self.node, self.now);
@@ -601,6 +613,14 @@ impl<'a> Batch<'a> {
             self.writer = self.node.store.try_writer();
         }
         self.writer.as_ref()
+    }
+
+    /// The script that this command runs, if it may be attempted here: where making room for what it writes could come
+    /// first, it may not.
+    fn attempted(&self, command: &Command) -> Option<Called> {
+        let Run::Server(server) = command.run else { return None };
+        let is_bounded = || self.node.upstream.is_writable() && self.node.eviction.is_bounded();
+        answer::called(server).filter(|_| !is_bounded())
     }
 
     /// Enters the gate, unless this batch is inside already; `None` while it is closed.

@@ -1,8 +1,12 @@
 //! Scripts of clients: the engine, and what a script's commands may do here.
 //!
-//! Owns the way from a script to the handlers: it runs under the writer's token, on a thread that may wait, and the gate
-//! closes with its first write, so that nobody sees half of what it does. Never knows Lua: see [`scripting`].
+//! Owns the way from a script to the handlers: it runs under the writer's token, and the gate closes with its first write,
+//! so that nobody sees half of what it does. It runs on a thread that may wait; but the way there and back costs thirty
+//! times what a short script does, so one that has not turned out otherwise is attempted in its batch first: as long as it
+//! only reads, and no longer than a batch may take. An attempt that comes to nothing has changed nothing and counted
+//! nothing. Never knows Lua: see [`scripting`].
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use commands::{Command, Dialect, Run, ServerCommand, Source};
@@ -11,7 +15,7 @@ use protocol::{Args, Protocol, Reply};
 use scripting::{
     Engine, Figures, Host, Identity, LogLevel, Pulse, Refusal, SharedEngine, Standing, TimeLimits,
 };
-use storage::{DbIndex, Exclusive, Functions, Writer};
+use storage::{DbIndex, Exclusive, Functions, Lookups, Writer};
 
 use crate::acl::{self, Place};
 use crate::admission;
@@ -58,10 +62,21 @@ impl Scripts {
     /// The engine, once no script runs: to be asked where waiting is allowed, and after the token where both are needed.
     pub(crate) fn engine(&self, node: &Node) -> MutexGuard<'_, Engine> {
         let mut engine = self.engine.lock();
-        let version = node.settings.read().report_version.clone();
-        engine.is(Identity { version, is_valkey: node.dialect().is_valkey() });
+        identify(&mut engine, node);
         engine
     }
+
+    /// The same where waiting is not allowed.
+    pub(crate) fn try_engine(&self, node: &Node) -> Option<MutexGuard<'_, Engine>> {
+        let mut engine = self.engine.try_lock()?;
+        identify(&mut engine, node);
+        Some(engine)
+    }
+}
+
+fn identify(engine: &mut Engine, node: &Node) {
+    let version = node.settings.read().report_version.clone();
+    engine.is(Identity { version, is_valkey: node.dialect().is_valkey() });
 }
 
 /// How long a client's script may take, as things stand.
@@ -69,6 +84,7 @@ pub(crate) fn limits(node: &Node) -> TimeLimits {
     let settings = node.settings.read();
     let is_replica = !node.upstream.is_writable();
     TimeLimits {
+        attempt: None,
         hold_max: Some(settings.script_hold_max).filter(|limit| is_replica && !limit.is_zero()),
         busy_after: Some(settings.busy_reply_threshold).filter(|limit| !limit.is_zero()),
     }
@@ -98,6 +114,17 @@ pub(crate) struct ClientHost<'h> {
     full: bool,
     /// What the client had selected.
     selected: DbIndex,
+    attempt: Option<Attempt>,
+}
+
+/// What an attempt has done, to be counted when it has come to its end.
+#[derive(Default)]
+struct Attempt {
+    lookups: Lookups,
+    /// Commands, and how long they took.
+    ran: Vec<(&'static Command, u64)>,
+    /// For the log.
+    lines: RefCell<Vec<(LogLevel, Vec<u8>)>>,
 }
 
 impl<'h> ClientHost<'h> {
@@ -109,7 +136,56 @@ impl<'h> ClientHost<'h> {
     ) -> Self {
         let selected = session.db();
         let full = node.upstream.is_writable() && node.eviction.make_room(node, writer) == Room::None;
-        ClientHost { node, session, writer, gate: None, now, full, selected }
+        ClientHost { node, session, writer, gate: None, now, full, selected, attempt: None }
+    }
+
+    /// For an attempt in a batch.
+    pub(crate) fn attempting(
+        node: &'h Arc<Node>,
+        session: &'h mut Session,
+        writer: &'h Writer<'h>,
+        now: Now,
+    ) -> Self {
+        let selected = session.db();
+        let attempt = Some(Attempt::default());
+        ClientHost { node, session, writer, gate: None, now, full: false, selected, attempt }
+    }
+
+    /// Counts and tells what an attempt did that has come to its end.
+    pub(crate) fn attempted(&mut self) {
+        let Some(Attempt { lookups, ran, lines }) = self.attempt.take() else { return };
+        self.node.stats.local().looked_up(&lookups);
+        for (command, nanos) in ran {
+            self.count(command, false, nanos);
+        }
+        for (level, line) in lines.into_inner() {
+            log(level, &line);
+        }
+    }
+
+    /// Counts a command.
+    fn count(&self, command: &'static Command, failed: bool, nanos: u64) {
+        let range = self.node.settings.tracks_latency().then(|| Range::of(nanos));
+        let block = self.node.stats.local();
+        block.ran(command, 1, u64::from(failed), nanos, range);
+        block.processed(1);
+        self.session.client().traffic.commands.add(1);
+    }
+
+    /// Runs a short read that does not fail, and nothing else.
+    fn attempt(&mut self, command: &'static Command, args: Args<'_>, reply: &mut Reply) -> Option<()> {
+        let attempt = self.attempt.as_mut()?;
+        let Run::Read(handler) = command.run else { return None };
+        let began = clock::steady();
+        let source = Source::Writer(self.writer);
+        let (node, session, now) = (self.node, &*self.session, self.now.wall);
+        let context = node.read_context(source, session, now, node.dialect(), &attempt.lookups).brief();
+        let mark = reply.mark();
+        if handler(&context, args, reply).is_err() || reply.is_error_at(mark) {
+            return None;
+        }
+        attempt.ran.push((command, clock::nanos_since(began)));
+        Some(())
     }
 }
 
@@ -149,16 +225,33 @@ impl Host for ClientHost<'_> {
         let args = Args::new(words.get(command.name_words()..).unwrap_or_default());
         let session = &*self.session;
         if let Err(denial) = acl::check(session.user(), command, args, session.db()) {
-            admission::note_denial(self.node, session, command, args, denial, Place::Lua);
+            // An attempt ends here, and runs again.
+            if self.attempt.is_none() {
+                admission::note_denial(self.node, session, command, args, denial, Place::Lua);
+            }
             let text = denial.text(session.user(), command);
             return Err(format!("ERR ACL failure in script: {}", String::from_utf8_lossy(&text)).into());
         }
         acl::check_sort(session.user(), command, args).map_err(Refusal::from)
     }
 
-    fn run(&mut self, command: &'static Command, words: &[&[u8]], protocol: Protocol) -> Reply {
+    fn refused(&mut self, command: Option<&'static Command>, line: &[u8]) -> Option<()> {
+        if self.attempt.is_some() {
+            return None;
+        }
+        self.node.stats.error(line);
+        if let Some(command) = command {
+            self.node.stats.local().rejected(command);
+        }
+        Some(())
+    }
+
+    fn run(&mut self, command: &'static Command, words: &[&[u8]], protocol: Protocol) -> Option<Reply> {
         let mut reply = Reply::new(protocol);
         let args = Args::new(words.get(command.name_words()..).unwrap_or_default());
+        if self.attempt.is_some() {
+            return self.attempt(command, args, &mut reply).map(|()| reply);
+        }
         let writes = matches!(command.run, Run::Write(_));
         if writes && self.gate.is_none() {
             self.gate = Some(self.writer.close_gate());
@@ -181,17 +274,15 @@ impl Host for ClientHost<'_> {
         if self.node.hub.is_monitored() && monitor::is_seen(command) {
             self.node.hub.show(self.session.db(), "lua", Some(command), words);
         }
-        let nanos = clock::nanos_since(began);
-        let range = self.node.settings.tracks_latency().then(|| Range::of(nanos));
-        let block = self.node.stats.local();
-        block.ran(command, 1, u64::from(failed), nanos, range);
-        block.processed(1);
-        self.session.client().traffic.commands.add(1);
-        reply
+        self.count(command, failed, clock::nanos_since(began));
+        Some(reply)
     }
 
     fn log(&self, level: LogLevel, line: &[u8]) {
-        log(level, line);
+        match &self.attempt {
+            Some(attempt) => attempt.lines.borrow_mut().push((level, line.to_vec())),
+            None => log(level, line),
+        }
     }
 }
 

@@ -193,10 +193,13 @@ impl Stats {
         self.blocks.get(index).expect("an index below the number of blocks")
     }
 
-    /// Counts an error reply with this line (without `-`).
+    /// Counts an error reply with this line (without `-`), by its first word if that is a short one.
     pub(crate) fn error(&self, line: &[u8]) {
+        /// As long as a code may be, with the blank behind it.
+        const CODE_BYTES_MAX: usize = 31;
         add(&self.local().error_replies, 1);
-        let code = line.split(|byte| *byte == b' ').next().unwrap_or_default();
+        let blank = line.iter().take(CODE_BYTES_MAX).position(|byte| *byte == b' ');
+        let code = blank.and_then(|blank| line.get(..blank)).unwrap_or(b"ERR");
         let Ok(code) = std::str::from_utf8(code) else { return };
         let mut errors = self.errors.lock();
         if let Some(count) = errors.get_mut(code) {

@@ -17,6 +17,8 @@ struct Fake {
     functions: Functions,
     ran: Vec<String>,
     log: RefCell<Vec<String>>,
+    /// It is an attempt's.
+    only_reads: bool,
     /// Done when a command runs.
     meanwhile: Option<Box<dyn FnMut()>>,
 }
@@ -37,7 +39,13 @@ impl Host for Fake {
     fn may_call(&mut self, command: &'static Command, _: &[&[u8]]) -> Result<(), Refusal> {
         if command.name == "getdel" { Err("NOPERM no".into()) } else { Ok(()) }
     }
-    fn run(&mut self, command: &'static Command, words: &[&[u8]], protocol: Protocol) -> Reply {
+    fn refused(&mut self, _: Option<&'static Command>, _: &[u8]) -> Option<()> {
+        (!self.only_reads).then_some(())
+    }
+    fn run(&mut self, command: &'static Command, words: &[&[u8]], protocol: Protocol) -> Option<Reply> {
+        if self.only_reads && command.flags.contains(commands::Flags::WRITE) {
+            return None;
+        }
         if let Some(meanwhile) = &mut self.meanwhile {
             meanwhile();
         }
@@ -60,7 +68,7 @@ impl Host for Fake {
             "incr" => reply.error("WRONGTYPE no"),
             _ => reply.null(),
         }
-        reply
+        Some(reply)
     }
     fn log(&self, level: LogLevel, line: &[u8]) {
         self.log.borrow_mut().push(format!("{level:?} {}", String::from_utf8_lossy(line)));
@@ -246,7 +254,7 @@ fn big_tables_and_many_arguments() {
 fn what_never_ends_is_ended() {
     let (mut engine, mut host) = (engine(), Fake::default());
     STEP.store(1, Relaxed);
-    let limits = TimeLimits { hold_max: Some(Duration::from_millis(20)), busy_after: None };
+    let limits = TimeLimits { hold_max: Some(Duration::from_millis(20)), ..TimeLimits::default() };
     for endless in [
         "while true do end",
         "while true do pcall(function() while true do end end) end",
@@ -302,7 +310,7 @@ fn an_old_masters_script_is_run_as_it_ran_there() {
     assert_eq!(unknown.error.as_deref(), Some(&b"NOSCRIPT No matching script. Please use EVAL."[..]));
     for _ in 0..2 {
         let ran = replay(Named::ByText, &[b"EVAL", script, b"1", b"k"]);
-        assert_eq!(ran, Ran { wrote: true, met_unknown: false, error: None });
+        assert_eq!(ran, Ran { wrote: true, ..Ran::default() });
         assert_eq!(replay(Named::ByDigest, &known).error, None);
     }
     let sets: Vec<&String> = host.ran.iter().filter(|line| line.starts_with("set")).collect();
@@ -411,4 +419,52 @@ fn a_library_is_checked_before_it_is_taken() {
     let log = |level, line: &[u8]| host.log(level, line);
     assert_eq!(engine.check(&host.functions, &log), Ok(()));
     assert_eq!(host.log.borrow().as_slice(), ["Warning loading 1"]);
+}
+
+#[test]
+fn an_attempt_reads_and_is_given_up_when_it_would_do_more() {
+    let (mut engine, mut host) = (engine(), Fake { only_reads: true, ..Fake::default() });
+    let limits = TimeLimits { attempt: Some(Duration::from_secs(3600)), ..TimeLimits::default() };
+    let attempt = |host: &mut Fake, engine: &mut Engine, script: &str| {
+        let words = [&b"eval"[..], script.as_bytes(), b"0"];
+        let mut reply = Reply::new(Protocol::Resp2);
+        let request = Request { words: &words, read_only: false, limits };
+        let ran = engine.eval(host, Named::ByText, &request, &mut reply);
+        (ran, text(&reply))
+    };
+    let again = (Ran::again(), String::new());
+    let reads = "return redis.call('echo', 'read')";
+    assert_eq!(attempt(&mut host, &mut engine, reads), again, "nothing is compiled in an attempt");
+    assert!(host.ran.is_empty());
+    let writes = [
+        "redis.call('echo', 'a') redis.call('set', 'k', 'v')",
+        "redis.pcall('set', 'k', 'v') return 'went on'",
+        "pcall(redis.call, 'set', 'k', 'v') return 'went on'",
+        "pcall(redis.call, 'set', 'k', 'v') return redis.call('echo', 'went on')",
+    ];
+    for script in writes.iter().chain([&reads]) {
+        engine.load_script(script.as_bytes()).unwrap();
+    }
+    assert_eq!(attempt(&mut host, &mut engine, reads), (Ran::default(), "$4|read|".into()));
+    for script in writes {
+        assert_eq!(attempt(&mut host, &mut engine, script), again, "{script}");
+        // From now on nobody tries.
+        host.ran.clear();
+        assert_eq!(attempt(&mut host, &mut engine, script), again, "{script}");
+        assert_eq!(host.ran, Vec::<String>::new(), "{script}");
+    }
+    // Where it may write the same scripts run whole.
+    host.only_reads = false;
+    assert_eq!(eval(&mut engine, &mut host, writes[0]), "$-1|");
+    assert_eq!(host.ran, ["echo a", "set k v"]);
+}
+
+#[test]
+fn an_attempt_ends_where_it_takes_long() {
+    let (mut engine, mut host) = (engine(), Fake::default());
+    let limits = TimeLimits { attempt: Some(Duration::ZERO), ..TimeLimits::default() };
+    for script in ["while true do end", "while true do pcall(function() while true do end end) end"] {
+        engine.load_script(script.as_bytes()).unwrap();
+        assert_eq!(eval_with(&mut engine, &mut host, script, limits), "", "{script}");
+    }
 }

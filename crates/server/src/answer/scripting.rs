@@ -4,11 +4,12 @@
 //! they are answered while a script runs.
 
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use commands::function::{self, Change};
-use commands::{CommandError, ServerCommand as S, Source};
+use commands::{CommandError, Run, ServerCommand as S, Source};
 use protocol::Reply;
-use scripting::{Called, Kind, Named, Ran, Request};
+use scripting::{Called, Kind, Named, Ran, Request, TimeLimits};
 use storage::Writer;
 
 use super::{Answered, Call, Then};
@@ -54,11 +55,40 @@ fn script(
         let mut engine = node.scripts.engine(node);
         let mut host = ClientHost::new(node, call.session, writer, call.now);
         let ran = run(&mut engine, &mut host, &request);
-        if let Some(error) = ran.error {
-            return Err(CommandError::Bytes(error));
-        }
+        ran.own_errors.iter().for_each(|error| node.stats.error(error));
         Ok(Then::Continue)
     })
+}
+
+/// How long an attempt may take. The script looks at the time every 30 µs or so.
+const ATTEMPT_MAX: Duration = Duration::from_micros(100);
+
+/// Runs a script in a batch, which holds the token, if it turns out to be short and to do nothing but read. None where it
+/// does not: then nothing has changed, and nothing is answered.
+pub(crate) fn attempt(
+    call: &mut Call<'_>,
+    called: Called,
+    writer: &Writer<'_>,
+    reply: &mut Reply,
+) -> Option<Answered> {
+    let mut words = vec![call.command.name.as_bytes()];
+    words.extend(call.args.iter());
+    let node = call.node;
+    let limits = TimeLimits { attempt: Some(ATTEMPT_MAX), ..scripts::limits(node) };
+    let read_only = matches!(call.command.run, Run::Server(S::EvalRo | S::EvalshaRo | S::FcallRo));
+    let request = Request { words: &words, read_only, limits };
+    let mut engine = node.scripts.try_engine(node)?;
+    let mut host = ClientHost::attempting(node, call.session, writer, call.now);
+    let ran = match called {
+        Called::Script(named) => engine.eval(&mut host, named, &request, reply),
+        Called::Function => engine.fcall(&mut host, &request, reply),
+    };
+    if ran.again {
+        return None;
+    }
+    host.attempted();
+    ran.own_errors.iter().for_each(|error| node.stats.error(error));
+    Some(Ok(Then::Continue))
 }
 
 /// EVAL script numkeys [key …] [arg …], EVALSHA, EVAL_RO, EVALSHA_RO
