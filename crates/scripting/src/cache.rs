@@ -50,6 +50,8 @@ pub(crate) struct Cache {
     scripts: HashMap<String, Script>,
     evaluated: usize,
     clock: u64,
+    /// How often some were kept or forgotten.
+    pub(crate) changes: u64,
     /// Scripts that were forgotten.
     pub(crate) evicted: u64,
 }
@@ -97,6 +99,7 @@ impl Cache {
         by: By,
     ) {
         self.clock += 1;
+        self.changes += 1;
         let used = self.clock;
         let is_new = !self.scripts.contains_key(digest);
         let script = self.scripts.entry(digest.to_owned()).or_insert_with(|| Script {
@@ -141,6 +144,7 @@ impl Cache {
 
     /// A client's SCRIPT FLUSH: what the stream may call stays for the stream.
     pub(crate) fn flush(&mut self) {
+        self.changes += 1;
         self.scripts.retain(|_, script| script.replayed);
         self.scripts.values_mut().for_each(|script| script.served = false);
         self.evaluated = 0;
@@ -148,6 +152,7 @@ impl Cache {
 
     /// The master's SCRIPT FLUSH.
     pub(crate) fn flush_all(&mut self) {
+        self.changes += 1;
         self.scripts.clear();
         self.evaluated = 0;
     }

@@ -84,17 +84,31 @@ pub struct Engine {
     pulse: Arc<Pulse>,
     figures: Arc<Figures>,
     cache: Cache,
+    /// The changes of the cache that the figures know of.
+    told: u64,
     scripts: Option<State>,
     libraries: Option<Libraries>,
-    /// Scripts that were attempted in vain, and how many more of their runs are not attempted.
-    no_attempts: HashMap<String, u32>,
+    /// Scripts that were attempted in vain.
+    in_vain: HashMap<String, InVain>,
+}
+
+/// A script whose last attempt was in vain. It may have been the machine that was slow, and which way a script takes is for
+/// its arguments to say; so it is attempted again, but each time later.
+#[derive(Clone, Copy, Debug)]
+struct InVain {
+    /// So many more are not made.
+    left: u32,
+    /// So many will not be made if the next is in vain too.
+    next: u32,
+}
+
+impl InVain {
+    const FIRST: InVain = InVain { left: 0, next: 1 };
+    const PASSED_OVER_MAX: u32 = 256;
 }
 
 /// So many of them are remembered; then they are attempted again.
-const NO_ATTEMPTS_MAX: usize = 10_000;
-/// After an attempt in vain so many runs are not attempted. It may have been the machine that was slow, and which way a
-/// script takes is for its arguments to say.
-const RUNS_WITHOUT_ATTEMPT: u32 = 100;
+const IN_VAIN_MAX: usize = 10_000;
 
 /// An engine for all who run scripts. To be locked after the writer's token where both are needed.
 pub type SharedEngine = Arc<parking_lot::Mutex<Engine>>;
@@ -115,9 +129,10 @@ impl Engine {
             pulse,
             figures: Arc::default(),
             cache: Cache::default(),
+            told: 0,
             scripts: None,
             libraries: None,
-            no_attempts: HashMap::new(),
+            in_vain: HashMap::new(),
         }
     }
 
@@ -155,33 +170,34 @@ impl Engine {
             return Ran::again();
         }
         let ran = self.evaluate(host, (named, &name), request, By::Eval, reply);
-        if ran.again {
-            self.attempt_no_more(name);
-        }
         if is_attempt {
-            self.tell_size()
+            self.attempted(name, ran.again);
+            self.tell_size();
         } else {
-            self.tell()
+            self.tell();
         }
         ran
     }
 
     /// Whether this run of a script is to be attempted.
     fn is_attempted(&mut self, name: &str) -> bool {
-        let Some(left) = self.no_attempts.get_mut(name) else { return true };
-        *left -= 1;
-        if *left == 0 {
-            self.no_attempts.remove(name);
-        }
-        false
+        let Some(known) = self.in_vain.get_mut(name) else { return true };
+        let is_due = known.left == 0;
+        known.left = known.left.saturating_sub(1);
+        is_due
     }
 
-    /// Remembers that a script was attempted in vain.
-    fn attempt_no_more(&mut self, name: String) {
-        if self.no_attempts.len() >= NO_ATTEMPTS_MAX {
-            self.no_attempts.clear();
+    /// Remembers what came of attempting a script.
+    fn attempted(&mut self, name: String, in_vain: bool) {
+        if !in_vain {
+            self.in_vain.remove(&name);
+            return;
         }
-        self.no_attempts.insert(name, RUNS_WITHOUT_ATTEMPT);
+        if self.in_vain.len() >= IN_VAIN_MAX {
+            self.in_vain.clear();
+        }
+        let InVain { next, .. } = *self.in_vain.get(&name).unwrap_or(&InVain::FIRST);
+        self.in_vain.insert(name, InVain { left: next, next: (next * 2).min(InVain::PASSED_OVER_MAX) });
     }
 
     /// Whether a script of this digest needs no compiling.
@@ -395,9 +411,7 @@ impl Engine {
             return Ran::again();
         }
         let ran = self.call_function(host, request, reply);
-        if ran.again {
-            self.attempt_no_more(name);
-        }
+        self.attempted(name, ran.again);
         self.tell_size();
         ran
     }
@@ -496,16 +510,20 @@ impl Engine {
     }
 
     /// Brings the figures up to date.
-    fn tell(&self) {
+    fn tell(&mut self) {
         self.tell_size();
         let figures = &self.figures;
         let libraries = self.libraries.as_ref();
         figures.functions_bytes.store(libraries.map_or(0, Libraries::bytes), Relaxed);
         figures.libraries.store(libraries.map_or(0, Libraries::len), Relaxed);
         figures.functions.store(self.function_count(), Relaxed);
-        figures.scripts_bytes.store(self.cache.bytes(), Relaxed);
-        figures.scripts.store(self.cache.count(), Relaxed);
-        figures.evicted.store(self.cache.evicted, Relaxed);
+        // There may be thousands of them.
+        if self.told != self.cache.changes {
+            self.told = self.cache.changes;
+            figures.scripts_bytes.store(self.cache.bytes(), Relaxed);
+            figures.scripts.store(self.cache.count(), Relaxed);
+            figures.evicted.store(self.cache.evicted, Relaxed);
+        }
     }
 }
 

@@ -80,6 +80,8 @@ pub(crate) enum Next {
     Gate,
     /// The next request finds the writer token taken; soon it may be free.
     Token,
+    /// The next request, and those behind it, are run best where a batch may wait for the token and be held up.
+    Apart,
     /// The next request must wait for the writer token, or for something else: on a thread that may.
     Exclusive(OwnedRequest),
     /// The next request must wait for this, and is looked at again afterwards. Meanwhile the connection is read from and
@@ -146,6 +148,7 @@ pub(crate) fn run_with<'n>(
         situation: Situation::of(node, now.steady),
         dialect: node.upstream.dialect(),
         reader: None,
+        may_wait: writer.is_some(),
         writer,
         lookups: &lookups,
         notes_sizes: node.settings.notes_sizes(pending.len(), REPLY_BYTES_MAX),
@@ -174,7 +177,7 @@ pub(crate) fn run_with<'n>(
         }
         if *ran == began && matches!(step, Step::Done) {
             step = batch.request(session, plan, request.collect(&mut words), reply);
-            if !matches!(step, Step::Stop(Next::Gate | Next::Token | Next::Wait(_))) {
+            if !matches!(step, Step::Stop(Next::Gate | Next::Token | Next::Apart | Next::Wait(_))) {
                 *ran += 1;
             }
         }
@@ -331,8 +334,10 @@ struct Batch<'a> {
     dialect: Dialect,
     /// Taken by the first request that reads data.
     reader: Option<Reader<'a>>,
-    /// Taken by a request that writes, on a node that follows nobody; never beside the reader.
+    /// Taken by a request that writes, on a node that follows nobody, and by scripts; never beside the reader.
     writer: Option<Writer<'a>>,
+    /// Whether it runs on a thread that may wait.
+    may_wait: bool,
     /// What was looked up, and found or not.
     lookups: &'a Lookups,
     /// Whether some request may be larger, or be answered at greater length, than COMMANDLOG lets pass.
@@ -483,8 +488,8 @@ impl<'a> Batch<'a> {
                 return self.answered(session, reply, |reply| reply.error(text));
             }
         }
-        let attempted = if is_plain { self.attempted(command) } else { None };
-        if attempted.is_none() && exclusive::is_wanted(command, args) {
+        let script = if is_plain { self.script(command) } else { None };
+        if script.is_none() && exclusive::is_wanted(command, args) {
             return exclusively(words);
         }
         session.take_pushed(reply);
@@ -552,14 +557,26 @@ impl<'a> Batch<'a> {
                 writer.tell();
                 answered.map(|()| Then::Continue)
             }
-            Run::Server(_) if attempted.is_some() => {
-                let Some(called) = attempted else { return exclusively(words) };
-                let (node, now) = (self.node, self.now);
-                let Some(writer) = self.writer() else { return exclusively(words) };
-                let mut call = Call { node, session, command, words, args, now, source: None };
-                match answer::attempt(&mut call, called, writer, reply) {
-                    Some(answered) => answered,
-                    None => return exclusively(words),
+            Run::Server(server) if script.is_some() => {
+                let Some(called) = script else { return exclusively(words) };
+                let (node, may_wait) = (self.node, self.may_wait);
+                // On its own clock where others may have taken long before it.
+                let now = if may_wait { Now::read() } else { self.now };
+                let Some(writer) = self.writer() else { return Step::Stop(Next::Token) };
+                let source = Some(Source::Writer(writer));
+                let mut call = Call { node, session, command, words, args, now, source };
+                if may_wait {
+                    call.session.client().ran(command);
+                    let answered = answer::run(server, &mut call, reply);
+                    if node.store.has_ready() {
+                        node.blocking.serve(node, writer);
+                    }
+                    answered
+                } else {
+                    match answer::attempt(&mut call, called, writer, reply) {
+                        Some(answered) => answered,
+                        None => return Step::Stop(Next::Apart),
+                    }
                 }
             }
             Run::Server(server) => {
@@ -606,18 +623,19 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Takes the token, if nobody has it; the gate is left.
+    /// Takes the token, if nobody has it or this batch may wait for it; the gate is left.
     fn writer(&mut self) -> Option<&Writer<'a>> {
         self.reader = None;
         if self.writer.is_none() {
-            self.writer = self.node.store.try_writer();
+            let node = self.node;
+            self.writer = if self.may_wait { Some(exclusive::hold(node)) } else { node.store.try_writer() };
         }
         self.writer.as_ref()
     }
 
-    /// The script that this command runs, if it may be attempted here: where making room for what it writes could come
-    /// first, it may not.
-    fn attempted(&self, command: &Command) -> Option<Called> {
+    /// The script that this command runs, if it may run in a batch: where making room for what it writes could come first,
+    /// it may not.
+    fn script(&self, command: &Command) -> Option<Called> {
         let Run::Server(server) = command.run else { return None };
         let is_bounded = || self.node.upstream.is_writable() && self.node.eviction.is_bounded();
         answer::called(server).filter(|_| !is_bounded())

@@ -103,7 +103,11 @@ async fn serve_here<S: Transport>(node: Arc<Node>, mut stream: S, mut session: S
                 buffers = ran.buffers;
                 ran.next
             };
-            turns_lost = if matches!(next, Next::Token) { turns_lost + 1 } else { 0 };
+            turns_lost = match next {
+                Next::Token => turns_lost + 1,
+                Next::Apart => TURNS_LOST_MAX,
+                _ => 0,
+            };
             session.take_pushed(&mut buffers.reply);
             if !buffers.reply.is_empty()
                 && write(&node, &mut stream, session.client(), &mut buffers).await.is_err()
@@ -116,6 +120,7 @@ async fn serve_here<S: Transport>(node: Arc<Node>, mut stream: S, mut session: S
                     buffers.wait = Some(until);
                     break;
                 }
+                Next::Apart => {}
                 // After the others who are ready.
                 Next::More | Next::Token => tokio::task::yield_now().await,
                 Next::Gate => node.store.gate_opened().await,

@@ -82,7 +82,7 @@ pub(crate) struct Ran {
     pub(crate) next: Next,
 }
 
-/// Runs a batch that begins with a short write where it may wait for the token. `None` when it could not, as with
+/// Runs a batch that begins with a short write, or with a script, where it may wait for the token. `None` when it could not, as with
 /// [`run`].
 pub(crate) async fn run_batch(
     node: &Arc<Node>,

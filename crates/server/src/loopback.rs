@@ -64,7 +64,12 @@ impl Loopback {
             match next {
                 Next::Read => return Ok(answered),
                 Next::More => {}
-                Next::Gate | Next::Token | Next::Exclusive(_) | Next::Wait(_) | Next::Blocked(_) => {
+                Next::Gate
+                | Next::Token
+                | Next::Apart
+                | Next::Exclusive(_)
+                | Next::Wait(_)
+                | Next::Blocked(_) => {
                     return Err(io::ErrorKind::WouldBlock.into());
                 }
                 Next::Close => return Err(io::ErrorKind::InvalidData.into()),
