@@ -36,7 +36,7 @@ use crate::stats::{Block, add};
 /// The most requests of one batch. More would not be faster: the prefetched lines start to leave the cache.
 pub(crate) const REQUESTS_MAX: usize = 64;
 /// The longest stay inside the gate: it bounds how long an exclusive section waits to begin.
-pub(crate) const STAY_MAX: Duration = Duration::from_micros(100);
+const STAY_NANOS_MAX: u64 = 100_000;
 /// The most bytes of replies of one batch; then they are written first.
 const REPLY_BYTES_MAX: usize = 256 * 1024;
 /// Requests run between two looks at the clock, where they are of one command.
@@ -95,7 +95,7 @@ pub(crate) enum Next {
 
 /// Runs a batch of what `buffers` hold.
 pub(crate) fn run(node: &Arc<Node>, session: &mut Session, buffers: &mut Buffers) -> Next {
-    run_with(None, STAY_MAX, node, session, buffers)
+    run_with(None, Duration::from_nanos(STAY_NANOS_MAX), node, session, buffers)
 }
 
 /// The same, by a thread that may wait for the token and has it, and for another length of stay.
@@ -645,6 +645,10 @@ impl<'a> Batch<'a> {
     fn reader(&mut self) -> Option<&Reader<'a>> {
         self.writer = None;
         if self.reader.is_none() {
+            if self.may_wait {
+                // It may hold the token for longer than the gate.
+                self.timer.stay_max = STAY_NANOS_MAX;
+            }
             self.reader = self.node.store.try_reader();
             if self.reader.is_none() {
                 add(&self.timer.block.gate_waits, 1);

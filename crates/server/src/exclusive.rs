@@ -4,6 +4,7 @@
 //! comes back answered. Never runs inside a batch, and never on a worker.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use commands::spec::{Find, KeySpec};
 use commands::{Command, CommandError, Flags, Run, ServerCommand as S, Source, WriteContext};
@@ -89,13 +90,17 @@ pub(crate) async fn run_batch(
     mut session: Session,
     mut buffers: Box<Buffers>,
 ) -> Option<Ran> {
+    let _turn = node.waiting_batch.acquire().await.ok()?;
     let node = Arc::clone(node);
     apart(move || {
-        let next = batch::run_with(Some(hold(&node)), batch::STAY_MAX, &node, &mut session, &mut buffers);
+        let next = batch::run_with(Some(hold(&node)), HOLD_MAX, &node, &mut session, &mut buffers);
         Ran { session, buffers, next }
     })
     .await
 }
+
+/// The longest that such a batch holds the token: as much as makes the way there and back cheap beside it.
+const HOLD_MAX: Duration = Duration::from_millis(1);
 
 /// Answers a request where waiting is allowed. `None` when it could not: then the connection has lost its session.
 pub(crate) async fn run(node: &Arc<Node>, session: Session, request: OwnedRequest) -> Option<Answered> {

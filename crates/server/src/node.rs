@@ -10,6 +10,7 @@ use commands::{Command, Dialect, Flags, ReadContext, Source};
 use protocol::Reply;
 use protocol::reply::Mark;
 use storage::{Listener, Lookups, Store, UnixMillis};
+use tokio::sync::Semaphore;
 
 use crate::acl::Acl;
 use crate::answer::{Answered, Then};
@@ -64,6 +65,8 @@ pub(crate) struct Node {
     pub(crate) walks_expired: AtomicBool,
     /// Clients' scripts.
     pub(crate) scripts: Scripts,
+    /// For the batch that waits for the token, or has it: one at a time, so that no thread wakes for another's turn.
+    pub(crate) waiting_batch: Semaphore,
     /// Rates, and peaks.
     pub(crate) samples: Samples,
     /// Who waits for a key.
@@ -123,6 +126,7 @@ impl Node {
             databases,
             tls,
             acl,
+            waiting_batch: Semaphore::new(1),
             hub,
             pause: Arc::default(),
             settings,
