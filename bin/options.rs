@@ -182,7 +182,7 @@ pub(crate) struct Options {
     client_query_buffer_limit: u64,
 
     /// The version of Redis we say we are; clients choose features by it: the caches of redis-py and Jedis ask for 7.4
-    #[arg(long, value_name = "VERSION", default_value = "7.2.4", value_parser = version)]
+    #[arg(long, value_name = "VERSION", default_value = "8.10.0", value_parser = version)]
     report_version: String,
 
     /// Whether reads are answered while the link to the master is down

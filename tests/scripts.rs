@@ -300,3 +300,16 @@ fn scripts_that_run_again_answer_and_count_as_at_a_real_replica() {
     assert_eq!(ours.0.len(), theirs.0.len());
     assert_eq!(ours.1, theirs.1);
 }
+
+#[test]
+fn a_library_that_only_valkey_loads_is_loaded_with_the_data() {
+    let master = crate::master_or_skip!("valkey-9.1");
+    let library = "#!lua name=own\nserver.register_function{function_name='own', callback=function() return 'ran' \
+                   end, flags={'no-writes'}}";
+    master.client().ask(&["FUNCTION", "LOAD", library]);
+    let node = Node::replica_of(&master);
+    node.wait_state("streaming");
+    node.wait_caught_up(&master);
+    assert!(!node.log().contains("cannot be loaded"), "{}", node.log());
+    assert_eq!(node.client().line("FCALL_RO own 0"), Frame::Bulk(b"ran".to_vec()));
+}

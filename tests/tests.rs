@@ -27,6 +27,7 @@ mod eviction; // maxmemory: who goes, and who is refused
 mod save; // SAVE and BGSAVE: real servers load the file
 mod differential; // every command on data, with odd arguments, beside a real server
 mod reads; // the same random requests to a real replica and to us
+mod floats; // INCRBYFLOAT and HINCRBYFLOAT: the digits of a real server
 mod equality; // a workload on a real master, then digest and walk: nothing may differ
 mod connections; // thousands at once, and how many there may be
 mod events; // keyspace events, beside a real server

@@ -1,14 +1,13 @@
-"""What a program with redis-py does at a replica: redis_py.py PARSER MASTER_PORT REPLICA_PORT NEWER_PORT.
+"""What a program with redis-py does at a replica: redis_py.py PARSER MASTER_PORT REPLICA_PORT.
 
-In RESP2 and RESP3, with the parser `hiredis` or `python`. The replica at NEWER_PORT says that it is Redis 7.4 or later:
-redis-py asks for that before it keeps values by itself.
+In RESP2 and RESP3, with the parser `hiredis` or `python`.
 """
 import asyncio
 import sys
 import threading
 import time
 
-master_port, port, newer_port = map(int, sys.argv[2:5])
+master_port, port = map(int, sys.argv[2:4])
 if sys.argv[1] == "python":
     sys.modules["hiredis"] = None  # as if it were not installed
 
@@ -163,7 +162,7 @@ def until(what, probe):
 
 def cached(master):
     """Reads that redis-py answers by itself, until it is told that the master wrote."""
-    client = redis.Redis(port=newer_port, decode_responses=True, protocol=3, cache_config=CacheConfig(max_size=100))
+    client = redis.Redis(port=port, decode_responses=True, protocol=3, cache_config=CacheConfig(max_size=100))
     caught_up(master, client)
     cache = client.get_cache()
 
@@ -172,7 +171,7 @@ def cached(master):
         stats = plain.info("commandstats")
         return sum(stats.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in ("get", "hgetall"))
 
-    plain = redis.Redis(port=newer_port, decode_responses=True)
+    plain = redis.Redis(port=port, decode_responses=True)
     before = sent()
     for _ in range(3):
         assert client.get("text") == "value" and client.hgetall("hash") == {"one": "1", "two": "2"}

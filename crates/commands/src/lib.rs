@@ -33,6 +33,7 @@ mod hyperloglog;
 mod item;
 mod list;
 mod partial_sort;
+mod pop_order;
 mod range;
 mod scan_options;
 mod restore;

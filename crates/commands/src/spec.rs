@@ -179,6 +179,7 @@ pub enum ServerCommand {
     ClientGetredir,
     ClientHelp,
     ClientId,
+    ClientImportSource,
     ClientInfo,
     ClientKill,
     ClientList,

@@ -44,6 +44,15 @@ impl Nothing {
 }
 
 impl Wait {
+    /// The end of a handler that has answered if it found something.
+    pub(crate) fn unless(
+        found: bool,
+        timeout: Option<Duration>,
+        nothing: Nothing,
+    ) -> Result<(), CommandError> {
+        if found { Ok(()) } else { Err(Wait::of(timeout, nothing)) }
+    }
+
     /// The answer of a handler that found nothing.
     pub(crate) fn of(timeout: Option<Duration>, nothing: Nothing) -> CommandError {
         CommandError::Wait(Box::new(Wait { timeout, nothing, instead: None }))

@@ -146,14 +146,14 @@ impl Applier {
         self
     }
 
-    /// A snapshot was loaded, which brought these scripts.
-    pub fn loaded(&self, scripts: &[Vec<u8>]) {
+    /// A snapshot of such a master was loaded, which brought these scripts.
+    pub fn loaded(&self, scripts: &[Vec<u8>], dialect: Dialect) {
         let Some(own) = &self.scripts else { return };
         let writer = self.store.applier();
         let mut engine = own.engine.lock();
         scripts.iter().for_each(|script| engine.learn_of_stream(script));
         drop(engine);
-        own.follow(writer.functions());
+        own.follow(writer.functions(), dialect);
     }
 
     /// A stream begins, or goes on, here.
@@ -449,7 +449,7 @@ impl<P: Pace> Run<'_, P> {
                         && command.container() == Some("function")
                         && let Some(scripts) = self.scripts
                     {
-                        scripts.follow(writer.functions());
+                        scripts.follow(writer.functions(), self.dialect);
                     }
                     done.err().map(|error| error.text().into_owned())
                 }

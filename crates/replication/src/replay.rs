@@ -23,8 +23,10 @@ pub struct Scripts {
 
 impl Scripts {
     /// Follows the data set's function libraries, so that what cannot be loaded is told at once.
-    pub(crate) fn follow(&self, functions: &Functions) {
-        self.engine.lock().follow(functions, &self.log);
+    pub(crate) fn follow(&self, functions: &Functions, dialect: Dialect) {
+        let mut engine = self.engine.lock();
+        engine.speaks(dialect);
+        engine.follow(functions, &self.log);
     }
 }
 

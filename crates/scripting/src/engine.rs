@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
+use commands::Dialect;
 use mlua::{Function, IntoLuaMulti, Lua, Table};
 use protocol::number::parse_int;
 use protocol::{Protocol, Reply};
@@ -154,6 +155,12 @@ impl Engine {
             self.libraries = None;
             self.cache.state_is_gone();
         }
+    }
+
+    /// The same where only the master's kind is known anew.
+    pub fn speaks(&mut self, dialect: Dialect) {
+        let version = self.identity.version.clone();
+        self.is(Identity { version, is_valkey: dialect.is_valkey() });
     }
 
     /// EVAL, EVALSHA and their kin.

@@ -177,7 +177,7 @@ impl Default for Config {
             databases: 16,
             enable_debug_command: DebugAccess::Local,
             loglevel: LogLevel::Notice,
-            report_version: String::from("7.2.4"),
+            report_version: String::from("8.10.0"),
             tracking_table_max_keys: 1_000_000,
             notify_keyspace_events: Wanted::empty(),
             replica_priority: 100,

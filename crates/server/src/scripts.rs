@@ -140,15 +140,9 @@ impl<'h> ClientHost<'h> {
     }
 
     /// For an attempt in a batch.
-    pub(crate) fn attempting(
-        node: &'h Arc<Node>,
-        session: &'h mut Session,
-        writer: &'h Writer<'h>,
-        now: Now,
-    ) -> Self {
-        let selected = session.db();
-        let attempt = Some(Attempt::default());
-        ClientHost { node, session, writer, gate: None, now, full: false, selected, attempt }
+    pub(crate) fn attempting(mut self) -> Self {
+        self.attempt = Some(Attempt::default());
+        self
     }
 
     /// Counts and tells what an attempt did that has come to its end.

@@ -146,11 +146,14 @@ pub(crate) fn hincrbyfloat(
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
     let increment = Extended::parse(args.get(2)).ok_or(CommandError::NotFloat)?;
+    if increment.is_infinite() {
+        return Err(CommandError::new("ERR value is NaN or Infinity"));
+    }
     let text = change_value(ctx, args, "hincrbyfloat", |value| {
         let old = Extended::parse(value.unwrap_or(b"0"));
         let old = old.ok_or(CommandError::new("ERR hash value is not a float"))?;
         let sum = old.add(increment).filter(|sum| !sum.is_infinite());
-        let text = sum.ok_or(CommandError::new("ERR value is NaN or Infinity"))?.to_text();
+        let text = sum.ok_or(CommandError::new("ERR increment would produce NaN or Infinity"))?.to_text();
         Ok((text.clone(), text))
     })?;
     reply.bulk(&text);

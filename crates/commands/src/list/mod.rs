@@ -21,14 +21,17 @@ pub(crate) use read::{lindex, llen, lpos, lrange};
 pub(crate) use transfer::{blmove, blmovem, brpoplpush, lmove, lmovem, rpoplpush};
 
 /// `LEFT` or `RIGHT`.
-fn end(args: Args<'_>, index: usize) -> Result<End, CommandError> {
-    if args.is_word(index, "left") {
-        Ok(End::Head)
-    } else if args.is_word(index, "right") {
-        Ok(End::Tail)
-    } else {
-        Err(CommandError::Syntax)
+fn end_named(word: &[u8]) -> Option<End> {
+    match word {
+        word if word.eq_ignore_ascii_case(b"left") => Some(End::Head),
+        word if word.eq_ignore_ascii_case(b"right") => Some(End::Tail),
+        _ => None,
     }
+}
+
+/// The same, of an argument.
+fn end(args: Args<'_>, index: usize) -> Result<End, CommandError> {
+    end_named(args.get(index)).ok_or(CommandError::Syntax)
 }
 
 /// An integer from `lowest` on, or this error.

@@ -6,7 +6,8 @@ use storage::{Slot, Wanted};
 
 use protocol::{Args, Reply};
 
-use super::{at_least, element, end};
+use super::{at_least, element, end_named};
+use crate::pop_order::PopOrder;
 use crate::wait::{self, Nothing, Wait};
 use crate::{CommandError, WriteContext};
 
@@ -113,9 +114,9 @@ pub(crate) fn blmpop(
     args: Args<'_>,
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
-    let order = Order::parse(args.from(1))?;
+    let order = PopOrder::parse(args.from(1), end_named)?;
     let timeout = wait::seconds(args.get(0))?;
-    if pop_first(ctx, &order, reply)? { Ok(()) } else { Err(Wait::of(timeout, Nothing::NullArray)) }
+    Wait::unless(pop_first(ctx, &order, reply)?, timeout, Nothing::NullArray)
 }
 
 /// LMPOP numkeys key [key ...] LEFT|RIGHT [COUNT count]
@@ -124,45 +125,20 @@ pub(crate) fn lmpop(
     args: Args<'_>,
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
-    if !pop_first(ctx, &Order::parse(args)?, reply)? {
+    if !pop_first(ctx, &PopOrder::parse(args, end_named)?, reply)? {
         reply.null_array();
     }
     Ok(())
 }
 
-/// numkeys key [key ...] LEFT|RIGHT [COUNT count].
-struct Order<'a> {
-    /// Begins with the keys.
-    args: Args<'a>,
-    keys: usize,
-    end: End,
-    count: usize,
-}
-
-impl<'a> Order<'a> {
-    fn parse(args: Args<'a>) -> Result<Order<'a>, CommandError> {
-        let too_few = CommandError::new("ERR numkeys should be greater than 0");
-        let keys = at_least(args.get(0), 1, too_few)?;
-        let behind = keys.checked_add(1).filter(|behind| *behind < args.len()).ok_or(CommandError::Syntax)?;
-        let end = end(args, behind)?;
-        let mut count = None;
-        let mut at = behind + 1;
-        while at < args.len() {
-            if count.is_some() || !args.is_word(at, "count") || at + 1 >= args.len() {
-                return Err(CommandError::Syntax);
-            }
-            let too_few = CommandError::new("ERR count should be greater than 0");
-            count = Some(at_least(args.get(at + 1), 1, too_few)?);
-            at += 2;
-        }
-        Ok(Order { args: args.from(1), keys, end, count: count.unwrap_or(1) })
-    }
-}
-
 /// Whether one of the lists was there; its elements are the answer.
-fn pop_first(ctx: &mut WriteContext<'_>, order: &Order<'_>, reply: &mut Reply) -> Result<bool, CommandError> {
+fn pop_first(
+    ctx: &mut WriteContext<'_>,
+    order: &PopOrder<'_, End>,
+    reply: &mut Reply,
+) -> Result<bool, CommandError> {
     let limits = ctx.limits;
-    for key in order.args.iter().take(order.keys) {
+    for key in order.keys() {
         let found = ctx.db.edit(key, |slot| {
             let Some(list) = slot.list()? else { return Ok(false) };
             let count = order.count.min(list.len());

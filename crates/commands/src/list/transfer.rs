@@ -51,7 +51,7 @@ pub(crate) fn blmove(
 ) -> Result<(), CommandError> {
     let (from, to) = (end(args, 2)?, end(args, 3)?);
     let timeout = wait::seconds(args.get(4))?;
-    if move_one(ctx, args, from, to, reply)? { Ok(()) } else { Err(Wait::of(timeout, Nothing::Null)) }
+    Wait::unless(move_one(ctx, args, from, to, reply)?, timeout, Nothing::Null)
 }
 
 /// RPOPLPUSH source destination
@@ -73,11 +73,7 @@ pub(crate) fn brpoplpush(
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
     let timeout = wait::seconds(args.get(2))?;
-    if move_one(ctx, args, End::Tail, End::Head, reply)? {
-        Ok(())
-    } else {
-        Err(Wait::of(timeout, Nothing::Null))
-    }
+    Wait::unless(move_one(ctx, args, End::Tail, End::Head, reply)?, timeout, Nothing::Null)
 }
 
 /// Whether there was an element to move; then it is the answer.
@@ -121,11 +117,7 @@ pub(crate) fn blmovem(
     let (from, to) = (end(args, 2)?, end(args, 3)?);
     let timeout = wait::seconds(args.get(4))?;
     let amount = amount(args.from(5))?;
-    if move_many(ctx, args, from, to, amount, reply)? {
-        Ok(())
-    } else {
-        Err(Wait::of(timeout, Nothing::NullArray))
-    }
+    Wait::unless(move_many(ctx, args, from, to, amount, reply)?, timeout, Nothing::NullArray)
 }
 
 /// Whether there were elements to move; then they are the answer.

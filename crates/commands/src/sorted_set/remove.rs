@@ -8,6 +8,7 @@ use storage::Wanted;
 use storage::value::sorted_set::{SortedSet, SortedSetRef};
 
 use crate::item::ReplyItem;
+use crate::pop_order::PopOrder;
 use crate::range::{IndexRange, LexRange, ScoreRange};
 use crate::wait::{self, Nothing, Wait};
 use crate::{CommandError, ReplyDouble, WriteContext};
@@ -184,9 +185,9 @@ pub(crate) fn bzmpop(
     args: Args<'_>,
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
-    let order = Order::parse(args.from(1))?;
+    let order = PopOrder::parse(args.from(1), end_named)?;
     let timeout = wait::seconds(args.get(0))?;
-    if pop_first(ctx, &order, reply)? { Ok(()) } else { Err(Wait::of(timeout, Nothing::NullArray)) }
+    Wait::unless(pop_first(ctx, &order, reply)?, timeout, Nothing::NullArray)
 }
 
 /// ZMPOP numkeys key [key ...] MIN | MAX [COUNT count]
@@ -195,51 +196,28 @@ pub(crate) fn zmpop(
     args: Args<'_>,
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
-    if !pop_first(ctx, &Order::parse(args)?, reply)? {
+    if !pop_first(ctx, &PopOrder::parse(args, end_named)?, reply)? {
         reply.null_array();
     }
     Ok(())
 }
 
-/// numkeys key [key ...] MIN | MAX [COUNT count].
-struct Order<'a> {
-    /// Begins with the keys.
-    args: Args<'a>,
-    keys: usize,
-    end: End,
-    count: usize,
-}
-
-impl<'a> Order<'a> {
-    fn parse(args: Args<'a>) -> Result<Order<'a>, CommandError> {
-        let positive = |text: &[u8], error| {
-            let number =
-                parse_int(text).filter(|number| *number > 0).and_then(|number| usize::try_from(number).ok());
-            number.ok_or(CommandError::new(error))
-        };
-        let keys = positive(args.get(0), "ERR numkeys should be greater than 0")?;
-        let where_at = keys.checked_add(1).filter(|at| *at < args.len()).ok_or(CommandError::Syntax)?;
-        let end = if args.is_word(where_at, "min") {
-            End::Lowest
-        } else if args.is_word(where_at, "max") {
-            End::Highest
-        } else {
-            return Err(CommandError::Syntax);
-        };
-        let count = match args.from(where_at + 1).as_slice() {
-            [] => 1,
-            [word, count] if word.eq_ignore_ascii_case(b"count") => {
-                positive(count, "ERR count should be greater than 0")?
-            }
-            _ => return Err(CommandError::Syntax),
-        };
-        Ok(Order { args: args.from(1), keys, end, count })
+/// `MIN` or `MAX`.
+fn end_named(word: &[u8]) -> Option<End> {
+    match word {
+        word if word.eq_ignore_ascii_case(b"min") => Some(End::Lowest),
+        word if word.eq_ignore_ascii_case(b"max") => Some(End::Highest),
+        _ => None,
     }
 }
 
 /// Whether one of the sets was there; its elements are the answer.
-fn pop_first(ctx: &mut WriteContext<'_>, order: &Order<'_>, reply: &mut Reply) -> Result<bool, CommandError> {
-    for key in order.args.iter().take(order.keys) {
+fn pop_first(
+    ctx: &mut WriteContext<'_>,
+    order: &PopOrder<'_, End>,
+    reply: &mut Reply,
+) -> Result<bool, CommandError> {
+    for key in order.keys() {
         let len = ctx.db.get(key).map(|entry| entry.sorted_set().map(SortedSetRef::len)).transpose()?;
         if let Some(len) = len {
             let count = order.count.min(len);

@@ -64,6 +64,9 @@ pub(super) const ROWS: &[Command] = &[
     Command::new("client|capa", -3, Group::Connection, "8.0.0", Run::Server(S::ClientCapa))
         .flags(&[F::ALLOW_BUSY, F::LOADING, F::NOSCRIPT, F::STALE])
         .categories(&[C::CONNECTION]),
+    Command::new("client|import-source", 3, Group::Connection, "8.1.0", Run::Server(S::ClientImportSource))
+        .flags(&[F::LOADING, F::NOSCRIPT, F::STALE])
+        .categories(&[C::CONNECTION]),
     Command::new("client|help", 2, Group::Connection, "5.0.0", Run::Server(S::ClientHelp))
         .flags(&[F::LOADING, F::STALE])
         .categories(&[C::CONNECTION]),

@@ -26,6 +26,7 @@ pub(super) const HELP: &[(&str, &str)] = &[
     ("GETNAME", "The name of this connection."),
     ("GETREDIR", "The client that is told of changed keys in place of this one."),
     ("ID", "The number of this connection."),
+    ("IMPORT-SOURCE ON|OFF", "For a server in import mode, which no node of ours is in."),
     ("INFO", "This connection's line of CLIENT LIST."),
     ("KILL <ip:port>", "Ends the connection from there."),
     (
@@ -264,6 +265,15 @@ pub(super) fn monitor(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
 pub(super) fn capa(call: &Call<'_>, reply: &mut Reply) -> Answered {
     if call.args.iter().any(|word| word.eq_ignore_ascii_case(b"redirect")) {
         call.session.client().follows_redirects.store(true, Relaxed);
+    }
+    reply.ok();
+    Ok(Then::Continue)
+}
+
+/// CLIENT IMPORT-SOURCE ON | OFF, for who fills a server that is in import mode: no node is.
+pub(super) fn import_source(call: &Call<'_>, reply: &mut Reply) -> Answered {
+    if !call.args.is_word(0, "off") {
+        return Err(CommandError::new("ERR Server is not in import mode"));
     }
     reply.ok();
     Ok(Then::Continue)

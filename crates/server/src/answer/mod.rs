@@ -114,6 +114,7 @@ pub(crate) fn run(server: S, call: &mut Call<'_>, reply: &mut Reply) -> Answered
         S::AclUsers => acl::users(call, reply),
         S::AclWhoami => acl::whoami(call, reply),
         S::ClientCapa => client::capa(call, reply),
+        S::ClientImportSource => client::import_source(call, reply),
         S::ClientGetname => client::getname(call, reply),
         S::ClientGetredir => tracking::getredir(call, reply),
         S::ClientHelp => help(reply, client::HELP),

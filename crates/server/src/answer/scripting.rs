@@ -78,7 +78,7 @@ pub(crate) fn attempt(
     let read_only = matches!(call.command.run, Run::Server(S::EvalRo | S::EvalshaRo | S::FcallRo));
     let request = Request { words: &words, read_only, limits };
     let mut engine = node.scripts.try_engine(node)?;
-    let mut host = ClientHost::attempting(node, call.session, writer, call.now);
+    let mut host = ClientHost::new(node, call.session, writer, call.now).attempting();
     let ran = match called {
         Called::Script(named) => engine.eval(&mut host, named, &request, reply),
         Called::Function => engine.fcall(&mut host, &request, reply),

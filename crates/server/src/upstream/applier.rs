@@ -225,7 +225,7 @@ impl Applying {
                     keys = loaded.keys, replid = %position.replid, offset = position.offset,
                     stopped_readers = ?stopped, "full sync: the new data set is in",
                 );
-                self.applier.loaded(&loaded.scripts);
+                self.applier.loaded(&loaded.scripts, loaded.dialect);
                 self.applier.begin(position, loaded.dialect);
                 self.work = Work::Streaming;
                 self.tell(Event::Loaded { epoch: self.epoch, applied: position.offset });
