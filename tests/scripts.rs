@@ -313,3 +313,21 @@ fn a_library_that_only_valkey_loads_is_loaded_with_the_data() {
     assert!(!node.log().contains("cannot be loaded"), "{}", node.log());
     assert_eq!(node.client().line("FCALL_RO own 0"), Frame::Bulk(b"ran".to_vec()));
 }
+
+/// A pattern is looked for in one piece: nothing ends it. Who runs it must not be a thread that answers others.
+#[test]
+fn what_cannot_be_ended_holds_up_no_reads() {
+    let node = Node::start(&[]);
+    let mut client = node.client();
+    client.line("SET key value");
+    let script = "return string.find(string.rep('a', 1000), string.rep('.-', 12) .. 'b')";
+    let digest = client.ask(&["SCRIPT", "LOAD", script]).text();
+    let mut endless = node.client();
+    endless.send_raw(format!("EVALSHA {digest} 0\r\n").as_bytes());
+    wait_for("the script's begin", || (!client.ask(&["SCRIPT", "KILL"]).is_error()).then_some(()));
+    for _ in 0..32 {
+        let mut reader = node.client();
+        reader.send_raw(b"GET key\r\n");
+        assert_eq!(reader.read_soon().expect("an answer"), Frame::Bulk(b"value".to_vec()));
+    }
+}

@@ -3,7 +3,6 @@
 //! Owns the Lua states, made when they are needed first, and the known scripts. One script runs at a time: its caller holds
 //! the writer's token. Never decides who may write.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
@@ -13,7 +12,8 @@ use protocol::number::parse_int;
 use protocol::{Protocol, Reply};
 use storage::Functions;
 
-use crate::cache::{By, Cache, digest};
+use crate::attempts::Attempts;
+use crate::cache::{By, Cache, Script, digest};
 use crate::convert;
 use crate::host::{Host, LogLevel, Standing};
 use crate::libraries::{Libraries, LogLine, Registered};
@@ -89,27 +89,8 @@ pub struct Engine {
     told: u64,
     scripts: Option<State>,
     libraries: Option<Libraries>,
-    /// Scripts that were attempted in vain.
-    in_vain: HashMap<String, InVain>,
+    attempts: Attempts,
 }
-
-/// A script whose last attempt was in vain. It may have been the machine that was slow, and which way a script takes is for
-/// its arguments to say; so it is attempted again, but each time later.
-#[derive(Clone, Copy, Debug)]
-struct InVain {
-    /// So many more are not made.
-    left: u32,
-    /// So many will not be made if the next is in vain too.
-    next: u32,
-}
-
-impl InVain {
-    const FIRST: InVain = InVain { left: 0, next: 1 };
-    const PASSED_OVER_MAX: u32 = 256;
-}
-
-/// So many of them are remembered; then they are attempted again.
-const IN_VAIN_MAX: usize = 10_000;
 
 /// An engine for all who run scripts. To be locked after the writer's token where both are needed.
 pub type SharedEngine = Arc<parking_lot::Mutex<Engine>>;
@@ -133,7 +114,7 @@ impl Engine {
             told: 0,
             scripts: None,
             libraries: None,
-            in_vain: HashMap::new(),
+            attempts: Attempts::default(),
         }
     }
 
@@ -173,12 +154,12 @@ impl Engine {
     ) -> Ran {
         let name = name_of(named, request.words.get(1).copied().unwrap_or_default());
         let is_attempt = request.limits.attempt.is_some();
-        if is_attempt && (!self.is_ready(&name) || !self.is_attempted(&name)) {
+        if is_attempt && !(self.is_ready(&name) && self.attempts.is_due(&name)) {
             return Ran::again();
         }
         let ran = self.evaluate(host, (named, &name), request, By::Eval, reply);
         if is_attempt {
-            self.attempted(name, ran.again);
+            self.attempts.made(name, ran.again);
             self.tell_size();
         } else {
             self.tell();
@@ -186,30 +167,10 @@ impl Engine {
         ran
     }
 
-    /// Whether this run of a script is to be attempted.
-    fn is_attempted(&mut self, name: &str) -> bool {
-        let Some(known) = self.in_vain.get_mut(name) else { return true };
-        let is_due = known.left == 0;
-        known.left = known.left.saturating_sub(1);
-        is_due
-    }
-
-    /// Remembers what came of attempting a script.
-    fn attempted(&mut self, name: String, in_vain: bool) {
-        if !in_vain {
-            self.in_vain.remove(&name);
-            return;
-        }
-        if self.in_vain.len() >= IN_VAIN_MAX {
-            self.in_vain.clear();
-        }
-        let InVain { next, .. } = *self.in_vain.get(&name).unwrap_or(&InVain::FIRST);
-        self.in_vain.insert(name, InVain { left: next, next: (next * 2).min(InVain::PASSED_OVER_MAX) });
-    }
-
-    /// Whether a script of this digest needs no compiling.
+    /// Whether a script of this digest needs no compiling, and can be ended.
     fn is_ready(&mut self, name: &str) -> bool {
-        self.scripts.is_some() && self.cache.get(name).is_some_and(|script| script.compiled.is_some())
+        let is_ready = |script: &mut Script| script.compiled.is_some() && script.can_be_ended;
+        self.scripts.is_some() && self.cache.get(name).is_some_and(is_ready)
     }
 
     /// EVAL or EVALSHA of a master's stream, which is run as the master ran it.
@@ -412,13 +373,14 @@ impl Engine {
         // One that may write is not: what it keeps in its library's variables would be of two runs.
         let is_ready = self.libraries.as_ref().is_some_and(|libraries| {
             libraries.follows(host.functions())
+                && libraries.can_be_ended(function)
                 && libraries.find(function).is_some_and(|found| found.flags.has(ScriptFlags::NO_WRITES))
         });
-        if !is_ready || !self.is_attempted(&name) {
+        if !(is_ready && self.attempts.is_due(&name)) {
             return Ran::again();
         }
         let ran = self.call_function(host, request, reply);
-        self.attempted(name, ran.again);
+        self.attempts.made(name, ran.again);
         self.tell_size();
         ran
     }

@@ -19,6 +19,7 @@ mod host;
 mod run;
 mod convert;
 mod pulse;
+mod attempts;
 
 mod cache;
 mod shebang;

@@ -13,6 +13,7 @@ use storage::Functions;
 
 use crate::api::{self, Request, raised};
 use crate::arguments::{Arguments, text_of};
+use crate::attempts::can_be_ended;
 use crate::boundary::Outcome;
 use crate::host::LogLevel;
 use crate::pulse::Pulse;
@@ -38,6 +39,8 @@ pub struct Registered {
 #[derive(Debug)]
 struct Loaded {
     code: Bytes,
+    /// See [`can_be_ended`].
+    can_be_ended: bool,
     functions: Vec<Registered>,
 }
 
@@ -106,7 +109,9 @@ impl Libraries {
                     failed(name, &error);
                     Vec::new()
                 });
-                self.loaded.insert(name.to_vec(), Loaded { code: library.code.clone(), functions });
+                let code = library.code.clone();
+                let can_be_ended = can_be_ended(&code);
+                self.loaded.insert(name.to_vec(), Loaded { code, can_be_ended, functions });
             }
         }
         self.places.clear();
@@ -156,6 +161,12 @@ impl Libraries {
     pub(crate) fn find(&self, name: &[u8]) -> Option<Registered> {
         let (library, place) = self.places.get(&name.to_ascii_lowercase())?;
         self.loaded.get(library)?.functions.get(*place).cloned()
+    }
+
+    /// Whether all that stands in the library of this function can be ended.
+    pub(crate) fn can_be_ended(&self, name: &[u8]) -> bool {
+        let place = self.places.get(&name.to_ascii_lowercase());
+        place.and_then(|(library, _)| self.loaded.get(library)).is_some_and(|loaded| loaded.can_be_ended)
     }
 
     /// How many libraries there are.

@@ -121,6 +121,8 @@ pub(crate) struct ClientHost<'h> {
 #[derive(Default)]
 struct Attempt {
     lookups: Lookups,
+    /// Bytes that its commands answered.
+    bytes: usize,
     /// Commands, and how long they took.
     ran: Vec<(&'static Command, u64)>,
     /// For the log.
@@ -147,7 +149,7 @@ impl<'h> ClientHost<'h> {
 
     /// Counts and tells what an attempt did that has come to its end.
     pub(crate) fn attempted(&mut self) {
-        let Some(Attempt { lookups, ran, lines }) = self.attempt.take() else { return };
+        let Some(Attempt { lookups, ran, lines, .. }) = self.attempt.take() else { return };
         self.node.stats.local().looked_up(&lookups);
         for (command, nanos) in ran {
             self.count(command, false, nanos);
@@ -176,6 +178,10 @@ impl<'h> ClientHost<'h> {
         let context = node.read_context(source, session, now, node.dialect(), &attempt.lookups).brief();
         let mark = reply.mark();
         if handler(&context, args, reply).is_err() || reply.is_error_at(mark) {
+            return None;
+        }
+        attempt.bytes += reply.len_since(mark);
+        if attempt.bytes > answer::ATTEMPT_BYTES_MAX {
             return None;
         }
         attempt.ran.push((command, clock::nanos_since(began)));

@@ -35,7 +35,7 @@ use crate::hub::Sort;
 use crate::node::Node;
 use crate::session::Session;
 
-pub(crate) use scripting::{attempt, called};
+pub(crate) use scripting::{ATTEMPT_BYTES_MAX, attempt, called};
 pub(crate) use transaction::exec;
 
 /// The time of a batch, on both clocks.

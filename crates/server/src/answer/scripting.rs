@@ -62,6 +62,8 @@ fn script(
 
 /// How long an attempt may take. The script looks at the time every 30 µs or so.
 const ATTEMPT_MAX: Duration = Duration::from_micros(100);
+/// How many bytes it may be given, for the same reason: what is done with all of them is not ended on the way.
+pub(crate) const ATTEMPT_BYTES_MAX: usize = 32 * 1024;
 
 /// Runs a script in a batch, which holds the token, if it turns out to be short and to do nothing but read. None where it
 /// does not: then nothing has changed, and nothing is answered.
@@ -73,6 +75,9 @@ pub(crate) fn attempt(
 ) -> Option<Answered> {
     let mut words = vec![call.command.name.as_bytes()];
     words.extend(call.args.iter());
+    if words.iter().map(|word| word.len()).sum::<usize>() > ATTEMPT_BYTES_MAX {
+        return None;
+    }
     let node = call.node;
     let limits = TimeLimits { attempt: Some(ATTEMPT_MAX), ..scripts::limits(node) };
     let read_only = matches!(call.command.run, Run::Server(S::EvalRo | S::EvalshaRo | S::FcallRo));
