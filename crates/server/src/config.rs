@@ -567,6 +567,14 @@ impl Word for bool {
 /// # Errors
 /// What is wrong with it.
 pub fn parse_bytes(text: &str) -> Result<u64, String> {
+    if !text.starts_with(|first: char| first.is_ascii_digit()) {
+        return Err(String::from("argument must be a memory value"));
+    }
+    parse_set_bytes(text)
+}
+
+/// The same as CONFIG SET reads it: no digits are no bytes.
+pub(crate) fn parse_set_bytes(text: &str) -> Result<u64, String> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at_checked(digits).unwrap_or((text, ""));
     let scale: u64 = match unit.to_ascii_lowercase().as_str() {
@@ -579,9 +587,8 @@ pub fn parse_bytes(text: &str) -> Result<u64, String> {
         "gb" => 1 << 30,
         _ => return Err(String::from("argument must be a memory value")),
     };
+    let number = if number.is_empty() { Some(0) } else { number.parse::<u64>().ok() };
     number
-        .parse::<u64>()
-        .ok()
         .and_then(|number| number.checked_mul(scale))
         .ok_or_else(|| String::from("argument must be a memory value"))
 }
@@ -592,7 +599,7 @@ pub fn parse_bytes(text: &str) -> Result<u64, String> {
 /// What is wrong with it, in Redis' words.
 pub fn parse_query_limit(text: &str) -> Result<u64, String> {
     const MOST: u64 = i64::MAX as u64;
-    let bytes = parse_bytes(text)?;
+    let bytes = parse_set_bytes(text)?;
     if (QUERY_LIMIT_MIN..=MOST).contains(&bytes) {
         Ok(bytes)
     } else {

@@ -10,7 +10,8 @@ use protocol::number::parse_int;
 use storage::glob;
 
 use crate::config::{
-    Config, Percentiles, Protocols, SavePoints, Secret, Word, parse_bytes, parse_millis, parse_query_limit,
+    Config, Percentiles, Protocols, SavePoints, Secret, Word, parse_millis, parse_query_limit,
+    parse_set_bytes,
 };
 use crate::keyspace_events;
 
@@ -171,8 +172,9 @@ pub static ROWS: &[Row] = &[
         "client-output-buffer-limit",
         |c| c.client_output_limits.to_string(),
         |c, text| {
-            let limits = c.client_output_limits.changed(text)?;
-            assign(&mut c.client_output_limits, limits)
+            // No class is no change.
+            let limits = c.client_output_limits;
+            assign(&mut c.client_output_limits, if text.is_empty() { limits } else { limits.changed(text)? })
         },
     ),
     free(
@@ -281,7 +283,7 @@ pub static ROWS: &[Row] = &[
     free(
         "memory-limit",
         |c| c.load_rules.room.bytes_max.to_string(),
-        |c, text| assign(&mut c.load_rules.room.bytes_max, parse_bytes(text)?),
+        |c, text| assign(&mut c.load_rules.room.bytes_max, parse_set_bytes(text)?),
     ),
     free(
         "key-load-delay",
@@ -293,7 +295,7 @@ pub static ROWS: &[Row] = &[
     free(
         "maxmemory",
         |c| c.eviction.maxmemory.to_string(),
-        |c, text| assign(&mut c.eviction.maxmemory, parse_bytes(text)?),
+        |c, text| assign(&mut c.eviction.maxmemory, parse_set_bytes(text)?),
     ),
     free(
         "maxmemory-policy",
@@ -520,7 +522,7 @@ fn count(text: &str) -> Result<usize, String> {
 
 /// A number of bytes.
 fn size(text: &str) -> Result<usize, String> {
-    usize::try_from(parse_bytes(text)?).map_err(|_| String::from("argument must be a memory value"))
+    usize::try_from(parse_set_bytes(text)?).map_err(|_| String::from("argument must be a memory value"))
 }
 
 /// A number for which -1 stands for none.

@@ -9,7 +9,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::config::parse_bytes;
+use crate::config::parse_set_bytes;
 
 /// The limits of one class of clients. Zero: none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -89,8 +89,8 @@ impl OutputLimits {
 impl OutputLimit {
     fn from_words(hard: &str, soft: &str, seconds: &str) -> Option<Self> {
         Some(OutputLimit {
-            hard_bytes: parse_bytes(hard).ok()?,
-            soft_bytes: parse_bytes(soft).ok()?,
+            hard_bytes: parse_set_bytes(hard).ok()?,
+            soft_bytes: parse_set_bytes(soft).ok()?,
             soft_time: Duration::from_secs(seconds.parse::<u32>().ok()?.into()),
         })
     }

@@ -11,6 +11,8 @@ use crate::CommandError;
 const DEPTH_MAX: usize = 200;
 /// How often something may be repeated.
 const REPEAT_MAX: u32 = 255;
+/// The longest pattern, as on Redis.
+const PATTERN_BYTES_MAX: usize = 2048;
 /// How much memory a compiled pattern may take.
 const COMPILED_BYTES_MAX: usize = 4 << 20;
 
@@ -23,6 +25,9 @@ const CLASSES: [&[u8]; 12] = [
 pub(super) fn compile(pattern: &[u8], any_case: bool) -> Result<Regex, CommandError> {
     if pattern.is_empty() {
         return Err(CommandError::new("ERR regular expression is empty"));
+    }
+    if pattern.len() > PATTERN_BYTES_MAX {
+        return Err(CommandError::new("ERR regular expression is too long, maximum is 2048 bytes"));
     }
     let mut parser = Parser { rest: pattern, groups: 0, highest_reference: None };
     let translated = parser.alternatives(0).map_err(Wrong::error)?;
@@ -444,7 +449,11 @@ mod tests {
             assert_eq!(compile(pattern.as_bytes(), false).err(), Some(wrong.error()), "{pattern}");
         }
         assert!(compile(b"(l)\\1", false).is_err());
-        assert!(compile("(".repeat(100_000).as_bytes(), false).is_err());
+        // However deep; and of too long a pattern nothing is read.
+        assert!(compile("(".repeat(2048).as_bytes(), false).is_err());
+        let too_long =
+            compile("[".repeat(2049).as_bytes(), false).err().map(|error| error.text().into_owned());
+        assert_eq!(too_long.as_deref(), Some("ERR regular expression is too long, maximum is 2048 bytes"));
         assert!(compile(b"((a{255}){255}){255}", false).is_err());
     }
 }
