@@ -176,10 +176,11 @@ fn packed(args: &Arguments) -> Result<Vec<u8>, Raise> {
 /// The bytes of an integer, least first.
 fn integer_bytes(value: f64, bytes: usize) -> Vec<u8> {
     const HALF: f64 = 9_223_372_036_854_775_808.0; // 2^63
-    let bits = if value < HALF {
-        truncated(value).cast_unsigned()
-    } else {
+    // (What is no number is converted as what is too small, on x86-64.)
+    let bits = if value >= HALF {
         truncated(value - HALF).cast_unsigned() ^ (1 << 63)
+    } else {
+        truncated(value).cast_unsigned()
     };
     let mut all = bits.to_le_bytes().to_vec();
     all.resize(bytes.max(8), 0);
