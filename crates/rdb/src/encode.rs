@@ -234,6 +234,14 @@ impl Summed {
     pub fn finish(&self) -> u64 {
         self.0.finalize()
     }
+
+    /// Of `head` and then all of them: for a head that is known only when they are written.
+    pub fn after(&self, head: &[u8]) -> u64 {
+        let mut whole = Summed::new();
+        whole.update(head);
+        whole.0.combine(&self.0);
+        whole.finish()
+    }
 }
 
 #[cfg(test)]
@@ -242,6 +250,16 @@ mod tests {
 
     use super::*;
     use crate::{Decoder, Item, Step, Str, Whole};
+
+    #[test]
+    fn a_head_may_be_summed_last() {
+        let bytes: Vec<u8> = (0..5000u32).map(|i| (i * 7 % 251) as u8).collect();
+        for cut in [0, 1, 9, 10, 4999, 5000] {
+            let mut rest = Summed::new();
+            bytes[cut..].chunks(700).for_each(|piece| rest.update(piece));
+            assert_eq!(rest.after(&bytes[..cut]), crate::checksum(&bytes), "{cut}");
+        }
+    }
 
     proptest! {
         #[test]

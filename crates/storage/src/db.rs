@@ -3,7 +3,7 @@
 //! Owns what a reader sees of the keyspace: expired keys are hidden here. Never changes anything but the time of
 //! access.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use crate::entry::EntryView;
 use crate::gate::Access;
@@ -20,13 +20,26 @@ const RANDOM_WALK_MAX: usize = 10_000;
 
 /// How many keys were looked up, and found or not: `keyspace_hits` and `keyspace_misses` of INFO. Plain cells, for one
 /// thread's batch.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Lookups {
     hits: Cell<u64>,
     misses: Cell<u64>,
+    /// Which were not found, where somebody wants to hear that.
+    missed: Option<RefCell<Vec<Box<[u8]>>>>,
+}
+
+/// How many there were at some moment: see [`Lookups::back_to`].
+#[derive(Clone, Copy, Debug)]
+pub struct LookupsUntil {
+    hits: u64,
+    misses: u64,
 }
 
 impl Lookups {
+    /// None yet; with `by_name` it is kept which keys were not found.
+    pub fn new(by_name: bool) -> Lookups {
+        Lookups { missed: by_name.then(RefCell::default), ..Lookups::default() }
+    }
     /// How many were there.
     pub fn hits(&self) -> u64 {
         self.hits.get()
@@ -35,15 +48,36 @@ impl Lookups {
     pub fn misses(&self) -> u64 {
         self.misses.get()
     }
-    /// Forgets what was noted since `before`: those look-ups will be made again.
-    pub fn back_to(&self, before: &Lookups) {
-        self.hits.set(before.hits());
-        self.misses.set(before.misses());
+    /// Which were not, in order, since this was asked last; none where they are not kept.
+    pub fn take_missed(&self) -> Vec<Box<[u8]>> {
+        self.missed.as_ref().map(RefCell::take).unwrap_or_default()
     }
-    fn note(&self, found: bool) {
-        let counter = if found { &self.hits } else { &self.misses };
-        counter.set(counter.get() + 1);
+    /// As it is now, between two requests.
+    pub fn until_now(&self) -> LookupsUntil {
+        LookupsUntil { hits: self.hits(), misses: self.misses() }
     }
+    /// Forgets what was noted since: those look-ups will be made again.
+    pub fn back_to(&self, then: LookupsUntil) {
+        self.hits.set(then.hits);
+        self.misses.set(then.misses);
+        self.take_missed();
+    }
+    #[inline]
+    fn note(&self, key: &[u8], found: bool) {
+        if found {
+            self.hits.set(self.hits.get() + 1);
+        } else {
+            self.misses.set(self.misses.get() + 1);
+            if let Some(missed) = &self.missed {
+                keep(missed, key);
+            }
+        }
+    }
+}
+
+#[cold]
+fn keep(missed: &RefCell<Vec<Box<[u8]>>>, key: &[u8]) {
+    missed.borrow_mut().push(key.into());
 }
 
 /// A numbered database, looked at under a [`crate::Reader`] or [`crate::Writer`], at a given moment.
@@ -86,6 +120,18 @@ impl<'a> Db<'a> {
     /// The same, counting what is looked up.
     pub fn counted(self, lookups: &'a Lookups) -> Db<'a> {
         Db { lookups: Some(lookups), ..self }
+    }
+
+    /// The same, not counting it.
+    pub fn uncounted(self) -> Db<'a> {
+        Db { lookups: None, ..self }
+    }
+
+    /// Counts a look-up that was not made here, where look-ups are counted.
+    pub fn asked(&self, key: &[u8], found: bool) {
+        if let Some(lookups) = self.lookups {
+            lookups.note(key, found);
+        }
     }
 
     /// The database's number.
@@ -138,7 +184,7 @@ impl<'a> Db<'a> {
         let found = self.keyspace().and_then(|keyspace| keyspace.find(key, self.hash_of(key)));
         let found = found.filter(|found| found.is_visible(self.now));
         if let Some(lookups) = self.lookups {
-            lookups.note(found.is_some());
+            lookups.note(key, found.is_some());
         }
         found
     }
@@ -154,7 +200,7 @@ impl<'a> Db<'a> {
             None => Refs::none(keys.len()),
         };
         if let Some(lookups) = self.lookups {
-            (0..keys.len()).for_each(|place| lookups.note(found.get(place).is_some()));
+            keys.iter().enumerate().for_each(|(place, key)| lookups.note(key, found.get(place).is_some()));
         }
         if self.touches {
             found.iter().flatten().for_each(|entry| self.inner.touch(entry, false));
@@ -180,6 +226,11 @@ impl<'a> Db<'a> {
     /// How many keys have a deadline: `expires` of INFO keyspace.
     pub fn deadlines(&self) -> usize {
         self.keyspace().map_or(0, |keyspace| keyspace.counts.deadlines())
+    }
+
+    /// How many hashes have fields with deadlines: `subexpiry` of INFO keyspace.
+    pub fn field_deadlines(&self) -> usize {
+        self.keyspace().map_or(0, |keyspace| keyspace.counts.field_deadlines())
     }
 
     /// How many shards the database has, for those who look after it; 0 when it has never had a key.

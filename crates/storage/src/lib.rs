@@ -26,9 +26,9 @@
 //! [`Store::begin_load`] builds a second data set beside the one that is read; entries that did not change are shared
 //! between both, and [`Loading::commit`] swaps everything at once.
 //!
-//! # Room for snapshots
-//! All writes to a shard go through `Keyspace::write` or a move between tables, and whatever is freed goes through
-//! `reclaim`: a snapshot will note a version in the first and hold back the second.
+//! # How it is kept while it changes
+//! [`Store::begin_snapshot`] keeps one moment of the data: a walk in short steps hands every entry to a [`Recorder`], and
+//! what is about to be changed before the walk has come there is handed over first.
 
 // In reading order.
 mod store;
@@ -40,9 +40,11 @@ mod watch;
 mod news;
 mod functions;
 mod load;
+mod snapshot;
 mod expire;
 mod memory;
 
+mod caution;
 mod gate;
 #[cfg(test)]
 mod model;
@@ -61,7 +63,7 @@ pub mod packed;
 pub mod score;
 pub mod value;
 
-pub use db::{Db, Lookups};
+pub use db::{Db, Lookups, LookupsUntil};
 pub use entry::EntryView;
 pub use functions::{Functions, Library};
 pub use keyspace::{KeyHash, Ref, Refs};
@@ -70,9 +72,10 @@ pub use memory::DbStats;
 pub use news::{Listener, News, Wanted};
 pub use scan::ScanCursor;
 pub use slot::Slot;
+pub use snapshot::{Progress, Recorder, Snapshot, SnapshotBusy, SnapshotOver, Taken};
 pub use store::{GateOpened, Hashed, Reader, Store, StoreConfig};
 pub use time::{DbIndex, UnixMillis};
 pub use usage::{Noted, Usage, UsageRules};
 pub use value::{Kind, Limits, Value, ValueKind, ValueRef, WrongKind};
-pub use watch::{Awaited, Watch};
+pub use watch::{Awaited, Touched, Watch};
 pub use writer::{DbMut, Exclusive, SetAside, Writer};

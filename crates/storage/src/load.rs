@@ -9,6 +9,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use crate::caution::Reason;
 use crate::entry::{Content, Entry};
 use crate::functions::Functions;
 use crate::gate::Access;
@@ -102,7 +103,7 @@ impl Store {
         }
         let over = Arc::new(LoadOver { store: Arc::clone(store) });
         let writer = self.applier();
-        store.frozen.store(true, Ordering::Release);
+        store.caution.raise(Reason::Frozen);
         for index in 0..self.databases() {
             if let Some(keyspace) = writer.all(DbIndex(index)).keyspace() {
                 // Mostly there is nothing to do. But a data set that was aside while marks were cleared has its own.
@@ -329,7 +330,7 @@ impl Drop for Loading {
         let over = Arc::clone(&self.over);
         // Writes may go on at once: a marked entry that is freed by one is not looked at by the half-built set, and
         // marks mean nothing to writes.
-        store.frozen.store(false, Ordering::Release);
+        store.caution.clear(Reason::Frozen);
         store.reclaimer.run_later(move || {
             drop(databases);
             while over.store.clear_marks() {}

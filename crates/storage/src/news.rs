@@ -213,6 +213,11 @@ impl crate::Writer<'_> {
         }
     }
 
+    /// How many changes there were, those of this hold included: see [`Store::changes`].
+    pub fn changes(&self) -> u64 {
+        self.inner.changes.load(Ordering::Relaxed).wrapping_add(self.noted.changes.get())
+    }
+
     /// Does what is not counted as changes.
     pub fn uncounted<R>(&self, work: impl FnOnce() -> R) -> R {
         let before = self.noted.changes.get();

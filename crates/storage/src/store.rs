@@ -5,9 +5,10 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll};
 
+use crate::caution::Caution;
 use crate::db::Db;
 use crate::entry::EntryView;
 use crate::functions::Functions;
@@ -15,6 +16,7 @@ use crate::gate::{Access, Asker, Gate, Inside};
 use crate::keyspace::{Guarded, KEYS_PER_SHARD, KeyHash, KeyHasher, Keyspace};
 use crate::news::Listener;
 use crate::reclaim::Reclaimer;
+use crate::snapshot::Running;
 use crate::threads;
 use crate::time::{DbIndex, UnixMillis};
 use crate::usage::{AccessClock, Ticking, UsageRules};
@@ -69,8 +71,9 @@ pub(crate) struct Inner {
     pub(crate) reclaimer: Reclaimer,
     /// What accesses note; see [`Store::tick`].
     ticking: Ticking,
-    /// A load is comparing with the data: no writes.
-    pub(crate) frozen: AtomicBool,
+    pub(crate) caution: Caution,
+    /// The snapshot that is being taken.
+    pub(crate) snapshot: Mutex<Option<Running>>,
     /// A load is under way, or its rests are being cleared up.
     pub(crate) loading: AtomicBool,
     random: AtomicU64,
@@ -134,7 +137,8 @@ impl Store {
                 listener: OnceLock::new(),
                 reclaimer: Reclaimer::default(),
                 ticking: Ticking::default(),
-                frozen: AtomicBool::new(false),
+                caution: Caution::default(),
+                snapshot: Mutex::new(None),
                 loading: AtomicBool::new(false),
                 random: AtomicU64::new(first ^ second.rotate_left(32)),
                 gate,

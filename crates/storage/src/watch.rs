@@ -120,9 +120,26 @@ impl Watch {
         if self.state.touched.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
     }
 
+    /// What tells others, without looking at data, whether the key was edited, removed, flushed, swapped away or
+    /// exchanged since.
+    pub fn mark(&self) -> Touched {
+        Touched(Arc::clone(&self.state))
+    }
+
     /// Which key, of which database.
     pub fn key(&self) -> (DbIndex, &[u8]) {
         (self.index, &self.key)
+    }
+}
+
+/// See [`Watch::mark`].
+#[derive(Clone, Debug)]
+pub struct Touched(Arc<State>);
+
+impl Touched {
+    /// Whether it was.
+    pub fn is_touched(&self) -> bool {
+        self.0.touched.load(Ordering::Acquire)
     }
 }
 

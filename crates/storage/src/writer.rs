@@ -5,12 +5,12 @@
 use std::cell::RefCell;
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
+use crate::caution::Reason;
 use crate::db::Db;
 use crate::functions::Functions;
 use crate::gate::{Access, Closed, Token};
-use crate::keyspace::{Guarded, Keyspace, Resize, Retired};
+use crate::keyspace::{Guarded, KeyHash, Keyspace, Resize, Retired};
 use crate::load::LoadOver;
 use crate::news::{News, Noted};
 use crate::reclaim::Bin;
@@ -86,6 +86,8 @@ impl<'s> Writer<'s> {
         load: &Arc<LoadOver>,
     ) {
         let Some(database) = self.inner.database(index) else { return };
+        // What both share is the new one's from here on: the old one cannot be walked any more.
+        self.inner.supersede_snapshot();
         let old = self.all(index);
         if let Some(old) = old.keyspace() {
             old.respect_marks(true);
@@ -115,7 +117,7 @@ impl<'s> Writer<'s> {
 
     /// Whether a load compares with the data just now, so that nothing may be written.
     pub fn is_frozen(&self) -> bool {
-        self.inner.frozen.load(Ordering::Acquire)
+        self.inner.caution.is_raised(Reason::Frozen)
     }
 
     fn assert_not_frozen(&self) {
@@ -249,6 +251,8 @@ impl Drop for Writer<'_> {
         // Everything that was borrowed from this writer is given back by now.
         let load = self.load.take();
         for keyspace in self.keyspaces.take() {
+            // One that a snapshot has not walked yet is the snapshot's now.
+            let Some(keyspace) = self.inner.unless_in_snapshot(keyspace) else { continue };
             let load = load.clone();
             self.inner.reclaimer.run_later(move || {
                 drop(keyspace);
@@ -289,8 +293,10 @@ impl<'a> DbMut<'a> {
     /// # Panics
     /// When the data is frozen (see [`Writer::is_frozen`]), or there is no such database.
     pub fn edit<R>(&mut self, key: &[u8], change: impl FnOnce(&mut Slot<'_>) -> R) -> R {
-        self.writer.assert_not_frozen();
         let hash = self.db.hash_of(key);
+        if !self.writer.inner.caution.is_none() {
+            self.be_careful(hash);
+        }
         let keyspace = match self.db.keyspace() {
             Some(keyspace) => keyspace,
             None => self.create(),
@@ -322,6 +328,15 @@ impl<'a> DbMut<'a> {
         answer
     }
 
+    /// What an edit does first when not all is as usual.
+    #[cold]
+    fn be_careful(&self, hash: KeyHash) {
+        self.writer.assert_not_frozen();
+        if let Some(keyspace) = self.db.keyspace() {
+            self.writer.inner.preserve(keyspace, hash);
+        }
+    }
+
     #[cold]
     fn resize(&self, keyspace: &Keyspace) {
         match keyspace.resize(&self.writer.token) {
@@ -330,6 +345,7 @@ impl<'a> DbMut<'a> {
             Resize::Finished(successor) => {
                 let database = self.writer.inner.database(self.db.index()).expect("it has a keyspace");
                 let exclusive = self.writer.close_gate();
+                self.writer.inner.snapshot_goes_on_in(keyspace, &successor);
                 database.replace(&exclusive.closed, Some(successor), &self.writer.keyspaces);
             }
         }

@@ -46,7 +46,7 @@ use crate::gate::{self, Token};
 use crate::primitives;
 use crate::reclaim::{Bin, Trash};
 use crate::time::UnixMillis;
-use crate::value::{Form, Value};
+use crate::value::{Form, HashRef, Kind, Value};
 use line::Mark;
 use patience::lock_for_write;
 use table::Item;
@@ -72,7 +72,13 @@ pub(crate) struct Keyspace {
 pub(crate) struct Counts {
     keys: AtomicUsize,
     deadlines: AtomicUsize,
+    field_deadlines: AtomicUsize,
     entry_bytes: AtomicUsize,
+}
+
+#[inline]
+fn has_field_deadlines(entry: &EntryView) -> bool {
+    entry.kind() == Kind::Hash && entry.hash().is_ok_and(HashRef::has_deadlines)
 }
 
 impl Counts {
@@ -88,12 +94,18 @@ impl Counts {
     fn came(&self, entry: &EntryView) {
         Counts::add(&self.keys, 1);
         Counts::add(&self.deadlines, usize::from(entry.deadline().is_some()));
+        if has_field_deadlines(entry) {
+            Counts::add(&self.field_deadlines, 1);
+        }
         Counts::add(&self.entry_bytes, entry.allocated());
     }
 
     fn went(&self, entry: &EntryView) {
         Counts::sub(&self.keys, 1);
         Counts::sub(&self.deadlines, usize::from(entry.deadline().is_some()));
+        if has_field_deadlines(entry) {
+            Counts::sub(&self.field_deadlines, 1);
+        }
         Counts::sub(&self.entry_bytes, entry.allocated());
     }
 
@@ -103,6 +115,11 @@ impl Counts {
 
     pub(crate) fn deadlines(&self) -> usize {
         self.deadlines.load(Ordering::Relaxed)
+    }
+
+    /// How many hashes have fields with deadlines.
+    pub(crate) fn field_deadlines(&self) -> usize {
+        self.field_deadlines.load(Ordering::Relaxed)
     }
 
     pub(crate) fn entry_bytes(&self) -> usize {

@@ -216,6 +216,7 @@ impl Counts {
         Counts {
             keys: self.keys().into(),
             deadlines: self.deadlines().into(),
+            field_deadlines: self.field_deadlines().into(),
             entry_bytes: self.entry_bytes().into(),
         }
     }

@@ -63,7 +63,7 @@ impl KeyHash {
 
     /// Where it is as SCAN counts.
     #[inline]
-    pub(super) fn position(self) -> u64 {
+    pub(crate) fn position(self) -> u64 {
         self.line() >> (u64::BITS - ScanCursor::BITS)
     }
 }

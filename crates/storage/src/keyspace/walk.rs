@@ -163,6 +163,46 @@ impl Keyspace {
         if from < ScanCursor::END { ScanCursor(from) } else { ScanCursor::START }
     }
 
+    /// Visits entries in the order of their positions, from `from` on, until it is enough, which is asked before each
+    /// position; the answer is the first position that was not visited, and the line's end when all were.
+    pub(crate) fn in_order(
+        &self,
+        mut from: u64,
+        mut visit: impl FnMut(u64, &EntryView),
+        mut is_enough: impl FnMut() -> bool,
+    ) -> u64 {
+        while let Some(part) = self.part_from(from) {
+            let mut words: Vec<(u64, &Word)> = part.words().collect();
+            words.sort_unstable_by_key(|(position, _)| *position);
+            let ask = |(_, word): &(u64, &Word)| prefetch::line(word.raw().as_ptr());
+            words.iter().take(WALK_AHEAD).for_each(ask);
+            let mut last = None;
+            for (index, (position, word)) in words.iter().enumerate() {
+                if last != Some(*position) && is_enough() {
+                    return *position;
+                }
+                last = Some(*position);
+                if index % WALK_AHEAD == 0 {
+                    words.iter().skip(index + WALK_AHEAD).take(WALK_AHEAD).for_each(ask);
+                }
+                // SAFETY: the view is lent for the call, under the part's guard.
+                visit(*position, &unsafe { word.view() });
+            }
+            from = part.end;
+        }
+        ScanCursor::END
+    }
+
+    /// Visits the entries of one position.
+    pub(crate) fn at(&self, position: u64, mut visit: impl FnMut(&EntryView)) {
+        let part = line::part_from(position, position + 1, &*self.current, || self.next(), &self.moved);
+        let Some(part) = part else { return };
+        for (_, word) in part.words().filter(|(at, _)| *at == position) {
+            // SAFETY: the view is lent for the call, under the part's guard.
+            visit(&unsafe { word.view() });
+        }
+    }
+
     /// Some entry by chance, each as likely as the others, as `choose` sees it; `None` when there is none at all.
     pub(crate) fn random<R>(
         &self,
