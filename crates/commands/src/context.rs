@@ -3,10 +3,11 @@
 //! Owns nothing: it borrows the data set for one request. Never knows a connection, an offset, or the time of day.
 
 use protocol::number::parse_int;
-use storage::{Db, DbIndex, DbMut, Functions, Limits, Reader, UnixMillis, Wanted, Writer};
+use storage::{Db, DbIndex, DbMut, Functions, Limits, Lookups, Reader, UnixMillis, Wanted, Writer};
 
 use crate::dialect::Dialect;
 use crate::error::CommandError;
+use crate::hash::Fieldsets;
 
 /// By which right data is read.
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +71,8 @@ pub struct ReadContext<'a> {
     pub dialect: Dialect,
     /// It runs where others wait for it, and is to be no longer than a batch may be.
     is_brief: bool,
+    /// A script runs it, which is to find the same order everywhere.
+    pub in_script: bool,
 }
 
 impl<'a> ReadContext<'a> {
@@ -85,6 +88,7 @@ impl<'a> ReadContext<'a> {
             limits: source.limits(),
             dialect,
             is_brief,
+            in_script: false,
         }
     }
 
@@ -166,6 +170,12 @@ pub struct WriteContext<'a> {
     pub dialect: Dialect,
     /// Why it is run.
     pub role: Role,
+    /// A script runs it, which is to find the same order everywhere.
+    pub in_script: bool,
+    /// What its client has prepared for HIMPORT SET.
+    pub(crate) fieldsets: Option<&'a Fieldsets>,
+    /// Where it is counted what is looked up as a read would.
+    lookups: Option<&'a Lookups>,
 }
 
 impl<'a> WriteContext<'a> {
@@ -196,6 +206,30 @@ impl<'a> WriteContext<'a> {
             limits: writer.limits(),
             dialect,
             role,
+            in_script: false,
+            fieldsets: None,
+            lookups: None,
+        }
+    }
+
+    /// The same, for a client that has prepared this.
+    #[inline]
+    pub fn importing(self, fieldsets: Option<&'a Fieldsets>) -> Self {
+        WriteContext { fieldsets, ..self }
+    }
+
+    /// The same, counting what [`WriteContext::asking`] looks up.
+    #[inline]
+    pub fn counting(self, lookups: &'a Lookups) -> Self {
+        WriteContext { lookups: Some(lookups), ..self }
+    }
+
+    /// The database for what is looked up as a read would: for the sources of what is stored, and for keys whose value
+    /// is answered. It is counted, and told when they are not there. (Reads through `db` are for its own sake.)
+    pub fn asking(&self) -> Db<'a> {
+        match self.lookups {
+            Some(lookups) => self.db.counted(lookups),
+            None => *self.db,
         }
     }
 
@@ -204,16 +238,17 @@ impl<'a> WriteContext<'a> {
         self.writer.event(class, name, self.index, key);
     }
 
-    /// The same, for the part of it that only reads.
+    /// The same, for the part of it that only reads: see [`WriteContext::asking`].
     pub fn as_read(&self) -> ReadContext<'_> {
         ReadContext {
             source: Source::Writer(self.writer),
-            db: *self.db,
+            db: self.asking(),
             index: self.index,
             now: self.now,
             limits: self.limits,
             dialect: self.dialect,
             is_brief: false,
+            in_script: self.in_script,
         }
     }
 }

@@ -1,11 +1,13 @@
 //! Where servers differ: which one we do as.
 //!
 //! Owns vendor and version of the master followed (the newest Redis when there is none), and what follows from them
-//! in texts and digests. Never decides whether a command exists: the table understands all of them.
+//! in texts, digests and payloads. Never decides whether a command exists: the table understands all of them.
 
 use protocol::Reply;
 use storage::score::{DoubleForm, DoubleText, format_double};
 use storage::value::hyperloglog::Estimator;
+
+use crate::convert::save::Target;
 
 /// Whose server it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +27,8 @@ pub struct Dialect {
     pub major: u16,
     /// The second part.
     pub minor: u16,
+    /// The form of what DUMP writes, where one was chosen: see [`Dialect::dumping`].
+    chosen: Option<Target>,
 }
 
 impl Default for Dialect {
@@ -39,12 +43,22 @@ impl Dialect {
 
     /// A Redis of this version.
     pub const fn redis(major: u16, minor: u16) -> Self {
-        Dialect { vendor: Vendor::Redis, major, minor }
+        Dialect { vendor: Vendor::Redis, major, minor, chosen: None }
     }
 
     /// A Valkey of this version.
     pub const fn valkey(major: u16, minor: u16) -> Self {
-        Dialect { vendor: Vendor::Valkey, major, minor }
+        Dialect { vendor: Vendor::Valkey, major, minor, chosen: None }
+    }
+
+    /// The same, but that values are written in this form, whoever reads it; none: in one that such a server reads.
+    pub const fn dumping(self, chosen: Option<Target>) -> Self {
+        Dialect { chosen, ..self }
+    }
+
+    /// The form in which values are written, where one was chosen.
+    pub fn chosen_form(self) -> Option<Target> {
+        self.chosen
     }
 
     /// Whether it is a Redis of at least this version.
@@ -127,7 +141,7 @@ impl Dialect {
         !self.is_valkey() && !self.is_redis_from(7, 0)
     }
 
-    /// The version of the RDB format that its DUMP writes.
+    /// The version of the RDB format that such a server's DUMP writes.
     pub fn rdb_version(self) -> u32 {
         if self.is_valkey() {
             return if self.major >= 9 { rdb::flavour::VALKEY_VERSION } else { 11 };
@@ -143,6 +157,11 @@ impl Dialect {
             (8, 6 | 7) => 13,
             _ => 15,
         }
+    }
+
+    /// Whether a payload's checksum of zero means that there is none (Redis 8.6 and later, which pass HIMPORT SET on so).
+    pub fn takes_unsummed_payloads(self) -> bool {
+        self.is_redis_from(8, 6)
     }
 
     /// How replies and stored texts write a double (`%.17g` up to Redis 7.0).
@@ -172,6 +191,16 @@ impl Dialect {
     /// Whether DEBUG DIGEST tells a field with a deadline from one without.
     pub fn digests_field_deadlines(self) -> bool {
         self.is_redis_from(7, 4)
+    }
+
+    /// Whether LREM takes the lowest integer for its count too (up to Redis 7.2).
+    pub fn removes_by_any_count(self) -> bool {
+        !self.is_valkey() && !self.is_redis_from(7, 4)
+    }
+
+    /// Whether BITCOUNT takes a start without an end (every Valkey).
+    pub fn counts_bits_to_the_end(self) -> bool {
+        self.is_valkey()
     }
 
     /// The text of a double in replies.

@@ -9,15 +9,13 @@ use rdb::{Decoder, Item, Step};
 use storage::{Functions, Library, glob};
 
 use crate::error::CommandError;
-use crate::{ReadContext, WriteContext};
+use crate::restore::{Opened, opened};
+use crate::{Dialect, ReadContext, Role, WriteContext};
 
 type Done = Result<(), CommandError>;
 
 /// The one engine there is, in the form in which FUNCTION LIST names it.
 const ENGINE: &str = "LUA";
-
-/// Version and checksum, behind a DUMP payload.
-const FOOTER_BYTES: usize = 10;
 
 /// The name of the library that this code begins with, and the library.
 ///
@@ -78,7 +76,7 @@ pub(crate) fn restore(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Re
 }
 
 fn obey(ctx: &WriteContext<'_>, change: Change, args: Args<'_>, reply: &mut Reply) -> Done {
-    let functions = changed(ctx.writer.functions(), change, args, reply)?;
+    let functions = changed(ctx.writer.functions(), change, args, (ctx.role, ctx.dialect), reply)?;
     ctx.writer.set_functions(functions);
     Ok(())
 }
@@ -93,7 +91,8 @@ pub enum Change {
     Restore,
 }
 
-/// The libraries as the command makes them; answers to it. Whether the code in them can run is not asked.
+/// The libraries as the command makes them, for whom it is run and as which server; answers to it. Whether the code in
+/// them can run is not asked.
 ///
 /// # Errors
 /// What is wrong with the arguments, in the servers' words.
@@ -101,6 +100,7 @@ pub fn changed(
     functions: &Functions,
     change: Change,
     args: Args<'_>,
+    by: (Role, Dialect),
     reply: &mut Reply,
 ) -> Result<Functions, CommandError> {
     match change {
@@ -125,7 +125,7 @@ pub fn changed(
             reply.ok();
             Ok(Functions::default())
         }
-        Change::Restore => restored(functions, args, reply),
+        Change::Restore => restored(functions, args, by, reply),
     }
 }
 
@@ -150,7 +150,12 @@ fn loaded(functions: &Functions, args: Args<'_>, reply: &mut Reply) -> Result<Fu
     Ok(functions)
 }
 
-fn restored(functions: &Functions, args: Args<'_>, reply: &mut Reply) -> Result<Functions, CommandError> {
+fn restored(
+    functions: &Functions,
+    args: Args<'_>,
+    (role, dialect): (Role, Dialect),
+    reply: &mut Reply,
+) -> Result<Functions, CommandError> {
     let is = |word| args.is_word(1, word);
     let (flush, replace) = match args.len() {
         1 => (false, false),
@@ -168,7 +173,7 @@ fn restored(functions: &Functions, args: Args<'_>, reply: &mut Reply) -> Result<
             ));
         }
     };
-    let libraries = payload(args.get(0))?;
+    let libraries = payload(opened(args.get(0), role, dialect)?)?;
     let mut functions = if flush { Functions::default() } else { functions.clone() };
     for (name, library) in libraries {
         if functions.insert(&name, library).is_some() && !replace {
@@ -181,27 +186,23 @@ fn restored(functions: &Functions, args: Args<'_>, reply: &mut Reply) -> Result<
 
 /// FUNCTION DUMP
 pub(crate) fn dump(ctx: &ReadContext<'_>, _: Args<'_>, reply: &mut Reply) -> Done {
+    let functions = ctx.source.functions();
+    let chosen = ctx.dialect.chosen_form();
+    if let Some(chosen) = chosen {
+        chosen.may_hold(functions).map_err(crate::restore::unwritable)?;
+    }
     let mut payload = Vec::new();
     let mut encoder = rdb::Encoder::new(&mut payload);
-    ctx.source.functions().iter().for_each(|(_, library)| encoder.function(&library.code));
-    crate::restore::finish_payload(&mut payload, ctx.dialect.rdb_version());
+    functions.iter().for_each(|(_, library)| encoder.function(&library.code));
+    let version = chosen.map_or(ctx.dialect.rdb_version(), |chosen| chosen.version);
+    crate::restore::finish_payload(&mut payload, version);
     reply.bulk(&payload);
     Ok(())
 }
 
 /// The libraries of a FUNCTION DUMP payload.
-fn payload(bytes: &[u8]) -> Result<Vec<(Vec<u8>, Library)>, CommandError> {
-    const WRONG: CommandError = CommandError::new("ERR DUMP payload version or checksum are wrong");
-    let body = bytes.len().checked_sub(FOOTER_BYTES).ok_or(WRONG)?;
-    let (body, footer) = bytes.split_at_checked(body).ok_or(WRONG)?;
-    let (version, sum) = footer.split_first_chunk::<2>().ok_or(WRONG)?;
-    let sum = sum.first_chunk::<8>().map(|sum| u64::from_le_bytes(*sum)).ok_or(WRONG)?;
-    if rdb::checksum(bytes.get(..body.len() + 2).unwrap_or_default()) != sum {
-        return Err(WRONG);
-    }
-    let version = u16::from_le_bytes(*version);
-    let flavour = rdb::of_dump_version(version).map_err(|_| WRONG)?;
-    let mut decoder = Decoder::functions(flavour, u32::from(version));
+fn payload(Opened { body, flavour, version }: Opened<'_>) -> Result<Vec<(Vec<u8>, Library)>, CommandError> {
+    let mut decoder = Decoder::functions(flavour, version);
     let (mut rest, mut libraries) = (body, Vec::new());
     while !rest.is_empty() {
         const BAD: CommandError = CommandError::new("ERR failed loading functions from the payload");

@@ -6,6 +6,7 @@
 
 mod deadlines;
 mod fields;
+mod import;
 mod read;
 mod write;
 
@@ -13,6 +14,8 @@ pub(crate) use deadlines::{
     hexpire, hexpireat, hexpiretime, hpersist, hpexpire, hpexpireat, hpexpiretime, hpttl, httl,
 };
 pub(crate) use fields::{hgetdel, hgetex, hsetex};
+pub use import::Fieldsets;
+pub(crate) use import::himport_set;
 pub(crate) use read::parse_count;
 pub(crate) use read::{hexists, hget, hgetall, hkeys, hlen, hmget, hrandfield, hscan, hstrlen, hvals};
 pub(crate) use write::{hdel, hincrby, hincrbyfloat, hmset, hset, hsetnx};

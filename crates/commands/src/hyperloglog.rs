@@ -131,7 +131,7 @@ pub(crate) fn pfmerge(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Re
     let mut union = hll::no_registers();
     let mut dense = ctx.dialect.merges_densely();
     // The destination is one of the sources.
-    for entry in ctx.db.get_many(args.as_slice()).iter().flatten() {
+    for entry in ctx.asking().get_many(args.as_slice()).iter().flatten() {
         let mut digits = itoa::Buffer::new();
         let bytes = bytes_of(entry.text()?, &mut digits)?;
         dense |= hll::is_dense(bytes);

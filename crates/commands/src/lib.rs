@@ -48,6 +48,7 @@ pub use context::{BATCH_ELEMENTS_MAX, BATCH_KEYS_MAX, ReadContext, Role, Source,
 pub use dialect::{Dialect, ReplyDouble, Vendor};
 pub use error::{CommandError, printed};
 pub use generic::encoding;
+pub use hash::Fieldsets;
 pub use resolve::{Unresolved, resolve, resolve_row};
 pub use restore::serialized_bytes;
 pub use spec::{Command, Flags, Group, KeyFlags, KeySpec, Run, ServerCommand};

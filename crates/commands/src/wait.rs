@@ -22,6 +22,8 @@ pub struct Wait {
     pub nothing: Nothing,
     /// The request to run then, in the place of this one: what it meant by "now" is now a thing of the past.
     pub instead: Option<Vec<Vec<u8>>>,
+    /// After how long there may be something though no key was touched.
+    pub look_again: Option<Duration>,
 }
 
 /// An answer that says that there is nothing.
@@ -55,7 +57,7 @@ impl Wait {
 
     /// The answer of a handler that found nothing.
     pub(crate) fn of(timeout: Option<Duration>, nothing: Nothing) -> CommandError {
-        CommandError::Wait(Box::new(Wait { timeout, nothing, instead: None }))
+        CommandError::Wait(Box::new(Wait { timeout, nothing, instead: None, look_again: None }))
     }
 }
 

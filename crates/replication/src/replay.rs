@@ -56,12 +56,14 @@ impl Replaying<'_, '_> {
                     journal.before(self.place, command, args, self.db);
                 }
                 let mut context = WriteContext::applying(self.writer, self.db, self.received, self.dialect);
+                context.in_script = true;
                 handler(&mut context, args, reply)
             }
             (Run::Read(handler), None) => {
                 // What expired is there until the master deletes it.
                 let now = UnixMillis::NOTHING_EXPIRED;
-                let context = ReadContext::new(Source::Writer(self.writer), self.db, now, self.dialect);
+                let mut context = ReadContext::new(Source::Writer(self.writer), self.db, now, self.dialect);
+                context.in_script = true;
                 handler(&context, args, reply)
             }
             (Run::Server(ServerCommand::Ping), _) => {

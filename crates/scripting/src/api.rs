@@ -2,11 +2,14 @@
 //!
 //! Owns the table's functions and constants. What needs the script that runs is done by [`crate::run`], by number.
 
+use std::sync::Arc;
+
 use mlua::{Lua, MultiValue, Table, Value};
 use sha1::{Digest, Sha1};
 
 use crate::arguments::{Arguments, one, one_text};
-use crate::boundary::{Raise, function, through};
+use crate::boundary::service::{Service, calling};
+use crate::boundary::{Raise, Watch, function, pulse_of};
 use crate::convert::{error_table, error_text};
 use crate::state::{Identity, Purpose};
 
@@ -41,29 +44,49 @@ impl Request {
     ];
 
     /// That of this number.
-    pub(crate) fn of(number: &Value) -> Option<Request> {
-        let Value::Integer(number) = number else { return None };
-        usize::try_from(*number).ok().and_then(|place| Request::ALL.get(place)).map(|(request, _)| *request)
+    pub(crate) fn of(number: i64) -> Option<Request> {
+        usize::try_from(number).ok().and_then(|place| Request::ALL.get(place)).map(|(request, _)| *request)
     }
 
-    fn add(self, lua: &Lua, table: &Table, slot: &Table) -> mlua::Result<()> {
-        let place = Request::ALL.iter().position(|(request, _)| *request == self).unwrap_or_default();
-        let name = Request::ALL.get(place).map_or("", |(_, name)| *name);
-        table.raw_set(name, through(lua, slot, i64::try_from(place).unwrap_or_default())?)
+    /// Its number.
+    pub(crate) fn number(self) -> i64 {
+        let place = Request::ALL.iter().position(|(request, _)| *request == self);
+        place.and_then(|place| i64::try_from(place).ok()).unwrap_or_default()
+    }
+
+    fn add(self, lua: &Lua, table: &Table, (watch, service): Served<'_>) -> mlua::Result<()> {
+        let own = Arc::clone(service);
+        let asked = match self {
+            Request::Call | Request::Pcall | Request::AclCheck => calling(lua, watch, service, self)?,
+            _ => function(lua, move |lua, args| own.ask(lua, self, &Arguments::from(args)))?,
+        };
+        let name = Request::ALL.iter().find(|(request, _)| *request == self).map_or("", |(_, name)| *name);
+        table.raw_set(name, asked)
     }
 }
+
+/// What functions that need the script which runs are made with.
+pub(crate) type Served<'s> = (&'s Watch, &'s Arc<Service>);
+
+/// So much is hashed between two looks at the pulse.
+const HASHED_AT_ONCE: usize = 64 * 1024;
 
 /// Levels of `redis.log`.
 const LEVELS: [(&str, i64); 4] =
     [("LOG_DEBUG", 0), ("LOG_VERBOSE", 1), ("LOG_NOTICE", 2), ("LOG_WARNING", 3)];
 
 /// The table that scripts know as `redis`.
-pub(crate) fn library(lua: &Lua, slot: &Table, purpose: Purpose, identity: &Identity) -> mlua::Result<Table> {
+pub(crate) fn library(
+    lua: &Lua,
+    served: Served<'_>,
+    purpose: Purpose,
+    identity: &Identity,
+) -> mlua::Result<Table> {
     let table = lua.create_table()?;
     for request in
         [Request::Call, Request::Pcall, Request::Log, Request::Setresp, Request::SetRepl, Request::AclCheck]
     {
-        request.add(lua, &table, slot)?;
+        request.add(lua, &table, served)?;
     }
     table.raw_set(
         "error_reply",
@@ -75,14 +98,20 @@ pub(crate) fn library(lua: &Lua, slot: &Table, purpose: Purpose, identity: &Iden
     )?;
     table
         .raw_set("status_reply", function(lua, |lua, args| single_field(lua, args, "ok", <[u8]>::to_vec))?)?;
+    let pulse = pulse_of(lua);
     table.raw_set(
         "sha1hex",
-        function(lua, |lua, args| {
+        function(lua, move |lua, args| {
             let args = Arguments::from(args);
             if args.len() != 1 {
                 return raised(lua, "wrong number of arguments");
             }
-            one_text(lua, sha1hex(&args.bytes(1).unwrap_or_default())).map(Ok)
+            let mut hasher = Sha1::new();
+            for part in args.bytes(1).unwrap_or_default().chunks(HASHED_AT_ONCE) {
+                pulse.spend(part.len() / 2)?;
+                hasher.update(part);
+            }
+            one_text(lua, hexadecimal(&hasher.finalize())).map(Ok)
         })?,
     )?;
     if purpose == Purpose::Scripts {
@@ -100,10 +129,10 @@ pub(crate) fn library(lua: &Lua, slot: &Table, purpose: Purpose, identity: &Iden
 }
 
 /// The one that a library finds while it is loaded.
-pub(crate) fn loading_library(lua: &Lua, slot: &Table, identity: &Identity) -> mlua::Result<Table> {
+pub(crate) fn loading_library(lua: &Lua, served: Served<'_>, identity: &Identity) -> mlua::Result<Table> {
     let table = lua.create_table()?;
-    Request::Register.add(lua, &table, slot)?;
-    Request::Log.add(lua, &table, slot)?;
+    Request::Register.add(lua, &table, served)?;
+    Request::Log.add(lua, &table, served)?;
     constants(&table, identity)?;
     Ok(table)
 }
@@ -137,7 +166,11 @@ fn version_number(version: &str) -> i64 {
 
 /// Forty hexadecimal digits.
 pub(crate) fn sha1hex(bytes: &[u8]) -> String {
-    Sha1::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hexadecimal(&Sha1::digest(bytes))
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// An error that is raised as Redis' own functions raise theirs: a table with the text.

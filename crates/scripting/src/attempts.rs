@@ -1,20 +1,8 @@
-//! Which scripts are attempted where others wait for them: those that have not turned out long, and that can be ended.
+//! Which scripts are attempted where others wait for them: those that have not turned out long.
 //!
 //! Owns what is remembered of attempts. Never runs a script.
 
 use std::collections::HashMap;
-
-/// Functions that may take long by themselves, whatever they are given: a script is ended between two instructions, and
-/// not inside of these; and what makes a script that was not seen. Looked for as a part of a name too: who is passed over
-/// for nothing runs as all did before.
-///
-/// (A script that hides them holds up the connections of one thread for as long as its pattern takes, once.)
-const UNENDED: &[&[u8]] = &[b"rep", b"find", b"match", b"gsub", b"load"];
-
-/// Whether a script with this text can be ended soon, whatever it does.
-pub(crate) fn can_be_ended(text: &[u8]) -> bool {
-    !UNENDED.iter().any(|name| text.windows(name.len()).any(|part| part == *name))
-}
 
 /// A script whose last attempt was in vain. It may have been the machine that was slow, and which way a script takes is for
 /// its arguments to say; so it is attempted again, but each time later.
@@ -75,18 +63,5 @@ mod tests {
         attempts.made("one".into(), false);
         attempts.made("one".into(), true);
         assert_eq!(runs_until_due(&mut attempts), 1);
-    }
-
-    #[test]
-    fn what_cannot_be_ended_is_seen() {
-        assert!(can_be_ended(b"return redis.call('get', KEYS[1])"));
-        for text in [
-            "return ('x'):rep(1e9)",
-            "return string.find(a, b)",
-            "for a in s:gmatch('.') do end",
-            "loadstring(x)()",
-        ] {
-            assert!(!can_be_ended(text.as_bytes()), "{text}");
-        }
     }
 }

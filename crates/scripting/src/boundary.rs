@@ -4,9 +4,10 @@
 //! Redis' text, and a wrapper written in Lua would lose the position in `return redis.call(…)`, a tail call. So the
 //! work is done by safe functions that *return* their failure ([`Raise`]), and the C functions here raise it.
 //!
-//! Owns all of the crate's unsafe code. Each C function below obeys three rules: it has no value with a destructor on its
-//! frame when it raises or calls (Lua leaves by `longjmp`); it touches only its own stack frame, its upvalues and the
-//! registry; it needs fewer than the 20 slots that Lua guarantees a C function, beside its arguments, or asks for them.
+//! Owns all of the crate's unsafe code, which is here and in the modules below. Each C function there obeys three rules:
+//! it has no value with a destructor on its frame when it raises or calls (Lua leaves by `longjmp`); it touches only its
+//! own stack frame, its upvalues and the registry; it needs fewer than the 20 slots that Lua guarantees a C function,
+//! beside its arguments, or asks for them.
 #![allow(unsafe_code)] // See above; nowhere else in the crate.
 
 use std::ffi::{c_char, c_int, c_void};
@@ -14,7 +15,17 @@ use std::ffi::{c_char, c_int, c_void};
 use mlua::ffi::{self, lua_State};
 use mlua::{Function, IntoLuaMulti, Lua, MultiValue, Table, Value};
 
+use crate::pulse::End;
 use crate::walk::VALUES_MAX;
+
+mod compiler;
+pub(crate) mod service;
+pub(crate) mod strings;
+pub(crate) mod tables;
+mod work;
+
+pub(crate) use compiler::compile;
+pub(crate) use work::{Watch, pulse_of};
 
 /// Why a function of ours fails in Lua.
 #[derive(Debug)]
@@ -27,6 +38,14 @@ pub(crate) enum Raise {
     Value(Value),
     /// The argument of this number (the first is 1) is wrong.
     Argument(usize, String),
+    /// The script must end.
+    Ended(End),
+}
+
+impl From<End> for Raise {
+    fn from(end: End) -> Self {
+        Raise::Ended(end)
+    }
 }
 
 impl Raise {
@@ -49,7 +68,7 @@ const RAISE_VALUE: c_int = 2;
 const RAISE_ARGUMENT: c_int = 16;
 
 /// Puts an outcome into the form that [`raising`] understands.
-pub(crate) fn told(lua: &Lua, outcome: Outcome) -> mlua::Result<MultiValue> {
+fn told(lua: &Lua, outcome: Outcome) -> mlua::Result<MultiValue> {
     let (code, mut values) = match outcome? {
         Ok(values) => (DONE, values),
         Err(Raise::Here(text)) => (RAISE_HERE, one(Value::String(lua.create_string(text)?))),
@@ -60,6 +79,7 @@ pub(crate) fn told(lua: &Lua, outcome: Outcome) -> mlua::Result<MultiValue> {
             // The text is C's, ended by a zero byte.
             (RAISE_ARGUMENT + number, one(Value::String(lua.create_string(text.replace('\0', ""))?)))
         }
+        Err(Raise::Ended(end)) => return Err(end.into()),
     };
     values.push_front(Value::Integer(code.into()));
     Ok(values)
@@ -69,66 +89,50 @@ fn one(value: Value) -> MultiValue {
     MultiValue::from_iter([value])
 }
 
-/// A Lua function that does `work`, and raises what it says.
+/// Texts that are no longer than this altogether are not worth counting.
+const SHORT_BYTES: usize = 4096;
+
+/// A Lua function that does `work`, and raises what it says. That it looks at each byte of its arguments once is counted
+/// here; what takes longer it spends itself.
 pub(crate) fn function(
     lua: &Lua,
     work: impl Fn(&Lua, MultiValue) -> Outcome + Send + 'static,
 ) -> mlua::Result<Function> {
-    let work = lua.create_function(move |lua, args: MultiValue| told(lua, work(lua, args)))?;
-    closure(lua, raising, (work, Value::Nil))
+    let pulse = pulse_of(lua);
+    let work = lua.create_function(move |lua, args: MultiValue| {
+        let bytes_of = |value: &Value| value.as_string().map_or(0, |text| text.as_bytes().len());
+        let bytes: usize = args.iter().map(bytes_of).sum();
+        if bytes > SHORT_BYTES {
+            pulse.spend(bytes / 4)?;
+        }
+        told(lua, work(lua, args))
+    })?;
+    closure(lua, raising, 1, work)
 }
 
-/// A Lua function that does what the function in `slot` (at 1) does when it is called with `number`, a table of its
-/// arguments, and how many they are.
-pub(crate) fn through(lua: &Lua, slot: &Table, number: i64) -> mlua::Result<Function> {
-    closure(lua, raising, (slot, number))
+/// A C function with as many upvalues as are said and given.
+fn closure(
+    lua: &Lua,
+    function: ffi::lua_CFunction,
+    count: c_int,
+    upvalues: impl IntoLuaMulti,
+) -> mlua::Result<Function> {
+    // SAFETY: exactly the upvalues are on the stack, and one value takes their place. Nothing here has a destructor when
+    // Lua raises (no memory).
+    unsafe { lua.exec_raw(upvalues, move |state| ffi::lua_pushcclosure(state, function, count)) }
 }
 
-/// A C function with two upvalues.
-fn closure(lua: &Lua, function: ffi::lua_CFunction, upvalues: impl IntoLuaMulti) -> mlua::Result<Function> {
-    // SAFETY: exactly the two upvalues are on the stack, and one value takes their place. Nothing here has a destructor
-    // when Lua raises (no memory).
-    unsafe { lua.exec_raw(upvalues, |state| ffi::lua_pushcclosure(state, function, 2)) }
-}
-
-/// See [`function`] and [`through`]: upvalue 1 is the work, or a table that has it at 1; upvalue 2, if there is one, goes
-/// before the arguments.
+/// See [`function`]: its upvalue is the work.
 unsafe extern "C-unwind" fn raising(state: *mut lua_State) -> c_int {
     // SAFETY: the module's rules. All is plain values; the work's results are read before they are dropped.
     unsafe {
-        let mut args = ffi::lua_gettop(state);
-        ffi::luaL_checkstack(state, 4, c"too many arguments".as_ptr());
-        if ffi::lua_type(state, ffi::lua_upvalueindex(2)) == ffi::LUA_TNIL {
-            if args > VALUES_MAX as c_int {
-                return ffi::luaL_error(state, c"too many arguments".as_ptr());
-            }
-        } else {
-            // As many as the stack holds: in a table, for the work can hold but some.
-            ffi::lua_createtable(state, args, 0);
-            ffi::lua_insert(state, 1);
-            for index in (1..=args).rev() {
-                ffi::lua_rawseti(state, 1, index.into());
-            }
-            ffi::lua_pushinteger(state, args.into());
-            args = 2;
+        let args = ffi::lua_gettop(state);
+        ffi::luaL_checkstack(state, 2, c"too many arguments".as_ptr());
+        if args > VALUES_MAX as c_int {
+            return ffi::luaL_error(state, c"too many arguments".as_ptr());
         }
         ffi::lua_pushvalue(state, ffi::lua_upvalueindex(1));
-        if ffi::lua_type(state, -1) == ffi::LUA_TTABLE {
-            ffi::lua_rawgeti(state, -1, 1);
-            ffi::lua_replace(state, -2);
-        }
-        if ffi::lua_type(state, -1) != ffi::LUA_TFUNCTION {
-            return ffi::luaL_error(
-                state,
-                c"redis.call/pcall can only be called inside a script invocation".as_ptr(),
-            );
-        }
         ffi::lua_insert(state, 1);
-        if ffi::lua_type(state, ffi::lua_upvalueindex(2)) != ffi::LUA_TNIL {
-            ffi::lua_pushvalue(state, ffi::lua_upvalueindex(2));
-            ffi::lua_insert(state, 2);
-            args += 1;
-        }
         ffi::lua_call(state, args, ffi::LUA_MULTRET);
         let code = c_int::try_from(ffi::lua_tointeger(state, 1)).unwrap_or(RAISE_VALUE);
         match code {
@@ -173,7 +177,7 @@ pub(crate) fn read_only(lua: &Lua, behind: &Table, shown_metatable: Value) -> ml
     turn_to(&metatable, behind)?;
     let mark = std::ptr::addr_of!(MARK).cast_mut().cast::<c_void>();
     metatable.raw_set(MARKED, Value::LightUserData(mlua::LightUserData(mark)))?;
-    metatable.raw_set("__newindex", closure(lua, refusing, (Value::Nil, Value::Nil))?)?;
+    metatable.raw_set("__newindex", closure(lua, refusing, 0, ())?)?;
     metatable.raw_set("__metatable", shown_metatable)?;
     front.set_metatable(Some(metatable.clone()))?;
     Ok((front, metatable))
@@ -289,7 +293,7 @@ unsafe fn original(state: *mut lua_State) -> c_int {
 
 /// `pcall` as Redis has it: an error that is a table with a text at `err` is given as that text.
 pub(crate) fn pcall(lua: &Lua) -> mlua::Result<Function> {
-    closure(lua, calling, (Value::Nil, Value::Nil))
+    closure(lua, calling, 0, ())
 }
 
 unsafe extern "C-unwind" fn calling(state: *mut lua_State) -> c_int {
@@ -321,7 +325,7 @@ unsafe extern "C-unwind" fn calling(state: *mut lua_State) -> c_int {
 /// `xpcall`, but that the handler is not asked about the end of the script: while Lua tells of that, nothing could end the
 /// handler.
 pub(crate) fn xpcall(lua: &Lua) -> mlua::Result<Function> {
-    closure(lua, calling_with_handler, (Value::Nil, Value::Nil))
+    closure(lua, calling_with_handler, 0, ())
 }
 
 unsafe extern "C-unwind" fn calling_with_handler(state: *mut lua_State) -> c_int {
@@ -351,33 +355,14 @@ unsafe extern "C-unwind" fn handling(state: *mut lua_State) -> c_int {
     }
 }
 
-/// A function that calls its first argument with the others: it gives true and one result, or false and a table that
-/// tells the error (`err`) and where it happened (`source`, `line`), or false and what else was left of it.
-pub(crate) fn runner(lua: &Lua) -> mlua::Result<Function> {
-    closure(lua, running, (Value::Nil, Value::Nil))
-}
-
-unsafe extern "C-unwind" fn running(state: *mut lua_State) -> c_int {
-    // SAFETY: the module's rules.
-    unsafe {
-        let args = ffi::lua_gettop(state);
-        ffi::lua_pushcclosure(state, explaining, 0);
-        ffi::lua_insert(state, 1);
-        let status = ffi::lua_pcall(state, args - 1, 1, 1);
-        ffi::lua_pushboolean(state, c_int::from(status == ffi::LUA_OK));
-        ffi::lua_replace(state, 1);
-        2
-    }
-}
-
 /// The handler of errors: makes of the error a table that tells what and where.
 unsafe extern "C-unwind" fn explaining(state: *mut lua_State) -> c_int {
     // SAFETY: the module's rules; `info` is plain data, and is read only after Lua has filled it.
     unsafe {
         let mut info: ffi::lua_Debug = std::mem::zeroed();
         let what: *const c_char = c"Sl".as_ptr();
-        // In a C function: its caller. Errors of ours that are userdata come from one C function more.
-        let levels = if ffi::lua_type(state, 1) == ffi::LUA_TUSERDATA { 3 } else { 2 };
+        // In a C function: its caller. Errors of ours that are userdata come from more C functions.
+        let levels = if ffi::lua_type(state, 1) == ffi::LUA_TUSERDATA { c_int::MAX } else { 2 };
         let mut found = false;
         for level in 1..=levels {
             found = ffi::lua_getstack(state, level, &raw mut info) != 0

@@ -9,7 +9,6 @@ use bytes::Bytes;
 use mlua::Function;
 
 use crate::api::sha1hex;
-use crate::attempts::can_be_ended;
 use crate::shebang::ScriptFlags;
 
 /// So many scripts that EVAL brought are kept. Clients that build each script's text anew would take all memory.
@@ -23,8 +22,6 @@ pub(crate) struct Script {
     pub(crate) flags: Option<ScriptFlags>,
     /// Where its body begins.
     pub(crate) body: usize,
-    /// See [`can_be_ended`].
-    pub(crate) can_be_ended: bool,
     /// It is compiled when it runs first.
     pub(crate) compiled: Option<Function>,
     /// Clients may call it.
@@ -109,7 +106,6 @@ impl Cache {
             text: Bytes::copy_from_slice(text),
             flags,
             body,
-            can_be_ended: can_be_ended(text),
             compiled: None,
             served: false,
             replayed: false,

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use mlua::{Lua, MultiValue, Table, Value};
 
 use crate::arguments::{Arguments, one, one_text};
-use crate::boundary::{Outcome, Raise, function};
+use crate::boundary::{self, Outcome, Raise, function, pulse_of};
 
 /// Nesting beyond this is refused whatever the settings say.
 const DEPTH_MAX: i64 = crate::walk::DEPTH_MAX as i64;
@@ -67,7 +67,8 @@ fn held(settings: &Shared) -> MutexGuard<'_, Settings> {
 
 /// The table that scripts know as `cjson`.
 pub(crate) fn library(lua: &Lua) -> mlua::Result<Table> {
-    let marker = lua.create_table()?;
+    // Of all scripts, so that none may change it.
+    let (marker, _) = boundary::read_only(lua, &lua.create_table()?, Value::Boolean(false))?;
     with_marker(lua, &marker)
 }
 
@@ -77,6 +78,7 @@ fn with_marker(lua: &Lua, marker: &Table) -> mlua::Result<Table> {
     let settings = Shared::default();
     let own = Arc::clone(&settings);
     let mark = marker.clone();
+    let pulse = pulse_of(lua);
     table.raw_set(
         "encode",
         function(lua, move |lua, args| {
@@ -85,7 +87,7 @@ fn with_marker(lua: &Lua, marker: &Table) -> mlua::Result<Table> {
                 return Ok(Err(Raise::Argument(1, "expected 1 argument".into())));
             }
             let settings = held(&own).clone();
-            match encode::encode(lua, &settings, &mark, args.get(1))? {
+            match encode::encode(lua, &settings, &mark, &pulse, args.get(1))? {
                 Ok(text) => one_text(lua, text).map(Ok),
                 Err(raise) => Ok(Err(raise)),
             }
@@ -93,6 +95,7 @@ fn with_marker(lua: &Lua, marker: &Table) -> mlua::Result<Table> {
     )?;
     let own = Arc::clone(&settings);
     let mark = marker.clone();
+    let pulse = pulse_of(lua);
     table.raw_set(
         "decode",
         function(lua, move |lua, args| {
@@ -103,7 +106,7 @@ fn with_marker(lua: &Lua, marker: &Table) -> mlua::Result<Table> {
             let settings = held(&own).clone();
             let mark = settings.marks_arrays.then_some(&mark);
             match args.bytes(1) {
-                Ok(text) => Ok(decode::decode(lua, &settings, mark, &text)?.map(one)),
+                Ok(text) => Ok(decode::decode(lua, &settings, mark, &pulse, &text)?.map(one)),
                 Err(raise) => Ok(Err(raise)),
             }
         })?,

@@ -9,16 +9,21 @@ mod unpack;
 use mlua::{Lua, MultiValue, Table, Value};
 
 use crate::arguments::{Arguments, one_text};
-use crate::boundary::{Outcome, Raise, function};
+use crate::boundary::{Outcome, Raise, function, pulse_of};
+use crate::pulse::Pulse;
 use crate::walk::VALUES_MAX;
 
 /// The table that scripts know as `cmsgpack`.
 pub(crate) fn library(lua: &Lua, copyright: &str) -> mlua::Result<Table> {
     let table = lua.create_table()?;
-    table.raw_set("pack", function(lua, pack)?)?;
-    table.raw_set("unpack", function(lua, |lua, args| read(lua, args, Which::All))?)?;
-    table.raw_set("unpack_one", function(lua, |lua, args| read(lua, args, Which::One))?)?;
-    table.raw_set("unpack_limit", function(lua, |lua, args| read(lua, args, Which::Limited))?)?;
+    let pulse = pulse_of(lua);
+    table.raw_set("pack", function(lua, move |lua, args| pack(lua, args, &pulse))?)?;
+    for (name, which) in
+        [("unpack", Which::All), ("unpack_one", Which::One), ("unpack_limit", Which::Limited)]
+    {
+        let pulse = pulse_of(lua);
+        table.raw_set(name, function(lua, move |lua, args| read(lua, args, which, &pulse))?)?;
+    }
     table.raw_set("_NAME", "cmsgpack")?;
     table.raw_set("_VERSION", "lua-cmsgpack 0.4.0")?;
     table.raw_set("_COPYRIGHT", copyright)?;
@@ -26,13 +31,13 @@ pub(crate) fn library(lua: &Lua, copyright: &str) -> mlua::Result<Table> {
     Ok(table)
 }
 
-fn pack(lua: &Lua, args: MultiValue) -> Outcome {
+fn pack(lua: &Lua, args: MultiValue, pulse: &Pulse) -> Outcome {
     if args.is_empty() {
         return Ok(Err(Raise::Argument(0, "MessagePack pack needs input.".into())));
     }
     let mut packed = Vec::new();
     for value in &args {
-        pack::value(&mut packed, value, 0)?;
+        pack::value(&mut packed, value, 0, pulse)?;
     }
     one_text(lua, packed).map(Ok)
 }
@@ -45,7 +50,7 @@ enum Which {
     Limited,
 }
 
-fn read(lua: &Lua, args: MultiValue, which: Which) -> Outcome {
+fn read(lua: &Lua, args: MultiValue, which: Which, pulse: &Pulse) -> Outcome {
     let args = Arguments::from(args);
     let asked = || -> Result<(Vec<u8>, i64, i64), Raise> {
         let (limit, offset) = match which {
@@ -71,7 +76,7 @@ fn read(lua: &Lua, args: MultiValue, which: Which) -> Outcome {
             packed.len()
         ))));
     };
-    let mut unpacker = unpack::Unpacker::new(lua, rest);
+    let mut unpacker = unpack::Unpacker::new(lua, rest, pulse);
     let mut values = MultiValue::new();
     let all = matches!(which, Which::All) || limit == 0;
     while !unpacker.is_empty() && (all || i64::try_from(values.len()).is_ok_and(|read| read < limit)) {

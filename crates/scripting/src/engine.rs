@@ -1,24 +1,27 @@
 //! Running scripts: EVAL, FCALL, and what an old master's stream says.
 //!
 //! Owns the Lua states, made when they are needed first, and the known scripts. One script runs at a time: its caller holds
-//! the writer's token. Never decides who may write.
+//! the writer's token. Where the caller's limits say that a run is an attempt, one that is not short, or would write, ends
+//! as if it had never begun ([`Ran::again`]); what has not turned out so is compiled and known already. Never decides who
+//! may write.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use commands::Dialect;
-use mlua::{Function, IntoLuaMulti, Lua, Table};
+use mlua::Function;
 use protocol::number::parse_int;
 use protocol::{Protocol, Reply};
 use storage::Functions;
 
 use crate::attempts::Attempts;
+use crate::boundary::service::Given;
 use crate::cache::{By, Cache, Script, digest};
 use crate::convert;
 use crate::host::{Host, LogLevel, Standing};
 use crate::libraries::{Libraries, LogLine, Registered};
 use crate::pulse::{End, Pulse, TimeLimits};
-use crate::run::{Ran, Run, error_line};
+use crate::run::{Answer, Ran, Run, error_line};
 use crate::shebang::{self, ScriptFlags};
 use crate::state::{Identity, Purpose, State};
 
@@ -99,8 +102,6 @@ pub type SharedEngine = Arc<parking_lot::Mutex<Engine>>;
 struct Prepared<'a> {
     name: &'a str,
     flags: Option<ScriptFlags>,
-    keys: &'a [&'a [u8]],
-    args: &'a [&'a [u8]],
 }
 
 impl Engine {
@@ -167,9 +168,9 @@ impl Engine {
         ran
     }
 
-    /// Whether a script of this digest needs no compiling, and can be ended.
+    /// Whether a script of this digest needs no compiling.
     fn is_ready(&mut self, name: &str) -> bool {
-        let is_ready = |script: &mut Script| script.compiled.is_some() && script.can_be_ended;
+        let is_ready = |script: &mut Script| script.compiled.is_some();
         self.scripts.is_some() && self.cache.get(name).is_some_and(is_ready)
     }
 
@@ -194,19 +195,30 @@ impl Engine {
         called: Called,
         words: &[&[u8]],
     ) -> Result<(), &'static str> {
-        let script = words.get(1).copied().unwrap_or_default();
+        if called == Called::Function {
+            let log = |level: LogLevel, line: &[u8]| host.log(level, line);
+            if host.functions().is_empty() {
+                return Ok(());
+            }
+            self.follow(host.functions(), &log);
+        }
+        self.may_say(host.standing(), called, words.get(1).copied().unwrap_or_default())
+    }
+
+    /// Whether a script, or a function of the libraries that are followed, may run by what it says of itself, with the
+    /// node in this state. One that says nothing, or is not known, may.
+    ///
+    /// # Errors
+    /// Why it may not.
+    pub fn may_say(&self, standing: Standing, called: Called, script: &[u8]) -> Result<(), &'static str> {
         let flags = match called {
             Called::Script(named) => self.script_flags(&name_of(named, script), script, By::Eval),
             Called::Function => {
-                let log = |level: LogLevel, line: &[u8]| host.log(level, line);
-                if !host.functions().is_empty() {
-                    self.follow(host.functions(), &log);
-                }
-                let found = self.libraries.as_ref().filter(|_| !host.functions().is_empty());
-                found.and_then(|libraries| libraries.find(script)).map(|function| function.flags)
+                let found = self.libraries.as_ref().and_then(|libraries| libraries.find(script));
+                found.map(|function| function.flags)
             }
         };
-        if flags.is_some() { may_begin(host.standing(), flags) } else { Ok(()) }
+        if flags.is_some() { may_begin(standing, flags) } else { Ok(()) }
     }
 
     /// What a script says of itself.
@@ -221,6 +233,21 @@ impl Engine {
     fn evaluate(
         &mut self,
         host: &mut dyn Host,
+        named: (Named, &str),
+        request: &Request<'_>,
+        by: By,
+        reply: &mut Reply,
+    ) -> Ran {
+        // Compiling takes its time too.
+        self.pulse.begin(None, request.words, request.limits);
+        let ran = self.evaluate_begun(host, named, request, by, reply);
+        self.pulse.over();
+        ran
+    }
+
+    fn evaluate_begun(
+        &mut self,
+        host: &mut dyn Host,
         (named, name): (Named, &str),
         request: &Request<'_>,
         by: By,
@@ -232,7 +259,7 @@ impl Engine {
         }
         let flags = self.script_flags(name, script, by);
         if let Err(text) = may_begin(host.standing(), flags) {
-            return Ran::refused(text, reply);
+            return Ran { rejected: flags.is_some(), ..Ran::refused(text, reply) };
         }
         let (keys, args) = match keys_and_args(request.words, "ERR value is not an integer or out of range") {
             Ok(split) => split,
@@ -248,7 +275,7 @@ impl Engine {
         }
         let found = self.cache.get(name).map(|script| script.compiled.clone());
         let Some(compiled) = found else { return Ran::refused(NO_SCRIPT, reply) };
-        let prepared = Prepared { name, flags, keys, args };
+        let prepared = Prepared { name, flags };
         if let Err(text) = may_run(flags, request.read_only) {
             return Ran::refused(text, reply);
         }
@@ -261,18 +288,8 @@ impl Engine {
         if verbatim {
             state.random.seed(0);
         }
-        self.pulse.begin(None, request.words, request.limits);
-        let globals = || -> mlua::Result<()> {
-            state.globals.raw_set("KEYS", array(&state.lua, prepared.keys)?)?;
-            state.globals.raw_set("ARGV", array(&state.lua, prepared.args)?)
-        };
-        match globals() {
-            Ok(()) => run(state, &self.pulse, host, &prepared, request.read_only, verbatim, &body, (), reply),
-            Err(error) => {
-                self.pulse.over();
-                Ran::refused(format!("ERR {error}"), reply)
-            }
-        }
+        let given = Given::Globals { table: &state.globals, keys, args };
+        run(state, &self.pulse, host, &prepared, request.read_only, verbatim, &body, given, reply)
     }
 
     /// SCRIPT LOAD: gives the script's digest.
@@ -352,12 +369,12 @@ impl Engine {
         let state = match &mut self.scripts {
             Some(state) => state,
             none => {
-                let state = State::new(Purpose::Scripts, &self.identity, Arc::clone(&self.pulse));
+                let state = State::new(Purpose::Scripts, &self.identity, &self.pulse);
                 none.insert(state.map_err(|error| format!("ERR {error}").into_bytes())?)
             }
         };
-        let compiled = state.compile("@user_script", text);
-        compiled.map_err(|text| format!("ERR Error compiling script (new function): {text}").into_bytes())
+        let compiled = state.compile(c"@user_script", text);
+        compiled.map_err(|text| [b"ERR Error compiling script (new function): ", text.as_slice()].concat())
     }
 
     /// FCALL and FCALL_RO.
@@ -373,7 +390,6 @@ impl Engine {
         // One that may write is not: what it keeps in its library's variables would be of two runs.
         let is_ready = self.libraries.as_ref().is_some_and(|libraries| {
             libraries.follows(host.functions())
-                && libraries.can_be_ended(function)
                 && libraries.find(function).is_some_and(|found| found.flags.has(ScriptFlags::NO_WRITES))
         });
         if !(is_ready && self.attempts.is_due(&name)) {
@@ -398,32 +414,21 @@ impl Engine {
             return Ran::refused("ERR Function not found", reply);
         };
         if let Err(text) = may_begin(host.standing(), Some(function.flags)) {
-            return Ran::refused(text, reply);
+            return Ran { rejected: true, ..Ran::refused(text, reply) };
         }
         let (keys, args) = match keys_and_args(request.words, "ERR Bad number of keys provided") {
             Ok(split) => split,
             Err(text) => return Ran::refused(text, reply),
         };
         let shown = String::from_utf8_lossy(&function.name).into_owned();
-        let prepared = Prepared { name: &shown, flags: Some(function.flags), keys, args };
+        let prepared = Prepared { name: &shown, flags: Some(function.flags) };
         if let Err(text) = may_run(prepared.flags, request.read_only) {
             return Ran::refused(text, reply);
         }
         let state = &libraries.state;
         self.pulse.begin(Some(&function.name), request.words, request.limits);
-        let given = || -> mlua::Result<(Table, Table)> {
-            Ok((array(&state.lua, prepared.keys)?, array(&state.lua, prepared.args)?))
-        };
-        match given() {
-            Ok(given) => {
-                let read_only = request.read_only;
-                run(state, &self.pulse, host, &prepared, read_only, false, &function.callback, given, reply)
-            }
-            Err(error) => {
-                self.pulse.over();
-                Ran::refused(format!("ERR {error}"), reply)
-            }
-        }
+        let given = Given::Arguments { keys, args };
+        run(state, &self.pulse, host, &prepared, request.read_only, false, &function.callback, given, reply)
     }
 
     /// Follows the data set's libraries. What cannot be loaded is told to the log, and has no functions.
@@ -545,15 +550,6 @@ fn may_run(flags: Option<ScriptFlags>, read_only: bool) -> Result<(), &'static s
     Ok(())
 }
 
-/// An array of texts.
-fn array(lua: &Lua, texts: &[&[u8]]) -> mlua::Result<Table> {
-    let table = lua.create_table_with_capacity(texts.len(), 0)?;
-    for (index, text) in texts.iter().enumerate() {
-        table.raw_set(index + 1, lua.create_string(text)?)?;
-    }
-    Ok(table)
-}
-
 /// Runs what was prepared, and answers with what came of it.
 #[allow(clippy::too_many_arguments)] // Each is one thing, and all but the last three belong to different owners.
 fn run(
@@ -564,7 +560,7 @@ fn run(
     read_only: bool,
     verbatim: bool,
     body: &Function,
-    args: impl IntoLuaMulti,
+    given: Given<'_>,
     reply: &mut Reply,
 ) -> Ran {
     let says_read_only = script.flags.is_some_and(|flags| flags.has(ScriptFlags::NO_WRITES));
@@ -578,20 +574,26 @@ fn run(
         changed: false,
         verbatim,
         met_unknown: false,
+        answer: Answer::Bytes(Vec::new()),
     };
-    let ran = state.run(body, args, |lua, asked| run.serve(lua, asked));
+    let ran = state.run(body, given, &mut run);
     let mut over = Ran { wrote: run.changed, met_unknown: run.met_unknown, ..Ran::default() };
     let protocol = run.protocol;
-    let ended = pulse.over();
-    if ended == Some(End::Again) {
-        return Ran::again();
-    }
     let mark = reply.mark();
-    let answered = ran.and_then(|(ok, value)| {
+    let ran = ran.and_then(|(ok, value)| {
         if ok {
-            over.own_errors = convert::to_reply(&state.lua, value, protocol, reply)?;
+            over.own_errors = convert::to_reply(&state.lua, value, protocol, pulse, reply)?;
             return Ok(None);
         }
+        Ok(Some(value))
+    });
+    let ended = pulse.over();
+    if ended == Some(End::Again) {
+        reply.rollback(mark);
+        return Ran::again();
+    }
+    let answered = ran.and_then(|failed| {
+        let Some(value) = failed else { return Ok(None) };
         let is_counted = match &value {
             mlua::Value::Table(error) => convert::is_counted(error)?,
             _ => false,

@@ -13,8 +13,8 @@ use storage::Functions;
 
 use crate::api::{self, Request, raised};
 use crate::arguments::{Arguments, text_of};
-use crate::attempts::can_be_ended;
 use crate::boundary::Outcome;
+use crate::boundary::service::{Given, Serve, Told, Word};
 use crate::host::LogLevel;
 use crate::pulse::Pulse;
 use crate::shebang::ScriptFlags;
@@ -39,8 +39,6 @@ pub struct Registered {
 #[derive(Debug)]
 struct Loaded {
     code: Bytes,
-    /// See [`can_be_ended`].
-    can_be_ended: bool,
     functions: Vec<Registered>,
 }
 
@@ -68,10 +66,10 @@ pub type LogLine<'l> = &'l dyn Fn(LogLevel, &[u8]);
 
 impl Libraries {
     pub(crate) fn new(identity: &Identity, pulse: Arc<Pulse>) -> mlua::Result<Libraries> {
-        let state = State::new(Purpose::Libraries, identity, Arc::clone(&pulse))?;
+        let state = State::new(Purpose::Libraries, identity, &pulse)?;
         let lua = &state.lua;
         let missing = missing(lua)?;
-        let redis = api::loading_library(lua, state.slot(), identity)?;
+        let redis = api::loading_library(lua, state.served(), identity)?;
         redis.set_metatable(Some(missing.clone()))?;
         let front = Front::new(lua, &redis)?.table;
         let loading = lua.create_table()?;
@@ -110,8 +108,7 @@ impl Libraries {
                     Vec::new()
                 });
                 let code = library.code.clone();
-                let can_be_ended = can_be_ended(&code);
-                self.loaded.insert(name.to_vec(), Loaded { code, can_be_ended, functions });
+                self.loaded.insert(name.to_vec(), Loaded { code, functions });
             }
         }
         self.places.clear();
@@ -163,12 +160,6 @@ impl Libraries {
         self.loaded.get(library)?.functions.get(*place).cloned()
     }
 
-    /// Whether all that stands in the library of this function can be ended.
-    pub(crate) fn can_be_ended(&self, name: &[u8]) -> bool {
-        let place = self.places.get(&name.to_ascii_lowercase());
-        place.and_then(|(library, _)| self.loaded.get(library)).is_some_and(|loaded| loaded.can_be_ended)
-    }
-
     /// How many libraries there are.
     pub(crate) fn len(&self) -> usize {
         self.loaded.len()
@@ -200,21 +191,13 @@ impl Libraries {
         let body = code.get(start..).unwrap_or_default();
         let compiled = self
             .state
-            .compile("@user_function", body)
-            .map_err(|text| format!("ERR Error compiling function: {text}").into_bytes())?;
-        let mut registered = Vec::new();
+            .compile(c"@user_function", body)
+            .map_err(|text| [b"ERR Error compiling function: ", text.as_slice()].concat())?;
+        let mut loading = Loading { registered: Vec::new(), log };
         self.state.turn_to(&self.loading).map_err(internal)?;
         self.pulse.load(LOAD_MAX);
-        let ran = self.state.run(&compiled, (), |lua, asked| {
-            let args = match asked.arguments()? {
-                Ok(args) => args,
-                Err(raise) => return Ok(Err(raise)),
-            };
-            match asked.request {
-                Some(Request::Register) => register(lua, &args, &mut registered),
-                _ => crate::run::log(lua, log, &args),
-            }
-        });
+        let ran = self.state.run(&compiled, Given::Nothing, &mut loading);
+        let registered = loading.registered;
         let ended = self.pulse.over();
         self.state.turn_to(&self.state.globals).map_err(internal)?;
         let (ok, value) = ran.map_err(internal)?;
@@ -230,6 +213,30 @@ impl Libraries {
             (None, other) => text_of(other).unwrap_or_default(),
         };
         Err([b"ERR Error registering functions: ", text.as_slice()].concat())
+    }
+}
+
+/// Who serves a library's own code.
+struct Loading<'l> {
+    registered: Vec<Registered>,
+    log: LogLine<'l>,
+}
+
+impl Serve for Loading<'_> {
+    fn call(&mut self, _: Request, _: &[Word<'_>]) -> Told {
+        // It does not find what would come here.
+        Told::Raised
+    }
+
+    fn answer(&self) -> &[u8] {
+        b"ERR no command can be called while a library is loaded"
+    }
+
+    fn ask(&mut self, lua: &Lua, request: Request, args: &Arguments) -> Outcome {
+        match request {
+            Request::Register => register(lua, args, &mut self.registered),
+            _ => crate::run::log(lua, self.log, args),
+        }
     }
 }
 

@@ -1,9 +1,9 @@
 //! What others see of the script that runs, and how they end it.
 //!
-//! Owns the time it may take and the wish to kill it; the script looks here at every so many instructions, and at each
-//! command. Never touches Lua.
+//! Owns the time it may take and the wish to kill it; the script looks here at every so many instructions, at each
+//! command, and so do the functions that it calls at every so much of their work. Never touches Lua.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -77,14 +77,32 @@ pub struct TimeLimits {
     pub busy_after: Option<Duration>,
 }
 
+/// The script that runs.
+#[derive(Debug)]
+struct Script {
+    is_function: bool,
+    began: Instant,
+}
+
 #[derive(Debug, Default)]
 struct Present {
-    running: Option<Running>,
+    running: Option<Script>,
+    /// The function's name and the words of the request, one behind the other; their room is used again.
+    words: Vec<u8>,
+    /// Where each ends.
+    ends: Vec<usize>,
     limits: TimeLimits,
     /// Until when a library may be loaded.
     loading: Option<Instant>,
     end: Option<End>,
 }
+
+/// The work of functions between two looks: some 30 µs. A unit of it is a byte that is looked at, or moved by itself: about
+/// 3 ns.
+const WORK_BETWEEN_LOOKS: usize = 10_000;
+
+/// Room that is kept for the next script's words.
+const WORDS_KEPT: usize = 4096;
 
 /// See the module. One for all scripts of a node: only one runs at a time.
 #[derive(Debug)]
@@ -97,6 +115,8 @@ pub struct Pulse {
     is_function: AtomicBool,
     /// It has written.
     wrote: AtomicBool,
+    /// What may be done until the next look; only the script's thread changes it.
+    work_left: AtomicUsize,
 }
 
 impl Pulse {
@@ -108,6 +128,7 @@ impl Pulse {
             busy: AtomicBool::new(false),
             is_function: AtomicBool::new(false),
             wrote: AtomicBool::new(false),
+            work_left: AtomicUsize::new(0),
         }
     }
 
@@ -133,9 +154,16 @@ impl Pulse {
 
     /// What runs, if anything does, and for how long.
     pub fn running(&self) -> Option<(Running, Duration)> {
-        let running = self.held().running.clone()?;
-        let time = (self.clock)().saturating_duration_since(running.began);
-        Some((running, time))
+        let present = self.held();
+        let script = present.running.as_ref()?;
+        let began = script.began;
+        let starts = std::iter::once(0).chain(present.ends.iter().copied());
+        let mut words = starts
+            .zip(&present.ends)
+            .map(|(start, end)| present.words.get(start..*end).unwrap_or_default().to_vec());
+        let name = words.next().filter(|_| script.is_function);
+        let running = Running { function: name, request: words.collect(), began };
+        Some((running, (self.clock)().saturating_duration_since(began)))
     }
 
     /// Asks for the end of the script that runs.
@@ -148,10 +176,10 @@ impl Pulse {
         if self.has_written() {
             return Err(UNKILLABLE);
         }
-        match (kind, &running.function) {
-            (Kind::Script, Some(_)) => return Err(BUSY_FUNCTION),
-            (Kind::Function, None) => return Err(BUSY_SCRIPT),
-            (Kind::Script, None) | (Kind::Function, Some(_)) => {}
+        match (kind, running.is_function) {
+            (Kind::Script, true) => return Err(BUSY_FUNCTION),
+            (Kind::Function, false) => return Err(BUSY_SCRIPT),
+            (Kind::Script, false) | (Kind::Function, true) => {}
         }
         present.end.get_or_insert(End::Killed);
         Ok(())
@@ -159,14 +187,20 @@ impl Pulse {
 
     /// A script begins.
     pub(crate) fn begin(&self, function: Option<&[u8]>, request: &[&[u8]], limits: TimeLimits) {
-        let running = Running {
-            function: function.map(<[u8]>::to_vec),
-            request: request.iter().map(|word| word.to_vec()).collect(),
-            began: (self.clock)(),
-        };
         self.is_function.store(function.is_some(), Ordering::Relaxed);
         self.wrote.store(false, Ordering::Relaxed);
-        *self.held() = Present { running: Some(running), limits, ..Present::default() };
+        let mut present = self.held();
+        let present = &mut *present;
+        present.running = Some(Script { is_function: function.is_some(), began: (self.clock)() });
+        (present.limits, present.loading, present.end) = (limits, None, None);
+        present.words.clear();
+        present.words.shrink_to(WORDS_KEPT);
+        present.ends.clear();
+        present.ends.shrink_to(WORDS_KEPT);
+        for word in std::iter::once(&function.unwrap_or_default()).chain(request) {
+            present.words.extend_from_slice(word);
+            present.ends.push(present.words.len());
+        }
     }
 
     /// The script writes.
@@ -197,6 +231,43 @@ impl Pulse {
             present.end = Some(End::Loading);
         }
         present.end
+    }
+
+    /// Spends so much work of a function's.
+    ///
+    /// # Errors
+    /// Why the script must end.
+    pub(crate) fn spend(&self, work: usize) -> Result<(), End> {
+        let left = match self.work_left().checked_sub(work) {
+            Some(left) => left,
+            None => self.look()?,
+        };
+        self.leave_work(left);
+        Ok(())
+    }
+
+    /// The work that may be done until the next look: for who counts it by himself.
+    pub(crate) fn work_left(&self) -> usize {
+        self.work_left.load(Ordering::Relaxed)
+    }
+
+    /// Gives back what is left of it.
+    pub(crate) fn leave_work(&self, left: usize) {
+        self.work_left.store(left, Ordering::Relaxed);
+    }
+
+    /// Looks whether the script must end; gives the work until the next look.
+    ///
+    /// # Errors
+    /// Why it must. From now on nothing is left of the work.
+    pub(crate) fn look(&self) -> Result<usize, End> {
+        match self.must_end() {
+            None => Ok(WORK_BETWEEN_LOOKS),
+            Some(end) => {
+                self.leave_work(0);
+                Err(end)
+            }
+        }
     }
 
     /// Gives the script up, so that it runs again where it may do what it was about to do.

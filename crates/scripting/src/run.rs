@@ -2,18 +2,21 @@
 //!
 //! Owns the order of the checks before a command, which scripts can see. Never runs a command itself: its [`Host`] does.
 
+use std::borrow::Cow;
+
+use bytes::Buf;
 use commands::{Command, Flags, Unresolved, printed};
-use mlua::{Lua, MultiValue, Table, Value};
+use mlua::{Lua, MultiValue, Value};
 use protocol::{Protocol, Reply};
 
 use crate::api::{Request, raised};
-use crate::arguments::{Arguments, number_of, one, text_of, truncated};
-use crate::boundary::{Outcome, Raise};
-use crate::convert::{self, counted_error_table, error_table, error_text};
+use crate::arguments::{Arguments, number_of, text_of, truncated};
+use crate::boundary::Outcome;
+use crate::boundary::service::{Serve, Told, Word};
+use crate::convert::{self, error_text};
 use crate::host::{Host, LogLevel};
 use crate::libraries::LogLine;
 use crate::pulse::{End, Pulse};
-use crate::walk::VALUES_MAX;
 
 /// What holds for a script while it runs.
 pub(crate) struct Run<'r> {
@@ -33,29 +36,8 @@ pub(crate) struct Run<'r> {
     pub(crate) verbatim: bool,
     /// It called what nobody here knows.
     pub(crate) met_unknown: bool,
-}
-
-/// What a function of `redis` was called with.
-pub(crate) struct Asked {
-    pub(crate) request: Option<Request>,
-    args: Table,
-    count: usize,
-}
-
-impl Asked {
-    /// Out of what the boundary hands over.
-    pub(crate) fn of(request: &Value, args: Table, count: usize) -> Asked {
-        Asked { request: Request::of(request), args, count }
-    }
-
-    /// The arguments, where they are few.
-    pub(crate) fn arguments(&self) -> mlua::Result<Result<Arguments, Raise>> {
-        if self.count > VALUES_MAX {
-            return Ok(Err(Raise::here("too many arguments")));
-        }
-        let args = (1..=self.count).map(|index| self.args.raw_get(index));
-        args.collect::<mlua::Result<Vec<Value>>>().map(|args| Ok(Arguments::from(args)))
-    }
+    /// What its last call left.
+    pub(crate) answer: Answer,
 }
 
 /// Commands whose answers up to 6.2 are sorted for scripts, so that they are the same everywhere.
@@ -64,99 +46,128 @@ const SORTED: &[&str] = &["sinter", "sunion", "sdiff", "smembers", "hkeys", "hva
 /// Reads that a master may pass on to its replicas, which makes them writes for scripts.
 const REPLICATED: &[&str] = &["pfcount", "publish", "spublish"];
 
-impl Run<'_> {
-    /// Does what a function of `redis` was called for.
-    pub(crate) fn serve(&mut self, lua: &Lua, asked: &Asked) -> Outcome {
-        match asked.request {
-            Some(Request::Call) => return self.call(lua, asked, true),
-            Some(Request::Pcall) => return self.call(lua, asked, false),
-            _ => {}
+/// What a call leaves.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    Reply(Reply),
+    Bytes(Vec<u8>),
+}
+
+impl Serve for Run<'_> {
+    fn call(&mut self, request: Request, words: &[Word<'_>]) -> Told {
+        let given = words.iter().map(|word| if let Word::Text(text) = word { Some(*text) } else { None });
+        // Mostly they are texts.
+        if let Some(words) = given.collect::<Option<Vec<&[u8]>>>() {
+            return self.call_with(request, &words);
         }
-        let args = match asked.arguments()? {
-            Ok(args) => args,
-            Err(raise) => return Ok(Err(raise)),
-        };
-        match asked.request {
-            Some(Request::Log) => log(lua, &|level, line| self.host.log(level, line), &args),
-            Some(Request::Setresp) => self.setresp(lua, &args),
-            Some(Request::SetRepl) => set_repl(lua, &args),
-            Some(Request::AclCheck) => self.acl_check(lua, asked),
-            _ => raised(lua, "redis.register_function can only be called on FUNCTION LOAD command"),
+        let mut owned = Vec::with_capacity(words.len());
+        for word in words {
+            match self.text_of(*word) {
+                Some(text) => owned.push(text),
+                None => {
+                    return self
+                        .refuse(request, "Lua redis lib command arguments must be strings or integers");
+                }
+            }
+        }
+        let words: Vec<&[u8]> = owned.iter().map(AsRef::as_ref).collect();
+        self.call_with(request, &words)
+    }
+
+    fn answer(&self) -> &[u8] {
+        match &self.answer {
+            Answer::Reply(reply) => reply.chunk(),
+            Answer::Bytes(bytes) => bytes,
         }
     }
 
-    fn call(&mut self, lua: &Lua, asked: &Asked, raises: bool) -> Outcome {
-        if let Some(end) = self.pulse.must_end() {
-            return Err(mlua::Error::runtime(end.text()));
+    fn ask(&mut self, lua: &Lua, request: Request, args: &Arguments) -> Outcome {
+        match request {
+            Request::Log => log(lua, &|level, line| self.host.log(level, line), args),
+            Request::Setresp => self.setresp(lua, args),
+            Request::SetRepl => set_repl(lua, args),
+            _ => raised(lua, "redis.register_function can only be called on FUNCTION LOAD command"),
         }
-        let failed = |table: Table| {
-            let value = Value::Table(table);
-            Ok(if raises { Err(Raise::Value(value)) } else { Ok(one(value)) })
-        };
-        let words = match self.words(asked)? {
-            Ok(words) => words,
-            Err(text) => return failed(error_table(lua, &error_text(text.as_bytes()))?),
-        };
-        let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
-        let command = match self.admitted(&words) {
+    }
+}
+
+impl Run<'_> {
+    fn call_with(&mut self, request: Request, words: &[&[u8]]) -> Told {
+        if words.is_empty() {
+            return self.refuse(request, "Please specify at least one argument for this redis lib call");
+        }
+        if request == Request::AclCheck {
+            return match commands::resolve(words) {
+                Ok((command, _)) => Told::Truth(self.host.has_right(command, words)),
+                Err(_) => self.refuse(request, "Invalid command passed to redis.acl_check_cmd()"),
+            };
+        }
+        if self.pulse.must_end().is_some() {
+            return Told::Ended;
+        }
+        let command = match self.admitted(words) {
             Ok(command) => command,
             Err((command, text)) => {
                 let text = error_text(text.as_bytes());
                 if self.host.refused(command, &text).is_none() {
                     return self.give_up();
                 }
-                return failed(counted_error_table(lua, &text)?);
+                self.answer = Answer::Bytes(text);
+                return Told::Refused { is_counted: true };
             }
         };
         if command.flags.contains(Flags::WRITE) && !self.wrote {
             self.wrote = true;
             self.pulse.writes();
         }
-        let Some(reply) = self.host.run(command, &words, self.protocol) else {
+        let Some(reply) = self.host.run(command, words, self.protocol) else {
             return self.give_up();
         };
-        let reply = reply.to_vec();
-        self.changed |= command.flags.contains(Flags::WRITE) && reply.first() != Some(&b'-');
-        let value = convert::to_lua(lua, &reply)?;
-        if self.verbatim
-            && let Value::Table(table) = &value
-            && SORTED.contains(&command.name)
-        {
-            sort(lua, table)?;
-        }
-        if raises && reply.first() == Some(&b'-') { Ok(Err(Raise::Value(value))) } else { Ok(Ok(one(value))) }
+        self.answer = if self.verbatim && SORTED.contains(&command.name) {
+            Answer::Bytes(convert::sorted(reply.to_vec()))
+        } else if reply.chunk().len() == reply.len() {
+            Answer::Reply(reply)
+        } else {
+            Answer::Bytes(reply.to_vec())
+        };
+        self.changed |= command.flags.contains(Flags::WRITE) && self.answer().first() != Some(&b'-');
+        Told::Reply
     }
 
-    fn give_up(&self) -> Outcome {
+    /// Something is wrong with what was called, which is no command's error.
+    fn refuse(&mut self, request: Request, text: &str) -> Told {
+        self.answer = Answer::Bytes(error_text(text.as_bytes()));
+        if request == Request::AclCheck { Told::Raised } else { Told::Refused { is_counted: false } }
+    }
+
+    fn give_up(&self) -> Told {
         self.pulse.give_up();
-        Err(mlua::Error::runtime(End::Again.text()))
+        Told::Ended
     }
 
-    /// A command's words.
-    fn words(&self, asked: &Asked) -> mlua::Result<Result<Vec<Vec<u8>>, &'static str>> {
-        if asked.count == 0 {
-            return Ok(Err("Please specify at least one argument for this redis lib call"));
-        }
-        let mut words = Vec::with_capacity(asked.count);
-        for index in 1..=asked.count {
-            let Some(word) = self.word(&asked.args.raw_get(index)?) else {
-                return Ok(Err("Lua redis lib command arguments must be strings or integers"));
-            };
-            words.push(word);
-        }
-        Ok(Ok(words))
+    fn text_of<'w>(&self, word: Word<'w>) -> Option<Cow<'w, [u8]>> {
+        Some(match word {
+            Word::Text(text) => text.into(),
+            Word::Number(number) => self.number(number).into(),
+            Word::Other => return None,
+        })
     }
 
-    fn word(&self, value: &Value) -> Option<Vec<u8>> {
-        match value {
-            Value::Integer(number) => Some(itoa::Buffer::new().format(*number).as_bytes().to_vec()),
-            Value::Number(number) if *number == 0.0 => Some(b"0".to_vec()),
-            Value::Number(number) if number.is_nan() => {
-                Some(if number.is_sign_negative() { b"-nan".to_vec() } else { b"nan".to_vec() })
-            }
-            Value::Number(number) => Some(self.host.dialect().double(*number).as_bytes().to_vec()),
-            other => text_of(other),
+    /// A number as a word.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss)] // Whether that loses anything is asked.
+    fn number(&self, number: f64) -> Vec<u8> {
+        if number == 0.0 {
+            return b"0".to_vec();
         }
+        if number.is_nan() {
+            return if number.is_sign_negative() { b"-nan".to_vec() } else { b"nan".to_vec() };
+        }
+        let integer = number as i64;
+        // (What does not fit is the largest, which no double is.)
+        if integer as f64 == number && integer != i64::MAX {
+            return itoa::Buffer::new().format(integer).as_bytes().to_vec();
+        }
+        self.host.dialect().double(number).as_bytes().to_vec()
     }
 
     /// The command that these words name, if the script may call it; else why not, beside the command if there is one.
@@ -212,18 +223,6 @@ impl Run<'_> {
         };
         Ok(Ok(MultiValue::new()))
     }
-
-    fn acl_check(&self, lua: &Lua, asked: &Asked) -> Outcome {
-        let words = match self.words(asked)? {
-            Ok(words) => words,
-            Err(text) => return raised(lua, text),
-        };
-        let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
-        let Ok((command, _)) = commands::resolve(&words) else {
-            return raised(lua, "Invalid command passed to redis.acl_check_cmd()");
-        };
-        Ok(Ok(one(Value::Boolean(self.host.has_right(command, &words)))))
-    }
 }
 
 /// `redis.log(level, text, …)`
@@ -257,18 +256,10 @@ fn set_repl(lua: &Lua, args: &Arguments) -> Outcome {
     }
 }
 
-/// Sorts an array of texts.
-fn sort(lua: &Lua, table: &Table) -> mlua::Result<()> {
-    let mut texts: Vec<Vec<u8>> = Vec::new();
-    for value in table.sequence_values::<Value>() {
-        let Value::String(text) = value? else { return Ok(()) };
-        texts.push(text.as_bytes().to_vec());
+impl From<End> for mlua::Error {
+    fn from(end: End) -> Self {
+        mlua::Error::runtime(end.text())
     }
-    texts.sort();
-    for (index, text) in texts.into_iter().enumerate() {
-        table.raw_set(index + 1, lua.create_string(text)?)?;
-    }
-    Ok(())
 }
 
 /// What came of a run, for who started it.
@@ -281,6 +272,8 @@ pub struct Ran {
     /// It was an attempt, and came to nothing: it has changed nothing and answered nothing, and is to run where it may
     /// take long.
     pub again: bool,
+    /// It did not begin, for what it says of itself, as a command does not for its flags.
+    pub rejected: bool,
     /// The error it ended with, or was refused with.
     pub error: Option<Vec<u8>>,
     /// Errors that it answers with and that are none of its commands', which are counted already.

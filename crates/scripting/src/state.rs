@@ -2,24 +2,23 @@
 //!
 //! Owns what a script finds before it has said anything. Never knows what is run.
 
-use std::cell::RefCell;
+use std::ffi::{CStr, CString};
 use std::sync::Arc;
 
-use mlua::{ChunkMode, Function, HookTriggers, Lua, LuaOptions, MultiValue, StdLib, Table, Value, VmState};
+use mlua::{Function, Lua, LuaOptions, MultiValue, StdLib, Table, Value};
 
+use crate::api::Served;
 use crate::arguments::{Arguments, one, one_text};
-use crate::boundary::{self, Outcome, Raise, function};
+use crate::boundary::service::{self, Given, Serve, Service};
+use crate::boundary::{self, Outcome, Raise, Watch, function, strings, tables};
 use crate::pulse::Pulse;
 use crate::random::Random;
-use crate::run::Asked;
 use crate::{api, bit, cjson, cmsgpack, structs, walk};
 
 /// The most memory that a state may take: a script that needs more would take it from the data set.
 const MEMORY_BYTES_MAX: usize = 256 << 20;
 /// Above this, garbage is collected when a script is over.
 const MEMORY_BYTES_KEPT: usize = 16 << 20;
-/// The script looks at its time after so many instructions: some 30 µs.
-const LOOK_EVERY: u32 = 10_000;
 
 /// What is left of Lua's own globals.
 const KEPT: &[&str] = &[
@@ -68,11 +67,9 @@ pub(crate) struct State {
     front: Front,
     /// The table behind.
     pub(crate) globals: Table,
-    /// What the functions of `redis` do for the script that runs; at 1.
-    slot: Table,
-    runner: Function,
+    watch: Watch,
+    service: Arc<Service>,
     pub(crate) random: Random,
-    pulse: Arc<Pulse>,
 }
 
 /// A read-only table, whose table behind can change.
@@ -100,11 +97,13 @@ impl Front {
 }
 
 impl State {
-    pub(crate) fn new(purpose: Purpose, identity: &Identity, pulse: Arc<Pulse>) -> mlua::Result<State> {
+    pub(crate) fn new(purpose: Purpose, identity: &Identity, pulse: &Arc<Pulse>) -> mlua::Result<State> {
         let libraries = StdLib::TABLE | StdLib::STRING | StdLib::MATH | StdLib::OS;
         let lua = Lua::new_with(libraries, LuaOptions::new())?;
         let plain = lua.globals();
         let globals = lua.create_table()?;
+        let watch = Watch::new(&lua, pulse)?;
+        tables::install_globals(&lua, &plain, &watch)?;
         walk::keep_next(&lua, plain.raw_get("next")?)?;
         for name in KEPT {
             globals.raw_set(*name, plain.raw_get::<Value>(*name)?)?;
@@ -127,7 +126,7 @@ impl State {
             Ok::<Table, mlua::Error>(front)
         };
         let table: Table = plain.raw_get("table")?;
-        table.raw_set("insert", boundary::refusing_read_only(&lua, &table.raw_get("insert")?)?)?;
+        tables::install(&lua, &table, &watch)?;
         add("table", &table)?;
         let random = Random::default();
         let math: Table = plain.raw_get("math")?;
@@ -136,7 +135,9 @@ impl State {
         let os = lua.create_table()?;
         os.raw_set("clock", plain.raw_get::<Table>("os")?.raw_get::<Function>("clock")?)?;
         add("os", &os)?;
-        let string = add("string", &plain.raw_get("string")?)?;
+        let string: Table = plain.raw_get("string")?;
+        strings::install(&lua, &string, &watch)?;
+        let string = add("string", &string)?;
         if let Some(metatable) = lua.type_metatable::<mlua::String>() {
             let shown = lua.create_table()?;
             shown.raw_set("__index", string)?;
@@ -147,8 +148,8 @@ impl State {
         add("struct", &structs::library(&lua)?)?;
         let copyright = if identity.is_valkey { "Redis Ltd." } else { "Salvatore Sanfilippo" };
         add("cmsgpack", &cmsgpack::library(&lua, &format!("Copyright (C) 2012, {copyright}"))?)?;
-        let slot = lua.create_table()?;
-        let redis = add("redis", &api::library(&lua, &slot, purpose, identity)?)?;
+        let service = Arc::<Service>::default();
+        let redis = add("redis", &api::library(&lua, (&watch, &service), purpose, identity)?)?;
         if identity.is_valkey {
             globals.raw_set("server", redis)?;
         }
@@ -158,8 +159,7 @@ impl State {
         globals.raw_set("_G", &front.table)?;
         lua.set_globals(front.table.clone())?;
         lua.set_memory_limit(MEMORY_BYTES_MAX)?;
-        let runner = boundary::runner(&lua)?;
-        Ok(State { lua, front, globals, slot, runner, random, pulse })
+        Ok(State { lua, front, globals, watch, service, random })
     }
 
     /// What scripts have for globals: in place of them, for a time, this.
@@ -167,60 +167,35 @@ impl State {
         self.front.turn_to(globals)
     }
 
-    /// Where the functions of `redis` look for who serves them.
-    pub(crate) fn slot(&self) -> &Table {
-        &self.slot
+    /// What functions are made with that need the script which runs.
+    pub(crate) fn served(&self) -> Served<'_> {
+        (&self.watch, &self.service)
     }
 
     /// A function whose body is this text; `name` is what errors call it.
     ///
     /// # Errors
     /// The compiler's words.
-    pub(crate) fn compile(&self, name: &str, text: &[u8]) -> Result<Function, String> {
-        compile(&self.lua, name, text)
+    pub(crate) fn compile(&self, name: &CStr, text: &[u8]) -> Result<Function, Vec<u8>> {
+        if text.first() == Some(&COMPILED) {
+            let shown = name.to_bytes().strip_prefix(b"@").unwrap_or(name.to_bytes());
+            return Err([shown, b":1: unexpected symbol near 'char(27)'"].concat());
+        }
+        boundary::compile(&self.lua, name, text).unwrap_or_else(|error| Err(error.to_string().into_bytes()))
     }
 
     /// Runs a function: gives true and its result, or false and its error.
     pub(crate) fn run(
         &self,
         body: &Function,
-        args: impl mlua::IntoLuaMulti,
-        serve: impl FnMut(&Lua, &Asked) -> Outcome,
+        given: Given<'_>,
+        serve: &mut dyn Serve,
     ) -> mlua::Result<(bool, Value)> {
-        self.watch()?;
-        let serve = RefCell::new(serve);
-        let ran = self.lua.scope(|scope| {
-            let serving = scope.create_function(|lua, (request, args, count): (Value, Table, usize)| {
-                let mut serve = serve.try_borrow_mut().map_err(mlua::Error::external)?;
-                boundary::told(lua, serve(lua, &Asked::of(&request, args, count)))
-            })?;
-            self.slot.raw_set(1, serving)?;
-            let mut args = args.into_lua_multi(&self.lua)?;
-            args.push_front(Value::Function(body.clone()));
-            let ran = self.runner.call::<(bool, Value)>(args);
-            self.slot.raw_set(1, Value::Nil)?;
-            ran
-        });
-        // A script may have stopped it.
-        self.lua.gc_restart();
+        let ran = service::run(&self.lua, &self.service, body, given, serve);
         if self.lua.used_memory() > MEMORY_BYTES_KEPT {
             self.lua.gc_collect()?;
         }
         ran
-    }
-
-    /// Has the script look at its time now and then; once it must end, at every line, so that none goes on behind a
-    /// `pcall`.
-    fn watch(&self) -> mlua::Result<()> {
-        let pulse = Arc::clone(&self.pulse);
-        let look = move |lua: &Lua, _: &mlua::Debug<'_>| {
-            let Some(end) = pulse.must_end() else { return Ok(VmState::Continue) };
-            let text = end.text();
-            let again = text.clone();
-            lua.set_global_hook(HookTriggers::EVERY_LINE, move |_, _| Err(mlua::Error::runtime(&again)))?;
-            Err(mlua::Error::runtime(text))
-        };
-        self.lua.set_global_hook(HookTriggers::new().every_nth_instruction(LOOK_EVERY), look)
     }
 
     /// Bytes that the state has taken.
@@ -246,14 +221,8 @@ pub(crate) fn missing(lua: &Lua) -> mlua::Result<Table> {
     Ok(metatable)
 }
 
-/// A function whose body is this text, never compiled code: that can be made to do anything.
-fn compile(lua: &Lua, name: &str, text: &[u8]) -> Result<Function, String> {
-    let chunk = lua.load(text).set_mode(ChunkMode::Text).set_name(name);
-    chunk.into_function().map_err(|error| match error {
-        mlua::Error::SyntaxError { message, .. } => message,
-        other => other.to_string(),
-    })
-}
+/// What compiled code begins with. It is refused: it can be made to do anything.
+const COMPILED: u8 = 0x1b;
 
 /// loadstring(text [, name])
 fn loadstring(lua: &Lua, args: MultiValue) -> Outcome {
@@ -264,10 +233,10 @@ fn loadstring(lua: &Lua, args: MultiValue) -> Outcome {
         Err(raise) => return Ok(Err(raise)),
     };
     let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
-    let compiled = if text.first() == Some(&0x1b) {
-        Err(String::from("[string \"LuaQ\"]:1: unexpected symbol near 'char(27)'"))
+    let compiled = if text.first() == Some(&COMPILED) {
+        Err(b"[string \"LuaQ\"]:1: unexpected symbol near 'char(27)'".to_vec())
     } else {
-        compile(lua, &String::from_utf8_lossy(name), &text)
+        boundary::compile(lua, &CString::new(name).unwrap_or_default(), &text)?
     };
     match compiled {
         Ok(compiled) => Ok(Ok(one(Value::Function(compiled)))),

@@ -5,11 +5,14 @@
 use mlua::{Lua, MultiValue, Table, Value};
 
 use crate::arguments::{Arguments, number_of, one, one_text, truncated};
-use crate::boundary::{Outcome, Raise, function};
+use crate::boundary::{Outcome, Raise, function, pulse_of};
+use crate::pulse::Pulse;
 use crate::walk::VALUES_MAX;
 
 /// The longest integer.
 const INTEGER_BYTES_MAX: usize = 32;
+/// The work of one letter: some 10 ns.
+const LETTER_WORK: usize = 4;
 /// What `!` alone aligns to.
 const ALIGN_DEFAULT: usize = 8;
 /// Everything that is packed together is at most so long: as long as the longest value of Redis.
@@ -18,9 +21,12 @@ const PACKED_BYTES_MAX: usize = 512 << 20;
 /// The table that scripts know as `struct`.
 pub(crate) fn library(lua: &Lua) -> mlua::Result<Table> {
     let table = lua.create_table()?;
-    table.raw_set("pack", function(lua, pack)?)?;
-    table.raw_set("unpack", function(lua, unpack)?)?;
-    table.raw_set("size", function(lua, |_, args| Ok(size(&args.into())))?)?;
+    let pulse = pulse_of(lua);
+    table.raw_set("pack", function(lua, move |lua, args| pack(lua, args, &pulse))?)?;
+    let pulse = pulse_of(lua);
+    table.raw_set("unpack", function(lua, move |lua, args| unpack(lua, args, &pulse))?)?;
+    let pulse = pulse_of(lua);
+    table.raw_set("size", function(lua, move |_, args| Ok(size(&args.into(), &pulse)))?)?;
     Ok(table)
 }
 
@@ -29,6 +35,7 @@ struct Format<'a> {
     rest: &'a [u8],
     big_endian: bool,
     align: usize,
+    pulse: &'a Pulse,
 }
 
 /// A letter of a format, how many bytes its value has, and how many go before it.
@@ -39,16 +46,17 @@ struct Item {
 }
 
 impl<'a> Format<'a> {
-    fn new(text: &'a [u8]) -> Self {
+    fn new(text: &'a [u8], pulse: &'a Pulse) -> Self {
         // C's strings end at a zero byte.
         let rest = text.split(|byte| *byte == 0).next().unwrap_or_default();
-        Format { rest, big_endian: false, align: 1 }
+        Format { rest, big_endian: false, align: 1, pulse }
     }
 
     /// The next letter, for a value that would stand at `at`.
     fn next(&mut self, at: usize) -> Result<Option<Item>, Raise> {
         let Some((letter, rest)) = self.rest.split_first() else { return Ok(None) };
         self.rest = rest;
+        self.pulse.spend(LETTER_WORK)?;
         let bytes = match letter {
             b'B' | b'b' | b'x' => 1,
             b'H' | b'h' => 2,
@@ -114,21 +122,21 @@ impl<'a> Format<'a> {
     }
 }
 
-fn pack(lua: &Lua, mut args: MultiValue) -> Outcome {
+fn pack(lua: &Lua, mut args: MultiValue, pulse: &Pulse) -> Outcome {
     // The original keeps a nil behind the arguments, which the first missing one is taken for.
     if !args.is_empty() {
         args.push_back(Value::Nil);
     }
-    match packed(&args.into()) {
+    match packed(&args.into(), pulse) {
         Ok(bytes) => one_text(lua, bytes).map(Ok),
         Err(raise) => Ok(Err(raise)),
     }
 }
 
 #[allow(clippy::cast_possible_truncation)] // A float is asked for.
-fn packed(args: &Arguments) -> Result<Vec<u8>, Raise> {
+fn packed(args: &Arguments, pulse: &Pulse) -> Result<Vec<u8>, Raise> {
     let text = args.bytes(1)?;
-    let mut format = Format::new(&text);
+    let mut format = Format::new(&text, pulse);
     let mut packed = Vec::new();
     let mut number = 2;
     while let Some(Item { letter, bytes, padding }) = format.next(packed.len())? {
@@ -188,7 +196,7 @@ fn integer_bytes(value: f64, bytes: usize) -> Vec<u8> {
     all
 }
 
-fn unpack(lua: &Lua, args: MultiValue) -> Outcome {
+fn unpack(lua: &Lua, args: MultiValue, pulse: &Pulse) -> Outcome {
     let args = Arguments::from(args);
     let given = || -> Result<(Vec<u8>, Vec<u8>, usize), Raise> {
         let (text, data) = (args.bytes(1)?, args.bytes(2)?);
@@ -202,7 +210,7 @@ fn unpack(lua: &Lua, args: MultiValue) -> Outcome {
         Err(raise) => return Ok(Err(raise)),
     };
     let short = || Raise::Argument(2, "data string too short".into());
-    let mut format = Format::new(&text);
+    let mut format = Format::new(&text, pulse);
     let mut values: Vec<Value> = Vec::new();
     loop {
         if values.len() >= VALUES_MAX {
@@ -280,9 +288,9 @@ fn integer(least_first: &[u8], signed: bool) -> f64 {
     (if bits & mask == 0 { bits } else { bits | mask }).cast_signed() as f64
 }
 
-fn size(args: &Arguments) -> Result<MultiValue, Raise> {
+fn size(args: &Arguments, pulse: &Pulse) -> Result<MultiValue, Raise> {
     let text = args.bytes(1)?;
-    let mut format = Format::new(&text);
+    let mut format = Format::new(&text, pulse);
     let mut at: usize = 0;
     while let Some(Item { letter, bytes, padding }) = format.next(at)? {
         match letter {

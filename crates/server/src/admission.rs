@@ -8,11 +8,12 @@ use std::time::Instant;
 
 use commands::{Command, Flags, Run, ServerCommand as S};
 use protocol::Args;
-use scripting::{Called, Named};
+use scripting::{Called, Named, Standing};
 use storage::{Listener, Wanted};
 
-use crate::acl::{self, Denial, Place, Refusal};
+use crate::acl::{self, Denial, Place, Refusal, User};
 use crate::answer;
+use crate::clients::Client;
 use crate::clock;
 use crate::config::DebugAccess;
 use crate::exclusive;
@@ -148,8 +149,13 @@ pub(crate) fn refusal(
     {
         return Some(NOAUTH.into());
     }
-    if session.transaction.is_some() && command.flags.contains(Flags::NO_MULTI) {
-        return Some(NO_MULTI.into());
+    if session.transaction.is_some() {
+        if command.flags.contains(Flags::NO_MULTI) {
+            return Some(NO_MULTI.into());
+        }
+        if matches!(command.run, Run::Server(S::ClientReply)) && node.dialect().is_valkey() {
+            return Some("ERR Command 'client|reply' not allowed inside a transaction".into());
+        }
     }
     if let Err(denial) = acl::check(session.user(), command, args, session.db()) {
         let place = if session.transaction.is_some() { Place::Multi } else { Place::Toplevel };
@@ -175,6 +181,9 @@ pub(crate) fn refusal(
         return Some(MISCONF.into());
     }
     if session.hears_only() && !may_subscriber(command) {
+        if let Some(text) = script_refusal(node, situation, command, args) {
+            return Some(text.into());
+        }
         let text = format!(
             "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this \
              context",
@@ -198,6 +207,26 @@ pub(crate) fn refusal(
         }
         _ => None,
     }
+}
+
+/// Why a script may not write or add data by what it says of itself, as far as that can be found out without waiting:
+/// who is subscribed hears of that first.
+#[cold]
+fn script_refusal(
+    node: &Node,
+    situation: Situation,
+    command: &'static Command,
+    args: Args<'_>,
+) -> Option<&'static str> {
+    let Run::Server(server) = command.run else { return None };
+    let called = answer::called(server)?;
+    let standing = Standing {
+        stale: false,
+        read_only: !situation.writable,
+        full: node.eviction.is_full(),
+        unsaved: (situation.writable && cannot_save(node)).then_some(MISCONF),
+    };
+    node.scripts.try_engine(node)?.may_say(standing, called, args.get(0)).err()
 }
 
 /// Whether a node that is to save at points could not, and takes no writes for that reason.
@@ -235,16 +264,32 @@ pub(crate) fn note_denial(
     denial: Denial,
     place: Place,
 ) {
-    let client = session.client();
+    note_denial_of(node, (session.client(), session.user()), command, args, denial, place);
+}
+
+/// The same of a client whose connection is elsewhere.
+pub(crate) fn note_denial_of(
+    node: &Node,
+    (client, user): (&Client, &User),
+    command: &'static Command,
+    args: Args<'_>,
+    denial: Denial,
+    place: Place,
+) {
     client.ran(command);
     let refusal = Refusal {
         reason: denial.into(),
         place,
         object: denial.object(command, args).to_vec(),
-        user: session.user().name.to_vec(),
+        user: user.name.to_vec(),
         client: client.line(clock::steady(), node.dialect()),
     };
     note(node, refusal);
+}
+
+/// What a client is told who waited for a key that it may not have any more.
+pub(crate) fn denied(user: &User, command: &Command, denial: Denial) -> Vec<u8> {
+    [b"NOPERM ", denial.text(user, command).as_slice()].concat()
 }
 
 /// Notes for ACL LOG a refusal.

@@ -1,7 +1,8 @@
 //! One batch: as many of a connection's pipelined requests as fit one stay inside the gate.
 //!
-//! Owns the loop that every request goes through: resolve, admit, queue or run, count. Never waits and never does IO;
-//! what would have to wait ends the batch and is named in [`Next`].
+//! Owns the loop that every request goes through: resolve, admit, queue or run, count. Never does IO, and on a worker it
+//! never waits: what would have to wait ends the batch and is named in [`Next`]. On a thread that may wait
+//! ([`exclusive::run_batch`]) the same loop waits for the writer's token, and for nothing else.
 
 use std::fmt;
 use std::future::Future;
@@ -18,7 +19,7 @@ use commands::{
 use protocol::limits::Peer;
 use protocol::{Args, Reply, Request, Words};
 use scripting::Called;
-use storage::{DbIndex, Hashed, KeyHash, Lookups, Reader, Writer};
+use storage::{DbIndex, Hashed, KeyHash, Listener, Lookups, Reader, Wanted, Writer};
 
 use crate::acl::{self, User};
 use crate::admission::{self, Situation};
@@ -141,12 +142,13 @@ pub(crate) fn run_with<'n>(
     }
     let now = Now::read();
     session.client().touch(now.steady);
-    let lookups = Lookups::default();
+    let situation = Situation::of(node, now.steady);
+    let lookups = Lookups::new(situation.tells_misses());
     let mut batch = Batch {
         node,
         now,
-        situation: Situation::of(node, now.steady),
-        dialect: node.upstream.dialect(),
+        situation,
+        dialect: node.dialect(),
         reader: None,
         may_wait: writer.is_some(),
         writer,
@@ -262,9 +264,24 @@ fn resume(node: &Arc<Node>, session: &mut Session, reply: &mut Reply) -> Option<
         Outcome::Again => {
             let Some(reader) = &reader else { return None };
             let words = ended.request.words();
-            let wait = commands::Wait { timeout: None, nothing: Nothing::NullArray, instead: None };
+            let args = Args::new(words.get(ended.command.name_words()..).unwrap_or_default());
+            let nothing = Nothing::NullArray;
+            let wait = commands::Wait { timeout: None, nothing, instead: None, look_again: None };
             let unanswered = Unanswered { command: ended.command, words: &words, wait, now: now.steady };
-            match read_or_wait(node, reader, session, unanswered, ended.until, now, reply) {
+            let lookups = Lookups::new(node.hub.wants().contains(Wanted::MISS));
+            let looks = (reader, &lookups);
+            // Who is gone is not asked for anything: its connection ends.
+            session.renew_user(&node.acl);
+            let answered = if let Err(denial) = acl::check(session.user(), ended.command, args, session.db())
+            {
+                admission::note_denial(node, session, ended.command, args, denial, acl::Place::Toplevel);
+                let text = admission::denied(session.user(), ended.command, denial);
+                Err(Waiting::Failed(CommandError::Bytes(text)))
+            } else {
+                read_or_wait(node, looks, session, unanswered, ended.until, now, reply)
+            };
+            node.looked_up(&lookups, ended.command, session.db());
+            match answered {
                 Ok(()) => {}
                 Err(Waiting::For(wait)) => return Some(Next::Blocked(wait)),
                 Err(Waiting::Failed(error)) => {
@@ -272,7 +289,12 @@ fn resume(node: &Arc<Node>, session: &mut Session, reply: &mut Reply) -> Option<
                 }
             }
         }
-        outcome => closes = blocking::answer(outcome, reply),
+        outcome => {
+            if let Outcome::Error(text) | Outcome::Ended(text) = &outcome {
+                node.stats.error(text.as_bytes());
+            }
+            closes = blocking::answer(outcome, reply);
+        }
     }
     let failed = reply.is_error_at(mark);
     if !session.is_answered() {
@@ -292,7 +314,7 @@ enum Waiting {
 /// Runs a read that may wait once more, now that its keys are watched: what came between is not missed.
 fn read_or_wait(
     node: &Arc<Node>,
-    reader: &Reader<'_>,
+    (reader, lookups): (&Reader<'_>, &Lookups),
     session: &mut Session,
     mut unanswered: Unanswered<'_>,
     until: Option<Instant>,
@@ -303,17 +325,22 @@ fn read_or_wait(
     let keys = blocking::awaited_keys(unanswered.command, unanswered.words);
     let watches = keys.iter().map(|key| reader.watch(&node.store, session.db(), key, now.wall)).collect();
     let instead = unanswered.wait.instead.take();
-    let instead: Option<Vec<&[u8]>> = instead.as_ref().map(|words| words.iter().map(Vec::as_slice).collect());
-    let words = instead.as_deref().unwrap_or(unanswered.words);
+    let borrowed: Option<Vec<&[u8]>> =
+        instead.as_ref().map(|words| words.iter().map(Vec::as_slice).collect());
+    let words = borrowed.as_deref().unwrap_or(unanswered.words);
     let args = Args::new(words.get(unanswered.command.name_words()..).unwrap_or_default());
-    let lookups = Lookups::default();
     let source = Source::Reader(reader);
-    let context = node.read_context(source, session, now.wall, node.dialect(), &lookups);
+    let context = node.read_context(source, session, now.wall, node.dialect(), lookups);
     let mark = reply.mark();
     match handler(&context, args, reply) {
         Err(CommandError::Wait(wait)) => {
             reply.rollback(mark);
             unanswered.wait = *wait;
+            Err(Waiting::For(node.blocking.begin_reading(session, watches, until, unanswered)))
+        }
+        // What it waits for has come as something else, which is as if nothing had come.
+        Err(CommandError::WrongType) => {
+            unanswered.wait.instead = instead;
             Err(Waiting::For(node.blocking.begin_reading(session, watches, until, unanswered)))
         }
         Err(error) => Err(Waiting::Failed(error)),
@@ -412,11 +439,11 @@ impl<'a> Batch<'a> {
             context.db = context.db.hashed(plan.hashed(words));
             self.timer.turns_to(command, self.timer.reads_alone);
             let mark = reply.mark();
-            let before = lookups.clone();
+            let before = lookups.until_now();
             let failed = match handler(&context, args, reply) {
                 Ok(()) => reply.is_error_at(mark),
                 Err(CommandError::Long) => {
-                    lookups.back_to(&before);
+                    lookups.back_to(before);
                     reply.rollback(mark);
                     *ran += 1;
                     return exclusively(words);
@@ -472,7 +499,8 @@ impl<'a> Batch<'a> {
                 return self.refuse(session, text.as_bytes(), reply);
             }
             if self.situation.is_paused(session, command) {
-                return Step::Stop(Next::Wait(self.node.pause.over()));
+                let wait = self.node.pause.over();
+                return Step::Stop(Next::Wait(self.node.blocking.counting(session.client(), wait)));
             }
             if admission::is_queued(session, command) {
                 if admission::asks_of_script(self.node, self.situation, command, args) {
@@ -498,42 +526,40 @@ impl<'a> Batch<'a> {
         let answered = match command.run {
             Run::Read(handler) => {
                 let (node, now, dialect, lookups) = (self.node, self.now, self.dialect, self.lookups);
-                let tells_misses = self.situation.tells_misses();
                 let Some(reader) = self.reader() else { return Step::Stop(Next::Gate) };
                 let mut context =
                     node.read_context(Source::Reader(reader), session, now.wall, dialect, lookups);
                 context.db = context.db.hashed(plan.hashed(words));
-                let before = lookups.clone();
+                let before = lookups.until_now();
                 session.remember_reads(&node.hub, command, args);
                 match handler(&context, args, reply) {
                     Err(CommandError::Long) => {
-                        lookups.back_to(&before);
+                        lookups.back_to(before);
                         reply.rollback(mark);
                         return exclusively(words);
                     }
                     Err(CommandError::Wait(wait)) => {
                         reply.rollback(mark);
-                        if tells_misses && lookups.misses() > before.misses() {
-                            node.hub.tell_misses(&context, command, args);
-                        }
+                        node.hub.tell_misses(lookups, command, session.db());
+                        node.show(session, command, words, false);
                         let until = wait.timeout.and_then(|timeout| now.steady.checked_add(timeout));
                         let unanswered = Unanswered { command, words, wait: *wait, now: now.steady };
-                        match read_or_wait(node, reader, session, unanswered, until, now, reply) {
+                        // It has been counted that it looked.
+                        let looks = (reader, &Lookups::default());
+                        match read_or_wait(node, looks, session, unanswered, until, now, reply) {
                             Ok(()) => Ok(Then::Continue),
                             Err(Waiting::For(wait)) => return Step::Stop(Next::Blocked(wait)),
                             Err(Waiting::Failed(error)) => Err(error),
                         }
                     }
                     answered => {
-                        if tells_misses && lookups.misses() > before.misses() {
-                            node.hub.tell_misses(&context, command, args);
-                        }
+                        node.hub.tell_misses(lookups, command, session.db());
                         answered.map(|()| Then::Continue)
                     }
                 }
             }
             Run::Write(handler) => {
-                let (node, wall, dialect) = (self.node, self.now.wall, self.dialect);
+                let (node, wall, dialect, lookups) = (self.node, self.now.wall, self.dialect, self.lookups);
                 if !node.eviction.may_write(words) {
                     return exclusively(words);
                 }
@@ -543,13 +569,17 @@ impl<'a> Batch<'a> {
                     return exclusively(words);
                 }
                 writer.writes_for(Some(session.client().id));
-                let mut context = WriteContext::serving(writer, session.db(), wall, dialect);
+                let mut context = WriteContext::serving(writer, session.db(), wall, dialect)
+                    .counting(lookups)
+                    .importing(session.fieldsets());
                 let answered = handler(&mut context, args, reply);
+                node.hub.tell_misses(lookups, command, session.db());
                 if node.store.has_ready() {
                     node.blocking.serve(node, writer);
                 }
                 if let Err(CommandError::Wait(wait)) = answered {
                     reply.rollback(mark);
+                    node.show(session, command, words, false);
                     let unanswered = Unanswered { command, words, wait: *wait, now: self.now.steady };
                     return Step::Stop(Next::Blocked(node.blocking.begin(node, session, unanswered)));
                 }
@@ -603,7 +633,10 @@ impl<'a> Batch<'a> {
         if !session.is_answered() && !admission::is_push(command) {
             reply.rollback(mark);
         }
-        let notable = if self.timer.each {
+        let notable = if then == Then::Rejected {
+            self.timer.block.rejected(command);
+            None
+        } else if self.timer.each {
             self.timer.ran_alone(failed)
         } else {
             self.timer.ran(failed);
@@ -618,7 +651,7 @@ impl<'a> Batch<'a> {
             session.take_pushed(reply);
         }
         match then {
-            Then::Continue => Step::Done,
+            Then::Continue | Then::Rejected => Step::Done,
             Then::Close => Step::Stop(Next::Close),
         }
     }

@@ -3,9 +3,11 @@
 //! A request that writes is served by whoever touched its key, under the same hold of the token and in the order in which
 //! clients began to wait, so that nobody comes between a push and the client that waits for it: as in Redis. One
 //! that only reads (XREAD) is looked at again by its own connection when its key was touched, by the master's stream
-//! too; it takes nothing from others.
+//! too; it takes nothing from others. Either is asked again for its rights first. Some may be served though no key was
+//! touched (XREADGROUP with CLAIM): these are looked at ten times a second.
 //!
-//! Owns who waits for what, and the outcome of each wait, which is decided once. Never touches a socket: the connection
+//! Owns who waits for what, and the outcome of each wait, which is decided once; and counts who waits for something else
+//! (CLIENT PAUSE). Never touches a socket: the connection
 //! waits (see [`crate::batch::Wait`]), and a client that goes is waited for no more.
 
 use std::collections::{HashMap, VecDeque};
@@ -19,11 +21,16 @@ use std::time::Instant;
 use commands::{Command, CommandError, Group, KeyFlags, Nothing, Run, WriteContext};
 use parking_lot::Mutex;
 use protocol::{Args, Protocol, Reply};
-use storage::{Awaited, DbIndex, Kind, Watch, Writer};
+use storage::{Awaited, DbIndex, Kind, Listener, Lookups, Wanted, Watch, Writer};
 use tokio::sync::Notify;
 
+use crate::acl::{self, Place as DeniedAt, User};
+use crate::admission;
 use crate::answer::Now;
 use crate::batch::Wait;
+use crate::clients::Client;
+use crate::clock;
+use crate::exclusive;
 use crate::node::Node;
 use crate::owned::OwnedRequest;
 use crate::session::Session;
@@ -53,10 +60,14 @@ pub(crate) enum Outcome {
 #[derive(Debug)]
 struct Ticket {
     client: u64,
+    /// Who it was when it began.
+    user: Arc<User>,
     command: &'static Command,
     request: OwnedRequest,
     db: DbIndex,
     protocol: Protocol,
+    /// When its request is run again though no key was touched.
+    again_at: Mutex<Option<Instant>>,
     /// None while it is waited for; what is decided first stays.
     outcome: Mutex<Option<Outcome>>,
     decided: Notify,
@@ -169,10 +180,12 @@ impl Blocking {
         session.client().is_inside(&request.words());
         let ticket = Arc::new(Ticket {
             client: session.client().id,
+            user: Arc::clone(session.user()),
             command,
             request,
             db: session.db(),
             protocol: session.protocol(),
+            again_at: Mutex::new(wait.look_again.and_then(|after| now.checked_add(after))),
             outcome: Mutex::new(None),
             decided: Notify::new(),
         });
@@ -209,6 +222,38 @@ impl Blocking {
                 return;
             }
         }
+    }
+
+    /// Serves those for whom there may be something now though no key was touched (XREADGROUP with CLAIM). To be asked
+    /// now and then, where it may be waited for the token.
+    pub(crate) fn serve_due(&self, node: &Node) {
+        if self.clients() == 0 {
+            return;
+        }
+        let now = clock::steady();
+        let is_due = |ticket: &&Arc<Ticket>| ticket.again_at.lock().is_some_and(|at| at <= now);
+        let mut due: Vec<_> = self.waiting.lock().values().filter(is_due).cloned().collect();
+        if due.is_empty() {
+            return;
+        }
+        // Who came first, as far as that can be told.
+        due.sort_by_key(|ticket| ticket.client);
+        let writer = exclusive::hold(node);
+        for ticket in due {
+            serve_one(node, &writer, &ticket, b"");
+        }
+        self.serve(node, &writer);
+    }
+
+    /// The same wait, whose client is told of as one that waits.
+    pub(crate) fn counting(self: &Arc<Self>, client: &Arc<Client>, mut wait: Wait) -> Wait {
+        let counted = Counted { blocking: Arc::clone(self), client: Arc::clone(client) };
+        self.count.fetch_add(1, Relaxed);
+        client.blocked.store(true, Relaxed);
+        Wait::new(async move {
+            let _until_then = counted;
+            poll_fn(|context| if wait.is_over(context) { Poll::Ready(()) } else { Poll::Pending }).await;
+        })
     }
 
     /// CLIENT UNBLOCK: whether the client waited.
@@ -258,6 +303,19 @@ impl Blocking {
     }
 }
 
+/// A client that waits for something else than a key, until this is dropped.
+struct Counted {
+    blocking: Arc<Blocking>,
+    client: Arc<Client>,
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.client.blocked.store(false, Relaxed);
+        self.blocking.count.fetch_sub(1, Relaxed);
+    }
+}
+
 /// Runs a waiting client's request, for whom `key` was touched; if there is something now, that is its answer.
 /// Says whether there was.
 fn serve_one(node: &Node, writer: &Writer<'_>, ticket: &Ticket, key: &[u8]) -> bool {
@@ -270,10 +328,31 @@ fn serve_one(node: &Node, writer: &Writer<'_>, ticket: &Ticket, key: &[u8]) -> b
     let words = ticket.request.words();
     let args = Args::new(words.get(ticket.command.name_words()..).unwrap_or_default());
     let mut reply = Reply::new(ticket.protocol);
-    let mut context = WriteContext::serving(writer, ticket.db, Now::read().wall, node.dialect());
-    match handler(&mut context, args, &mut reply) {
+    // The connection of who is gone ends.
+    let (Some(user), Some(client)) = (node.acl.renewed(&ticket.user), node.clients.get(ticket.client)) else {
+        return false;
+    };
+    if let Err(denial) = acl::check(&user, ticket.command, args, ticket.db) {
+        admission::note_denial_of(node, (&client, &user), ticket.command, args, denial, DeniedAt::Toplevel);
+        let text = admission::denied(&user, ticket.command, denial);
+        node.stats.error(&text);
+        reply.error_bytes(&text);
+        *outcome = Some(Outcome::Served(reply));
+        drop(outcome);
+        ticket.decided.notify_one();
+        return true;
+    }
+    let lookups = Lookups::new(node.hub.wants().contains(Wanted::MISS));
+    let context = WriteContext::serving(writer, ticket.db, Now::read().wall, node.dialect());
+    let mut context = context.counting(&lookups);
+    let answered = handler(&mut context, args, &mut reply);
+    node.looked_up(&lookups, ticket.command, ticket.db);
+    match answered {
         Ok(()) => {}
-        Err(CommandError::Wait(_)) => return false,
+        Err(CommandError::Wait(wait)) => {
+            *ticket.again_at.lock() = wait.look_again.and_then(|after| clock::steady().checked_add(after));
+            return false;
+        }
         // What it waits for has come as something else, which is as if nothing had come; but for who reads a stream.
         Err(CommandError::WrongType) if !is_awaited_kind(&context, ticket.command, key) => return false,
         Err(error) => {

@@ -14,6 +14,7 @@ use std::time::Instant;
 use commands::{Command, Dialect};
 use parking_lot::Mutex;
 use protocol::{Protocol, Reply};
+use storage::Touched;
 use tokio::task::AbortHandle;
 
 use crate::acl::{DEFAULT, User};
@@ -49,8 +50,6 @@ pub(crate) struct Client {
     pub(crate) queued_bytes: AtomicU32,
     /// Bytes of the request that waits for a key, or that asks for this line.
     pub(crate) request_bytes: AtomicU32,
-    /// Keys watched.
-    pub(crate) watched: AtomicU32,
     /// Bytes of requests not yet run.
     pub(crate) input_bytes: AtomicUsize,
     /// Bytes of the room that these are in; none while there are none.
@@ -71,8 +70,8 @@ pub(crate) struct Client {
     pub(crate) follows_redirects: AtomicBool,
     /// READONLY
     pub(crate) read_only: AtomicBool,
-    /// CLIENT SETNAME and SETINFO; most connections have none.
-    names: Mutex<Option<Box<Names>>>,
+    /// What most connections have nothing of.
+    said: Mutex<Said>,
     /// What is sent to it unasked; most connections have none.
     outbox: OnceLock<Box<Outbox>>,
     /// Its connection is over.
@@ -125,15 +124,58 @@ enum Task {
     Known(AbortHandle),
 }
 
+/// A word that a client says of itself. Up to its first zero byte, if it has one, it can stand in a line; as servers do
+/// nobody looks at the rest, which is only given back.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Label(Vec<u8>);
+
+impl Label {
+    /// None when it cannot stand in a line.
+    pub(crate) fn new(text: &[u8]) -> Option<Label> {
+        let mut shown = text.iter().take_while(|byte| **byte != 0);
+        shown.all(u8::is_ascii_graphic).then(|| Label(text.to_vec()))
+    }
+
+    /// All of it.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// What stands in a line.
+    pub(crate) fn shown(&self) -> &str {
+        let shown = self.0.split(|byte| *byte == 0).next().unwrap_or_default();
+        std::str::from_utf8(shown).unwrap_or_default()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Says nothing any more.
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+/// A word each for the many that have nothing of it.
+#[derive(Debug, Default)]
+struct Said {
+    /// CLIENT SETNAME and SETINFO.
+    names: Option<Box<Names>>,
+    /// Which of the keys that it watches were touched.
+    #[allow(clippy::box_collection)]
+    watched: Option<Box<Vec<Touched>>>,
+}
+
 /// What a client says of itself.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Names {
     /// CLIENT SETNAME
-    pub(crate) name: String,
+    pub(crate) name: Label,
     /// CLIENT SETINFO LIB-NAME
-    pub(crate) lib_name: String,
+    pub(crate) lib_name: Label,
     /// CLIENT SETINFO LIB-VER
-    pub(crate) lib_ver: String,
+    pub(crate) lib_ver: Label,
     /// The user it has said to be; none: `default`.
     pub(crate) user: Option<Arc<User>>,
 }
@@ -148,12 +190,12 @@ impl Names {
 impl Client {
     /// What it says of itself.
     pub(crate) fn names(&self) -> Names {
-        self.names.lock().as_deref().cloned().unwrap_or_default()
+        self.said.lock().names.as_deref().cloned().unwrap_or_default()
     }
 
     /// Changes what it says of itself.
     pub(crate) fn rename(&self, change: impl FnOnce(&mut Names)) {
-        let mut names = self.names.lock();
+        let names = &mut self.said.lock().names;
         let boxed = names.get_or_insert_default();
         change(boxed);
         if boxed.name.is_empty()
@@ -169,7 +211,7 @@ impl Client {
     pub(crate) fn set_user(&self, user: &Arc<User>) {
         let user = (*user.name != *DEFAULT).then(|| Arc::clone(user));
         // Nearly all are the one that every client begins as, which is not noted.
-        if user.is_some() || self.names.lock().is_some() {
+        if user.is_some() || self.said.lock().names.is_some() {
             self.rename(|names| names.user = user);
         }
     }
@@ -204,6 +246,31 @@ impl Client {
     /// Whether its connection is over.
     pub(crate) fn is_gone(&self) -> bool {
         self.gone.load(Relaxed)
+    }
+
+    /// One more key that it watches.
+    pub(crate) fn watches(&self, key: Touched) {
+        self.said.lock().watched.get_or_insert_default().push(key);
+    }
+
+    /// It watches none any more.
+    pub(crate) fn watches_nothing(&self) {
+        self.said.lock().watched = None;
+    }
+
+    /// How many keys it watches, and whether one of them was touched, so that its transaction will not run.
+    fn watched(&self) -> (usize, bool) {
+        let said = self.said.lock();
+        let marks = said.watched.as_ref();
+        marks.map_or((0, false), |marks| (marks.len(), marks.iter().any(Touched::is_touched)))
+    }
+
+    /// How many keys it watches; none when one of them was touched, for then the others are of no matter.
+    pub(crate) fn watched_keys(&self) -> usize {
+        match self.watched() {
+            (_, true) => 0,
+            (keys, false) => keys,
+        }
     }
 
     /// Whether it is subscribed to something.
@@ -258,6 +325,7 @@ impl Client {
             }
         }
         for (is_so, letter) in [
+            (self.watched().1, 'd'),
             (self.addr.is_unix(), 'U'),
             (self.read_only.load(Relaxed), 'r'),
             (self.no_evict.load(Relaxed), 'e'),
@@ -315,18 +383,18 @@ impl Client {
             self.addr,
             self.laddr,
             self.fd,
-            names.name,
+            names.name.shown(),
             now.saturating_duration_since(self.since).as_secs(),
             self.idle_seconds(now),
             self.db.load(Relaxed),
             i64::from(queued) - 1,
-            self.watched.load(Relaxed),
+            self.watched_keys(),
             room - input,
             String::from_utf8_lossy(names.user()),
             self.redirect(),
             self.protocol.load(Relaxed),
-            names.lib_name,
-            names.lib_ver,
+            names.lib_name.shown(),
+            names.lib_ver.shown(),
         );
         if !is_valkey {
             let _ = write!(line, " io-thread={}", self.thread.load(Relaxed));
@@ -471,7 +539,6 @@ impl Clients {
             queued: AtomicU32::new(0),
             queued_bytes: AtomicU32::new(0),
             request_bytes: AtomicU32::new(0),
-            watched: AtomicU32::new(0),
             input_bytes: AtomicUsize::new(0),
             input_room: AtomicUsize::new(0),
             output_bytes: AtomicUsize::new(0),
@@ -482,7 +549,7 @@ impl Clients {
             no_touch: AtomicBool::new(false),
             follows_redirects: AtomicBool::new(false),
             read_only: AtomicBool::new(false),
-            names: Mutex::new(None),
+            said: Mutex::default(),
             outbox: OnceLock::new(),
             gone: AtomicBool::new(false),
             task: Mutex::new(Task::Unknown),

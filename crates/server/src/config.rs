@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use commands::convert::save::Target;
 use storage::{Limits, Wanted};
 
 pub use crate::acl::ChannelsAtFirst;
@@ -90,7 +91,7 @@ pub struct Config {
     pub save: SavePoints,
     /// Whether clients' writes are refused after such a save has failed, on a node that follows nobody.
     pub stop_writes_on_bgsave_error: bool,
-    /// For whom files are written.
+    /// For whom files and payloads of DUMP are written.
     pub rdb_version: RdbVersion,
     /// How many numbered databases there are.
     pub databases: u32,
@@ -173,7 +174,7 @@ impl Default for Config {
             dbfilename: String::from("dump.rdb"),
             save: SavePoints::default(),
             stop_writes_on_bgsave_error: true,
-            rdb_version: RdbVersion::Auto,
+            rdb_version: RdbVersion::default(),
             databases: 16,
             enable_debug_command: DebugAccess::Local,
             loglevel: LogLevel::Notice,
@@ -420,27 +421,21 @@ impl fmt::Display for SavePoints {
     }
 }
 
-/// Which version of the RDB format files have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RdbVersion {
-    /// The one that most servers read and that has a form for all that is there.
-    Auto,
-    /// Redis' of this number.
-    Redis(u32),
-    /// Valkey's own, of 9.0 and later.
-    Valkey,
-}
+/// Which version of the RDB format files and payloads of DUMP have; none: the one that most servers like the master read
+/// and that has a form for all that is there, or for the value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RdbVersion(pub(crate) Option<u32>);
 
 impl Word for RdbVersion {
     const WORDS: &'static [(&'static str, Self)] = &[
-        ("auto", RdbVersion::Auto),
-        ("9", RdbVersion::Redis(9)),
-        ("10", RdbVersion::Redis(10)),
-        ("11", RdbVersion::Redis(11)),
-        ("12", RdbVersion::Redis(12)),
-        ("13", RdbVersion::Redis(13)),
-        ("15", RdbVersion::Redis(15)),
-        ("valkey80", RdbVersion::Valkey),
+        ("auto", RdbVersion(None)),
+        ("9", RdbVersion(Some(9))),
+        ("10", RdbVersion(Some(10))),
+        ("11", RdbVersion(Some(11))),
+        ("12", RdbVersion(Some(12))),
+        ("13", RdbVersion(Some(13))),
+        ("15", RdbVersion(Some(15))),
+        ("valkey80", RdbVersion(Some(Target::VALKEY.version))),
     ];
 }
 

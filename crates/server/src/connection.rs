@@ -24,6 +24,7 @@ use crate::answer::Then;
 use crate::batch::{self, Next};
 use crate::buffers::{self, Buffers, READ_BYTES};
 use crate::clients::Client;
+use crate::clock;
 use crate::exclusive;
 use crate::node::Node;
 use crate::session::Session;
@@ -69,7 +70,9 @@ pub(crate) fn serve_tls(
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("not done in {HANDSHAKE_MAX:?}"),
         };
-        tracing::info!(client = %session.client().addr, why, "a client's TLS handshake failed");
+        if let Some(left_out) = node.log.handshakes.turn(clock::steady()) {
+            tracing::info!(client = %session.client().addr, why, left_out, "a client's TLS handshake failed");
+        }
         add(&node.stats.local().tls_handshakes_failed, 1);
     })
 }
@@ -84,7 +87,10 @@ async fn serve_here<S: Transport>(node: Arc<Node>, mut stream: S, mut session: S
             Ok(None) | Err(_) => return,
         };
         if node.settings.is_over_query_limit(buffers.pending().len() + session.queued_bytes()) {
-            tracing::warn!(client = %session.client().addr, "a client's requests are over their limit; it is let go");
+            if let Some(left_out) = node.log.requests.turn(clock::steady()) {
+                let client = session.client();
+                tracing::warn!(client = %client.addr, left_out, "a client's requests are over their limit; it is let go");
+            }
             add(&node.stats.local().query_limit_disconnections, 1);
             return;
         }
@@ -294,7 +300,9 @@ async fn send(stream: &mut (impl AsyncWrite + Unpin), client: &Client, reply: &m
 
 /// Notes that a client goes because it does not read.
 fn let_go(node: &Node, client: &Client, bytes: usize) -> io::Error {
-    tracing::warn!(client = %client.addr, bytes, "a client's output is over its limit; it is let go");
+    if let Some(left_out) = node.log.output.turn(clock::steady()) {
+        tracing::warn!(client = %client.addr, bytes, left_out, "a client's output is over its limit; it is let go");
+    }
     add(&node.stats.local().output_limit_disconnections, 1);
     io::ErrorKind::OutOfMemory.into()
 }

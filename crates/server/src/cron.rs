@@ -139,9 +139,13 @@ pub(crate) async fn run(node: Arc<Node>) {
         }
         if node.upstream.is_writable() {
             node.eviction.look_soon();
-            let walking = Arc::clone(&node);
+            let own = Arc::clone(&node);
+            let round = move || {
+                own.blocking.serve_due(&own);
+                walk.round(&own)
+            };
             // A panic inside ends the walk for this round; the next begins anew.
-            walk = tokio::task::spawn_blocking(move || walk.round(&walking)).await.unwrap_or_default();
+            walk = tokio::task::spawn_blocking(round).await.unwrap_or_default();
         }
         round += 1;
     }

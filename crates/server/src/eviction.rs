@@ -152,9 +152,13 @@ struct Candidate {
 
 impl Eviction {
     /// Takes other rules: CONFIG SET.
-    pub(crate) fn renew(&self, config: &Config) {
+    pub(crate) fn renew(&self, config: &Config, is_writable: bool) {
         self.search.lock().pool.clear();
-        self.limit.store(config.eviction.maxmemory, Relaxed);
+        let limit = config.eviction.maxmemory;
+        self.limit.store(limit, Relaxed);
+        // Who queues a write is to be told now, and not after somebody's next one.
+        let nothing_goes = is_writable && config.eviction.policy.rank.is_none();
+        self.is_full.store(nothing_goes && limit != 0 && memory::look().used > limit, Relaxed);
         self.look_soon();
     }
 

@@ -1,7 +1,8 @@
 //! Requests that must wait for something: the writer token, a promotion, a sleep.
 //!
 //! Owns the way over: such a request ends its batch, moves with its session to a thread of the blocking pool, and
-//! comes back answered. Never runs inside a batch, and never on a worker.
+//! comes back answered. A batch that begins with a short write or a script moves over whole ([`run_batch`]), one of the
+//! node's at a time, and holds the token for [`HOLD_MAX`] at most. Never runs on a worker.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +45,7 @@ pub(crate) fn is_wanted(command: &Command, args: Args<'_>) -> bool {
             | S::MemoryMallocStats
             | S::MemoryPurge
             | S::Save
+            | S::Bgsave
             | S::Shutdown,
         ) => true,
         Run::Server(S::Debug) => !args.is_empty(),
@@ -57,7 +59,7 @@ pub(crate) fn waits_for_token(command: &Command) -> bool {
     match command.run {
         Run::Read(_) | Run::Container => false,
         Run::Write(_) => true,
-        Run::Server(S::Exec | S::Replicaof | S::Debug) => true,
+        Run::Server(S::Exec | S::Replicaof | S::Debug | S::Save | S::Bgsave) => true,
         Run::Server(server) => scripts::needs_engine(server),
     }
 }
@@ -178,27 +180,34 @@ fn run_command(
                 _ => Room::Some,
             };
             if room == Room::None && command.flags.contains(Flags::DENYOOM) {
-                Err(CommandError::new(admission::OOM))
-            } else {
-                let now = Now::read();
-                let answered = on_data(node, &writer, session, command, args, now, reply);
-                if node.store.has_ready() {
-                    node.blocking.serve(node, &writer);
+                node.stats.error(admission::OOM.as_bytes());
+                node.stats.local().rejected(command);
+                reply.error(admission::OOM);
+                return (Then::Continue, None);
+            }
+            let now = Now::read();
+            let answered = on_data(node, &writer, session, command, args, now, reply);
+            if node.store.has_ready() {
+                node.blocking.serve(node, &writer);
+            }
+            match (answered, command.run) {
+                (Err(CommandError::Wait(wait)), Run::Write(_)) => {
+                    node.show(session, command, words, false);
+                    let unanswered = Unanswered { command, words, wait: *wait, now: now.steady };
+                    let wait = node.blocking.begin(node, session, unanswered);
+                    return (Then::Continue, Some(wait));
                 }
-                match (answered, command.run) {
-                    (Err(CommandError::Wait(wait)), Run::Write(_)) => {
-                        let unanswered = Unanswered { command, words, wait: *wait, now: now.steady };
-                        let wait = node.blocking.begin(node, session, unanswered);
-                        return (Then::Continue, Some(wait));
-                    }
-                    (answered, _) => answered.map(|()| Then::Continue),
-                }
+                (answered, _) => answered.map(|()| Then::Continue),
             }
         }
     };
     let nanos = clock::nanos_since(began);
     let (then, failed) = node.settle(mark, answered, reply);
     session.request_over(command);
+    if then == Then::Rejected {
+        node.stats.local().rejected(command);
+        return (Then::Continue, None);
+    }
     node.show(session, command, words, false);
     node.ran_apart(session, command, words, (nanos, reply.len_since(mark)), failed);
     (then, None)
@@ -253,17 +262,14 @@ pub(crate) fn on_data(
     now: Now,
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
+    let lookups = Lookups::new(node.hub.wants().contains(Wanted::MISS));
     match command.run {
         Run::Read(handler) => {
-            let lookups = Lookups::default();
             let source = Source::Writer(writer);
             let context = node.read_context(source, session, now.wall, node.dialect(), &lookups);
             session.remember_reads(&node.hub, command, args);
             let answered = handler(&context, args, reply);
-            node.stats.local().looked_up(&lookups);
-            if lookups.misses() > 0 && node.hub.wants().contains(Wanted::MISS) {
-                node.hub.tell_misses(&context, command, args);
-            }
+            node.looked_up(&lookups, command, session.db());
             answered
         }
         Run::Write(handler) => {
@@ -272,8 +278,11 @@ pub(crate) fn on_data(
                 return Err(CommandError::new(admission::READONLY));
             }
             writer.writes_for(Some(session.client().id));
-            let mut context = WriteContext::serving(writer, session.db(), now.wall, node.dialect());
+            let context = WriteContext::serving(writer, session.db(), now.wall, node.dialect());
+            let mut context = context.counting(&lookups).importing(session.fieldsets());
+            context.in_script = session.in_script;
             let answered = handler(&mut context, args, reply);
+            node.looked_up(&lookups, command, session.db());
             writer.tell();
             answered
         }

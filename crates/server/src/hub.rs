@@ -10,10 +10,10 @@ use std::sync::atomic::{
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
 
-use commands::{Command, ReadContext};
+use commands::Command;
 use parking_lot::Mutex;
-use protocol::{Args, Reply};
-use storage::{DbIndex, Listener, News, Wanted, glob};
+use protocol::Reply;
+use storage::{DbIndex, Listener, Lookups, News, Wanted, glob};
 
 use crate::clients::Client;
 use crate::clock;
@@ -21,6 +21,7 @@ use crate::config::OutputLimit;
 use crate::keyspace_events;
 use crate::monitor;
 use crate::outbox::Push;
+use crate::seldom::Seldom;
 use crate::settings::Settings;
 use crate::stats::{Stats, add};
 use crate::tracking::{Changes, Tables};
@@ -43,6 +44,8 @@ pub(crate) struct Hub {
     pub(crate) tracking: Tables,
     /// Clients for whom too much waits, to be looked at again.
     slow: Mutex<Vec<Weak<Client>>>,
+    /// How seldom it is logged that one of them was let go.
+    log: Seldom,
     settings: Arc<Settings>,
     stats: Arc<Stats>,
 }
@@ -77,6 +80,7 @@ impl Hub {
             upstream: OnceLock::new(),
             tracking: Tables::default(),
             slow: Mutex::default(),
+            log: Seldom::default(),
             settings,
             stats,
         }
@@ -284,34 +288,23 @@ impl Hub {
         self.settings.tracked_keys_max()
     }
 
-    /// Tells which of a read's keys are not there.
-    pub(crate) fn tell_misses(&self, context: &ReadContext<'_>, command: &Command, args: Args<'_>) {
-        let mut news: Vec<News> = Vec::new();
-        // Of what cannot be told from its arguments nothing was asked.
-        let _told = command.visit_keys(&args, |found| {
-            let key = args.get(found.index);
-            if context.db.peek(key).is_none() {
-                let (key, fields) = (key.into(), Vec::new());
-                news.push(News::Event {
-                    class: Wanted::MISS,
-                    name: "keymiss",
-                    db: context.index,
-                    key,
-                    fields,
-                });
-            }
-        });
-        let told = news.len();
-        let times = match command.name {
-            // These look without being seen.
-            "memory|usage" => 0,
-            _ if command.container() == Some("object") => 0,
-            // It asks for all when it is read what is wanted, and again when that is answered.
-            "xread" => 2,
-            _ => 1,
-        };
-        let news = news.into_iter().cycle().take(told * times).collect();
-        self.hear(news, None);
+    /// Tells which keys this command looked up in vain.
+    #[inline]
+    pub(crate) fn tell_misses(&self, lookups: &Lookups, command: &Command, db: DbIndex) {
+        let missed = lookups.take_missed();
+        if !missed.is_empty() {
+            self.tell_missed(missed, command, db);
+        }
+    }
+
+    #[cold]
+    fn tell_missed(&self, missed: Vec<Box<[u8]>>, command: &Command, db: DbIndex) {
+        // It looks without being seen.
+        if command.container() == Some("object") {
+            return;
+        }
+        let event = |key| News::Event { class: Wanted::MISS, name: "keymiss", db, key, fields: Vec::new() };
+        self.hear(missed.into_iter().map(event).collect(), None);
     }
 
     /// Puts it into the client's outbox; lets the client go when too much waits there.
@@ -344,7 +337,9 @@ impl Hub {
 
     fn let_go(&self, client: &Client, bytes: u64) {
         if client.outbox().close() {
-            tracing::warn!(client = %client.addr, bytes, "a client does not read what it is sent; it is let go");
+            if let Some(left_out) = self.log.turn(clock::steady()) {
+                tracing::warn!(client = %client.addr, bytes, left_out, "a client does not read what it is sent; it is let go");
+            }
             add(&self.stats.local().output_limit_disconnections, 1);
             client.end();
         }

@@ -52,6 +52,7 @@ mod memory;
 mod cron;
 mod expiry;
 mod shutdown;
+mod seldom; // lines of the log
 pub mod clock;
 
 mod spool;

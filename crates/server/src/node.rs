@@ -9,7 +9,7 @@ use std::time::Instant;
 use commands::{Command, Dialect, Flags, ReadContext, Source};
 use protocol::Reply;
 use protocol::reply::Mark;
-use storage::{Listener, Lookups, Store, UnixMillis};
+use storage::{DbIndex, Listener, Lookups, Store, UnixMillis};
 use tokio::sync::Semaphore;
 
 use crate::acl::Acl;
@@ -27,6 +27,7 @@ use crate::monitor;
 use crate::pause::Pause;
 use crate::save::SaveState;
 use crate::scripts::Scripts;
+use crate::seldom::OfClients;
 use crate::server::StartError;
 use crate::session::Session;
 use crate::settings::Settings;
@@ -55,6 +56,8 @@ pub(crate) struct Node {
     pub(crate) hub: Arc<Hub>,
     /// Whose requests wait.
     pub(crate) pause: Arc<Pause>,
+    /// What of clients is logged, and how seldom.
+    pub(crate) log: OfClients,
     /// What was served.
     pub(crate) stats: Arc<Stats>,
     /// What took long, was large, or was answered at length.
@@ -85,6 +88,8 @@ pub(crate) struct Node {
     pub(crate) started: Instant,
     /// Bytes in use before any data came.
     pub(crate) memory_at_start: u64,
+    /// Where the threads that serve connections count: see [`crate::stats::block_of_thread`].
+    pub(crate) serving: OnceLock<Vec<usize>>,
     /// Where it is served.
     pub(crate) ports: OnceLock<Ports>,
 }
@@ -131,6 +136,7 @@ impl Node {
             pause: Arc::default(),
             settings,
             clients: Arc::new(Clients::default()),
+            log: OfClients::default(),
             stats,
             command_log: CommandLog::default(),
             latency: Latency::default(),
@@ -144,6 +150,7 @@ impl Node {
             run_id: run_id().map_err(StartError::Random)?,
             started: clock::steady(),
             memory_at_start: memory::look().used,
+            serving: OnceLock::new(),
             ports: OnceLock::from(ports),
         };
         node.renew_eviction(clock::unix_millis());
@@ -161,15 +168,22 @@ impl Node {
     ) -> ReadContext<'a> {
         let mut context = ReadContext::new(source, session.db(), now, dialect);
         context.db = context.db.counted(lookups);
+        context.in_script = session.in_script;
         if session.client().no_touch.load(Relaxed) {
             context.db = context.db.untouching();
         }
         context
     }
 
-    /// What we do as, where servers differ.
+    /// Counts what this command looked up, and tells what it did not find.
+    pub(crate) fn looked_up(&self, lookups: &Lookups, command: &Command, db: DbIndex) {
+        self.stats.local().looked_up(lookups);
+        self.hub.tell_misses(lookups, command, db);
+    }
+
+    /// What we do as, where servers differ, and what DUMP writes.
     pub(crate) fn dialect(&self) -> Dialect {
-        self.upstream.dialect()
+        self.upstream.dialect().dumping(self.settings.rdb_target())
     }
 
     /// Puts the error of a request in the place of its answer, if it has one, and counts it. Says whether it failed.
@@ -237,7 +251,7 @@ impl Node {
                 words: kept_max.of(command, words),
                 words_sent: words.len(),
                 addr: client.addr.clone(),
-                name: client.names().name,
+                name: client.names().name.shown().to_owned(),
             };
             self.command_log.of(kind).add(entry, most);
         }
@@ -278,7 +292,7 @@ impl Node {
     pub(crate) fn renew_eviction(&self, now: UnixMillis) {
         let config = self.settings.read();
         self.store.set_usage_rules(config.eviction.usage(), now);
-        self.eviction.renew(&config);
+        self.eviction.renew(&config, self.upstream.is_writable());
     }
 
     /// Takes what CONFIG SET made of the TLS options, or reads the same files again.

@@ -9,7 +9,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use commands::{Command, Dialect, Run, ServerCommand, Source};
+use commands::{Command, Dialect, Fieldsets, Run, ServerCommand, Source};
 use parking_lot::{Mutex, MutexGuard};
 use protocol::{Args, Protocol, Reply};
 use scripting::{
@@ -114,6 +114,8 @@ pub(crate) struct ClientHost<'h> {
     full: bool,
     /// What the client had selected.
     selected: DbIndex,
+    /// What the client had prepared for HIMPORT SET: a script has its own.
+    fieldsets: Option<Box<Fieldsets>>,
     attempt: Option<Attempt>,
 }
 
@@ -137,8 +139,10 @@ impl<'h> ClientHost<'h> {
         now: Now,
     ) -> Self {
         let selected = session.db();
+        let fieldsets = session.take_fieldsets();
         let full = node.upstream.is_writable() && node.eviction.make_room(node, writer) == Room::None;
-        ClientHost { node, session, writer, gate: None, now, full, selected, attempt: None }
+        session.in_script = true;
+        ClientHost { node, session, writer, gate: None, now, full, selected, fieldsets, attempt: None }
     }
 
     /// For an attempt in a batch.
@@ -191,8 +195,11 @@ impl<'h> ClientHost<'h> {
 
 impl Drop for ClientHost<'_> {
     fn drop(&mut self) {
-        // A script's SELECT is its own.
+        // A script's SELECT is its own, and what it prepared.
         self.session.select(self.selected);
+        let fieldsets = self.fieldsets.take();
+        self.session.put_fieldsets(fieldsets);
+        self.session.in_script = false;
     }
 }
 

@@ -139,6 +139,8 @@ impl Server {
             Arc::new(Node::new(Config { port, ..config }, store, upstream, Scripts::new(engine), ports)?);
         let mut tasks = JoinSet::new();
         let workers = Arc::new(Workers::start().map_err(StartError::Thread)?);
+        // Nobody else has said so before.
+        let _is_first = node.serving.set(workers.blocks());
         for door in doors {
             tasks.spawn(listener::accept(Arc::clone(&node), Arc::clone(&workers), door));
         }
@@ -202,6 +204,9 @@ impl Server {
     /// Ends the node: no more clients, no more link. Returns when everything has ended.
     pub async fn shutdown(mut self) {
         self.tasks.shutdown().await;
+        // A file that is being written goes, and none is begun.
+        let node = Arc::clone(&self.node);
+        let _ = tokio::task::spawn_blocking(move || node.saves.close()).await;
         self.node.clients.end_all();
         // Nobody accepts any more, so this is the last who knows them.
         if let Some(workers) = Arc::into_inner(self.workers) {

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use commands::Command;
+use commands::{Command, Fieldsets};
 use protocol::{Args, Protocol, Reply};
 use storage::{DbIndex, Reader, Store, UnixMillis};
 
@@ -24,10 +24,8 @@ pub(crate) struct Session {
     /// Who it is, as that user was when the access list was at `acl_version`.
     user: Arc<User>,
     acl_version: u64,
-    /// Whether it has said who it is, or need not.
-    is_authenticated: bool,
-    /// Whether it may run anything, so that nothing is asked of a request.
-    is_trusted: bool,
+    /// How far it is let in.
+    trust: Trust,
     /// The database it has selected.
     db: DbIndex,
     /// What it speaks.
@@ -38,14 +36,42 @@ pub(crate) struct Session {
     pub(crate) transaction: Option<Box<Transaction>>,
     /// What WATCH watches.
     pub(crate) watched: Option<Box<Watched>>,
+    /// Whether what runs for it is run by a script.
+    pub(crate) in_script: bool,
     /// What it waits for, with a request that has begun.
     pub(crate) blocked: Option<Box<Blocked>>,
     /// What it is subscribed to; none when it is nothing.
     subscriptions: Option<Box<Subscriptions>>,
     /// What is tracked for it; none when nothing is.
     pub(crate) tracking: Option<Box<Tracking>>,
+    /// What few connections have: one word for the others.
+    rare: Option<Box<Rare>>,
+}
+
+/// How far a connection is let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trust {
+    /// It has not said who it is, though it must.
+    Stranger,
+    /// It may run what its user may.
+    Restricted,
+    /// It may run anything, so that nothing is asked of a request.
+    Whole,
+}
+
+impl Trust {
+    fn of(user: &User) -> Self {
+        if user.is_unrestricted() { Trust::Whole } else { Trust::Restricted }
+    }
+}
+
+/// See [`Session`].
+#[derive(Debug, Default)]
+struct Rare {
     /// That it sees requests, if it does.
-    monitoring: Option<Box<Monitoring>>,
+    monitoring: Option<Monitoring>,
+    /// What HIMPORT PREPARE prepared.
+    fieldsets: Option<Box<Fieldsets>>,
 }
 
 /// CLIENT REPLY
@@ -68,17 +94,17 @@ impl Session {
             // Looked at before the user: then at the worst it is looked at again in vain.
             acl_version: acl.version(),
             user: acl.default_user(),
-            is_authenticated: false,
-            is_trusted: false,
+            trust: Trust::Stranger,
             db: DbIndex(0),
             protocol: Protocol::Resp2,
             replies: Replies::On,
             transaction: None,
             watched: None,
+            in_script: false,
             blocked: None,
             subscriptions: None,
             tracking: None,
-            monitoring: None,
+            rare: None,
         };
         session.be_a_stranger(acl);
         session
@@ -91,13 +117,12 @@ impl Session {
 
     /// Whether it has said who it is, or need not.
     pub(crate) fn is_authenticated(&self) -> bool {
-        self.is_authenticated
+        self.trust != Trust::Stranger
     }
 
     /// AUTH
     pub(crate) fn become_user(&mut self, user: Arc<User>) {
-        self.is_authenticated = true;
-        self.is_trusted = user.is_unrestricted();
+        self.trust = Trust::of(&user);
         self.client().set_user(&user);
         self.user = user;
     }
@@ -107,8 +132,7 @@ impl Session {
         self.acl_version = acl.version();
         self.become_user(acl.default_user());
         if !acl.admits_strangers() {
-            self.is_authenticated = false;
-            self.is_trusted = false;
+            self.trust = Trust::Stranger;
         }
     }
 
@@ -123,7 +147,9 @@ impl Session {
         let version = acl.version();
         let Some(user) = acl.renewed(&self.user) else { return false };
         self.acl_version = version;
-        self.is_trusted = self.is_authenticated && user.is_unrestricted();
+        if self.is_authenticated() {
+            self.trust = Trust::of(&user);
+        }
         self.user = user;
         true
     }
@@ -175,16 +201,40 @@ impl Session {
 
     /// MONITOR; false when it did so already.
     pub(crate) fn monitor(&mut self, hub: &Arc<Hub>) -> bool {
-        let is_news = self.monitoring.is_none();
+        let is_news = !self.is_monitor();
         if is_news {
-            self.monitoring = Some(Box::new(Monitoring::begin(hub, self.client())));
+            let monitoring = Monitoring::begin(hub, self.client());
+            self.rare.get_or_insert_default().monitoring = Some(monitoring);
         }
         is_news
     }
 
     /// Whether it sees requests: then it is taken for a replica, which has no business with keys.
     pub(crate) fn is_monitor(&self) -> bool {
-        self.monitoring.is_some()
+        self.rare.as_ref().is_some_and(|rare| rare.monitoring.is_some())
+    }
+
+    /// What HIMPORT PREPARE prepared.
+    #[inline]
+    pub(crate) fn fieldsets(&self) -> Option<&Fieldsets> {
+        self.rare.as_ref()?.fieldsets.as_deref()
+    }
+
+    /// The same, to change it.
+    pub(crate) fn fieldsets_mut(&mut self) -> &mut Fieldsets {
+        self.rare.get_or_insert_default().fieldsets.get_or_insert_default()
+    }
+
+    /// The same, taken away.
+    pub(crate) fn take_fieldsets(&mut self) -> Option<Box<Fieldsets>> {
+        self.rare.as_mut()?.fieldsets.take()
+    }
+
+    /// Puts back what was taken, or nothing, in the place of what is there.
+    pub(crate) fn put_fieldsets(&mut self, fieldsets: Option<Box<Fieldsets>>) {
+        if fieldsets.is_some() || self.rare.is_some() {
+            self.rare.get_or_insert_default().fieldsets = fieldsets;
+        }
     }
 
     /// SUBSCRIBE
@@ -246,24 +296,24 @@ impl Session {
 
     /// Whether its requests are simply run: it may run any, and nothing is open.
     pub(crate) fn is_plain(&self) -> bool {
-        self.is_trusted && self.has_nothing_open()
+        self.trust == Trust::Whole && self.has_nothing_open()
     }
 
     /// The user that it is asked of whether a request may run; none when any may.
     pub(crate) fn restricted(&self) -> Option<&User> {
-        (!self.is_trusted).then_some(&*self.user)
+        (self.trust != Trust::Whole).then_some(&*self.user)
     }
 
     /// Whether its reads, where its user may run them, are simply run: it has been let in, and nothing is open.
     pub(crate) fn reads_plainly(&self) -> bool {
-        self.is_authenticated && self.has_nothing_open() && self.replies == Replies::On
+        self.is_authenticated() && self.has_nothing_open() && self.replies == Replies::On
     }
 
     fn has_nothing_open(&self) -> bool {
         self.transaction.is_none()
             && !self.hears_only()
             && self.tracking.is_none()
-            && self.monitoring.is_none()
+            && self.rare.is_none()
             && !self.is_redirected()
     }
 
@@ -303,15 +353,18 @@ impl Session {
     pub(crate) fn watch(&mut self, reader: &Reader<'_>, store: &Store, key: &[u8], now: UnixMillis) {
         let db = self.db;
         let watched = self.watched.get_or_insert_default();
-        watched.add(reader, store, db, key, now);
-        let count = u32::try_from(watched.len()).unwrap_or(u32::MAX);
-        self.client().watched.store(count, Relaxed);
+        if let Some(mark) = watched.add(reader, store, db, key, now) {
+            self.client().watches(mark);
+        }
     }
 
     /// UNWATCH
     pub(crate) fn unwatch(&mut self) -> Option<Box<Watched>> {
-        self.client().watched.store(0, Relaxed);
-        self.watched.take()
+        let watched = self.watched.take();
+        if watched.is_some() {
+            self.client().watches_nothing();
+        }
+        watched
     }
 
     /// RESET: as it was when it connected.
@@ -320,7 +373,7 @@ impl Session {
         self.unwatch();
         self.subscriptions = None;
         self.tracking = None;
-        self.monitoring = None;
+        self.rare = None;
         self.select(DbIndex(0));
         self.speak(Protocol::Resp2, reply);
         if self.replies != Replies::SkipOne {

@@ -3,8 +3,9 @@
 //! Owns the one copy of [`Config`], and the few of its values that every batch looks at as plain loads. Never knows
 //! the names of values: see [`crate::config_table`].
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
+use commands::convert::save::Target;
 use parking_lot::{RwLock, RwLockReadGuard};
 use tokio::sync::watch;
 
@@ -20,6 +21,8 @@ pub(crate) struct Settings {
     query_limit: AtomicU64,
     notable: Notable,
     tracks_latency: AtomicBool,
+    /// The version of the RDB format that was chosen; 0: none was.
+    rdb_version: AtomicU32,
     loglevel: watch::Sender<LogLevel>,
 }
 
@@ -31,6 +34,7 @@ impl Settings {
             query_limit: AtomicU64::new(0),
             notable: Notable::default(),
             tracks_latency: AtomicBool::new(true),
+            rdb_version: AtomicU32::new(0),
             loglevel: watch::Sender::new(config.loglevel),
             config: RwLock::new(config),
         };
@@ -89,6 +93,15 @@ impl Settings {
         self.tracks_latency.load(Relaxed)
     }
 
+    /// The form in which values are written (DUMP, SAVE), where `rdb-version` chose one.
+    #[inline]
+    pub(crate) fn rdb_target(&self) -> Option<Target> {
+        match self.rdb_version.load(Relaxed) {
+            0 => None,
+            version => Some(Target::of_version(version)),
+        }
+    }
+
     /// How much output is held for a client that does not read its answers; `is_subscriber`: nor what it is subscribed
     /// to.
     pub(crate) fn output_limit(&self, is_subscriber: bool) -> OutputLimit {
@@ -122,6 +135,7 @@ impl Settings {
         self.query_limit.store(config.client_query_limit, Relaxed);
         self.notable.follow(&config);
         self.tracks_latency.store(config.latency_tracking, Relaxed);
+        self.rdb_version.store(config.rdb_version.0.unwrap_or_default(), Relaxed);
         let normal = config.client_output_limits.normal;
         self.has_output_limit.store(normal != OutputLimit::default(), Relaxed);
         self.loglevel.send_if_modified(|level| std::mem::replace(level, config.loglevel) != config.loglevel);

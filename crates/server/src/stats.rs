@@ -173,6 +173,20 @@ pub(crate) struct Stats {
     errors: Mutex<BTreeMap<String, u64>>,
 }
 
+/// Which block of any [`Stats`] the calling thread adds to.
+#[inline]
+pub(crate) fn block_of_thread() -> usize {
+    static THREADS: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static INDEX: Cell<Option<usize>> = const { Cell::new(None) };
+    }
+    INDEX.get().unwrap_or_else(|| {
+        let index = THREADS.fetch_add(1, Relaxed) % BLOCKS;
+        INDEX.set(Some(index));
+        index
+    })
+}
+
 impl Stats {
     pub(crate) fn new() -> Self {
         let commands = commands::table::COUNT;
@@ -181,16 +195,12 @@ impl Stats {
 
     /// The calling thread's block.
     pub(crate) fn local(&self) -> &Block {
-        static THREADS: AtomicUsize = AtomicUsize::new(0);
-        thread_local! {
-            static INDEX: Cell<Option<usize>> = const { Cell::new(None) };
-        }
-        let index = INDEX.get().unwrap_or_else(|| {
-            let index = THREADS.fetch_add(1, Relaxed) % BLOCKS;
-            INDEX.set(Some(index));
-            index
-        });
-        self.blocks.get(index).expect("an index below the number of blocks")
+        self.blocks.get(block_of_thread()).expect("an index below the number of blocks")
+    }
+
+    /// Reads from sockets and writes to them, as counted in this block: by the threads that serve connections alone.
+    pub(crate) fn socket_calls(&self, block: usize) -> (u64, u64) {
+        self.blocks.get(block).map_or((0, 0), |block| (block.reads.load(Relaxed), block.writes.load(Relaxed)))
     }
 
     /// Counts an error reply with this line (without `-`), by its first word if that is a short one.

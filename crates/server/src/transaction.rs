@@ -4,7 +4,7 @@
 
 use commands::{Command, Flags};
 
-use storage::{DbIndex, Reader, Store, UnixMillis, Watch};
+use storage::{DbIndex, Reader, Store, Touched, UnixMillis, Watch};
 
 use crate::owned::OwnedRequest;
 
@@ -84,7 +84,7 @@ impl Transaction {
 pub(crate) struct Watched(Vec<Watch>);
 
 impl Watched {
-    /// Watches one more key, unless it is watched already.
+    /// Watches one more key, unless it is watched already; then what tells others of it.
     pub(crate) fn add(
         &mut self,
         reader: &Reader<'_>,
@@ -92,15 +92,14 @@ impl Watched {
         db: DbIndex,
         key: &[u8],
         now: UnixMillis,
-    ) {
-        if !self.0.iter().any(|watch| watch.key() == (db, key)) {
-            self.0.push(reader.watch(store, db, key, now));
+    ) -> Option<Touched> {
+        if self.0.iter().any(|watch| watch.key() == (db, key)) {
+            return None;
         }
-    }
-
-    /// How many keys are watched.
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        let watch = reader.watch(store, db, key, now);
+        let mark = watch.mark();
+        self.0.push(watch);
+        Some(mark)
     }
 
     /// Whether something has happened to one of them since, as of `now`.

@@ -13,8 +13,8 @@ use std::future::Future;
 use std::io;
 use std::net::TcpStream as StdStream;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -25,6 +25,7 @@ use tokio::task::AbortHandle;
 use tokio::time::MissedTickBehavior;
 
 use crate::clock;
+use crate::stats;
 
 /// How often it is looked at who is busy.
 const PERIOD: Duration = Duration::from_millis(100);
@@ -46,6 +47,8 @@ pub(crate) struct Workers {
 #[derive(Debug)]
 struct Lane {
     runtime: Handle,
+    /// Where it counts: see [`stats::block_of_thread`].
+    block: usize,
     /// Connections that it serves.
     load: AtomicUsize,
     /// Whether it had time left at the last look.
@@ -213,6 +216,11 @@ impl Workers {
         Place::on(&self.lanes, has_time.or_else(fewest).unwrap_or_default(), stream, serve)
     }
 
+    /// Where each of them counts: see [`stats::block_of_thread`].
+    pub(crate) fn blocks(&self) -> Vec<usize> {
+        self.lanes.iter().map(|lane| lane.block).collect()
+    }
+
     fn load(&self, index: usize) -> usize {
         self.lanes.get(index).map_or(0, |lane| lane.load.load(Relaxed))
     }
@@ -267,20 +275,25 @@ impl Thread {
             .enable_all()
             .thread_name(format!("nearside-wait-{index}"))
             .build()?;
-        let lane = Lane {
-            runtime: runtime.handle().clone(),
-            load: AtomicUsize::new(0),
-            is_busy: AtomicBool::new(false),
-            wish: AtomicU64::new(0),
-            asked: AtomicUsize::new(0),
-        };
+        let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel();
+        let (tell_block, block) = mpsc::channel();
         let thread = thread::Builder::new().name(format!("nearside-{index}")).spawn(move || {
+            // Whoever starts it waits for this.
+            let _is_awaited = tell_block.send(stats::block_of_thread());
             // Nothing is ever sent: the end is that the sender is gone.
             let _ = runtime.block_on(stopped);
             // A request on the blocking pool may still hold a thread; nobody waits for its answer.
             runtime.shutdown_background();
         })?;
+        let lane = Lane {
+            runtime: handle,
+            block: block.recv().map_err(io::Error::other)?,
+            load: AtomicUsize::new(0),
+            is_busy: AtomicBool::new(false),
+            wish: AtomicU64::new(0),
+            asked: AtomicUsize::new(0),
+        };
         Ok((lane, Thread { stop, thread }))
     }
 }

@@ -169,6 +169,7 @@ pub(crate) fn bitcount(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply)
     let int = |index: usize| parse_int(args.get(index)).ok_or(CommandError::NotInteger);
     let range = match args.len() {
         1 => Range { start: 0, end: -1, in_bits: false },
+        2 if ctx.dialect.counts_bits_to_the_end() => Range { start: int(1)?, end: -1, in_bits: false },
         3 => Range { start: int(1)?, end: int(2)?, in_bits: false },
         4 => {
             let (start, end) = (int(1)?, int(2)?);
@@ -225,11 +226,27 @@ pub(crate) fn bitpos(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -
 
 #[cfg(test)]
 mod tests {
+    use crate::Dialect;
     use crate::testing::Session;
 
     #[test]
     fn transcripts_of_a_real_server() {
         Session::new().transcript(include_str!("../../tests/transcripts/bitmap.txt"));
+    }
+
+    /// As valkey-8.0 to valkey-9.1 have it, and redis-8.10.
+    #[test]
+    fn bits_to_the_end_are_counted_as_on_the_followed_master() {
+        for (dialect, of_start, of_none) in [
+            (Dialect::valkey(8, 0), ":7|", ":0|"),
+            (Dialect::valkey(9, 1), ":7|", ":0|"),
+            (Dialect::NEWEST, "-ERR syntax error|", "-ERR syntax error|"),
+        ] {
+            let session = Session { dialect, ..Session::new() };
+            session.run("SET k abc");
+            assert_eq!(session.run("BITCOUNT k 1"), of_start, "{dialect:?}");
+            assert_eq!(session.run("BITCOUNT none 1"), of_none, "{dialect:?}");
+        }
     }
 
     #[test]

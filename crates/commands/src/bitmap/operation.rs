@@ -58,7 +58,8 @@ pub(crate) fn bitop(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Repl
         _ => {}
     }
     let result = {
-        let found = ctx.db.get_many(keys.as_slice());
+        let asking = ctx.asking();
+        let found = asking.get_many(keys.as_slice());
         let mut digits = vec![itoa::Buffer::new(); keys.len()];
         let mut sources: Vec<&[u8]> = Vec::with_capacity(keys.len());
         for (entry, digits) in found.iter().zip(&mut digits) {

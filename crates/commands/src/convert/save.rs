@@ -4,17 +4,19 @@
 //! version has no form for is refused, never written with something missing.
 
 use rdb::{Encoder, Flavour};
-use storage::UnixMillis;
-use storage::ValueRef;
 use storage::packed::Item;
 use storage::value::list::{ListRef, NodeRef};
 use storage::value::stream::{Group, Idempotency, Stream, StreamId};
 use storage::value::{Array, HashRef, SetRef, SortedSetRef, TextRef};
+use storage::{Functions, UnixMillis, ValueRef};
 
 use crate::Dialect;
 
 /// The newest version that both vendors read: that of Redis 7.2.
 const SHARED_VERSION: u32 = 11;
+
+/// Libraries of functions stand in files from this version on (Redis 7.0).
+pub(crate) const FUNCTIONS_SINCE: u32 = 10;
 
 /// Who shall be able to read what is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,9 +39,10 @@ impl Target {
     /// Valkey's own format, which it has from 9.0 on.
     pub const VALKEY: Target = Target { flavour: Flavour::Valkey, version: rdb::flavour::VALKEY_VERSION };
 
-    /// Redis' format of this version.
-    pub const fn redis(version: u32) -> Target {
-        Target { flavour: Flavour::Redis, version }
+    /// The format of this version, which tells whose it is.
+    pub fn of_version(version: u32) -> Target {
+        let flavour = if version < rdb::flavour::VALKEY_VERSION { Flavour::Redis } else { Flavour::Valkey };
+        Target { flavour, version }
     }
 
     /// Files of Redis, from this version of the format on.
@@ -52,14 +55,29 @@ impl Target {
         self.version >= version
     }
 
+    /// Whether these libraries have a form in it.
+    ///
+    /// # Errors
+    /// [`Unwritable`].
+    pub(crate) fn may_hold(self, functions: &Functions) -> Result<(), Unwritable> {
+        if functions.is_empty() || self.version >= FUNCTIONS_SINCE {
+            Ok(())
+        } else {
+            Err(Unwritable { what: "a library of functions" })
+        }
+    }
+
     /// What servers of either vendor like this one read, for values that need no more.
     pub(crate) fn shared(dialect: Dialect) -> Target {
         Target { flavour: Flavour::Redis, version: dialect.rdb_version().min(SHARED_VERSION) }
     }
 
-    /// For servers like this one: the format that most of them read and that has a form for this value. (Redis 7.2 and
-    /// every Valkey read what 7.2 wrote, so nothing newer is asked for where it is not needed.)
+    /// The one that was chosen; else for servers like this one: the format that most of them read and that has a form for
+    /// this value. (Redis 7.2 and every Valkey read what 7.2 wrote, so nothing newer is asked for where it is not needed.)
     pub fn of(value: ValueRef<'_>, dialect: Dialect) -> Target {
+        if let Some(chosen) = dialect.chosen_form() {
+            return chosen;
+        }
         let flavour = if dialect.is_valkey() { Flavour::Valkey } else { Flavour::Redis };
         let wanted = match value {
             ValueRef::Hash(hash) if hash.has_deadlines() => match flavour {

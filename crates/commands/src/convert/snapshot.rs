@@ -1,21 +1,36 @@
-//! A whole data set as an RDB file: what SAVE and BGSAVE write.
+//! A whole data set as an RDB file of one moment: what SAVE and BGSAVE write.
 //!
-//! Owns the order of a file's parts and which version of the format the file has. Works under the writer token, so that
-//! what it writes is one moment of the data; never opens a file, and never says when one is written.
+//! Owns the order of a file's parts, which version of the format the file has, and what is encoded and not written yet.
+//! Never opens a file, never takes the token, and never says when one is written.
+//!
+//! Entries are encoded by [`storage::Snapshot`]'s walk, in steps under the token, and by those who change them before the
+//! walk has come there; what is encoded is written without the token, except by a writer who finds that too much waits.
+//! So the keys of a database do not stand together in the file, and each piece begins with its database's number.
+//!
+//! The version is found out on the way: forms of older versions stand in files of newer ones too, so each value is written
+//! in the form that most servers read, and the newest that was needed is put at the file's head when the rest is written.
 
-use std::io;
+use std::fmt;
+use std::io::{self, Seek, SeekFrom, Write};
+use std::mem;
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use rdb::{Encoder, Flavour, Summed};
-use storage::{DbIndex, UnixMillis, Writer};
+use storage::{
+    DbIndex, EntryView, Progress, Recorder, Snapshot, SnapshotBusy, SnapshotOver, Store, Taken, UnixMillis,
+    Writer,
+};
 
-use super::save::{self, Target, Unwritable};
+use super::save::{self, FUNCTIONS_SINCE, Target, Unwritable};
 use crate::Dialect;
 
-/// What waits to be written, at most, unless one value is longer: the size of one write.
-const CHUNK_BYTES: usize = 1 << 20;
+/// A step ends when so much is encoded (a value that is longer is encoded in one piece): the size of one write.
+const STEP_BYTES: usize = 256 << 10;
 
-/// Libraries of functions stand in files from this version on (Redis 7.0).
-const FUNCTIONS_SINCE: u32 = 10;
+/// How much may wait to be written. Beyond, those who change what is not recorded yet write it themselves: they are
+/// faster than the disk.
+const WAITING_BYTES_MAX: usize = 8 << 20;
 
 /// What a file tells of its writer.
 #[derive(Clone, Copy, Debug)]
@@ -30,15 +45,19 @@ pub struct Facts<'a> {
     pub position: Option<(&'a str, u64, DbIndex)>,
 }
 
-/// What was written.
+/// What was written, or has been so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Written {
     /// For whom.
     pub target: Target,
     /// How many keys.
     pub keys: u64,
+    /// How many there were when it began.
+    pub keys_total: u64,
     /// How many bytes.
     pub bytes: u64,
+    /// How many of them were encoded by those who changed a key meanwhile.
+    pub preserved_bytes: u64,
 }
 
 /// There is no file.
@@ -50,88 +69,263 @@ pub enum SnapshotError {
     /// The file takes no more.
     #[error(transparent)]
     Io(#[from] io::Error),
+    /// Another is being written.
+    #[error(transparent)]
+    Busy(#[from] SnapshotBusy),
+    /// It cannot be gone on with.
+    #[error(transparent)]
+    Over(#[from] SnapshotOver),
 }
 
-/// The format that most servers read and that has a form for all that is there: see [`Target::of`] for one value.
-/// (What has no form in any that servers like this one read is found out by [`write()`].)
-pub fn target(writer: &Writer<'_>, dialect: Dialect) -> Target {
-    let mut wanted = Target::shared(dialect);
-    if !writer.functions().is_empty() {
-        wanted.version = wanted.version.max(FUNCTIONS_SINCE);
-    }
-    for index in 0..writer.databases() {
-        writer.db(DbIndex(index), UnixMillis::NOTHING_EXPIRED).for_each(|_, entry| {
-            let one = Target::of(entry.value(), dialect);
-            if one.version > wanted.version {
-                wanted = one;
-            }
-        });
-    }
-    wanted
+/// Where a file goes: its head is written when the rest is.
+trait Out: Write + Seek + Send {}
+
+impl<W: Write + Seek + Send> Out for W {}
+
+/// A file that is being written.
+#[derive(Debug)]
+pub struct Recording {
+    snapshot: Snapshot,
+    common: Arc<Common>,
 }
 
-/// Writes the whole data set.
-///
-/// # Errors
-/// [`SnapshotError`]; then what `out` got is no file.
-pub fn write(
-    writer: &Writer<'_>,
+/// What the walk and those who change keys have in common. Locked in this order.
+struct Common {
+    file: Mutex<File>,
+    encoded: Mutex<Encoded>,
+}
+
+impl fmt::Debug for Common {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Common").finish_non_exhaustive()
+    }
+}
+
+struct File {
+    out: Box<dyn Out>,
+    /// Of all but the head.
+    sum: Summed,
+    bytes: u64,
+    /// What is being written; its room serves the next piece.
+    piece: Vec<u8>,
+}
+
+/// What is encoded, and not written yet.
+struct Encoded {
+    dialect: Dialect,
+    /// What the file needs so far.
     target: Target,
-    facts: &Facts<'_>,
-    out: &mut impl io::Write,
-) -> Result<Written, SnapshotError> {
-    let mut chunk = Chunk { out, sum: Summed::new(), bytes: 0, pending: Vec::with_capacity(CHUNK_BYTES) };
-    head(target, facts, &mut chunk.pending);
-    if !writer.functions().is_empty() && target.version < FUNCTIONS_SINCE {
-        return Err(Unwritable { what: "a library of functions" }.into());
-    }
-    for (_, library) in writer.functions().iter() {
-        Encoder::new(&mut chunk.pending).function(&library.code);
-        chunk.write_full()?;
-    }
-    let mut keys = 0;
-    for index in 0..writer.databases() {
-        let db = writer.db(DbIndex(index), UnixMillis::NOTHING_EXPIRED);
-        if db.is_empty() {
-            continue;
-        }
-        let mut encoder = Encoder::new(&mut chunk.pending);
-        encoder.select_db(index);
-        encoder.resize_db(db.len() as u64, db.deadlines() as u64);
-        let mut failed = None;
-        db.for_each(|key, entry| {
-            if failed.is_some() {
-                return;
-            }
-            let one = |out: &mut Vec<u8>| {
-                let code = save::type_of(entry.value(), target)?;
-                let mut encoder = Encoder::new(out);
-                if let Some(UnixMillis(millis)) = entry.deadline() {
-                    encoder.deadline(millis);
-                }
-                encoder.byte(code);
-                encoder.text(key);
-                save::write(entry.value(), target, out)
-            };
-            let written = one(&mut chunk.pending).map_err(SnapshotError::from);
-            failed = written.and_then(|()| chunk.write_full()).err();
-            keys += 1;
-        });
-        if let Some(error) = failed {
-            return Err(error);
-        }
-    }
-    Encoder::new(&mut chunk.pending).end();
-    Ok(Written { target, keys, bytes: chunk.finish()? })
+    waiting: Vec<u8>,
+    /// Of which database the last key is that waits.
+    db: Option<DbIndex>,
+    keys: u64,
+    keys_total: u64,
+    preserved_bytes: u64,
+    failed: Option<SnapshotError>,
 }
 
-fn head(target: Target, facts: &Facts<'_>, out: &mut Vec<u8>) {
+/// What [`storage`] calls.
+struct Hand(Arc<Common>);
+
+impl Recorder for Hand {
+    fn walked(&mut self, db: DbIndex, entry: &EntryView) -> Taken {
+        let mut encoded = self.0.encoded.lock();
+        if let Err(error) = encoded.add(db, entry) {
+            return encoded.refuse(error);
+        }
+        if encoded.waiting.len() < STEP_BYTES { Taken::More } else { Taken::Enough }
+    }
+
+    fn preserved(&mut self, db: DbIndex, entry: &EntryView) -> Taken {
+        let mut encoded = self.0.encoded.lock();
+        let before = encoded.waiting.len();
+        if let Err(error) = encoded.add(db, entry) {
+            return encoded.refuse(error);
+        }
+        let bytes = encoded.waiting.len();
+        encoded.preserved_bytes += (bytes - before) as u64;
+        drop(encoded);
+        if bytes > WAITING_BYTES_MAX
+            && let Err(error) = self.0.write_out()
+        {
+            return self.0.encoded.lock().refuse(error.into());
+        }
+        Taken::More
+    }
+}
+
+impl Encoded {
+    fn add(&mut self, db: DbIndex, entry: &EntryView) -> Result<(), SnapshotError> {
+        let target = Target::of(entry.value(), self.dialect);
+        if target.version > self.target.version {
+            self.target = target;
+        }
+        let code = save::type_of(entry.value(), target)?;
+        let mut encoder = Encoder::new(&mut self.waiting);
+        if self.db.replace(db) != Some(db) {
+            encoder.select_db(db.0);
+        }
+        if let Some(UnixMillis(millis)) = entry.deadline() {
+            encoder.deadline(millis);
+        }
+        encoder.byte(code);
+        encoder.text(entry.key());
+        save::write(entry.value(), target, &mut self.waiting)?;
+        self.keys += 1;
+        Ok(())
+    }
+
+    fn refuse(&mut self, error: SnapshotError) -> Taken {
+        self.failed = Some(error);
+        Taken::Refused
+    }
+}
+
+impl Common {
+    /// Writes what waits.
+    fn write_out(&self) -> io::Result<()> {
+        let file = &mut *self.file.lock();
+        {
+            let mut encoded = self.encoded.lock();
+            mem::swap(&mut encoded.waiting, &mut file.piece);
+            // The next piece stands for itself.
+            encoded.db = None;
+        }
+        file.sum.update(&file.piece);
+        file.out.write_all(&file.piece)?;
+        file.bytes += file.piece.len() as u64;
+        file.piece.clear();
+        // One long value is no reason to keep its room.
+        file.piece.shrink_to(2 * STEP_BYTES);
+        Ok(())
+    }
+}
+
+impl Recording {
+    /// Begins a file of this moment, for servers like this one, or in the form that was chosen.
+    ///
+    /// # Errors
+    /// [`SnapshotError`]; then what `out` got is no file.
+    ///
+    /// # Panics
+    /// When the writer is another store's.
+    pub fn begin(
+        store: &Store,
+        writer: &Writer<'_>,
+        dialect: Dialect,
+        facts: &Facts<'_>,
+        mut out: impl Write + Seek + Send + 'static,
+    ) -> Result<Recording, SnapshotError> {
+        let chosen = dialect.chosen_form();
+        let mut target = chosen.unwrap_or(Target::shared(dialect));
+        if chosen.is_none() && !writer.functions().is_empty() {
+            target.version = target.version.max(FUNCTIONS_SINCE);
+        }
+        target.may_hold(writer.functions())?;
+        let mut waiting = Vec::with_capacity(2 * STEP_BYTES);
+        let is_valkey = chosen.map_or(dialect.is_valkey(), |chosen| chosen.flavour == Flavour::Valkey);
+        tell(is_valkey, facts, &mut waiting);
+        let mut encoder = Encoder::new(&mut waiting);
+        for (_, library) in writer.functions().iter() {
+            encoder.function(&library.code);
+        }
+        let mut keys_total = 0;
+        for index in (0..writer.databases()).map(DbIndex) {
+            let db = writer.db(index, UnixMillis::NOTHING_EXPIRED);
+            if !db.is_empty() {
+                encoder.select_db(index.0);
+                encoder.resize_db(db.len() as u64, db.deadlines() as u64);
+                keys_total += db.len() as u64;
+            }
+        }
+        out.write_all(&head(target))?;
+        let file = File { out: Box::new(out), sum: Summed::new(), bytes: 0, piece: Vec::new() };
+        let encoded = Encoded {
+            dialect,
+            target,
+            waiting,
+            db: None,
+            keys: 0,
+            keys_total,
+            preserved_bytes: 0,
+            failed: None,
+        };
+        let common = Arc::new(Common { file: Mutex::new(file), encoded: Mutex::new(encoded) });
+        let snapshot = store.begin_snapshot(writer, Box::new(Hand(Arc::clone(&common))))?;
+        Ok(Recording { snapshot, common })
+    }
+
+    /// Encodes some more, until it is enough for one write or `is_enough`, which is asked before each key. To be written
+    /// out (see [`Recording::write_out`]) before the next.
+    ///
+    /// # Errors
+    /// [`SnapshotError`]; then there is nothing to go on with.
+    ///
+    /// # Panics
+    /// When the writer is another store's.
+    pub fn step(
+        &self,
+        writer: &Writer<'_>,
+        is_enough: impl FnMut() -> bool,
+    ) -> Result<Progress, SnapshotError> {
+        self.snapshot.step(writer, is_enough).map_err(|over| match over {
+            SnapshotOver::Refused => self.common.encoded.lock().failed.take().unwrap_or(over.into()),
+            _ => over.into(),
+        })
+    }
+
+    /// Writes what is encoded. Needs no token.
+    ///
+    /// # Errors
+    /// As the file's.
+    pub fn write_out(&self) -> Result<(), SnapshotError> {
+        Ok(self.common.write_out()?)
+    }
+
+    /// What is written so far.
+    pub fn written(&self) -> Written {
+        let bytes = self.common.file.lock().bytes;
+        let encoded = self.common.encoded.lock();
+        Written {
+            target: encoded.target,
+            keys: encoded.keys,
+            keys_total: encoded.keys_total,
+            bytes,
+            preserved_bytes: encoded.preserved_bytes,
+        }
+    }
+
+    /// Writes the end, once the last step has said that everything is encoded. Needs no token.
+    ///
+    /// # Errors
+    /// As the file's.
+    pub fn finish(self) -> Result<Written, SnapshotError> {
+        Encoder::new(&mut self.common.encoded.lock().waiting).end();
+        self.common.write_out()?;
+        let written = self.written();
+        let head = head(written.target);
+        let file = &mut *self.common.file.lock();
+        file.out.seek(SeekFrom::Start(0))?;
+        file.out.write_all(&head)?;
+        file.out.seek(SeekFrom::End(0))?;
+        let sum = file.sum.after(&head).to_le_bytes();
+        file.out.write_all(&sum)?;
+        file.out.flush()?;
+        Ok(Written { bytes: (head.len() + sum.len()) as u64 + written.bytes, ..written })
+    }
+}
+
+/// The first bytes: as many, whatever the version.
+fn head(target: Target) -> Vec<u8> {
+    let mut head = Vec::new();
+    Encoder::new(&mut head).header(target.flavour, target.version);
+    head
+}
+
+/// What a file tells of its writer.
+fn tell(is_valkey: bool, facts: &Facts<'_>, out: &mut Vec<u8>) {
     let mut encoder = Encoder::new(out);
-    encoder.header(target.flavour, target.version);
-    let of_vendor: &[u8] = match target.flavour {
-        Flavour::Redis => b"redis-ver",
-        Flavour::Valkey => b"valkey-ver",
-    };
+    let of_vendor: &[u8] = if is_valkey { b"valkey-ver" } else { b"redis-ver" };
     encoder.aux(of_vendor, facts.version.as_bytes());
     encoder.aux(b"redis-bits", b"64");
     encoder.aux(b"ctime", (facts.now.0 / 1000).to_string().as_bytes());
@@ -140,41 +334,5 @@ fn head(target: Target, facts: &Facts<'_>, out: &mut Vec<u8>) {
         encoder.aux(b"repl-stream-db", db.0.to_string().as_bytes());
         encoder.aux(b"repl-id", replid.as_bytes());
         encoder.aux(b"repl-offset", offset.to_string().as_bytes());
-    }
-}
-
-/// What goes out in pieces, and is summed on its way.
-struct Chunk<'o, W> {
-    out: &'o mut W,
-    sum: Summed,
-    bytes: u64,
-    pending: Vec<u8>,
-}
-
-impl<W: io::Write> Chunk<'_, W> {
-    /// Writes what waits, when it is a whole piece.
-    fn write_full(&mut self) -> Result<(), SnapshotError> {
-        if self.pending.len() < CHUNK_BYTES {
-            return Ok(());
-        }
-        self.write_all()
-    }
-
-    fn write_all(&mut self) -> Result<(), SnapshotError> {
-        self.sum.update(&self.pending);
-        self.out.write_all(&self.pending)?;
-        self.bytes += self.pending.len() as u64;
-        self.pending.clear();
-        // One long value is no reason to keep its room.
-        self.pending.shrink_to(2 * CHUNK_BYTES);
-        Ok(())
-    }
-
-    /// Writes the rest and the sum; says how long the file is.
-    fn finish(mut self) -> Result<u64, SnapshotError> {
-        self.write_all()?;
-        let sum = self.sum.finish().to_le_bytes();
-        self.out.write_all(&sum)?;
-        Ok(self.bytes + sum.len() as u64)
     }
 }

@@ -123,7 +123,7 @@ pub(crate) fn copy(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply
     if into == ctx.index && from == to {
         return Err(SAME_OBJECT);
     }
-    let copied = ctx.db.get(from).map(|found| (found.value().to_value(), found.deadline()));
+    let copied = ctx.asking().get(from).map(|found| (found.value().to_value(), found.deadline()));
     let mut target = ctx.writer.db(into, ctx.now);
     let done = copied.is_some_and(|(value, deadline)| {
         target.edit(to, |slot| {

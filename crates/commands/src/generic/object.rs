@@ -5,7 +5,7 @@
 use protocol::number::parse_int;
 use protocol::{Args, Reply};
 use storage::value::TextRef;
-use storage::{EntryView, Noted, ValueRef};
+use storage::{EntryView, Noted, UnixMillis, ValueRef};
 
 use super::Done;
 use crate::context::ReadContext;
@@ -113,7 +113,9 @@ pub(crate) fn memory_usage(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Re
         }
         at += 2;
     }
-    match ctx.db.peek(args.get(0)) {
+    // It is no look-up that is counted, and what has expired takes room too.
+    let db = ctx.source.db(ctx.index, UnixMillis::NOTHING_EXPIRED);
+    match db.peek(args.get(0)) {
         None => reply.null(),
         Some(found) => reply.len_int(found.memory_usage()),
     }

@@ -394,7 +394,8 @@ fn listed_or_stored(
     reply: &mut Reply,
     variant: Variant,
 ) -> Result<(), CommandError> {
-    let found = ctx.db.get(key);
+    let asking = ctx.asking();
+    let found = asking.get(key);
     let set = found.as_deref().map(|entry| entry.sorted_set()).transpose()?;
     let query = Query::parse(args, variant, set, ctx.dialect)?;
     let hits = set.map_or(Ok(Vec::new()), |set| query.run(set, |_| Ok(())))?;

@@ -64,11 +64,10 @@ pub(crate) fn hgetex(
     let form = deadline_form(ctx.dialect);
     reply.array(fields.len());
     let Some(expiry) = expiry else {
-        let read = ctx.as_read();
-        let entry = read.db.get(args.get(0));
+        let entry = ctx.db.get(args.get(0));
         let hash = entry.as_ref().map(|entry| entry.hash()).transpose()?;
         for name in fields.iter() {
-            reply.item_or_null(hash.and_then(|hash| hash.get(name, read.now)));
+            reply.item_or_null(hash.and_then(|hash| hash.get(name, ctx.now)));
         }
         return Ok(());
     };

@@ -153,7 +153,8 @@ pub(crate) fn lrem(
     args: Args<'_>,
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
-    let count = symmetric(args.get(1))?;
+    let count = args.get(1);
+    let count = if ctx.dialect.removes_by_any_count() { integer(count)? } else { symmetric(count)? };
     let (end, most) = match count {
         0 => (End::Head, u64::MAX),
         1.. => (End::Head, count.unsigned_abs()),

@@ -2,6 +2,7 @@
 
 use protocol::Protocol;
 
+use crate::Dialect;
 use crate::testing::Session;
 
 #[test]
@@ -112,4 +113,21 @@ fn positions_are_found_from_both_ends() {
         < -ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use negative to start from the end of the list|
         ",
     );
+}
+
+/// As redis-3.2 to redis-7.2 have it, and redis-7.4: an older master's stream has such a count.
+#[test]
+fn the_lowest_count_is_one_up_to_redis_7_2() {
+    for (dialect, removed) in [
+        (Dialect::redis(6, 2), ":3|"),
+        (Dialect::redis(7, 2), ":3|"),
+        (
+            Dialect::redis(7, 4),
+            "-ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807|",
+        ),
+    ] {
+        let session = Session { dialect, ..Session::replica() };
+        session.run("RPUSH l a a b a");
+        assert_eq!(session.run("LREM l -9223372036854775808 a"), removed, "{dialect:?}");
+    }
 }

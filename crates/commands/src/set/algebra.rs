@@ -282,7 +282,8 @@ fn store(
     combine: impl FnOnce(&[Option<SetRef<'_>>], &Limits) -> Set,
 ) -> Result<(), CommandError> {
     let result = {
-        let refs = ctx.db.get_many(args.from(1).as_slice());
+        let asking = ctx.asking();
+        let refs = asking.get_many(args.from(1).as_slice());
         combine(&sets(ctx.role, &refs)?, ctx.limits)
     };
     reply.len_int(result.len());

@@ -126,6 +126,7 @@ pub(crate) fn spop(
     };
     let packs = ctx.dialect.is_valkey() || ctx.dialect.is_redis_from(7, 2);
     let limits = ctx.limits;
+    let asking = ctx.asking();
     let popped = ctx.db.edit(args.get(0), |slot| {
         let Some(set) = slot.set()? else { return Ok::<_, CommandError>(Vec::new()) };
         let popped: Vec<Vec<u8>> = set.sample(count.unwrap_or(1)).into_iter().map(Item::to_vec).collect();
@@ -134,6 +135,10 @@ pub(crate) fn spop(
             slot.counts(popped.len());
         }
         if is_all {
+            if count.is_some() {
+                // As SUNION of the one set.
+                asking.asked(args.get(0), true);
+            }
             slot.remove();
             slot.event(Wanted::SET, "spop");
             slot.event(Wanted::GENERIC, "del");

@@ -101,9 +101,10 @@ struct Row {
 pub(crate) fn sort(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
     let sort = Sort::parse(args, false)?;
     let as_strtod = ctx.role == Role::Replica || ctx.dialect.sorts_as_strtod();
-    let sorted = sorted(&sort, &ctx.db, as_strtod)?;
+    let asking = ctx.asking();
+    let sorted = sorted(&sort, &asking, as_strtod, sort.store.is_some() || ctx.in_script)?;
     let Some(destination) = sort.store else {
-        answer(&sort, &ctx.db, &sorted, reply);
+        answer(&sort, &asking, &sorted, reply);
         return Ok(());
     };
     let mut elements = Vec::with_capacity(sorted.spans.len() * sort.gets.len().max(1));
@@ -147,7 +148,7 @@ pub(crate) fn sort(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply
 pub(crate) fn sort_ro(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
     let sort = Sort::parse(args, true)?;
     ctx.looks_at_everything()?;
-    let sorted = sorted(&sort, &ctx.db, ctx.dialect.sorts_as_strtod())?;
+    let sorted = sorted(&sort, &ctx.db, ctx.dialect.sorts_as_strtod(), ctx.in_script)?;
     answer(&sort, &ctx.db, &sorted, reply);
     Ok(())
 }
@@ -165,11 +166,16 @@ fn answer(sort: &Sort<'_>, db: &Db<'_>, sorted: &Texts, reply: &mut Reply) {
 }
 
 /// The elements that are wanted, in order.
-fn sorted(sort: &Sort<'_>, db: &Db<'_>, as_strtod: bool) -> Result<Texts, CommandError> {
-    // A set has no order of its own: what is stored must be the same everywhere.
+fn sorted(
+    sort: &Sort<'_>,
+    db: &Db<'_>,
+    as_strtod: bool,
+    same_everywhere: bool,
+) -> Result<Texts, CommandError> {
+    // A set has no order of its own: what is stored, or seen by a script that may store it, must be the same everywhere.
     let (mut unsorted, mut alpha, mut by) = (sort.unsorted, sort.alpha, sort.by.as_ref());
     let mut elements = match load(sort, db, unsorted)? {
-        Loaded::Set(elements) if unsorted && sort.store.is_some() => {
+        Loaded::Set(elements) if unsorted && same_everywhere => {
             (unsorted, alpha, by) = (false, true, None);
             elements
         }

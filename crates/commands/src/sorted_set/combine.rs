@@ -218,7 +218,9 @@ impl<'a> Query<'a> {
         work: impl FnOnce(&[Input<'_>]) -> R,
     ) -> Result<R, CommandError> {
         ctx.names(self.keys.len())?;
-        let found = ctx.db.get_many(self.keys);
+        // That they were looked up has been counted: see `check_kinds`.
+        let db = ctx.db.uncounted();
+        let found = db.get_many(self.keys);
         let mut inputs = Vec::with_capacity(self.keys.len());
         for (index, key) in self.keys.iter().enumerate() {
             let members = found.get(index).map(|entry| Members::of(entry.value())).transpose()?;
@@ -286,8 +288,13 @@ fn difference(inputs: &[Input<'_>]) -> Vec<(Vec<u8>, Score)> {
 
 /// Refuses keys that hold something else.
 fn check_kinds(ctx: &ReadContext<'_>, keys: &[&[u8]]) -> Result<(), CommandError> {
-    let found = ctx.db.get_many(keys);
-    found.iter().flatten().try_for_each(|entry| Members::of(entry.value()).map(|_| ()))
+    let db = ctx.db.uncounted();
+    let found = db.get_many(keys);
+    keys.iter().enumerate().try_for_each(|(place, key)| {
+        let entry = found.get(place);
+        ctx.db.asked(key, entry.is_some());
+        entry.map_or(Ok(()), |entry| Members::of(entry.value()).map(|_| ()))
+    })
 }
 
 fn listed(

@@ -219,7 +219,8 @@ pub(crate) fn zrangestore(
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
     let query = Query::parse(args.from(2), Fixed { by: None, reverse: None, stores: true })?;
-    let found = ctx.db.get(args.get(1));
+    let asking = ctx.asking();
+    let found = asking.get(args.get(1));
     let set = found.as_deref().map(|entry| entry.sorted_set()).transpose()?;
     let result = set.map(|set| {
         let ranks = query.ranks(set, ctx.dialect);

@@ -41,7 +41,9 @@ pub(crate) fn xclaim(
 ) -> Result<(), CommandError> {
     let (role, clock) = (ctx.role, ctx.clock);
     let keeps_deleted = role == Role::Replica && !ctx.dialect.is_valkey() && !ctx.dialect.is_redis_from(7, 0);
+    let asking = ctx.asking();
     ctx.db.edit(args.get(0), |slot| {
+        asking.asked(args.get(0), slot.exists());
         let name = args.get(1);
         if slot.stream()?.is_none_or(|stream| stream.group(name).is_none()) {
             return Err(no_group(args.get(0), name));
@@ -233,7 +235,9 @@ pub(crate) fn xautoclaim(
     }
     let now = ctx.clock.0;
     let name = args.get(1);
+    let asking = ctx.asking();
     ctx.db.edit(args.get(0), |slot| {
+        asking.asked(args.get(0), slot.exists());
         if slot.stream()?.is_none_or(|stream| stream.group(name).is_none()) {
             return Err(no_group(args.get(0), name));
         }

@@ -79,7 +79,9 @@ pub(crate) fn xackdel(
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
     let group = args.get(1);
+    let asking = ctx.asking();
     ctx.db.edit(args.get(0), |slot| {
+        asking.asked(args.get(0), slot.exists());
         let has_group = slot.stream()?.is_some_and(|stream| stream.group(group).is_some());
         let (references, ids) = options(args, 2)?;
         if !has_group {

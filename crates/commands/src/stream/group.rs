@@ -223,7 +223,9 @@ pub(crate) fn xack(
     args: Args<'_>,
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
+    let asking = ctx.asking();
     let acknowledged = ctx.db.edit(args.get(0), |slot| {
+        asking.asked(args.get(0), slot.exists());
         if slot.stream()?.is_none_or(|stream| stream.group(args.get(1)).is_none()) {
             return Ok(0);
         }

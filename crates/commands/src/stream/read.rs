@@ -66,10 +66,13 @@ fn newest(stream: &Stream, dialect: Dialect) -> Option<StreamId> {
 /// XREAD [COUNT count] [MAXCOUNT count] [MAXSIZE bytes] [BLOCK milliseconds] STREAMS key [key ...] id [id ...]
 pub(crate) fn xread(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> Result<(), CommandError> {
     let order = order(args, false)?;
-    let found = ctx.db.get_many(order.keys);
+    // Each is asked for what stands in it, and again for what is read.
+    let db = ctx.db.uncounted();
+    let found = db.get_many(order.keys);
     let mut streams = Vec::with_capacity(order.keys.len());
     let mut above_all = Vec::with_capacity(order.keys.len());
     for (number, (key, id)) in order.keys.iter().zip(order.ids).enumerate() {
+        ctx.db.asked(key, found.get(number).is_some());
         let stream = found.get(number).map(|entry| entry.stream()).transpose()?;
         let above = match *id {
             b"$" => stream.map_or(StreamId::MIN, Stream::last_id),
@@ -93,6 +96,9 @@ pub(crate) fn xread(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) ->
             streams.push((*key, stream, above));
         }
     }
+    for (number, key) in order.keys.iter().enumerate() {
+        ctx.db.asked(key, found.get(number).is_some());
+    }
     if streams.is_empty()
         && let Some(timeout) = order.block
     {
@@ -104,6 +110,7 @@ pub(crate) fn xread(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) ->
             timeout,
             nothing: Nothing::NullArray,
             instead: Some(instead.chain(ids).collect()),
+            look_again: None,
         })));
     }
     let mut answer = Answer::new(order.bounds);
@@ -136,7 +143,8 @@ pub(crate) fn xreadgroup(
     let (group, consumer) = order.group.unwrap_or_default();
     let mut from = Vec::with_capacity(order.keys.len());
     for (key, id) in order.keys.iter().zip(order.ids) {
-        let found = ctx.db.get(key);
+        let asking = ctx.asking();
+        let found = asking.get(key);
         if stream(&found)?.is_none_or(|stream| stream.group(group).is_none()) {
             return Err(error_with(&[
                 b"NOGROUP No such key '",
@@ -171,7 +179,9 @@ pub(crate) fn xreadgroup(
             break;
         }
         let before = answer.given.entries;
+        let asking = ctx.asking();
         ctx.db.edit(key, |slot| {
+            asking.asked(key, slot.exists());
             if is_new(slot, group, consumer)? {
                 slot.counts(2);
                 slot.event(Wanted::STREAM, "xgroup-createconsumer");
@@ -193,7 +203,16 @@ pub(crate) fn xreadgroup(
         })?;
     }
     if let (Some(timeout), true) = (order.block, answer.given.entries == 0 && is_news_only) {
-        return Err(Wait::of(timeout, Nothing::NullArray));
+        let look_again = order.claim_min_idle.and_then(|min_idle| {
+            let until_idle = |key: &&[u8]| {
+                let found = ctx.db.peek(key)?;
+                let stream = found.stream().ok()?;
+                until_idle(stream, stream.group(group)?, min_idle, now)
+            };
+            order.keys.iter().filter_map(until_idle).min()
+        });
+        let nothing = Nothing::NullArray;
+        return Err(CommandError::Wait(Box::new(Wait { timeout, nothing, instead: None, look_again })));
     }
     answer.finish(reply);
     Ok(())
@@ -346,6 +365,13 @@ fn idle(stream: &Stream, group: &Group, min_idle: i64, now: i64) -> Vec<(StreamI
         .collect();
     idle.sort_by_key(|(id, pending)| (pending.delivered_ms, *id));
     idle
+}
+
+/// How long it is until something will have been pending for that long.
+fn until_idle(stream: &Stream, group: &Group, min_idle: i64, now: i64) -> Option<Duration> {
+    let all = group.pending_range(StreamId::MIN..=StreamId::MAX).filter(|(id, _)| stream.contains(*id));
+    let soonest = all.map(|(_, pending)| pending.delivered_ms.saturating_add(min_idle)).min()?;
+    Some(Duration::from_millis(soonest.saturating_sub(now).try_into().unwrap_or(0)))
 }
 
 /// The answer of both commands while it grows.

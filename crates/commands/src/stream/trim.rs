@@ -125,6 +125,9 @@ pub(crate) fn xtrim(
         }
     }
     let none = CommandError::new("ERR syntax error, XTRIM must be called with a trimming strategy");
+    if options.to.is_none() && options.limit == Some(0) {
+        return Err(none);
+    }
     let order = options.order(ctx)?.ok_or(none)?;
     let deleted = ctx.db.edit(args.get(0), |slot| {
         let deleted = slot.edit(|stream: &mut Stream| stream.trim(order))?.unwrap_or(0);

@@ -31,8 +31,8 @@ pub(crate) fn msetnx(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Rep
 
 /// MSETEX numkeys key value [key value …] [NX | XX] [EX s | PX ms | EXAT s | PXAT ms | KEEPTTL]
 pub(crate) fn msetex(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
-    let count =
-        parse_int(args.get(0)).and_then(|count| usize::try_from(count).ok()).filter(|count| *count > 0);
+    let count = parse_int(args.get(0)).filter(|count| (1..=i64::from(i32::MAX)).contains(count));
+    let count = count.and_then(|count| usize::try_from(count).ok());
     let count = count.ok_or(CommandError::new("ERR invalid numkeys value"))?;
     let words = count.checked_mul(2).and_then(|words| words.checked_add(1));
     let Some((pairs, options)) = words.and_then(|words| args.as_slice().split_at_checked(words)) else {
@@ -82,7 +82,11 @@ pub(crate) fn delex(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Repl
         [_, word, operand] => Some((*word, *operand)),
         _ => return Err(CommandError::WrongArity("delex")),
     };
+    let asking = ctx.asking();
     ctx.db.edit(args.get(0), |slot| {
+        if words.is_some() {
+            asking.asked(args.get(0), slot.exists());
+        }
         // Without a value nobody asks what the condition is.
         let condition = match words {
             Some((word, operand)) if slot.exists() => {

@@ -74,7 +74,11 @@ pub(crate) fn set(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply)
         _ => None,
     };
     let gone = deadline.is_some_and(|deadline| ctx.deletes_at(deadline));
+    let asking = ctx.asking();
     ctx.db.edit(args.get(0), |slot| {
+        if options.get {
+            asking.asked(args.get(0), slot.exists());
+        }
         if options.get || options.condition.looks_at_value() {
             slot.text()?;
         }
@@ -159,7 +163,9 @@ fn set_with_deadline(
 
 /// GETSET key value
 pub(crate) fn getset(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
+    let asking = ctx.asking();
     ctx.db.edit(args.get(0), |slot| {
+        asking.asked(args.get(0), slot.exists());
         answer_or_null(slot.text()?, reply);
         set_text(slot, args.get(1), None);
         Ok(())
@@ -168,7 +174,9 @@ pub(crate) fn getset(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Rep
 
 /// GETDEL key
 pub(crate) fn getdel(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
+    let asking = ctx.asking();
     ctx.db.edit(args.get(0), |slot| {
+        asking.asked(args.get(0), slot.exists());
         answer_or_null(slot.text()?, reply);
         if slot.remove() {
             slot.event(Wanted::GENERIC, "del");
@@ -181,7 +189,9 @@ pub(crate) fn getdel(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Rep
 pub(crate) fn getex(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
     let options = Options::of_getex(args.from(1))?;
     let (clock, role) = (ctx.clock, ctx.role);
+    let asking = ctx.asking();
     ctx.db.edit(args.get(0), |slot| {
+        asking.asked(args.get(0), slot.exists());
         let Some(text) = slot.text()? else {
             reply.null();
             return Ok(());

@@ -1,6 +1,7 @@
 //! Hashes, and the deadlines of their fields.
 
 use crate::hash;
+use crate::spec::ServerCommand as S;
 use crate::spec::{Categories as C, Command, Flags as F, Group, KeyFlags as K, KeySpec, Run};
 
 pub(super) const ROWS: &[Command] = &[
@@ -20,6 +21,18 @@ pub(super) const ROWS: &[Command] = &[
         .flags(&[F::DENYOOM, F::FAST, F::WRITE])
         .categories(&[C::HASH])
         .keys(&[KeySpec::at(1, &[K::RW, K::UPDATE])]),
+    Command::new("himport", -2, Group::Hash, "8.10.0", Run::Container).categories(&[C::HASH]),
+    Command::new("himport|prepare", -4, Group::Hash, "8.10.0", Run::Server(S::HimportPrepare))
+        .flags(&[F::DENYOOM])
+        .categories(&[C::HASH]),
+    Command::new("himport|set", -5, Group::Hash, "8.10.0", Run::Write(hash::himport_set))
+        .flags(&[F::DENYOOM, F::WRITE])
+        .categories(&[C::HASH])
+        .keys(&[KeySpec::at(2, &[K::OW, K::UPDATE])]),
+    Command::new("himport|discard", 3, Group::Hash, "8.10.0", Run::Server(S::HimportDiscard))
+        .categories(&[C::HASH]),
+    Command::new("himport|discardall", 2, Group::Hash, "8.10.0", Run::Server(S::HimportDiscardall))
+        .categories(&[C::HASH]),
     Command::new("hget", 3, Group::Hash, "2.0.0", Run::Read(hash::hget))
         .flags(&[F::FAST, F::READONLY])
         .categories(&[C::HASH])

@@ -284,6 +284,21 @@ pub(super) const ROWS: &[Command] =
             F::NO_ASYNC_LOADING,
             F::NOSCRIPT,
         ]),
+        Command::new("backup", 2, Group::Server, "8.10.0", Run::Container),
+        Command::new("backup|abort", 2, Group::Server, "8.10.0", Run::Server(S::BackupAbort))
+            .flags(&[F::ADMIN, F::NOSCRIPT]),
+        Command::new("backup|cleanup", 2, Group::Server, "8.10.0", Run::Server(S::BackupCleanup))
+            .flags(&[F::ADMIN, F::NOSCRIPT]),
+        Command::new("backup|help", 2, Group::Server, "8.10.0", Run::Server(S::BackupHelp))
+            .flags(&[F::LOADING, F::STALE]),
+        Command::new("backup|list", 2, Group::Server, "8.10.0", Run::Server(S::BackupList))
+            .flags(&[F::ADMIN, F::STALE]),
+        Command::new("backup|seal", 2, Group::Server, "8.10.0", Run::Server(S::BackupSeal))
+            .flags(&[F::ADMIN, F::NOSCRIPT]),
+        Command::new("backup|start", 2, Group::Server, "8.10.0", Run::Server(S::BackupStart))
+            .flags(&[F::ADMIN, F::NOSCRIPT]),
+        Command::new("backup|status", 2, Group::Server, "8.10.0", Run::Server(S::BackupStatus))
+            .flags(&[F::ADMIN, F::STALE]),
         Command::new("hotkeys", -2, Group::Server, "8.6.0", Run::Container),
         Command::new("hotkeys|get", 2, Group::Server, "8.6.0", Run::Server(S::HotkeysGet))
             .flags(&[F::ADMIN, F::NOSCRIPT]),

@@ -4,7 +4,13 @@ use mlua::{Lua, Table, Value};
 
 use super::{DEPTH_MAX, Settings};
 use crate::boundary::Raise;
+use crate::pulse::{End, Pulse};
 use crate::text;
+
+/// So much is read between two looks at the pulse.
+const PART_BYTES: usize = 256;
+/// The work of a byte; there are values of two.
+const BYTE_WORK: usize = 32;
 
 /// A word of JSON.
 enum Token {
@@ -55,6 +61,11 @@ struct Scanner<'a> {
     /// Where the token that was read last begins.
     token_at: usize,
     takes_invalid_numbers: bool,
+    pulse: &'a Pulse,
+    /// Looked at the pulse up to here.
+    seen: usize,
+    /// The script must end: what comes of the rest is not used.
+    ended: Option<End>,
 }
 
 /// The value that a JSON text is.
@@ -62,6 +73,7 @@ pub(super) fn decode(
     lua: &Lua,
     settings: &Settings,
     marker: Option<&Table>,
+    pulse: &Pulse,
     json: &[u8],
 ) -> mlua::Result<Result<Value, Raise>> {
     if let [first, second, ..] = json
@@ -69,7 +81,28 @@ pub(super) fn decode(
     {
         return Ok(Err(Raise::here("JSON parser does not support UTF-16 or UTF-32")));
     }
-    let mut scanner = Scanner { json, at: 0, token_at: 0, takes_invalid_numbers: settings.decodes_invalid };
+    let mut scanner = Scanner {
+        json,
+        at: 0,
+        token_at: 0,
+        takes_invalid_numbers: settings.decodes_invalid,
+        pulse,
+        seen: 0,
+        ended: None,
+    };
+    let read = whole(lua, settings, marker, &mut scanner);
+    match scanner.ended {
+        Some(end) => Err(end.into()),
+        None => read,
+    }
+}
+
+fn whole(
+    lua: &Lua,
+    settings: &Settings,
+    marker: Option<&Table>,
+    scanner: &mut Scanner<'_>,
+) -> mlua::Result<Result<Value, Raise>> {
     let depth_max = settings.decode_depth.min(DEPTH_MAX);
     let mut open: Vec<Open> = Vec::new();
     let mut token = scanner.next();
@@ -195,9 +228,21 @@ impl Scanner<'_> {
         Token::Wrong(what)
     }
 
+    /// Whether the script may go on, as far as it is read.
+    fn goes_on(&mut self) -> bool {
+        if self.ended.is_none() && self.at - self.seen >= PART_BYTES {
+            self.ended = self.pulse.spend((self.at - self.seen) * BYTE_WORK).err();
+            self.seen = self.at;
+        }
+        self.ended.is_none()
+    }
+
     fn next(&mut self) -> Token {
-        while matches!(self.peek(0), b' ' | b'\t' | b'\n' | b'\r') {
+        while matches!(self.peek(0), b' ' | b'\t' | b'\n' | b'\r') && self.goes_on() {
             self.at += 1;
+        }
+        if !self.goes_on() {
+            return self.wrong("the end of the script");
         }
         self.token_at = self.at;
         let byte = self.peek(0);
@@ -270,7 +315,7 @@ impl Scanner<'_> {
     fn text(&mut self) -> Token {
         self.at += 1;
         let mut text = Vec::new();
-        loop {
+        while self.goes_on() {
             match self.peek(0) {
                 b'"' => {
                     self.at += 1;
@@ -305,6 +350,7 @@ impl Scanner<'_> {
                 }
             }
         }
+        self.wrong("the end of the script")
     }
 
     /// The character that `\uXXXX` (or two of them) stands for, and how many bytes that takes.

@@ -5,8 +5,14 @@ use mlua::{Lua, Table, Value};
 use super::{DEPTH_MAX, InvalidNumbers, Settings};
 use crate::arguments::{number_of, type_name};
 use crate::boundary::Raise;
+use crate::pulse::{End, Pulse};
 use crate::text;
 use crate::walk::Pairs;
+
+/// The work of one value, without a long text's bytes: some 400 ns.
+const VALUE_WORK: usize = 120;
+/// So much of a text is written between two looks at the pulse.
+const PART_BYTES: usize = 16 * 1024;
 
 /// A table that is being written, and what of it comes next.
 enum Open {
@@ -18,6 +24,7 @@ struct Encoder<'a> {
     lua: &'a Lua,
     settings: &'a Settings,
     marker: &'a Table,
+    pulse: &'a Pulse,
     json: Vec<u8>,
     open: Vec<Open>,
 }
@@ -27,9 +34,10 @@ pub(super) fn encode(
     lua: &Lua,
     settings: &Settings,
     marker: &Table,
+    pulse: &Pulse,
     value: &Value,
 ) -> mlua::Result<Result<Vec<u8>, Raise>> {
-    let mut encoder = Encoder { lua, settings, marker, json: Vec::new(), open: Vec::new() };
+    let mut encoder = Encoder { lua, settings, marker, pulse, json: Vec::new(), open: Vec::new() };
     Ok(match encoder.whole(value)? {
         Ok(()) => Ok(encoder.json),
         Err(raise) => Err(raise),
@@ -52,6 +60,7 @@ impl Encoder<'_> {
     fn whole(&mut self, value: &Value) -> Done {
         go!(self.value(value)?);
         while let Some(open) = self.open.last_mut() {
+            self.pulse.spend(VALUE_WORK)?;
             let next = match open {
                 Open::Array { next, length, .. } if next == length => {
                     self.json.push(b']');
@@ -90,7 +99,7 @@ impl Encoder<'_> {
 
     fn key(&mut self, key: &Value) -> Result<(), Raise> {
         match key {
-            Value::String(text) => self.text(&text.as_bytes()),
+            Value::String(text) => self.text(&text.as_bytes())?,
             Value::Integer(_) | Value::Number(_) => {
                 self.json.push(b'"');
                 self.number(key)?;
@@ -104,7 +113,7 @@ impl Encoder<'_> {
 
     fn value(&mut self, value: &Value) -> Done {
         match value {
-            Value::String(text) => self.text(&text.as_bytes()),
+            Value::String(text) => self.text(&text.as_bytes())?,
             Value::Integer(_) | Value::Number(_) => return Ok(self.number(value)),
             Value::Boolean(true) => self.json.extend_from_slice(b"true"),
             Value::Boolean(false) => self.json.extend_from_slice(b"false"),
@@ -137,6 +146,7 @@ impl Encoder<'_> {
     fn array_length(&self, table: &Table) -> mlua::Result<Result<i64, Raise>> {
         let (mut most, mut items) = (0, 0_i64);
         for pair in table.pairs::<Value, Value>() {
+            self.pulse.spend(VALUE_WORK)?;
             match pair?.0 {
                 Value::Integer(index) if index >= 1 => {
                     most = most.max(index);
@@ -179,8 +189,17 @@ impl Encoder<'_> {
         Ok(())
     }
 
-    fn text(&mut self, text: &[u8]) {
+    fn text(&mut self, text: &[u8]) -> Result<(), End> {
         self.json.push(b'"');
+        for part in text.chunks(PART_BYTES) {
+            self.pulse.spend(part.len() * 2)?;
+            self.escaped(part);
+        }
+        self.json.push(b'"');
+        Ok(())
+    }
+
+    fn escaped(&mut self, text: &[u8]) {
         for byte in text {
             match byte {
                 b'"' => self.json.extend_from_slice(b"\\\""),
@@ -195,7 +214,6 @@ impl Encoder<'_> {
                 other => self.json.push(*other),
             }
         }
-        self.json.push(b'"');
     }
 }
 

@@ -3,12 +3,17 @@
 use mlua::{Lua, Table, Value};
 
 use crate::boundary::Raise;
+use crate::pulse::Pulse;
 use crate::walk::DEPTH_MAX;
+
+/// The work of one value, without a long text's bytes: some 300 ns.
+const VALUE_WORK: usize = 100;
 
 /// Reads values off the front of some bytes.
 pub(super) struct Unpacker<'a> {
     lua: &'a Lua,
     rest: &'a [u8],
+    pulse: &'a Pulse,
 }
 
 /// A table that is being read.
@@ -55,8 +60,8 @@ impl From<Bad> for Raise {
 }
 
 impl<'a> Unpacker<'a> {
-    pub(super) fn new(lua: &'a Lua, packed: &'a [u8]) -> Self {
-        Unpacker { lua, rest: packed }
+    pub(super) fn new(lua: &'a Lua, packed: &'a [u8], pulse: &'a Pulse) -> Self {
+        Unpacker { lua, rest: packed, pulse }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -72,6 +77,7 @@ impl<'a> Unpacker<'a> {
     pub(super) fn value(&mut self) -> mlua::Result<Result<Value, Raise>> {
         let mut open: Vec<Open> = Vec::new();
         loop {
+            self.pulse.spend(VALUE_WORK)?;
             let mut whole = match self.begin()? {
                 Err(bad) => return Ok(Err(bad.into())),
                 Ok(Begun::Whole(value)) => value,

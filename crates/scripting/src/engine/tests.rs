@@ -1,7 +1,6 @@
 //! Scripts as clients see them, with a host that has no data set: what it is asked to run it notes, and answers by name.
 
-use std::cell::RefCell;
-use std::sync::atomic::AtomicU64;
+use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
 use commands::{Command, Dialect};
@@ -75,16 +74,18 @@ impl Host for Fake {
     }
 }
 
-/// A clock that goes on by so many milliseconds each time it is asked.
-static STEP: AtomicU64 = AtomicU64::new(0);
+thread_local! {
+    /// A clock that goes on by so many milliseconds each time a test asks it.
+    static STEP: Cell<u64> = const { Cell::new(0) };
+    static PASSED: Cell<u64> = const { Cell::new(0) };
+}
 
 fn clock() -> Instant {
     use std::sync::LazyLock;
     #[allow(clippy::disallowed_methods)] // Somewhere it has to begin.
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-    static PASSED: AtomicU64 = AtomicU64::new(0);
-    let step = STEP.load(Relaxed);
-    *START + Duration::from_millis(PASSED.fetch_add(step, Relaxed))
+    PASSED.set(PASSED.get() + STEP.get());
+    *START + Duration::from_millis(PASSED.get())
 }
 
 fn engine() -> Engine {
@@ -253,7 +254,7 @@ fn big_tables_and_many_arguments() {
 #[test]
 fn what_never_ends_is_ended() {
     let (mut engine, mut host) = (engine(), Fake::default());
-    STEP.store(1, Relaxed);
+    STEP.set(1);
     let limits = TimeLimits { hold_max: Some(Duration::from_millis(20)), ..TimeLimits::default() };
     for endless in [
         "while true do end",
@@ -263,6 +264,35 @@ fn what_never_ends_is_ended() {
         "coroutine.wrap(function() while true do end end)()",
         "while true do coroutine.wrap(function() while true do end end)() end",
         "while true do xpcall(function() while true do end end, function() while true do end end) end",
+        "string.find(string.rep('a', 1000), string.rep('.-', 12) .. 'b')",
+        "while true do pcall(string.match, string.rep('a', 1000), string.rep('.-', 12) .. 'b') end",
+        "for _ in string.gmatch(string.rep('a', 1000), string.rep('.-', 12) .. 'b') do end",
+        "while true do string.gsub('aaaaa', 'a', tostring) end",
+        "string.gsub(string.rep('a', 1e6), '', string.rep('a', 100))",
+        "local s = string.rep('a', 1e6) while true do s:upper() end",
+        "local s = string.rep('a', 1e6) while true do s:find('b', 1, true) end",
+        "local s = string.rep('a', 1e6) while true do local t = s .. 'b' end",
+        "local s = string.rep('a', 1e6) while true do local t = s:rep(20) end",
+        "local s = string.rep('a', 1e6) while true do local t = s:format() end",
+        "local s = string.rep('a', 1e6) while true do pcall(error, s) end",
+        "local s = string.rep('1', 1e6) while true do tonumber(s) end",
+        "local t = {} for i = 1, 1e5 do t[i] = i end while true do table.sort(t) end",
+        "local t = {} for i = 1, 1e5 do t[i] = i end while true do table.sort(t, math.max) end",
+        "local t = {} for i = 1, 1e5 do t[i] = i end while true do table.concat(t) end",
+        "local t = {} for i = 1, 1e5 do t[i] = i end while true do table.insert(t, 1, 1) table.remove(t, 1) end",
+        "local t = {} for i = 1, 1e5 do t[i] = i end while true do table.maxn(t) end",
+        "local t = {} for i = 1, 1e5 do t[i] = i end while true do table.foreachi(t, math.randomseed) end",
+        "local t = {} for i = 1, 1e5 do t[i] = i end while true do cjson.encode(t) end",
+        "local t = {} for i = 1, 1e5 do t[i] = i end while true do cmsgpack.pack(t) end",
+        "local t = {} for i = 1, 1e5 do t[i] = {} end while true do collectgarbage() end",
+        "local s = '[' .. string.rep('1,', 1e5) .. '1]' while true do cjson.decode(s) end",
+        "local s = string.rep(' ', 1e6) while true do pcall(cjson.decode, s) end",
+        "local s = '\"' .. string.rep('a', 1e6) while true do pcall(cjson.decode, s) end",
+        "local s = string.rep('\\1', 3000) while true do cmsgpack.unpack(s) end",
+        "local s = string.rep(' ', 1e6) while true do struct.size(s) end",
+        "local s = string.rep(' ', 1e6) while true do redis.sha1hex(s) end",
+        "local s = string.rep('a', 1e6) while true do redis.status_reply(s) end",
+        "local s = string.rep('a = 1 ', 1e5) while true do loadstring(s) end",
     ] {
         let answer = eval_with(&mut engine, &mut host, endless, limits);
         let told = "-ERR Script ended: it held up the master's stream for 20 ms (script-hold-max)";
@@ -348,7 +378,7 @@ fn functions_follow_the_data_set() {
         "local n = 0\nredis.register_function('f', function(keys, args) n = n + 1 return {n, keys[1], args[1]} end)",
     );
     library(&mut host, "endless", "while true do end");
-    STEP.store(1, Relaxed);
+    STEP.set(1);
     assert_eq!(fcall(&mut engine, &mut host, &["F", "1", "k", "a"], false), "*3|:1|$1|k|$1|a|");
     assert_eq!(fcall(&mut engine, &mut host, &["f", "0"], false), "*1|:2|");
     assert!(
@@ -463,8 +493,69 @@ fn an_attempt_reads_and_is_given_up_when_it_would_do_more() {
 fn an_attempt_ends_where_it_takes_long() {
     let (mut engine, mut host) = (engine(), Fake::default());
     let limits = TimeLimits { attempt: Some(Duration::ZERO), ..TimeLimits::default() };
-    for script in ["while true do end", "while true do pcall(function() while true do end end) end"] {
+    for script in [
+        "while true do end",
+        "while true do pcall(function() while true do end end) end",
+        "return string.find(string.rep('a', 1000), string.rep('.-', 12) .. 'b')",
+        "return #string.rep('a', 1e8)",
+        "local t = {} for i = 1, 500 do t[i] = i end while true do table.sort(t) end",
+    ] {
         engine.load_script(script.as_bytes()).unwrap();
         assert_eq!(eval_with(&mut engine, &mut host, script, limits), "", "{script}");
     }
+}
+
+/// Each as redis-8.10 answers, whose compiler knows nothing of encodings.
+#[test]
+fn what_the_compiler_says_comes_byte_for_byte() {
+    let (mut engine, mut host) = (engine(), Fake::default());
+    for (script, said) in [
+        (&b"return \xff\xfex"[..], &b"unexpected symbol near '\xff'"[..]),
+        (b"return \"\xff\xfe\n\"", b"unfinished string near '\"\xff\xfe'"),
+        (b"return nosuch\xff", b"'<eof>' expected near '\xff'"),
+        (b"\x1bLua", b"unexpected symbol near 'char(27)'"),
+    ] {
+        let mut reply = Reply::new(Protocol::Resp2);
+        let request =
+            Request { words: &[b"eval", script, b"0"], read_only: false, limits: TimeLimits::default() };
+        engine.eval(&mut host, Named::ByText, &request, &mut reply);
+        let expected =
+            [b"-ERR Error compiling script (new function): user_script:1: ", said, b"\r\n"].concat();
+        assert_eq!(reply.to_vec().escape_ascii().to_string(), expected.escape_ascii().to_string());
+    }
+}
+
+#[test]
+fn no_script_leaves_anything_in_the_mark_of_arrays() {
+    let (mut engine, mut host) = (engine(), Fake::default());
+    let mark = "cjson.decode_array_with_array_mt(true) local mark = getmetatable(cjson.decode('[]'))";
+    for change in ["mark.x = 1", "rawset(mark, 'x', 1)", "setmetatable(mark, {__index = {x = 1}})"] {
+        let answer = eval(&mut engine, &mut host, &format!("{mark} {change} return 1"));
+        assert!(answer.starts_with("-ERR "), "{change}: {answer}");
+    }
+    assert_eq!(eval(&mut engine, &mut host, &format!("{mark} return tostring(mark.x)")), "$3|nil|");
+    let again = format!("{mark} return cjson.encode({{cjson.decode('[]'), setmetatable({{}}, mark)}})");
+    assert_eq!(eval(&mut engine, &mut host, &again), "$7|[[],[]]|");
+}
+
+/// Lua's own `unpack` wrote past its stack for these.
+#[test]
+fn more_than_can_be_counted_is_not_unpacked() {
+    let (mut engine, mut host) = (engine(), Fake::default());
+    for range in [
+        "-2, 2147483647",
+        "0, 2147483647",
+        "-2147483648, -2",
+        "-2147483648, 2147483647",
+        "1, 1e5",
+        "1, 2147483647",
+    ] {
+        let answer = eval(&mut engine, &mut host, &format!("return {{unpack({{1, 2, 3}}, {range})}}"));
+        assert!(
+            answer.starts_with("-ERR user_script:1: too many results to unpack script: "),
+            "{range}: {answer}"
+        );
+    }
+    assert_eq!(eval(&mut engine, &mut host, "return {unpack({1, 2, 3}, 2)}"), "*2|:2|:3|");
+    assert_eq!(eval(&mut engine, &mut host, "return {unpack({1, 2, 3}, 2147483647, -2147483648)}"), "*0|");
 }

@@ -10,7 +10,7 @@ use protocol::number::parse_int;
 
 use super::client_filter::Filter;
 use super::{Answered, Call, Then, error, lossy};
-use crate::clients::Client;
+use crate::clients::{Client, Label};
 use crate::pause::Paused;
 use crate::session::Replies;
 
@@ -120,18 +120,10 @@ pub(super) fn end(own: u64, victims: &[Arc<Client>]) -> Then {
     then
 }
 
-/// What may stand in the line of CLIENT LIST.
-fn is_printable(text: &[u8]) -> bool {
-    text.iter().all(u8::is_ascii_graphic)
-}
-
 /// A connection's name, if it may be one.
-pub(super) fn valid_name(name: &[u8]) -> Result<String, CommandError> {
-    if is_printable(name) {
-        Ok(lossy(name).into_owned())
-    } else {
-        Err(CommandError::new("ERR Client names cannot contain spaces, newlines or special characters."))
-    }
+pub(super) fn valid_name(name: &[u8]) -> Result<Label, CommandError> {
+    let error = "ERR Client names cannot contain spaces, newlines or special characters.";
+    Label::new(name).ok_or(CommandError::new(error))
 }
 
 /// CLIENT SETNAME name
@@ -145,10 +137,9 @@ pub(super) fn setname(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
 /// CLIENT GETNAME
 pub(super) fn getname(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     let name = call.session.client().names().name;
-    if name.is_empty() {
-        reply.null();
-    } else {
-        reply.bulk(name.as_bytes());
+    match name.as_bytes() {
+        [] => reply.null(),
+        name => reply.bulk(name),
     }
     Ok(Then::Continue)
 }
@@ -161,13 +152,9 @@ pub(super) fn setinfo(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     if !is_name && !option.eq_ignore_ascii_case(b"lib-ver") {
         return Err(CommandError::naming("ERR Unrecognized option '", option, "'"));
     }
-    if !is_printable(value) {
-        return Err(error(format!(
-            "ERR {} cannot contain spaces, newlines or special characters.",
-            lossy(option)
-        )));
-    }
-    let value = lossy(value).into_owned();
+    let value = Label::new(value).ok_or_else(|| {
+        error(format!("ERR {} cannot contain spaces, newlines or special characters.", lossy(option)))
+    })?;
     call.session.client().rename(|names| {
         if is_name {
             names.lib_name = value;

@@ -67,14 +67,24 @@ impl Filter {
     pub(super) fn parse(call: &Call<'_>, words: &[&[u8]], is_list: bool) -> Result<Self, CommandError> {
         let mut filter = Filter::default();
         let mut rest = words;
+        let is_valkey = call.node.dialect().is_valkey();
         while let [option, after @ ..] = rest {
-            let [value, after @ ..] = after else { return Err(CommandError::Syntax) };
-            rest = after;
             let option = option.to_ascii_lowercase();
             let (wanted, option) = match option.strip_prefix(b"not-") {
                 Some(option) => (false, option),
                 None => (true, option.as_slice()),
             };
+            if is_valkey && option == b"id" && words.len() > 1 {
+                // As many numbers as follow are IDs, and none may.
+                let numbers = after.iter().take_while(|word| parse_int(word).is_some()).count();
+                let (ids, after) = after.split_at(numbers);
+                rest = after;
+                let ids = ids.iter().map(|word| id(word, false)).collect::<Result<_, _>>()?;
+                filter.conditions.push((wanted, Condition::Id(ids)));
+                continue;
+            }
+            let [value, after @ ..] = after else { return Err(CommandError::Syntax) };
+            rest = after;
             let text = || value.to_vec();
             let letters = |what: &str, known: &[u8]| {
                 if value.iter().all(|letter| known.contains(letter)) {

@@ -213,7 +213,7 @@ pub(super) fn shutdown(call: &mut Call<'_>) -> Answered {
         return Err(CommandError::new("ERR No shutdown in progress."));
     }
     tracing::info!(client = %call.session.client().addr, save, "a client asked to shut down");
-    if save && call.exactly(|writer| crate::save::save(call.node, writer)).is_err() && !force {
+    if save && crate::save::save_at_last(call.node).is_err() && !force {
         return Err(CommandError::new("ERR Errors trying to SHUTDOWN. Check logs."));
     }
     call.node.shutdown.begin();

@@ -69,7 +69,8 @@ pub(super) fn debug(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
         (b"object", [key]) => {
             let (dialect, index, now) = (call.node.dialect(), call.session.db(), call.now.wall);
             let told = call.exactly(|writer| {
-                let db = writer.db(index, now);
+                // What is there, expired or not.
+                let db = writer.db(index, UnixMillis::NOTHING_EXPIRED);
                 let entry = db.peek(key)?;
                 let serialized = commands::serialized_bytes(entry.value(), dialect).unwrap_or_default();
                 Some(format!(

@@ -2,10 +2,13 @@
 //!
 //! Owns the fields. A field is there when its value is true; what this node does not do it counts as never done.
 
+use std::collections::HashSet;
 use std::fmt::{Display, Write};
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use commands::convert::snapshot::Written;
 use commands::{Source, table};
 use protocol::Reply;
 use replication::LinkState;
@@ -14,6 +17,7 @@ use storage::DbIndex;
 use super::memory::{Parts, ratio};
 use super::{Answered, Call, Now, Then};
 use crate::acl::Reason;
+use crate::clients::Client;
 use crate::clock;
 use crate::command_log::Kind;
 use crate::config::Word;
@@ -36,6 +40,7 @@ const SECTIONS: &[Section] = &[
     Section { name: "clients", title: "Clients", is_default: true, write: clients },
     Section { name: "memory", title: "Memory", is_default: true, write: memory_fields },
     Section { name: "persistence", title: "Persistence", is_default: true, write: persistence },
+    Section { name: "threads", title: "Threads", is_default: true, write: threads },
     Section { name: "stats", title: "Stats", is_default: true, write: stats },
     Section { name: "replication", title: "Replication", is_default: true, write: replication_fields },
     Section { name: "cpu", title: "CPU", is_default: true, write: cpu },
@@ -178,7 +183,7 @@ fn capitalized(word: &str) -> String {
 
 fn clients(facts: &Facts<'_>, text: &mut Text) {
     let all = facts.node.clients.list();
-    let largest = |size: fn(&crate::clients::Client) -> usize| all.iter().map(|client| size(client)).max();
+    let largest = |size: fn(&Client) -> usize| all.iter().map(|client| size(client)).max();
     text.field("connected_clients", all.len());
     text.field("cluster_connections", 0);
     text.field("maxclients", facts.node.settings.read().maxclients);
@@ -193,11 +198,9 @@ fn clients(facts: &Facts<'_>, text: &mut Text) {
     text.field("blocked_clients", facts.node.blocking.clients());
     text.field("tracking_clients", facts.node.hub.tracking.counts().clients);
     text.field("pubsub_clients", all.iter().filter(|client| client.is_subscriber()).count());
-    text.field("watching_clients", all.iter().filter(|client| client.watched.load(Relaxed) > 0).count());
-    text.field(
-        "total_watched_keys",
-        all.iter().map(|client| u64::from(client.watched.load(Relaxed))).sum::<u64>(),
-    );
+    let watched = || all.iter().map(|client| client.watched_keys()).filter(|keys| *keys > 0);
+    text.field("watching_clients", watched().count());
+    text.field("total_watched_keys", watched().sum::<usize>());
     text.none(&["clients_in_timeout_table"]);
     text.field("total_blocking_keys", facts.node.blocking.keys());
 }
@@ -282,6 +285,17 @@ fn persistence(facts: &Facts<'_>, text: &mut Text) {
     let seconds =
         |time: Option<Duration>| time.map_or(-1, |time| i64::try_from(time.as_secs()).unwrap_or(i64::MAX));
     let changes = facts.node.store.changes().saturating_sub(saves.changes);
+    let now = saves.now.as_ref();
+    let keys = |of: fn(&Written) -> u64| now.map_or(0, of);
+    let (done, total) = (keys(|now| now.keys), keys(|now| now.keys_total));
+    let preserved = keys(|now| now.preserved_bytes);
+    // What is encoded by those who change it stands for what a fork would copy for them.
+    text.field("current_cow_peak", preserved);
+    text.field("current_cow_size", preserved);
+    text.field("current_cow_size_age", 0);
+    text.field("current_fork_perc", format_args!("{:.2}", percent(done, total)));
+    text.field("current_save_keys_processed", done);
+    text.field("current_save_keys_total", total);
     text.field("rdb_changes_since_last_save", changes);
     text.field("rdb_bgsave_in_progress", yes(saves.running_since.is_some()));
     text.field("rdb_last_save_time", saves.last.0 / 1000);
@@ -290,6 +304,7 @@ fn persistence(facts: &Facts<'_>, text: &mut Text) {
     let running = saves.running_since.map(|since| facts.now.steady.saturating_duration_since(since));
     text.field("rdb_current_bgsave_time_sec", seconds(running));
     text.field("rdb_saves", saves.count);
+    text.field("rdb_last_cow_size", saves.preserved_bytes);
     // Those of the last full sync. What has expired comes with the rest, and goes when the master says so.
     text.field("rdb_last_load_keys_loaded", facts.status.counts.loaded_keys);
     text.field("rdb_last_load_keys_expired", 0);
@@ -315,6 +330,24 @@ fn eta_seconds(done: u64, total: u64, running: Duration) -> u64 {
         return 1;
     }
     (running.as_secs_f64() * (total - done) as f64 / done as f64) as u64
+}
+
+/// What the threads that serve connections have done.
+fn threads(facts: &Facts<'_>, text: &mut Text) {
+    let blocks = facts.node.serving.get().map_or(&[][..], Vec::as_slice);
+    // Where there are more threads than blocks nobody knows whose counts are in one.
+    if blocks.iter().collect::<HashSet<_>>().len() < blocks.len() {
+        return;
+    }
+    let clients = facts.node.clients.list();
+    for (index, block) in blocks.iter().enumerate() {
+        let served = |client: &&Arc<Client>| usize::from(client.thread.load(Relaxed)) == index;
+        let (reads, writes) = facts.node.stats.socket_calls(*block);
+        text.field(
+            &format!("io_thread_{index}"),
+            format_args!("clients={},reads={reads},writes={writes}", clients.iter().filter(served).count()),
+        );
+    }
 }
 
 fn stats(facts: &Facts<'_>, text: &mut Text) {
@@ -578,9 +611,16 @@ fn keyspace(facts: &Facts<'_>, text: &mut Text) {
             // A node that was a master, and is none any more, does not know.
             let is_known = facts.status.role == Role::Master;
             let average = if is_known { facts.node.samples.average_ttl(index) } else { 0 };
+            let of_fields =
+                if facts.node.dialect().is_valkey() { "keys_with_volatile_items" } else { "subexpiry" };
             text.field(
                 &format!("db{}", index.0),
-                format_args!("keys={},expires={},avg_ttl={average}", db.len(), db.deadlines()),
+                format_args!(
+                    "keys={},expires={},avg_ttl={average},{of_fields}={}",
+                    db.len(),
+                    db.deadlines(),
+                    db.field_deadlines()
+                ),
             );
         }
     }

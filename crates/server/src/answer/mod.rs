@@ -10,6 +10,7 @@ mod command_log;
 mod config;
 mod connection;
 mod debug;
+mod import;
 mod info;
 mod persistence;
 mod latency;
@@ -84,6 +85,8 @@ pub(crate) enum Then {
     Continue,
     /// It ends, once its replies are written.
     Close,
+    /// It goes on, and what was asked was not run for what it says of itself: it is not counted among what was.
+    Rejected,
 }
 
 /// An answer, or why there is none.
@@ -156,6 +159,19 @@ pub(crate) fn run(server: S, call: &mut Call<'_>, reply: &mut Reply) -> Answered
         S::Save => persistence::save(call, reply),
         S::Bgsave => persistence::bgsave(call, reply),
         S::Bgrewriteaof => persistence::bgrewriteaof(),
+        S::HimportPrepare => import::prepare(call, reply),
+        S::HimportDiscard => import::discard(call, reply),
+        S::HimportDiscardall => import::discard_all(call, reply),
+        // None was ever begun, nor can be.
+        S::BackupAbort => Err(CommandError::new("ERR No backup in progress")),
+        S::BackupCleanup => done(|| reply.ok()),
+        S::BackupHelp => help(reply, persistence::BACKUP_HELP),
+        S::BackupList => done(|| reply.array(0)),
+        S::BackupSeal => {
+            Err(CommandError::new("ERR No backup ready to seal (must be in the incrementing state)"))
+        }
+        S::BackupStart => Err(CommandError::new(persistence::NO_BACKUPS)),
+        S::BackupStatus => done(|| persistence::backup_status(reply)),
         // Nobody has begun to count, nor can.
         S::HotkeysGet | S::HotkeysStop => done(|| reply.null()),
         S::HotkeysReset => done(|| reply.ok()),

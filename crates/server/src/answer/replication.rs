@@ -61,7 +61,7 @@ pub(super) fn waitaof(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     if !(0..=1).contains(&local) {
         return Err(CommandError::new("ERR value is out of range, value must between 0 and 1"));
     }
-    if parse_int(call.args.get(1)).ok_or(CommandError::NotInteger)? < 0 {
+    if parse_int(call.args.get(1)).is_none_or(|replicas| replicas < 0) {
         return Err(CommandError::NotPositive);
     }
     timeout(call.args.get(2))?;

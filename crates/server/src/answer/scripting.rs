@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use commands::function::{self, Change};
-use commands::{CommandError, Run, ServerCommand as S, Source};
+use commands::{CommandError, Role, Run, ServerCommand as S, Source};
 use protocol::Reply;
 use scripting::{Called, Kind, Named, Ran, Request, TimeLimits};
 use storage::Writer;
@@ -56,13 +56,17 @@ fn script(
         let mut host = ClientHost::new(node, call.session, writer, call.now);
         let ran = run(&mut engine, &mut host, &request);
         ran.own_errors.iter().for_each(|error| node.stats.error(error));
-        Ok(Then::Continue)
+        Ok(then(&ran))
     })
 }
 
-/// How long an attempt may take. The script looks at the time every 30 µs or so.
+fn then(ran: &Ran) -> Then {
+    if ran.rejected { Then::Rejected } else { Then::Continue }
+}
+
+/// How long an attempt may take. The script looks at the time every few µs, and what it calls every 30 µs or so.
 const ATTEMPT_MAX: Duration = Duration::from_micros(100);
-/// How many bytes it may be given, for the same reason: what is done with all of them is not ended on the way.
+/// How many bytes it may be given, for the same reason: a command that goes through all of them is not ended on the way.
 pub(crate) const ATTEMPT_BYTES_MAX: usize = 32 * 1024;
 
 /// Runs a script in a batch, which holds the token, if it turns out to be short and to do nothing but read. None where it
@@ -93,7 +97,7 @@ pub(crate) fn attempt(
     }
     host.attempted();
     ran.own_errors.iter().for_each(|error| node.stats.error(error));
-    Some(Ok(Then::Continue))
+    Some(Ok(then(&ran)))
 }
 
 /// EVAL script numkeys [key …] [arg …], EVALSHA, EVAL_RO, EVALSHA_RO
@@ -169,7 +173,8 @@ pub(super) fn change(call: &mut Call<'_>, change: Change, reply: &mut Reply) -> 
         if !node.upstream.is_writable() {
             return Err(CommandError::new("READONLY You can't write against a read only replica."));
         }
-        let functions = function::changed(writer.functions(), change, call.args, reply)?;
+        let functions =
+            function::changed(writer.functions(), change, call.args, (Role::Master, node.dialect()), reply)?;
         let mut engine = node.scripts.engine(node);
         engine.follow(writer.functions(), &scripts::log);
         if matches!(change, Change::Load | Change::Restore) {
