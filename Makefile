@@ -31,7 +31,7 @@ doc: ## the documentation, opened
 bench: ## side by side with real servers, into benches/README.md (about 20 minutes, on a quiet machine)
 	@benches/run.sh --readme
 
-bench-quick: ## the same with fewer keys and turns, for orientation (about 3 minutes)
+bench-quick: ## the same with fewer keys and turns, for orientation (about 5 minutes)
 	@benches/run.sh --rounds 2 --keys 200000
 
 bench-micro: ## parser, keyspace, encodings, sorted set, scan (criterion), loads: in one process

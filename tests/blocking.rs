@@ -95,6 +95,42 @@ const SCENES: &[(&str, &str)] = &[
     ",
     ),
     (
+        "a stream that comes as something else first",
+        "
+        a> XREAD BLOCK 0 STREAMS s $
+        b> XREAD BLOCK 0 STREAMS s t 600 $
+        w: SET s text
+        w: APPEND s more
+        w: DEL s
+        w: XADD s 500 too early
+        w: XADD s 667 f v
+        a<
+        b<
+    ",
+    ),
+    (
+        "who may not have it any more is not given it",
+        "
+        w: ACL SETUSER waiter on nopass +@all allkeys
+        a: AUTH waiter any
+        b: AUTH waiter any
+        c: AUTH waiter any
+        a> BLPOP l 0
+        b> XREAD BLOCK 0 STREAMS s $
+        c> XREAD BLOCK 0 STREAMS t $
+        w: ACL SETUSER waiter resetkeys ~t
+        w: RPUSH l foo
+        a<
+        w: LRANGE l 0 -1
+        w: XADD s 1-1 f v
+        b<
+        w: XADD t 1-1 f v
+        c<
+        w: ACL SETUSER waiter -xread
+        w: ACL DELUSER waiter
+    ",
+    ),
+    (
         "first come, first served",
         "
         a> BLPOP k 0
@@ -392,6 +428,49 @@ fn scenes_are_as_on_a_real_server() {
     wait_for("the end of all waits", || {
         (node.client().info("clients", "blocked_clients").as_deref() == Some("0")).then_some(())
     });
+}
+
+/// What one consumer has kept for too long goes to another who waits for that; nothing else has to happen.
+#[test]
+fn what_is_pending_for_long_is_claimed_by_who_waits() {
+    let node = Node::start(&[]);
+    let mut client = node.client();
+    client.line("XGROUP CREATE s g 0 MKSTREAM");
+    client.line("XADD s 1-0 f v");
+    client.line("XREADGROUP GROUP g one STREAMS s >");
+    // Its time begins anew with each.
+    for deliveries in 1..=2 {
+        let consumer = format!("waiting-{deliveries}");
+        let mut bytes = Vec::new();
+        let words =
+            ["XREADGROUP", "GROUP", "g", &consumer, "BLOCK", "0", "CLAIM", "200", "STREAMS", "s", ">"];
+        Client::encode(&words, &mut bytes);
+        client.send_raw(&bytes);
+        let answer = format!("{:?}", client.read_soon().expect("the entry"));
+        let is_right = answer.starts_with("[[\"s\", [[\"1-0\", [\"f\", \"v\"], ")
+            && answer.ends_with(&format!(", :{deliveries}]]]]"));
+        assert!(is_right, "{answer}");
+    }
+}
+
+/// They are told of as clients that wait.
+#[test]
+fn who_is_paused_waits() {
+    let node = Node::start(&[]);
+    let (mut client, mut paused) = (node.client(), node.client());
+    client.line("CLIENT PAUSE 1000000 WRITE");
+    paused.send_raw(b"SET k v\r\n");
+    let blocked = |client: &mut Client, count: &str| {
+        wait_for("the wait", || {
+            (client.info("clients", "blocked_clients").as_deref() == Some(count)).then_some(())
+        });
+    };
+    blocked(&mut client, "1");
+    assert!(client.line("CLIENT LIST").text().contains(" flags=b "));
+    client.line("CLIENT UNPAUSE");
+    assert_eq!(paused.read_soon().expect("an answer"), Frame::Simple("OK".into()));
+    blocked(&mut client, "0");
+    assert!(!client.line("CLIENT LIST").text().contains(" flags=b "));
 }
 
 /// XREAD waits at a replica for what its master writes; what would write is refused there.

@@ -7,7 +7,7 @@ use std::thread;
 
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
 
-use crate::harness::{Client, Frame, Node, wait_for};
+use crate::harness::{Client, Frame, Master, Node, wait_for};
 
 /// Descriptors of this process that other tests need meanwhile.
 const OTHERS: u64 = 2_000;
@@ -97,7 +97,7 @@ fn fields(line: &str) -> Vec<(String, String)> {
 }
 
 /// What a client's line says of it after some requests, and what the others' lines say; each as it is to be compared.
-fn lines_told(port: u16) -> Vec<Vec<(String, String)>> {
+fn lines_told(port: u16, master: &Master) -> Vec<Vec<(String, String)>> {
     let mut client = Client::connect(port);
     let mut told = Vec::new();
     let mut sent = |client: &mut Client, requests: &str| {
@@ -113,6 +113,20 @@ fn lines_told(port: u16) -> Vec<Vec<(String, String)>> {
     sent(&mut client, "MULTI\r\nGET a\r\nGET b\r\nEXEC\r\nCLIENT INFO\r\n");
     sent(&mut client, "EVAL_RO 'redis.call(\"get\",\"a\")' 0\r\nHELLO 3\r\nCLIENT INFO\r\n");
     sent(&mut client, "MULTI\r\nCLIENT INFO\r\nEXEC\r\nDISCARD\r\nCLIENT INFO\r\n");
+    // Nobody looks behind a zero byte in a name.
+    client.ask(&[b"CLIENT".as_slice(), b"SETNAME", b"a\0 b\xff"]);
+    assert_eq!(client.ask(&["CLIENT", "GETNAME"]), Frame::Bulk(b"a\0 b\xff".to_vec()));
+    client.ask(&[b"CLIENT".as_slice(), b"SETINFO", b"LIB-VER", b"\0"]);
+    sent(&mut client, "CLIENT INFO\r\n");
+    // A watched key was touched.
+    sent(&mut client, "WATCH watched\r\nCLIENT INFO\r\n");
+    let value = format!("of {port}");
+    master.client().ask(&["SET", "watched", &value]);
+    wait_for("the write", || {
+        (Client::connect(port).line("GET watched") == Frame::Bulk(value.clone().into())).then_some(())
+    });
+    sent(&mut client, "CLIENT INFO\r\n");
+    sent(&mut client, "UNWATCH\r\nCLIENT INFO\r\n");
     let mut waits = Client::connect(port);
     waits.send_raw(b"XREAD BLOCK 0 STREAMS nosuch $\r\n");
     let mut half = Client::connect(port);
@@ -154,7 +168,7 @@ fn a_client_s_line_says_what_a_real_replica_s_says() {
         let real = master.real_replica();
         let node = Node::replica_of(&master);
         node.wait_state("streaming");
-        let [theirs, ours] = [real.port, node.port].map(lines_told);
+        let [theirs, ours] = [real.port, node.port].map(|port| lines_told(port, &master));
         assert_eq!(theirs.len(), ours.len());
         for (theirs, ours) in theirs.iter().zip(&ours) {
             let names =

@@ -22,6 +22,14 @@ get() { # what get.sh takes
   fi
 }
 
+broken=()
+part() { # its name, its command: one of hours does not keep the next from being run
+  local since=$SECONDS
+  echo "part: $1"
+  "${@:2}" || broken+=("$1")
+  echo "part: $1 took $(((SECONDS - since) / 60)) minutes"
+}
+
 case $tier in
   test)
     get
@@ -32,17 +40,21 @@ case $tier in
     export NEARSIDE_LONG=1
     # Most of them wait for servers most of the time.
     export RUST_TEST_THREADS=${RUST_TEST_THREADS:-4}
-    "$CARGO" test --profile checked --workspace --locked --no-fail-fast
-    "$CARGO" test --profile checked --workspace --locked --no-fail-fast -- --ignored
+    part tests "$CARGO" test --profile checked --workspace --locked --no-fail-fast
+    part 'tests that are long only' "$CARGO" test --profile checked --workspace --locked --no-fail-fast -- --ignored
     # Licences and sources of what is linked in.
     if "$CARGO" deny --version >/dev/null 2>&1; then
-      "$CARGO" deny check licenses bans sources
+      part cargo-deny "$CARGO" deny check licenses bans sources
     else
-      [[ ${CI:-} == true ]] && { echo "cargo-deny is missing" >&2; exit 1; }
+      [[ ${CI:-} == true ]] && broken+=(cargo-deny)
       echo "skipped: cargo-deny"
     fi
-    tests/fuzz/run.sh --runs 20000
-    tests/sanitize.sh
+    part fuzz tests/fuzz/run.sh --runs 20000
+    part sanitize tests/sanitize.sh
+    if ((${#broken[@]})); then
+      echo "broken: ${broken[*]}" >&2
+      exit 1
+    fi
     ;;
   soak)
     get

@@ -218,12 +218,17 @@ const AGAIN_AND_AGAIN: &[&str] = &[
     "#!lua\nreturn redis.call('get', KEYS[1])",
 ];
 
-/// What this server answers, and what it has counted.
-fn again_and_again(
-    at_master: &mut Client,
-    client: &mut Client,
-    scripts: &[&str],
-) -> (Vec<Frame>, Vec<String>) {
+/// What a server answers, and what it has counted.
+type Seen = (Vec<Frame>, Vec<String>);
+
+fn assert_alike(ours: &Seen, theirs: &Seen) {
+    let apart = ours.0.iter().zip(&theirs.0).find(|(here, there)| here != there);
+    assert_eq!(apart, None, "here, there");
+    assert_eq!(ours.0.len(), theirs.0.len());
+    assert_eq!(ours.1, theirs.1);
+}
+
+fn again_and_again(at_master: &mut Client, client: &mut Client, scripts: &[&str]) -> Seen {
     at_master.line("MSET text v counter 1");
     at_master.line("DEL list");
     at_master.line("HSET hash f 1 g 2");
@@ -277,10 +282,7 @@ fn scripts_that_run_again_answer_and_count_as_at_a_real_master() {
     let node = Node::start(&[]);
     let theirs = again_and_again(&mut master.client(), &mut master.client(), AGAIN_AND_AGAIN);
     let ours = again_and_again(&mut node.client(), &mut node.client(), AGAIN_AND_AGAIN);
-    let apart = ours.0.iter().zip(&theirs.0).find(|(here, there)| here != there);
-    assert_eq!(apart, None, "here, there");
-    assert_eq!(ours.0.len(), theirs.0.len());
-    assert_eq!(ours.1, theirs.1);
+    assert_alike(&ours, &theirs);
 }
 
 #[test]
@@ -291,14 +293,9 @@ fn scripts_that_run_again_answer_and_count_as_at_a_real_replica() {
     let node = Node::replica_of(&master);
     node.wait_state("streaming");
     node.set("script-hold-max", "0");
-    // The last says that it may write; a real replica counts it as rejected, and here it has failed.
-    let Some((_, scripts)) = AGAIN_AND_AGAIN.split_last() else { panic!("scripts") };
-    let theirs = again_and_again(&mut master.client(), &mut replica.client(), scripts);
-    let ours = again_and_again(&mut master.client(), &mut node.client(), scripts);
-    let apart = ours.0.iter().zip(&theirs.0).find(|(here, there)| here != there);
-    assert_eq!(apart, None, "here, there");
-    assert_eq!(ours.0.len(), theirs.0.len());
-    assert_eq!(ours.1, theirs.1);
+    let theirs = again_and_again(&mut master.client(), &mut replica.client(), AGAIN_AND_AGAIN);
+    let ours = again_and_again(&mut master.client(), &mut node.client(), AGAIN_AND_AGAIN);
+    assert_alike(&ours, &theirs);
 }
 
 #[test]
@@ -314,20 +311,49 @@ fn a_library_that_only_valkey_loads_is_loaded_with_the_data() {
     assert_eq!(node.client().line("FCALL_RO own 0"), Frame::Bulk(b"ran".to_vec()));
 }
 
-/// A pattern is looked for in one piece: nothing ends it. Who runs it must not be a thread that answers others.
+/// Before functions looked at the time too, a pattern was looked for in one piece: nothing ended it.
+const ENDLESS: &[&str] = &[
+    "return string.find(string.rep('a', 1000), string.rep('.-', 12) .. 'b')",
+    "return string.gsub(string.rep('a', 1000), string.rep('.-', 12) .. 'b', '')",
+    "while true do pcall(string.match, string.rep('a', 1000), string.rep('.-', 12) .. 'b') end",
+    "local t = {} for i = 1, 1e5 do t[i] = i end while true do table.sort(t) end",
+];
+
+/// It is attempted where reads are answered; there it must come to its end soon.
 #[test]
-fn what_cannot_be_ended_holds_up_no_reads() {
+fn a_pattern_that_never_ends_holds_up_no_reads_and_is_killed() {
     let node = Node::start(&[]);
     let mut client = node.client();
     client.line("SET key value");
-    let script = "return string.find(string.rep('a', 1000), string.rep('.-', 12) .. 'b')";
-    let digest = client.ask(&["SCRIPT", "LOAD", script]).text();
-    let mut endless = node.client();
-    endless.send_raw(format!("EVALSHA {digest} 0\r\n").as_bytes());
-    wait_for("the script's begin", || (!client.ask(&["SCRIPT", "KILL"]).is_error()).then_some(()));
-    for _ in 0..32 {
-        let mut reader = node.client();
-        reader.send_raw(b"GET key\r\n");
-        assert_eq!(reader.read_soon().expect("an answer"), Frame::Bulk(b"value".to_vec()));
+    for script in ENDLESS {
+        let digest = sha1hex(&mut client, script);
+        let mut endless = node.client();
+        endless.send_raw(format!("EVALSHA {digest} 0\r\n").as_bytes());
+        for _ in 0..32 {
+            let mut reader = node.client();
+            reader.send_raw(b"GET key\r\n");
+            assert_eq!(reader.read_soon().expect("an answer"), Frame::Bulk(b"value".to_vec()));
+        }
+        wait_for("the script's begin", || (!client.ask(&["SCRIPT", "KILL"]).is_error()).then_some(()));
+        let ended = endless.read_soon().expect("an answer").text();
+        let told =
+            format!("ERR Script killed by user with SCRIPT KILL... script: {digest}, on @user_script:1.");
+        assert_eq!(ended, told, "{script}");
+    }
+}
+
+#[test]
+fn a_pattern_that_never_ends_does_not_hold_up_the_stream() {
+    let master = crate::master_or_skip!("redis-8.10");
+    let node = Node::replica_of(&master);
+    node.wait_state("streaming");
+    for (number, script) in ENDLESS.iter().enumerate() {
+        let mut endless = node.client();
+        endless.send_raw(format!("EVAL \"{script}\" 0\r\n").as_bytes());
+        master.client().line(&format!("SET number {number}"));
+        let ended = endless.read_soon().expect("an answer").text();
+        assert!(ended.contains("Script ended: it held up the master's stream for 100 ms"), "{ended}");
+        node.wait_caught_up(&master);
+        assert_eq!(node.client().line("GET number").text(), number.to_string());
     }
 }

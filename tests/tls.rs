@@ -346,6 +346,24 @@ fn pipelines_and_long_answers_pass_through_tls() {
     });
 }
 
+/// Who fails again and again would fill the disk with lines of the log.
+#[test]
+fn handshakes_that_fail_are_logged_once_a_second() {
+    const CLIENTS: u64 = 500;
+    let served = served(&[]);
+    let _all: Vec<_> = (0..CLIENTS)
+        .map(|_| {
+            let mut stream = TcpStream::connect(("127.0.0.1", served.port)).expect("connect");
+            stream.write_all(b"PING\r\n").expect("send");
+            stream
+        })
+        .collect();
+    wait_for("all of them to fail", || (served.failed() >= CLIENTS).then_some(()));
+    let log = served.node.log();
+    let lines = log.lines().filter(|line| line.contains("TLS handshake failed")).count();
+    assert!((1..100).contains(&lines), "{lines} lines");
+}
+
 /// A client that does not go on with its handshake holds up nobody, and is let go.
 #[test]
 fn a_slow_handshake_holds_up_nobody() {

@@ -233,7 +233,10 @@ impl Order {
         };
         let packed = |name: &[u8]| matches!(name, b"listpack" | b"intset");
         let loaded = packed(here) && matches!(there.as_slice(), b"hashtable" | b"skiplist" | b"quicklist");
-        (load_packs && loaded) || (set && here == b"hashtable" && packed(there))
+        // Ours have no templates.
+        let templated =
+            there.starts_with(b"template-") && matches!(here.as_slice(), b"listpack" | b"hashtable");
+        templated || (load_packs && loaded) || (set && here == b"hashtable" && packed(there))
     }
 }
 
