@@ -30,6 +30,11 @@ part() { # its name, its command: one of hours does not keep the next from being
   echo "part: $1 took $(((SECONDS - since) / 60)) minutes"
 }
 
+# The properties' seed: one and the same in CI, another each time in the longer tiers.
+[[ $tier == test ]] && seed=1 || seed=$RANDOM
+export PROPTEST_RNG_SEED=${PROPTEST_RNG_SEED:-$seed}
+echo "seed: PROPTEST_RNG_SEED=$PROPTEST_RNG_SEED"
+
 case $tier in
   test)
     get
@@ -37,7 +42,7 @@ case $tier in
     ;;
   long)
     get --all
-    export NEARSIDE_LONG=1
+    export NEARSIDE_LONG=1 PROPTEST_CASES=${PROPTEST_CASES:-4096}
     # Most of them wait for servers most of the time.
     export RUST_TEST_THREADS=${RUST_TEST_THREADS:-4}
     part tests "$CARGO" test --profile checked --workspace --locked --no-fail-fast

@@ -190,14 +190,14 @@ fn state(store: &Store) -> State {
     all
 }
 
-fn assert_same(before: &State, after: &State) {
+fn assert_same(before: &State, after: &State, lines: &[String]) {
     let names = |state: &State| {
         state.keys().map(|(db, key)| format!("{db}:{}", key.escape_ascii())).collect::<Vec<_>>()
     };
-    assert_eq!(names(before), names(after));
+    assert_eq!(names(before), names(after), "{lines:?}");
     for ((key, old), (_, new)) in before.iter().zip(after) {
-        assert!(old.0.view().same(new.0.view()), "{} differs", key.1.escape_ascii());
-        assert_eq!(old.1, new.1, "deadline of {}", key.1.escape_ascii());
+        assert!(old.0.view().same(new.0.view()), "{} differs: {lines:?}", key.1.escape_ascii());
+        assert_eq!(old.1, new.1, "deadline of {}: {lines:?}", key.1.escape_ascii());
     }
 }
 
@@ -214,7 +214,7 @@ fn fails_without_a_trace(store: &Store, before: &State, lines: &[String]) {
     let result = applier.feed(&wire(&unit), UnixMillis(1_700_000_000_000), &position, &still());
     assert!(matches!(result, Err(Stopped::Diverged(_))), "{result:?}");
     assert_eq!(position.get(), at);
-    assert_same(before, &state(store));
+    assert_same(before, &state(store), lines);
 }
 
 fn fresh() -> Store {
@@ -241,6 +241,16 @@ fn any_failed_transaction_leaves_no_trace() {
         Ok(())
     });
     outcome.unwrap_or_else(|error| panic!("{error}"));
+}
+
+/// Nothing is pushed onto a list where nothing is taken from another.
+#[test]
+fn what_moved_nothing_is_undone_by_nothing() {
+    let store = fresh();
+    let before = state(&store);
+    for moving in ["LMOVE list biglist LEFT RIGHT", "RPOPLPUSH list biglist"] {
+        fails_without_a_trace(&store, &before, &["DEL list".to_owned(), moving.to_owned()]);
+    }
 }
 
 /// Each command alone, on each key, big and small.

@@ -29,7 +29,8 @@ pub(super) enum Part {
     Members(Vec<(Vec<u8>, bool)>),
     /// Members, and their scores where they were there.
     Scores(Vec<(Vec<u8>, Option<Score>)>),
-    /// So many elements are new at this end.
+    /// What is more than so many elements is new at this end. What was pushed is not told by the command: LMOVE from
+    /// a list that is not there pushes nothing.
     Pushed(End, usize),
     /// These are gone from this end, the outermost first.
     Popped(End, Vec<Vec<u8>>),
@@ -159,17 +160,17 @@ fn ends(list: ListRef<'_>, command: &str, args: Args<'_>, first: bool) -> Option
         () => None,
     };
     Some(match (command, first) {
-        ("lpush" | "lpushx", _) => Part::Pushed(End::Head, args.len().checked_sub(1)?),
-        ("rpush" | "rpushx", _) => Part::Pushed(End::Tail, args.len().checked_sub(1)?),
+        ("lpush" | "lpushx", _) => Part::Pushed(End::Head, list.len()),
+        ("rpush" | "rpushx", _) => Part::Pushed(End::Tail, list.len()),
         ("lpop" | "rpop", _) => {
             let count = args.opt(1).map_or(Some(1), |count| usize::try_from(parse_uint(count)?).ok())?;
             popped(if command == "lpop" { End::Head } else { End::Tail }, count)
         }
         // One element leaves the first and arrives at the second; the same list is noted at both.
         ("rpoplpush", true) if args.get(0) != args.get(1) => popped(End::Tail, 1),
-        ("rpoplpush", false) if args.get(0) != args.get(1) => Part::Pushed(End::Head, 1),
+        ("rpoplpush", false) if args.get(0) != args.get(1) => Part::Pushed(End::Head, list.len()),
         ("lmove", true) if args.get(0) != args.get(1) => popped(named(2)?, 1),
-        ("lmove", false) if args.get(0) != args.get(1) => Part::Pushed(named(3)?, 1),
+        ("lmove", false) if args.get(0) != args.get(1) => Part::Pushed(named(3)?, list.len()),
         _ => return None,
     })
 }
@@ -273,9 +274,9 @@ impl Part {
                     };
                 }
             }),
-            Part::Pushed(end, count) => {
-                slot.edit_or_new(|list: &mut List| list.pop(end, count, limits, |_| {}))
-            }
+            Part::Pushed(end, length) => slot.edit_or_new(|list: &mut List| {
+                list.pop(end, list.len().saturating_sub(length), limits, |_| {});
+            }),
             Part::Popped(end, elements) => slot.edit_or_new(|list: &mut List| {
                 list.push_all(end, elements.iter().rev().map(Vec::as_slice), limits);
             }),
