@@ -73,13 +73,15 @@ fn installed(name: &str, project: &Path, install: impl FnOnce(&Path) -> bool) ->
     Some(place)
 }
 
-/// Whether what only the long tier asks for could be installed: a registry may be out of reach.
+/// Whether what only the long tier asks for could be installed: where nobody insists, a registry may be out of reach.
 fn installs_by_chance(command: &mut Command) -> bool {
+    let insists = std::env::var("NEARSIDE_LONG").is_ok() || std::env::var("CI").as_deref() == Ok("true");
+    if insists {
+        succeeds(command, None);
+        return true;
+    }
     let installed = command.output().is_ok_and(|output| output.status.success());
     if !installed {
-        if std::env::var("NEARSIDE_LONG").is_ok() {
-            succeeds(command, None);
-        }
         println!("skipped: {command:?} failed");
     }
     installed
