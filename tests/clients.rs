@@ -23,7 +23,7 @@ pub(crate) fn have(tool: &str, args: &[&str]) -> bool {
     let there = runs(tool, args);
     if !there {
         assert!(std::env::var("CI").as_deref() != Ok("true"), "{tool} is missing");
-        println!("skipped: {tool}");
+        crate::harness::skipped(tool);
     }
     there
 }
@@ -33,7 +33,7 @@ fn have_by_chance(tool: &str, args: &[&str]) -> bool {
     let there = runs(tool, args);
     if !there {
         assert!(std::env::var("NEARSIDE_LONG").is_err(), "{tool} is missing");
-        println!("skipped: {tool}");
+        crate::harness::skipped(tool);
     }
     there
 }
@@ -82,7 +82,7 @@ fn installs_by_chance(command: &mut Command) -> bool {
     }
     let installed = command.output().is_ok_and(|output| output.status.success());
     if !installed {
-        println!("skipped: {command:?} failed");
+        crate::harness::skipped(&format!("{command:?} failed"));
     }
     installed
 }

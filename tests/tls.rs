@@ -186,7 +186,7 @@ fn a_start_with_wrong_files_says_why() {
 fn real_clients_speak_tls() {
     let program = masters_dir().join(SERVER).join("redis-cli");
     if !program.exists() {
-        println!("skipped: {SERVER}");
+        crate::harness::skipped(SERVER);
         return;
     }
     let served = served(&["--requirepass", "secret"]);

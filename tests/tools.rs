@@ -26,7 +26,7 @@ fn program(tool: &str, name: &str) -> Option<std::path::PathBuf> {
         return Some(path);
     }
     assert!(std::env::var("CI").as_deref() != Ok("true"), "{tool} is not fetched: tests/masters/get.sh");
-    println!("skipped: {tool}");
+    crate::harness::skipped(tool);
     None
 }
 

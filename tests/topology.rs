@@ -195,7 +195,7 @@ fn a_replicaof_in_the_middle_of_a_load_goes_on_from_the_old_data() {
 #[test]
 fn a_master_is_reached_by_ipv6_and_by_name() {
     if std::net::TcpListener::bind("[::1]:0").is_err() {
-        println!("skipped: IPv6");
+        crate::harness::skipped("IPv6");
         return;
     }
     let master =

@@ -18,6 +18,7 @@ pub use client::{Client, Frame};
 pub use process::{Master, Node, free_port};
 pub use random::Random;
 
+use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 /// How long an event may take before the test says that it never came; far above what any of them needs.
@@ -26,6 +27,12 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// So much, and in the long tier so much.
 pub fn tiered<T>(count: T, long: T) -> T {
     if std::env::var("NEARSIDE_LONG").is_ok() { long } else { count }
+}
+
+/// Says that a test is left out, even where it passes and what it prints is kept back.
+pub fn skipped(what: &str) {
+    // A message that nobody reads is no reason to fail.
+    let _ = writeln!(std::io::stderr(), "skipped: {what}");
 }
 
 /// Asks again until `probe` answers; panics, naming `what`, after [`PATIENCE`].

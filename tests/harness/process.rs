@@ -98,7 +98,7 @@ impl Master {
                 std::env::var("CI").as_deref() != Ok("true"),
                 "{name} is not fetched: tests/masters/get.sh"
             );
-            println!("skipped: {name}");
+            crate::harness::skipped(name);
             return None;
         }
         let mut master = Master {
