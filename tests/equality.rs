@@ -54,7 +54,7 @@ fn follows_from_nothing(name: &str) {
     let mut workload = Workload::new(&master, Random::from_env(20_260_102));
     workload.run(&mut master.client(), requests());
     workload.settle(&master);
-    let depth = Depth { load_packs: false, ..Depth::of(master.version(), master.is_valkey()) };
+    let depth = Depth { loaded: walk::Loaded::Neither, ..Depth::of(master.version(), master.is_valkey()) };
     assert_equal_to(&master, &node, depth);
 }
 

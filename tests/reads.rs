@@ -226,7 +226,7 @@ impl Stage {
         self.ours.wait_caught_up(&self.master);
         let depth = Depth {
             encodings: false,
-            load_packs: false,
+            loaded: walk::Loaded::Neither,
             ..Depth::of(self.master.version(), self.master.is_valkey())
         };
         let found = differences(&mut self.ours.client(), &mut self.master.client(), DATABASES, depth);
@@ -385,6 +385,8 @@ impl Stage {
         match line.command.as_str() {
             // A real server tells the size of what is expired and not deleted yet; we hide it here as elsewhere.
             "memory|usage" if here == Frame::Null || there == Frame::Null => return,
+            // And takes one of the fields, where all of a hash are expired; its own HLEN is 0 then, and HKEYS empty.
+            "hrandfield" if here == Frame::Null && words.len() == 2 => return,
             "command|list" | "acl|cat" => {
                 [&mut here, &mut there].into_iter().for_each(|frame| self.in_common(frame));
             }

@@ -9,7 +9,7 @@ use super::client::shown;
 use super::grammar::{Compare, Line, meet};
 
 /// The server whose words our errors are.
-const NEWEST: &str = "redis-8.10";
+pub const NEWEST: &str = "redis-8.10";
 /// How many differences of a command are told.
 const TOLD_MAX: usize = 4;
 

@@ -224,7 +224,7 @@ impl Maker {
         loop {
             self.fill(&line.pattern, &mut words);
             self.spoil(&mut words, if line.command.contains('|') { 2 } else { 1 });
-            if !answered_twice(&words) {
+            if !answered_twice(&words) && !waits_long(&words) {
                 return (line, words);
             }
             words.clear();
@@ -859,6 +859,24 @@ fn answered_twice(words: &[Vec<u8>]) -> bool {
     let has =
         |wanted: &[&[u8]]| words.iter().any(|word| wanted.iter().any(|one| word.eq_ignore_ascii_case(one)));
     has(&[b"set"]) && has(&[b"ifdeq", b"ifdne"]) && has(&[b"get"])
+}
+
+/// Whether a server may keep the request for longer than a moment, or for ever.
+fn waits_long(words: &[Vec<u8>]) -> bool {
+    let [name, rest @ ..] = words else { return false };
+    let is_long = |word: Option<&Vec<u8>>, unit: f64| {
+        let number = word.and_then(|word| std::str::from_utf8(word).ok()?.trim().parse::<f64>().ok());
+        number.is_some_and(|number| number == 0.0 || number * unit > 0.1)
+    };
+    match name.to_ascii_lowercase().as_slice() {
+        b"blpop" | b"brpop" | b"brpoplpush" | b"bzpopmin" | b"bzpopmax" => is_long(rest.last(), 1.0),
+        b"blmove" | b"blmovem" => is_long(rest.get(4), 1.0),
+        b"blmpop" | b"bzmpop" => is_long(rest.first(), 1.0),
+        b"xread" | b"xreadgroup" => rest
+            .windows(2)
+            .any(|pair| pair[0].eq_ignore_ascii_case(b"block") && is_long(Some(&pair[1]), 0.001)),
+        _ => false,
+    }
 }
 
 /// Whether it is the encoding of a hash that shares the names of its fields with others (HIMPORT): ours do not, and say

@@ -13,9 +13,8 @@ use super::{Client, Frame};
 pub struct Depth {
     /// OBJECT ENCODING: only where the master names encodings as Redis 7.2 and later do.
     pub encodings: bool,
-    /// Whether a value may be packed here and big at the master: a load packs what fits, the master keeps a form that
-    /// it has once grown into. A real replica differs in the same way after a full sync.
-    pub load_packs: bool,
+    /// Who had the values from a load.
+    pub loaded: Loaded,
     /// HPEXPIRETIME: where the master knows deadlines of fields.
     pub field_deadlines: bool,
     /// PEXPIRETIME: from 7.0 on; before, PTTL within a tolerance.
@@ -31,13 +30,22 @@ pub struct Depth {
     pub stream_nodes: bool,
 }
 
+/// Whose values may be packed where the other's are big: a load packs what fits, who has applied each change keeps a
+/// form that a value has once grown into. A real replica differs in the same way after a full sync.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loaded {
+    Neither,
+    Ours,
+    Theirs,
+}
+
 impl Depth {
     /// All that this version of a master can be asked.
     pub fn of(version: (u32, u32), valkey: bool) -> Depth {
         let since = |redis, from_valkey| version >= if valkey { from_valkey } else { redis };
         Depth {
             encodings: since((7, 2), (8, 0)),
-            load_packs: true,
+            loaded: Loaded::Ours,
             field_deadlines: since((7, 4), (9, 0)),
             absolute_deadlines: since((7, 0), (0, 0)),
             deadline_slack_ms: 1500, // more than the loopback needs
@@ -137,7 +145,7 @@ fn compare_key(
     if depth.encodings {
         same(
             &[b"OBJECT", b"ENCODING", key],
-            Order::Encoding { load_packs: depth.load_packs, set: kind.text() == "set" },
+            Order::Encoding { loaded: depth.loaded, set: kind.text() == "set" },
         );
     }
     match kind.text().as_str() {
@@ -186,7 +194,7 @@ enum Order {
     /// What a real replica's encoding differs in too: a text that was computed (INCRBYFLOAT, APPEND) arrives as a
     /// plain SET or in the RDB, and a hash whose last field deadline is gone comes as a plain listpack in the RDB.
     Encoding {
-        load_packs: bool,
+        loaded: Loaded,
         /// SPOP with a count that takes most of a big set leaves a packed one at the master; a real replica, which is
         /// told to remove members, keeps it big.
         set: bool,
@@ -224,19 +232,23 @@ impl Order {
         }
     }
 
-    /// Whether what differs is no difference: see [`Depth::load_packs`].
+    /// Whether what differs is no difference: see [`Loaded`].
     fn accepts(self, here: &Frame, there: &Frame) -> bool {
-        let (Order::Encoding { load_packs, set }, Frame::Bulk(here), Frame::Bulk(there)) =
-            (self, here, there)
+        let (Order::Encoding { loaded, set }, Frame::Bulk(here), Frame::Bulk(there)) = (self, here, there)
         else {
             return false;
         };
         let packed = |name: &[u8]| matches!(name, b"listpack" | b"intset");
-        let loaded = packed(here) && matches!(there.as_slice(), b"hashtable" | b"skiplist" | b"quicklist");
+        let big = |name: &[u8]| matches!(name, b"hashtable" | b"skiplist" | b"quicklist");
+        let by_load = match loaded {
+            Loaded::Neither => false,
+            Loaded::Ours => packed(here) && big(there),
+            Loaded::Theirs => big(here) && packed(there),
+        };
         // Ours have no templates.
         let templated =
             there.starts_with(b"template-") && matches!(here.as_slice(), b"listpack" | b"hashtable");
-        templated || (load_packs && loaded) || (set && here == b"hashtable" && packed(there))
+        templated || by_load || (set && here == b"hashtable" && packed(there))
     }
 }
 

@@ -535,6 +535,7 @@ mod tests {
         assert_eq!(flags("set a b ifeq x"), "*1|*2|$1|a|~2|+RW|+update|");
         assert_eq!(flags("delex a"), "*1|*2|$1|a|~2|+RM|+delete|");
         assert_eq!(flags("delex a ifeq b"), "*1|*2|$1|a|~2|+RW|+delete|");
+        assert_eq!(flags("delex a withscores"), "*1|*2|$1|a|~2|+RM|+delete|");
         let list = |line| answer(Protocol::Resp3, list, line);
         assert_eq!(list("filterby pattern MGE?"), "*1|$4|mget|");
         assert_eq!(list("filterby aclcat nope"), "*0|");

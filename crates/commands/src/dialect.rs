@@ -18,6 +18,17 @@ pub enum Vendor {
     Valkey,
 }
 
+/// What of a text SORT takes for a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SortedNumbers {
+    /// The whole of it.
+    Whole,
+    /// What is before its first zero byte.
+    ToZeroByte,
+    /// The same, and as C's `strtod` goes over it: past blanks before it, and nothing at all is zero.
+    AsStrtod,
+}
+
 /// What we do as, where versions differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dialect {
@@ -122,12 +133,13 @@ impl Dialect {
         !self.is_valkey() && !self.is_redis_from(3, 1)
     }
 
-    /// Whether SORT takes for a number what C's `strtod` takes: blanks before it, and nothing at all for zero (up to
-    /// Redis 7.4 and Valkey 9.0).
-    pub fn sorts_as_strtod(self) -> bool {
+    /// What SORT takes for a number.
+    pub fn sorted_numbers(self) -> SortedNumbers {
         match self.vendor {
-            Vendor::Valkey => (self.major, self.minor) < (9, 1),
-            Vendor::Redis => !self.is_redis_from(8, 0),
+            Vendor::Valkey if (self.major, self.minor) < (9, 1) => SortedNumbers::AsStrtod,
+            Vendor::Valkey => SortedNumbers::ToZeroByte,
+            Vendor::Redis if self.is_redis_from(8, 0) => SortedNumbers::Whole,
+            Vendor::Redis => SortedNumbers::AsStrtod,
         }
     }
 
@@ -201,6 +213,18 @@ impl Dialect {
     /// Whether BITCOUNT takes a start without an end (every Valkey).
     pub fn counts_bits_to_the_end(self) -> bool {
         self.is_valkey()
+    }
+
+    /// Whether a stream's count of entries ever added stays at the highest signed integer (8.10; up to Redis 8.6, and in
+    /// every Valkey, it goes on and is told as a negative one).
+    pub fn stops_counting_added(self) -> bool {
+        self.is_redis_from(8, 10)
+    }
+
+    /// Whether a script's table for a map or a set has room for all from the start (Valkey from 8.1 on), where others
+    /// let it grow: `pairs` goes another way then.
+    pub fn sizes_maps_of_scripts(self) -> bool {
+        self.is_valkey() && (self.major, self.minor) >= (8, 1)
     }
 
     /// The text of a double in replies.

@@ -82,7 +82,9 @@ impl Command {
             "set" => return first_key(args, set_flags(args), visit),
             "bitfield" => return first_key(args, bitfield_flags(args), visit),
             "delex" => return first_key(args, delex_flags(args), visit),
-            "xread" | "xreadgroup" if !names_streams(args) => return Err(NoKeys),
+            "xread" if !names_streams(args, 0) => return Err(NoKeys),
+            // Behind GROUP and both its names.
+            "xreadgroup" if !names_streams(args, 3) => return Err(NoKeys),
             _ => {}
         }
         for (place, spec) in self.keys.iter().enumerate() {
@@ -243,15 +245,15 @@ fn first_key(args: &impl Indexed, flags: KeyFlags, mut visit: impl FnMut(KeyAt))
     Ok(())
 }
 
-/// Whether the arguments of XREAD or XREADGROUP come to STREAMS, and as many keys as IDs behind it: more than the key
-/// specification can say.
-fn names_streams(args: &impl Indexed) -> bool {
+/// Whether the arguments of XREAD or XREADGROUP come to STREAMS, at this place or behind it, and as many keys as IDs follow:
+/// more than the key specification can say.
+fn names_streams(args: &impl Indexed, from: usize) -> bool {
     let mut at = 0;
     while at < args.count() {
         at += match args.at(at).to_ascii_lowercase().as_slice() {
             b"streams" => {
                 let named = args.count() - at - 1;
-                return named > 0 && named.is_multiple_of(2);
+                return at >= from && named > 0 && named.is_multiple_of(2);
             }
             b"block" | b"count" | b"claim" => 2,
             b"group" => 3,
@@ -295,10 +297,11 @@ fn bitfield_flags(args: &impl Indexed) -> KeyFlags {
 
 /// DELEX without a condition does not look at the value.
 fn delex_flags(args: &impl Indexed) -> KeyFlags {
-    if args.count() == 1 {
-        KeyFlags::RM.union(KeyFlags::DELETE)
-    } else {
+    const CONDITIONS: [&[u8]; 4] = [b"ifeq", b"ifne", b"ifdeq", b"ifdne"];
+    if args.count() > 1 && CONDITIONS.iter().any(|word| args.at(1).eq_ignore_ascii_case(word)) {
         KeyFlags::RW.union(KeyFlags::DELETE)
+    } else {
+        KeyFlags::RM.union(KeyFlags::DELETE)
     }
 }
 

@@ -85,7 +85,8 @@ fn parse_digits(digits: &[u8]) -> Option<u64> {
 }
 
 /// A float, as Redis reads one (`strtod` over the whole text): `inf` and `infinity` in any case, hexadecimal too; no
-/// NaN, no blank, nothing too large for a double or too small for one.
+/// NaN, no blank. What is too large for a double or too small for one is none, but where 8.10 takes it for infinity or
+/// for zero: see [`is_in_reach`]. (Older servers take none of it, so no master of theirs passes it on.)
 ///
 /// ```
 /// use protocol::number::parse_float;
@@ -94,6 +95,7 @@ fn parse_digits(digits: &[u8]) -> Option<u64> {
 /// assert_eq!(parse_float(b"0x1p3"), Some(8.0));
 /// assert_eq!(parse_float(b"nan"), None);
 /// assert_eq!(parse_float(b"1e400"), None);
+/// assert_eq!(parse_float(b"1.8e308"), Some(f64::INFINITY));
 /// assert_eq!(parse_float(b" 1"), None);
 /// ```
 pub fn parse_float(text: &[u8]) -> Option<f64> {
@@ -117,10 +119,25 @@ pub fn parse_float(text: &[u8]) -> Option<f64> {
     }
     // What is left of Rust's grammar is strtod's decimal one.
     let value: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
-    if value.is_infinite() || value == 0.0 && !is_zero(unsigned) {
-        return None;
-    }
-    Some(value)
+    let is_beyond = value.is_infinite() || value == 0.0 && !is_zero(unsigned);
+    if is_beyond && !is_in_reach(unsigned) { None } else { Some(value) }
+}
+
+/// Whether Redis 8.10 takes a decimal number that is beyond a double for the nearest thing, and does not refuse it: it has
+/// at most 19 digits from the first that is not zero on, and as an integer times a power of ten that power is one of those
+/// that its table has. Found by asking one.
+fn is_in_reach(unsigned: &[u8]) -> bool {
+    const DIGITS_MAX: usize = 19;
+    const POWERS: std::ops::RangeInclusive<i64> = -342..=308;
+    let mut halves = unsigned.splitn(2, |byte| matches!(byte, b'e' | b'E'));
+    let mantissa = halves.next().unwrap_or_default();
+    // What does not fit is far beyond the table.
+    let power = halves.next().map_or(Some(0), |power| std::str::from_utf8(power).ok()?.parse::<i64>().ok());
+    let fraction = mantissa.iter().rev().position(|byte| *byte == b'.').unwrap_or_default();
+    let digits = mantissa.iter().filter(|byte| **byte != b'.').skip_while(|digit| **digit == b'0').count();
+    let fraction = i64::try_from(fraction).unwrap_or(i64::MAX);
+    let power = power.and_then(|power| power.checked_sub(fraction));
+    digits <= DIGITS_MAX && power.is_some_and(|power| POWERS.contains(&power))
 }
 
 /// Most scores are short integers: their value is exact and cheap.
@@ -309,6 +326,53 @@ mod tests {
             assert_eq!(parse_float(text.as_bytes()), value, "{text}");
         }
         assert!(parse_float(b"-0").unwrap().is_sign_negative());
+        assert!(parse_float(b"-1e-324").unwrap().is_sign_negative());
+    }
+
+    /// As redis-8.10 answers to ZADD and ZSCORE.
+    #[test]
+    fn what_is_beyond_a_double_is_infinite_or_zero_as_far_as_the_table_goes() {
+        let (ones, zeros) = ("1".repeat(30), "0".repeat(400));
+        let taken = [
+            "1.8e308",
+            "1.7976931348623159e308",
+            "9e308",
+            "9e0308",
+            "1.0e309",
+            "123e307",
+            "1000e306",
+            &format!("{}e308", &ones[..19]),
+            &format!("1.{}e309", &zeros[..18]),
+        ];
+        let refused = [
+            "1e309",
+            "1.0e310",
+            "0.1e310",
+            "1e99999999999999999999",
+            &format!("{}e290", &ones[..20]),
+            &format!("1{}", &zeros[..309]),
+            &format!("1{}e-1", &zeros[..310]),
+            &format!("1.{}e309", &zeros[..19]),
+            "0x1p1024",
+        ];
+        let nothing = ["2.4e-324", "1e-342", "00.001e-339", &format!("{}e-342", &ones[..19])];
+        let nothing = nothing.map(str::to_owned).into_iter().chain([format!("0.{}1", &zeros[..341])]);
+        let lost = ["1e-343", "10e-343", "0x1p-1075"];
+        let lost = lost.map(str::to_owned).into_iter().chain([
+            format!("{}e-344", &ones[..20]),
+            format!("0.{}1", &zeros[..342]),
+            format!("0.{}{}", &zeros[..340], &ones[..25]),
+        ]);
+        for text in taken {
+            assert_eq!(parse_float(text.as_bytes()), Some(f64::INFINITY), "{text}");
+            assert_eq!(parse_float(format!("-{text}").as_bytes()), Some(f64::NEG_INFINITY), "{text}");
+        }
+        for text in refused.map(str::to_owned).into_iter().chain(lost) {
+            assert_eq!(parse_float(text.as_bytes()), None, "{text}");
+        }
+        for text in nothing {
+            assert_eq!(parse_float(text.as_bytes()), Some(0.0), "{text}");
+        }
     }
 
     proptest! {

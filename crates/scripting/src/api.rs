@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use commands::printed;
 use mlua::{Lua, MultiValue, Table, Value};
 use sha1::{Digest, Sha1};
 
@@ -92,6 +93,7 @@ pub(crate) fn library(
         "error_reply",
         function(lua, |lua, args| {
             single_field(lua, args, "err", |text| {
+                let text = printed(text);
                 error_text(&[b"-", text.strip_prefix(b"-").unwrap_or(text)].concat())
             })
         })?,

@@ -232,6 +232,10 @@ impl Serve for Loading<'_> {
         b"ERR no command can be called while a library is loaded"
     }
 
+    fn sizes_maps(&self) -> bool {
+        false // no reply comes
+    }
+
     fn ask(&mut self, lua: &Lua, request: Request, args: &Arguments) -> Outcome {
         match request {
             Request::Register => register(lua, args, &mut self.registered),

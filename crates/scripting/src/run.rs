@@ -81,6 +81,10 @@ impl Serve for Run<'_> {
         }
     }
 
+    fn sizes_maps(&self) -> bool {
+        self.host.dialect().sizes_maps_of_scripts()
+    }
+
     fn ask(&mut self, lua: &Lua, request: Request, args: &Arguments) -> Outcome {
         match request {
             Request::Log => log(lua, &|level, line| self.host.log(level, line), args),

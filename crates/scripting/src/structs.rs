@@ -246,7 +246,7 @@ fn unpack(lua: &Lua, args: MultiValue, pulse: &Pulse) -> Outcome {
                     let Some(length) = values.pop().as_ref().and_then(number_of) else {
                         return Ok(Err(Raise::here("format 'c0' needs a previous size")));
                     };
-                    let length = usize::try_from(truncated(length)).ok();
+                    let length = usize::try_from(unsigned(length)).ok();
                     let Some(long) =
                         length.and_then(|length| data.get(at..).and_then(|rest| rest.get(..length)))
                     else {
@@ -275,6 +275,13 @@ fn unpack(lua: &Lua, args: MultiValue, pulse: &Pulse) -> Outcome {
     }
     values.push(Value::Integer(i64::try_from(at + 1).unwrap_or(i64::MAX)));
     Ok(Ok(MultiValue::from_vec(values)))
+}
+
+/// As x86-64 converts to an unsigned integer: what is too great becomes nothing.
+fn unsigned(number: f64) -> u64 {
+    const HALF: f64 = 9_223_372_036_854_775_808.0; // 2^63
+    let bits = if number >= HALF { truncated(number - HALF) ^ i64::MIN } else { truncated(number) };
+    bits.cast_unsigned()
 }
 
 /// The integer of these bytes, least first; of those beyond eight only the sign counts, as on x86-64.

@@ -60,7 +60,7 @@ pub(crate) fn hgetex(
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
     check_is_hash(ctx, args.get(0))?;
-    let Options { expiry, fields, .. } = Options::parse(ctx, args.from(1), &HGETEX)?;
+    let Options { expiry, fields, .. } = Options::parse(ctx, args, &HGETEX)?;
     let form = deadline_form(ctx.dialect);
     reply.array(fields.len());
     let Some(expiry) = expiry else {
@@ -133,7 +133,7 @@ pub(crate) fn hsetex(
     args: Args<'_>,
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
-    let Options { condition, expiry, fields: pairs } = Options::parse(ctx, args.from(1), &HSETEX)?;
+    let Options { condition, expiry, fields: pairs } = Options::parse(ctx, args, &HSETEX)?;
     let pairs = pairs.as_slice().as_chunks::<2>().0;
     let (limits, now, form) = (ctx.limits, ctx.now, deadline_form(ctx.dialect));
     let (deadline, past) = match expiry {
@@ -229,7 +229,12 @@ static HSETEX: Grammar = Grammar {
 };
 
 impl<'a> Options<'a> {
+    /// Of all arguments, the key being the first.
     fn parse(ctx: &WriteContext<'_>, args: Args<'a>, grammar: &Grammar) -> Result<Self, CommandError> {
+        // Valkey (seen in 9.1) takes a key of this name for the word too, and its replicas hear `HSETEX fields 1 f v`.
+        let key_is_word =
+            ctx.dialect.is_valkey() && args.get(0) == b"fields" && parse_field_count(args.get(1)).is_some();
+        let args = args.from(usize::from(!key_is_word));
         let mut condition = None;
         let mut expiry = None;
         let mut fields = None;

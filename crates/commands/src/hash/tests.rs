@@ -253,3 +253,16 @@ fn a_big_hash_answers_the_same() {
     assert_eq!(session.run("HDEL h n"), ":1|");
     assert_eq!(encoding(&session, "h"), None);
 }
+
+/// As a valkey-9.1 runs it, and passes it on: where the key's name is the word, the count follows it.
+#[test]
+fn a_key_of_valkey_may_be_the_word_before_the_fields() {
+    let session = Session { dialect: Dialect::valkey(9, 1), ..Session::replica() };
+    assert_eq!(session.run("HSETEX fields 2 a 1 b 2"), ":1|");
+    assert_eq!(session.run("HMGET fields a b"), "*2|$1|1|$1|2|");
+    // And as it should be.
+    assert_eq!(session.run("HSETEX fields FIELDS 1 a 3"), ":1|");
+    assert_eq!(session.run("HGET fields a"), "$1|3|");
+    let session = Session { dialect: Dialect::redis(8, 10), ..Session::replica() };
+    assert_eq!(session.run("HSETEX fields 2 a 1 b 2"), "-ERR unknown argument: 2|");
+}

@@ -14,6 +14,7 @@ use storage::value::{List, SortedSet};
 use storage::{Db, Kind, ValueRef, Wanted};
 
 use crate::context::{ReadContext, Role, WriteContext};
+use crate::dialect::SortedNumbers;
 use crate::error::{CommandError, printed};
 use crate::partial_sort::partial_sort;
 use pattern::Pattern;
@@ -100,9 +101,13 @@ struct Row {
 /// SORT key [BY pattern] [LIMIT offset count] [GET pattern …] [ASC | DESC] [ALPHA] [STORE destination]
 pub(crate) fn sort(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
     let sort = Sort::parse(args, false)?;
-    let as_strtod = ctx.role == Role::Replica || ctx.dialect.sorts_as_strtod();
+    let numbers = match ctx.role {
+        // What a master took for a number is one for its replica.
+        Role::Replica => SortedNumbers::AsStrtod,
+        Role::Master => ctx.dialect.sorted_numbers(),
+    };
     let asking = ctx.asking();
-    let sorted = sorted(&sort, &asking, as_strtod, sort.store.is_some() || ctx.in_script)?;
+    let sorted = sorted(&sort, &asking, numbers, sort.store.is_some() || ctx.in_script)?;
     let Some(destination) = sort.store else {
         answer(&sort, &asking, &sorted, reply);
         return Ok(());
@@ -148,7 +153,7 @@ pub(crate) fn sort(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply
 pub(crate) fn sort_ro(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
     let sort = Sort::parse(args, true)?;
     ctx.looks_at_everything()?;
-    let sorted = sorted(&sort, &ctx.db, ctx.dialect.sorts_as_strtod(), ctx.in_script)?;
+    let sorted = sorted(&sort, &ctx.db, ctx.dialect.sorted_numbers(), ctx.in_script)?;
     answer(&sort, &ctx.db, &sorted, reply);
     Ok(())
 }
@@ -169,7 +174,7 @@ fn answer(sort: &Sort<'_>, db: &Db<'_>, sorted: &Texts, reply: &mut Reply) {
 fn sorted(
     sort: &Sort<'_>,
     db: &Db<'_>,
-    as_strtod: bool,
+    numbers: SortedNumbers,
     same_everywhere: bool,
 ) -> Result<Texts, CommandError> {
     // A set has no order of its own: what is stored, or seen by a script that may store it, must be the same everywhere.
@@ -196,14 +201,14 @@ fn sorted(
     for (index, element) in elements.iter().enumerate() {
         let lead = match by {
             None if alpha => lead(element, is_stored),
-            None => weight(element, as_strtod)?.to_bits(),
+            None => weight(element, numbers)?.to_bits(),
             Some(pattern) => {
                 let value = pattern.value(db, element);
                 if alpha {
                     of_each.push(value.as_ref().map(|value| values.add(value)));
                     lead(value.as_deref().unwrap_or_default(), is_stored)
                 } else {
-                    value.map_or(Ok(0.0), |value| weight(&value, as_strtod))?.to_bits()
+                    value.map_or(Ok(0.0), |value| weight(&value, numbers))?.to_bits()
                 }
             }
         };
@@ -268,18 +273,15 @@ fn compare_printed(a: &[u8], b: &[u8]) -> Ordering {
     printed(a).cmp(printed(b))
 }
 
-/// The number that a text sorts as. What a master took for a number is one for its replica: older servers read past
-/// blanks and took nothing for zero, some stop at a NUL.
-fn weight(text: &[u8], as_strtod: bool) -> Result<f64, CommandError> {
-    let found = parse_float(text).or_else(|| {
-        if !as_strtod {
-            return None;
-        }
-        let end = text.iter().position(|byte| *byte == 0).unwrap_or(text.len());
-        match text.get(..end).unwrap_or_default().trim_ascii_start() {
+/// The number that a text sorts as.
+fn weight(text: &[u8], numbers: SortedNumbers) -> Result<f64, CommandError> {
+    let found = parse_float(text).or_else(|| match numbers {
+        SortedNumbers::Whole => None,
+        SortedNumbers::ToZeroByte => parse_float(printed(text)),
+        SortedNumbers::AsStrtod => match printed(text).trim_ascii_start() {
             [] => Some(0.0),
             rest => parse_float(rest),
-        }
+        },
     });
     found.ok_or(CommandError::new("ERR One or more scores can't be converted into double"))
 }

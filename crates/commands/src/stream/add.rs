@@ -41,6 +41,7 @@ pub(crate) fn xadd(
 ) -> Result<(), CommandError> {
     let order = order(ctx, args)?;
     let (role, clock, limits) = (ctx.role, ctx.clock, ctx.limits);
+    let added_max = if ctx.dialect.stops_counting_added() { i64::MAX.unsigned_abs() } else { u64::MAX };
     ctx.db.edit(args.get(0), |slot| {
         let Some(id) = new_id(slot, &order, role, clock)? else {
             reply.null();
@@ -63,6 +64,7 @@ pub(crate) fn xadd(
                 StreamError::NotAbove => TOO_SMALL,
                 _ => TOO_LARGE,
             })?;
+            stream.set_entries_added(stream.entries_added().min(added_max));
             if let Some(idempotent) = &order.idempotent {
                 let own_id = idempotent.id_of(&order.fields);
                 stream.idempotency_mut().remember(idempotent.producer, &own_id, id, clock);

@@ -20,7 +20,7 @@ pub(crate) fn xgroup_create(
     args: Args<'_>,
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
-    let options = options(args, "CREATE")?;
+    let options = options(args, "CREATE", ctx.role)?;
     let dialect = ctx.dialect;
     ctx.db.edit(args.get(0), |slot| {
         let found = slot.stream()?;
@@ -50,7 +50,7 @@ pub(crate) fn xgroup_setid(
     args: Args<'_>,
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
-    let options = options(args, "SETID")?;
+    let options = options(args, "SETID", ctx.role)?;
     let dialect = ctx.dialect;
     ctx.db.edit(args.get(0), |slot| {
         let stream = slot.stream()?.ok_or(NO_STREAM)?;
@@ -90,7 +90,7 @@ struct Options {
 }
 
 /// [MKSTREAM] [ENTRIESREAD entries-read]
-fn options(args: Args<'_>, subcommand: &str) -> Result<Options, CommandError> {
+fn options(args: Args<'_>, subcommand: &str, role: Role) -> Result<Options, CommandError> {
     let mut options = Options::default();
     let mut at = 3;
     while at < args.len() {
@@ -100,10 +100,9 @@ fn options(args: Args<'_>, subcommand: &str) -> Result<Options, CommandError> {
         } else if args.is_word(at, "entriesread") && at + 1 < args.len() {
             options.entries_read = match integer(args.get(at + 1))? {
                 -1 => None,
-                count => Some(
-                    u64::try_from(count)
-                        .map_err(|_| CommandError::new("ERR value for ENTRIESREAD must be positive or -1"))?,
-                ),
+                // A master whose count has gone beyond the signed integers tells it as a negative one.
+                count if count >= 0 || role == Role::Replica => Some(count.cast_unsigned()),
+                _ => return Err(CommandError::new("ERR value for ENTRIESREAD must be positive or -1")),
             };
             at += 2;
         } else {

@@ -167,7 +167,8 @@ pub(crate) fn xreadgroup(
                     .into(),
                 ));
             }
-            id => Some(id::strict(id, 0)?),
+            // The highest ID is what `>` is to servers.
+            id => Some(id::strict(id, 0)?).filter(|id| *id != StreamId::MAX),
         });
     }
     // History is answered at once, be it empty.

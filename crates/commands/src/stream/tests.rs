@@ -211,3 +211,42 @@ fn the_last_entry_is_read_after_it_was_deleted_as_the_followed_master_reads_it()
         assert_eq!(answers(dialect), (first.into(), last.into()), "{dialect:?}");
     }
 }
+
+/// As redis-8.6 and valkey-9.1 count, and redis-8.10.
+#[test]
+fn a_count_beyond_the_signed_integers_is_the_masters() {
+    let most = i64::MAX;
+    for (dialect, added) in
+        [(Dialect::redis(8, 6), -most), (Dialect::valkey(9, 1), -most), (Dialect::redis(8, 10), most)]
+    {
+        let session = Session { dialect, role: Role::Replica, ..Session::new() };
+        session.run("XADD s 1-0 a 1");
+        session.run(&format!("XSETID s 1-0 ENTRIESADDED {}", most - 1));
+        for id in 2..5 {
+            session.run(&format!("XADD s {id}-0 a 1"));
+        }
+        let info = session.run("XINFO STREAM s");
+        assert!(info.contains(&format!("$13|entries-added|:{added}|")), "{dialect:?}: {info}");
+    }
+    // What a group has read is told as a negative count then, by the master alone.
+    let session = Session { dialect: Dialect::valkey(9, 1), ..Session::replica() };
+    session.run("XADD s 1-0 a 1");
+    session.run("XGROUP CREATE s g 0");
+    assert_eq!(session.run("XGROUP SETID s g 1-0 ENTRIESREAD -9223372036854775807"), "+OK|");
+    assert!(session.run("XINFO GROUPS s").contains("$12|entries-read|:-9223372036854775807|"));
+    let session = Session { role: Role::Master, ..session };
+    assert_eq!(
+        session.run("XGROUP SETID s g 1-0 ENTRIESREAD -2"),
+        "-ERR value for ENTRIESREAD must be positive or -1|"
+    );
+}
+
+#[test]
+fn the_highest_id_asks_for_what_is_new() {
+    let session = Session::new();
+    session.run("XADD s 1-0 a 1");
+    session.run("XGROUP CREATE s g 0");
+    let asked = "XREADGROUP GROUP g c STREAMS s 18446744073709551615-18446744073709551615";
+    assert_eq!(session.run(asked), "*1|*2|$1|s|*1|*2|$3|1-0|*2|$1|a|$1|1|");
+    assert_eq!(session.run(asked), "*-1|");
+}

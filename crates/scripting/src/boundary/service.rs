@@ -53,6 +53,8 @@ pub(crate) trait Serve {
     fn call(&mut self, request: Request, words: &[Word<'_>]) -> Told;
     /// What it left, see [`Told`].
     fn answer(&self) -> &[u8];
+    /// Whether a table for a map or a set has room for all from the start: what `pairs` gives first rests on that.
+    fn sizes_maps(&self) -> bool;
     /// Does what another function was called for.
     fn ask(&mut self, lua: &Lua, request: Request, args: &Arguments) -> Outcome;
 }
@@ -168,14 +170,15 @@ unsafe extern "C-unwind" fn call(state: *mut lua_State) -> c_int {
             return ffi::luaL_error(state, c"%s".as_ptr(), NOBODY.as_ptr());
         };
         ffi::lua_settop(state, 0);
-        let answer: &[u8] = match service.with(|serve| std::ptr::from_ref(serve.answer())) {
-            Some(answer) => &*answer,
-            None => &[],
-        };
+        let (answer, sized): (&[u8], bool) =
+            match service.with(|serve| (std::ptr::from_ref(serve.answer()), serve.sizes_maps())) {
+                Some((answer, sized)) => (&*answer, sized),
+                None => (&[], false),
+            };
         let raises = match told {
             Told::Reply => {
                 let mut rest = answer;
-                push_value(state, &mut rest);
+                push_value(state, &mut rest, sized);
                 answer.first() == Some(&b'-') && request == Request::Call
             }
             Told::Refused { is_counted } => {
@@ -216,12 +219,13 @@ unsafe fn push_error(state: *mut lua_State, text: &[u8], is_counted: bool) {
 /// The field by which an error is known that is counted already.
 pub(crate) const IS_COUNTED: &CStr = c"ignore_error_stats_update";
 
-/// Pushes the value that a reply's next piece begins. Replies are ours, and nest a few levels.
+/// Pushes the value that a reply's next piece begins. Replies are ours, and nest a few levels. `sized`: see
+/// [`Serve::sizes_maps`].
 ///
 /// # Safety
 /// As with [`end`].
 #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)] // Counts of what stands in memory.
-unsafe fn push_value(state: *mut lua_State, rest: &mut &[u8]) {
+unsafe fn push_value(state: *mut lua_State, rest: &mut &[u8], sized: bool) {
     // SAFETY: the caller's; the slots are asked for.
     unsafe {
         if pulse(state).spend(VALUE_WORK).is_err() {
@@ -241,25 +245,25 @@ unsafe fn push_value(state: *mut lua_State, rest: &mut &[u8]) {
             Piece::Array(count) => {
                 ffi::lua_createtable(state, count as c_int, 0);
                 for index in 1..=count {
-                    push_value(state, rest);
+                    push_value(state, rest, sized);
                     ffi::lua_rawseti(state, -2, index as ffi::lua_Integer);
                 }
             }
             Piece::Map(count) => {
                 ffi::lua_createtable(state, 0, 0);
-                ffi::lua_createtable(state, 0, count as c_int);
+                ffi::lua_createtable(state, 0, if sized { count as c_int } else { 0 });
                 for _ in 0..count {
-                    push_value(state, rest);
-                    push_value(state, rest);
+                    push_value(state, rest, sized);
+                    push_value(state, rest, sized);
                     ffi::lua_rawset(state, -3);
                 }
                 ffi::lua_setfield(state, -2, c"map".as_ptr());
             }
             Piece::Set(count) => {
                 ffi::lua_createtable(state, 0, 0);
-                ffi::lua_createtable(state, 0, count as c_int);
+                ffi::lua_createtable(state, 0, if sized { count as c_int } else { 0 });
                 for _ in 0..count {
-                    push_value(state, rest);
+                    push_value(state, rest, sized);
                     ffi::lua_pushboolean(state, 1);
                     ffi::lua_rawset(state, -3);
                 }
