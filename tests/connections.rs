@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
 
@@ -269,4 +270,65 @@ fn pipelines_are_counted_over_connections_that_are_over() {
     other.line("CONFIG RESETSTAT");
     let text = other.line("INFO stats").text();
     assert_eq!(told.map(|name| of(&text, name)), ["1", "1", "1.00"]);
+}
+
+/// Sends as much as is taken; how much that was, and what ended it.
+fn send_all(stream: &mut TcpStream, bytes: &[u8]) -> (usize, Option<std::io::Error>) {
+    let mut sent = 0;
+    while sent < bytes.len() {
+        match stream.write(&bytes[sent..]) {
+            Ok(count) => sent += count,
+            Err(error) => return (sent, Some(error)),
+        }
+    }
+    (sent, None)
+}
+
+/// A client that read nothing before it had sent its whole pipeline waited for the node, and the node for it.
+#[test]
+fn a_long_pipeline_is_taken_before_any_of_its_answers_is_read() {
+    const REQUESTS: usize = 600_000;
+    const VALUE: usize = 1000;
+    let node = Node::start(&[]);
+    node.client().ask(&["SET", "k", &"x".repeat(VALUE)]);
+    let mut stream = TcpStream::connect(("127.0.0.1", node.port)).expect("connect");
+    stream.set_write_timeout(Some(Duration::from_secs(60))).expect("an option");
+    // More than the kernel holds, of both.
+    let requests = b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n".repeat(REQUESTS);
+    let (sent, error) = send_all(&mut stream, &requests);
+    assert_eq!(sent, requests.len(), "{error:?}");
+    let answer = format!("${VALUE}\r\n{}\r\n", "x".repeat(VALUE)).into_bytes();
+    let mut came = vec![0; answer.len()];
+    for _ in 0..REQUESTS {
+        stream.read_exact(&mut came).expect("an answer");
+        assert!(came == answer);
+    }
+}
+
+/// What is read meanwhile is within client-query-buffer-limit.
+#[test]
+fn who_sends_without_end_and_reads_nothing_is_let_go() {
+    let node = Node::start(&["--client-query-buffer-limit", "4mb"]);
+    node.client().ask(&["SET", "k", &"x".repeat(100_000)]);
+    let mut stream = TcpStream::connect(("127.0.0.1", node.port)).expect("connect");
+    stream.set_write_timeout(Some(Duration::from_secs(60))).expect("an option");
+    let requests = b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n".repeat(100_000);
+    let ended = (0..100).find_map(|_| send_all(&mut stream, &requests).1).expect("an end");
+    assert_ne!(ended.kind(), std::io::ErrorKind::WouldBlock, "{ended}");
+    let counted = node.client().info("stats", "client_query_buffer_limit_disconnections");
+    assert_eq!(counted.as_deref(), Some("1"));
+}
+
+/// Nothing is kept for who has not said who it is.
+#[test]
+fn a_stranger_who_reads_nothing_is_let_go() {
+    let node = Node::start(&["--requirepass", "pw"]);
+    let mut stream = TcpStream::connect(("127.0.0.1", node.port)).expect("connect");
+    stream.set_write_timeout(Some(Duration::from_secs(60))).expect("an option");
+    let requests = b"SET x 5\r\n".repeat(100_000);
+    let ended = (0..1000).find_map(|_| send_all(&mut stream, &requests).1).expect("an end");
+    assert_ne!(ended.kind(), std::io::ErrorKind::WouldBlock, "{ended}");
+    let mut client = node.client();
+    client.line("AUTH pw");
+    assert_eq!(client.info("stats", "client_output_buffer_limit_disconnections").as_deref(), Some("1"));
 }

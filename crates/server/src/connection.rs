@@ -10,13 +10,13 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Buf;
 use protocol::Reply;
 use rustls::ServerConfig;
-use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
@@ -87,11 +87,7 @@ async fn serve_here<S: Transport>(node: Arc<Node>, mut stream: S, mut session: S
             Ok(None) | Err(_) => return,
         };
         if node.settings.is_over_query_limit(buffers.pending().len() + session.queued_bytes()) {
-            if let Some(left_out) = node.log.requests.turn(clock::steady()) {
-                let client = session.client();
-                tracing::warn!(client = %client.addr, left_out, "a client's requests are over their limit; it is let go");
-            }
-            add(&node.stats.local().query_limit_disconnections, 1);
+            over_query_limit(&node, session.client());
             return;
         }
         session.take_pushed(&mut buffers.reply);
@@ -115,9 +111,7 @@ async fn serve_here<S: Transport>(node: Arc<Node>, mut stream: S, mut session: S
                 _ => 0,
             };
             session.take_pushed(&mut buffers.reply);
-            if !buffers.reply.is_empty()
-                && write(&node, &mut stream, session.client(), &mut buffers).await.is_err()
-            {
+            if !buffers.reply.is_empty() && write(&node, &mut stream, &session, &mut buffers).await.is_err() {
                 return;
             }
             match next {
@@ -140,7 +134,7 @@ async fn serve_here<S: Transport>(node: Arc<Node>, mut stream: S, mut session: S
                     buffers.reply.set_protocol(session.protocol());
                     buffers.reply.append(reply);
                     session.take_pushed(&mut buffers.reply);
-                    let written = write(&node, &mut stream, session.client(), &mut buffers).await;
+                    let written = write(&node, &mut stream, &session, &mut buffers).await;
                     if written.is_err() || then == Then::Close {
                         // Nothing more will be said.
                         let _ = stream.shutdown().await;
@@ -222,13 +216,7 @@ async fn read(
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Ready(Ok(0)) => Poll::Ready(Ok(None)),
             Poll::Ready(Ok(count)) => {
-                let count = u64::try_from(count).unwrap_or_default();
-                let block = node.stats.local();
-                add(&block.reads, 1);
-                add(&block.input_bytes, count);
-                let traffic = &session.client().traffic;
-                traffic.reads.add(1);
-                traffic.input.add(count);
+                was_read(node, session.client(), count);
                 Poll::Ready(Ok(Some(buffers)))
             }
         }
@@ -236,23 +224,46 @@ async fn read(
     .await
 }
 
+/// Counts what was read of a client.
+fn was_read(node: &Node, client: &Client, count: usize) {
+    let count = u64::try_from(count).unwrap_or_default();
+    let block = node.stats.local();
+    add(&block.reads, 1);
+    add(&block.input_bytes, count);
+    client.traffic.reads.add(1);
+    client.traffic.input.add(count);
+}
+
+/// Notes that a client goes because its requests take too much room.
+fn over_query_limit(node: &Node, client: &Client) {
+    if let Some(left_out) = node.log.requests.turn(clock::steady()) {
+        tracing::warn!(client = %client.addr, left_out, "a client's requests are over their limit; it is let go");
+    }
+    add(&node.stats.local().query_limit_disconnections, 1);
+}
+
 /// Writes all replies. Until they are gone nothing more is run for this client, which bounds what waits for it.
 async fn write(
     node: &Node,
     stream: &mut impl Transport,
-    client: &Client,
+    session: &Session,
     buffers: &mut Buffers,
 ) -> io::Result<()> {
+    let client = session.client();
     let waiting = buffers.reply.len();
     let bytes = u64::try_from(waiting).unwrap_or(u64::MAX);
     let limit = node.settings.output_limit(client.is_subscriber());
     if limit.is_over(bytes) {
         return Err(let_go(node, client, waiting));
     }
+    let Buffers { input, start, reply, .. } = buffers;
+    let mut ahead = Ahead { node, session, input, start, is_over: false };
+    let mut meanwhile = |stream: &mut _, context: &mut Context<'_>, left| ahead.read(stream, context, left);
     if let Some(patience) = limit.patience(bytes) {
-        let sent = Box::pin(tokio::time::timeout(patience, send(stream, client, &mut buffers.reply))).await;
+        let sent =
+            Box::pin(tokio::time::timeout(patience, send(stream, client, reply, &mut meanwhile))).await;
         // What was sent in time is out of the buffer.
-        let left = buffers.reply.len();
+        let left = reply.len();
         match sent {
             Ok(sent) => sent?,
             Err(_) if limit.patience(u64::try_from(left).unwrap_or(u64::MAX)).is_some() => {
@@ -261,29 +272,93 @@ async fn write(
             Err(_) => {}
         }
     }
-    send(stream, client, &mut buffers.reply).await?;
+    send(stream, client, reply, &mut meanwhile).await?;
     let block = node.stats.local();
     add(&block.writes, 1);
     add(&block.output_bytes, bytes);
     Ok(())
 }
 
+/// The requests that a client sends while it does not take its replies. Many clients read nothing before they have sent
+/// a whole pipeline: were theirs left in the kernel's buffers, both sides would wait for each other without an end.
+struct Ahead<'a> {
+    node: &'a Node,
+    session: &'a Session,
+    input: &'a mut Vec<u8>,
+    start: &'a mut usize,
+    /// There is nothing more to be read; the next read after this write finds that out by itself.
+    is_over: bool,
+}
+
+impl Ahead<'_> {
+    /// Reads what there is.
+    fn read(
+        &mut self,
+        stream: &mut (impl AsyncRead + Unpin),
+        context: &mut Context<'_>,
+        left: usize,
+    ) -> io::Result<()> {
+        let client = self.session.client();
+        if !self.session.is_authenticated() && !self.node.acl.admits_strangers() {
+            // No room is kept for who has not said who it is.
+            return Err(let_go(self.node, client, left));
+        }
+        while !self.is_over {
+            let waiting = self.input.len() - *self.start;
+            if self.node.settings.is_over_query_limit(waiting + self.session.queued_bytes()) {
+                over_query_limit(self.node, client);
+                return Err(io::ErrorKind::OutOfMemory.into());
+            }
+            // What is done with goes now and then: it moves what waits, at most as often as that has doubled.
+            if *self.start > waiting {
+                self.input.drain(..*self.start);
+                *self.start = 0;
+            }
+            self.input.reserve(READ_BYTES);
+            match pin!(stream.read_buf(&mut *self.input)).poll(context) {
+                Poll::Pending => break,
+                Poll::Ready(Ok(0) | Err(_)) => self.is_over = true,
+                Poll::Ready(Ok(count)) => was_read(self.node, client, count),
+            }
+        }
+        client.input_bytes.store(self.input.len() - *self.start, Relaxed);
+        Ok(())
+    }
+}
+
 /// Sends all there is, and gives others their turn now and then; what was sent is out of `reply` whenever this is dropped.
-async fn send(stream: &mut (impl AsyncWrite + Unpin), client: &Client, reply: &mut Reply) -> io::Result<()> {
+/// While the client takes nothing, `meanwhile` is done, which is told how much is left.
+async fn send<S: AsyncWrite + Unpin>(
+    stream: &mut S,
+    client: &Client,
+    reply: &mut Reply,
+    mut meanwhile: impl FnMut(&mut S, &mut Context<'_>, usize) -> io::Result<()>,
+) -> io::Result<()> {
     if reply.len() > READ_BYTES {
         client.waits_for(reply);
     }
     while !reply.is_empty() {
-        let piece = reply.chunk();
-        let most = piece.len().min(SEND_BYTES_MAX);
-        let sent = if most == SEND_BYTES_MAX || most == reply.len() {
-            // The usual reply is one piece: a plain send is cheaper than a gathering one.
-            let sent = stream.write(piece.get(..most).unwrap_or_default()).await?;
-            reply.advance(sent);
+        let sent = poll_fn(|context| {
+            let piece = reply.chunk();
+            let most = piece.len().min(SEND_BYTES_MAX);
+            // Made anew at each poll: they hold nothing between two.
+            let sent = if most == SEND_BYTES_MAX || most == reply.len() {
+                // The usual reply is one piece: a plain send is cheaper than a gathering one.
+                let sent = pin!(stream.write(piece.get(..most).unwrap_or_default())).poll(context);
+                if let Poll::Ready(Ok(sent)) = sent {
+                    reply.advance(sent);
+                }
+                sent
+            } else {
+                let mut pieces = Buf::take(&mut *reply, SEND_BYTES_MAX);
+                pin!(stream.write_buf(&mut pieces)).poll(context)
+            };
+            if sent.is_pending() {
+                meanwhile(stream, context, reply.len())?;
+            }
             sent
-        } else {
-            stream.write_buf(&mut Buf::take(&mut *reply, SEND_BYTES_MAX)).await?
-        };
+        })
+        .await?;
         if sent == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }
@@ -295,7 +370,14 @@ async fn send(stream: &mut (impl AsyncWrite + Unpin), client: &Client, reply: &m
     }
     client.waits_for(reply);
     // TLS may still hold some of it.
-    stream.flush().await
+    poll_fn(|context| {
+        let flushed = pin!(stream.flush()).poll(context);
+        if flushed.is_pending() {
+            meanwhile(stream, context, 0)?;
+        }
+        flushed
+    })
+    .await
 }
 
 /// Notes that a client goes because it does not read.
@@ -309,7 +391,7 @@ fn let_go(node: &Node, client: &Client, bytes: usize) -> io::Error {
 
 #[cfg(test)]
 mod tests {
-    use std::task::{Context, Waker};
+    use std::task::Waker;
 
     use bytes::Bytes;
 
@@ -330,7 +412,7 @@ mod tests {
         let registered = clients.register(nowhere.clone(), nowhere, 0, crate::clock::steady());
         {
             // It takes whatever it is given, as the socket of a client that reads does.
-            let mut sending = pin!(send(&mut sent, &registered.client, &mut reply));
+            let mut sending = pin!(send(&mut sent, &registered.client, &mut reply, |_, _, _| Ok(())));
             let mut turns = 0;
             while sending.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
                 turns += 1;
