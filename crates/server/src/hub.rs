@@ -373,9 +373,15 @@ impl Listener for Hub {
                 News::Event { .. } => {}
             }
         }
-        self.tracking.tell(self, changes, by);
+    }
+
+    fn hold_is_over(&self) {
+        self.tracking.tell(self);
     }
 }
+
+/// About what a name takes beside its own bytes, where it is kept twice.
+pub(crate) const NAME_BYTES: usize = 128;
 
 /// What one client is subscribed to; when it is dropped, it is subscribed to nothing.
 #[derive(Debug)]
@@ -394,6 +400,7 @@ impl Subscriptions {
     pub(crate) fn add(&mut self, sort: Sort, name: &[u8]) {
         let Some(names) = self.names.get_mut(sort as usize) else { return };
         if names.insert(name.into()) {
+            self.client.outbox().names_bytes.fetch_add(name.len() + NAME_BYTES, Relaxed);
             self.count(sort);
             self.hub.subscribe(&self.client, sort, name);
         }
@@ -403,6 +410,7 @@ impl Subscriptions {
     pub(crate) fn remove(&mut self, sort: Sort, name: &[u8]) {
         let Some(names) = self.names.get_mut(sort as usize) else { return };
         if names.remove(name) {
+            self.client.outbox().names_bytes.fetch_sub(name.len() + NAME_BYTES, Relaxed);
             self.hub.unsubscribe(&self.client, sort, name);
             self.count(sort);
         }

@@ -8,7 +8,8 @@
 
 use std::cell::OnceCell;
 use std::sync::atomic::{
-    AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
+    AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering::Acquire, Ordering::Relaxed,
+    Ordering::Release,
 };
 use std::task::{Context, Waker};
 use std::time::Instant;
@@ -26,6 +27,8 @@ pub(crate) struct Outbox {
     waiting: Mutex<Waiting>,
     /// How many channels, patterns and shard channels it is subscribed to.
     pub(crate) subscribed: [AtomicU32; 3],
+    /// About the bytes that these, and the prefixes that it wants to hear of, take.
+    pub(crate) names_bytes: AtomicUsize,
     /// Bits of [`Mark`].
     marks: AtomicU8,
     /// Who hears in its place what is tracked for it; 0: nobody.

@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Weak};
 
 use commands::{Command, Flags};
@@ -17,7 +18,7 @@ use protocol::{Args, Protocol, Reply};
 use storage::Store;
 
 use crate::clients::Client;
-use crate::hub::Hub;
+use crate::hub::{Hub, NAME_BYTES};
 use crate::outbox::{Mark, Push};
 
 /// The channel in which clients of RESP2 hear of changes.
@@ -65,9 +66,19 @@ struct Inner {
     keys: BTreeMap<Box<[u8]>, BTreeSet<u64>>,
     /// How many of those there are.
     items: usize,
-    prefixes: BTreeMap<Box<[u8]>, BTreeSet<u64>>,
+    prefixes: BTreeMap<Box<[u8]>, Prefix>,
+    /// How many keys wait to be told to those who want to hear of prefixes.
+    waiting: usize,
     /// The key that was given up last, because there were too many.
     given_up: Box<[u8]>,
+}
+
+/// What somebody wants to hear of.
+#[derive(Debug, Default)]
+struct Prefix {
+    clients: BTreeSet<u64>,
+    /// What has changed since it was told last, in the order of the keys, and who changed it last.
+    changed: BTreeMap<Box<[u8]>, Option<u64>>,
 }
 
 /// How much is tracked.
@@ -79,13 +90,14 @@ pub(crate) struct Counts {
     pub(crate) prefixes: usize,
 }
 
-/// Changes of keys, gathered until they are told.
+/// What was said already of what is heard together.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
-    /// For each prefix, the keys that begin with it, and by whom they were changed.
-    broadcast: BTreeMap<Box<[u8]>, Vec<Box<[u8]>>>,
     was_replaced: bool,
 }
+
+/// So many keys are kept before those who want to hear of prefixes are told. A script or a `DEL` may change any number.
+const WAITING_MAX: usize = 64 * 1024;
 
 impl Tables {
     /// How much is tracked.
@@ -117,13 +129,19 @@ impl Tables {
         }
     }
 
-    /// Notes that a key has changed; who reads keys is told at once.
+    /// Notes that a key has changed; who reads keys is told at once, who wants to hear of prefixes when the hold of the
+    /// token is over: one message tells of all that a transaction, or a pipeline, has changed.
     pub(crate) fn changed(&self, hub: &Hub, key: &[u8], by: Option<u64>, changes: &mut Changes) {
         let mut inner = self.0.lock();
         changes.was_replaced = false;
         inner.changed(hub, key, by);
-        for prefix in inner.prefixes.keys().filter(|prefix| key.starts_with(prefix)) {
-            changes.broadcast.entry(prefix.clone()).or_default().push(key.into());
+        let mut waiting = 0;
+        for (_, prefix) in inner.prefixes.iter_mut().filter(|(prefix, _)| key.starts_with(prefix)) {
+            waiting += usize::from(prefix.changed.insert(key.into(), by).is_none());
+        }
+        inner.waiting += waiting;
+        if inner.waiting >= WAITING_MAX {
+            inner.tell(hub);
         }
     }
 
@@ -138,18 +156,8 @@ impl Tables {
     }
 
     /// Tells those who want to hear of prefixes.
-    pub(crate) fn tell(&self, hub: &Hub, changes: Changes, by: Option<u64>) {
-        if changes.broadcast.is_empty() {
-            return;
-        }
-        let inner = self.0.lock();
-        for (prefix, keys) in &changes.broadcast {
-            for id in inner.prefixes.get(prefix).into_iter().flatten() {
-                if let Some(tracked) = inner.clients.get(id).filter(|tracked| !tracked.is_own(by)) {
-                    tracked.tell(hub, Some(keys));
-                }
-            }
-        }
+    pub(crate) fn tell(&self, hub: &Hub) {
+        self.0.lock().tell(hub);
     }
 }
 
@@ -160,10 +168,12 @@ impl Inner {
         let before = holders.len();
         let clients = &self.clients;
         holders.retain(|id| match clients.get(id) {
+            // It has read that in another mode, and hears of it by its prefixes, if at all.
+            Some(tracked) if tracked.mode.choice == Choice::Broadcast => false,
             // It holds what it wrote, and must hear when another writes.
             Some(tracked) if tracked.is_own(by) => true,
             Some(tracked) => {
-                tracked.tell(hub, Some(&[key.into()]));
+                tracked.tell(hub, Some(&[key]));
                 false
             }
             None => false,
@@ -171,6 +181,23 @@ impl Inner {
         self.items -= before - holders.len();
         if holders.is_empty() {
             self.keys.remove(key);
+        }
+    }
+
+    /// Tells of each prefix what has changed there.
+    fn tell(&mut self, hub: &Hub) {
+        if std::mem::take(&mut self.waiting) == 0 {
+            return;
+        }
+        for prefix in self.prefixes.values_mut().filter(|prefix| !prefix.changed.is_empty()) {
+            let changed = std::mem::take(&mut prefix.changed);
+            for tracked in prefix.clients.iter().filter_map(|id| self.clients.get(id)) {
+                let others = changed.iter().filter(|(_, by)| !tracked.is_own(**by));
+                let keys: Vec<&[u8]> = others.map(|(key, _)| &**key).collect();
+                if !keys.is_empty() {
+                    tracked.tell(hub, Some(&keys));
+                }
+            }
         }
     }
 }
@@ -182,7 +209,7 @@ impl Tracked {
     }
 
     /// Says that these keys have changed; all of them, when none are named.
-    fn tell(&self, hub: &Hub, keys: Option<&[Box<[u8]>]>) {
+    fn tell(&self, hub: &Hub, keys: Option<&[&[u8]]>) {
         let Some((id, redirect)) = &self.mode.redirect else {
             if self.client.speaks() == Protocol::Resp3 {
                 hub.send(&self.client, &Push::new(&|reply| write(reply, keys)));
@@ -211,7 +238,7 @@ impl Tracked {
 }
 
 /// A message of its own in RESP3, one of a channel in RESP2.
-fn write(reply: &mut Reply, keys: Option<&[Box<[u8]>]>) {
+fn write(reply: &mut Reply, keys: Option<&[&[u8]]>) {
     match reply.protocol() {
         Protocol::Resp3 => {
             reply.push(2);
@@ -267,8 +294,11 @@ impl Tracking {
         outbox.redirect_to(mode.redirect.as_ref().map_or(0, |(id, _)| *id));
         let mut inner = self.hub.tracking.0.lock();
         for prefix in prefixes {
-            inner.prefixes.entry(prefix.clone()).or_default().insert(self.client.id);
-            self.prefixes.insert(prefix);
+            inner.prefixes.entry(prefix.clone()).or_default().clients.insert(self.client.id);
+            let bytes = prefix.len() + NAME_BYTES;
+            if self.prefixes.insert(prefix) {
+                outbox.names_bytes.fetch_add(bytes, Relaxed);
+            }
         }
         let tracked = Tracked { client: Arc::clone(&self.client), mode: mode.clone() };
         inner.clients.insert(self.client.id, tracked);
@@ -325,10 +355,13 @@ impl Drop for Tracking {
         let mut inner = self.hub.tracking.0.lock();
         inner.clients.remove(&self.client.id);
         for prefix in &self.prefixes {
-            if let Some(clients) = inner.prefixes.get_mut(prefix) {
-                clients.remove(&self.client.id);
-                if clients.is_empty() {
+            outbox.names_bytes.fetch_sub(prefix.len() + NAME_BYTES, Relaxed);
+            if let Some(left) = inner.prefixes.get_mut(prefix) {
+                left.clients.remove(&self.client.id);
+                if left.clients.is_empty() {
+                    let changed = left.changed.len();
                     inner.prefixes.remove(prefix);
+                    inner.waiting -= changed;
                 }
             }
         }

@@ -129,6 +129,9 @@ pub trait Listener: Debug + Send + Sync {
     /// Hears what happened, in order. `by` is whose request it was, if it was a client's (see
     /// [`crate::Writer::writes_for`]). Called by the token's holder: it must not wait, and not look at data.
     fn hear(&self, news: Vec<News>, by: Option<u64>);
+
+    /// Hears that the hold of which it heard something is over. Called by the token's holder, as [`Listener::hear`] is.
+    fn hold_is_over(&self);
 }
 
 /// The news of one hold.
@@ -140,6 +143,8 @@ pub(crate) struct Noted {
     pub(crate) by: Cell<Option<u64>>,
     /// How many changes there were: see [`Store::changes`].
     changes: Cell<u64>,
+    /// Whether some of it was told.
+    was_told: Cell<bool>,
 }
 
 impl Noted {
@@ -149,6 +154,7 @@ impl Noted {
             news: RefCell::default(),
             by: Cell::new(None),
             changes: Cell::new(0),
+            was_told: Cell::new(false),
         }
     }
 }
@@ -252,6 +258,18 @@ impl crate::Writer<'_> {
         let news = self.noted.news.take();
         if let Some(listener) = self.inner.listener.get() {
             listener.hear(news, self.noted.by.get());
+            self.noted.was_told.set(true);
+        }
+    }
+
+    /// Tells what was noted, and that there will be no more in this hold.
+    #[inline]
+    pub(crate) fn tell_rest(&self) {
+        self.tell();
+        if self.noted.was_told.get()
+            && let Some(listener) = self.inner.listener.get()
+        {
+            listener.hold_is_over();
         }
     }
 

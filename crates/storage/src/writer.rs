@@ -247,7 +247,7 @@ impl Drop for SetAside<'_> {
 impl Drop for Writer<'_> {
     fn drop(&mut self) {
         self.tell_changes();
-        self.tell();
+        self.tell_rest();
         // Everything that was borrowed from this writer is given back by now.
         let load = self.load.take();
         for keyspace in self.keyspaces.take() {
