@@ -313,3 +313,83 @@ fn pipelines_of_who_may_do_little_are_answered_one_by_one() {
     };
     assert_eq!(asked(node.port), asked(real.port));
 }
+
+/// What a client did when it was refused something, as ACL LOG tells of it: EXEC and EVAL, not what was in them.
+#[test]
+fn the_log_names_what_the_client_sent() {
+    let real = master_or_skip!(SERVER);
+    let node = Node::start(&[]);
+    let mut seen = Vec::new();
+    for port in [real.port, node.port] {
+        let mut admin = Client::connect(port);
+        admin.line("ACL SETUSER bob on >pw +@all ~a* -incr");
+        let mut commands = Vec::new();
+        let mut bob = client_of(port, "bob");
+        let mut noted = |admin: &mut Client| {
+            let entry = admin.line("ACL LOG 1").items()[0].clone();
+            let told = entry.items().chunks(2).find(|pair| pair[0].text() == "client-info").expect("a line");
+            let line = told[1].text();
+            let cmd = line.split(' ').find_map(|field| field.strip_prefix("cmd=")).expect("a command");
+            commands.push(cmd.to_owned());
+        };
+        bob.ask(&["GET", "x"]);
+        noted(&mut admin);
+        bob.ask(&["CONFIG", "GET", "x"]);
+        bob.ask(&["MULTI"]);
+        bob.ask(&["GET", "x1"]);
+        noted(&mut admin);
+        bob.ask(&["DISCARD"]);
+        bob.ask(&["MULTI"]);
+        bob.ask(&["GET", "a1"]);
+        admin.line("ACL SETUSER bob -get");
+        bob.ask(&["EXEC"]);
+        noted(&mut admin);
+        bob.ask(&["EVAL", "return redis.pcall('incr', 'a')", "0"]);
+        noted(&mut admin);
+        bob.ask(&["MULTI"]);
+        bob.ask(&["EVAL", "return redis.pcall('incr', 'abc')", "0"]);
+        bob.ask(&["EXEC"]);
+        noted(&mut admin);
+        seen.push(commands);
+    }
+    assert_eq!(seen[1], seen[0]);
+    assert_eq!(seen[1], ["get", "get", "exec", "eval", "exec"]);
+}
+
+/// Who waited for a key, and may not have it any more when it comes, was refused: its command did not run.
+#[test]
+fn who_is_refused_while_it_waits_did_not_run() {
+    let real = master_or_skip!(SERVER);
+    let node = Node::start(&[]);
+    let mut seen = Vec::new();
+    for port in [real.port, node.port] {
+        let mut admin = Client::connect(port);
+        for (request, key, come) in [
+            ("BLPOP l 0", "l", "RPUSH l x"),
+            ("XREAD BLOCK 0 STREAMS s $", "s", "XADD s 1-1 a b"),
+            ("XREADGROUP GROUP g c BLOCK 0 STREAMS t >", "t", "XADD t 1-1 a b"),
+        ] {
+            admin.line("ACL SETUSER bob reset on >pw +@all ~*");
+            admin.ask(&["XGROUP", "CREATE", "t", "g", "$", "MKSTREAM"]);
+            admin.line("CONFIG RESETSTAT");
+            let mut bob = client_of(port, "bob");
+            let words: Vec<&str> = request.split(' ').collect();
+            let mut bytes = Vec::new();
+            Client::encode(&words, &mut bytes);
+            bob.send_raw(&bytes);
+            wait_for("bob to wait", || {
+                (admin.info("clients", "blocked_clients").as_deref() == Some("1")).then_some(())
+            });
+            admin.line(&format!("ACL SETUSER bob resetkeys ~other{key}"));
+            admin.line(come);
+            let answer = format!("{:?}", bob.read().expect("an answer"));
+            let name = format!("cmdstat_{}", words[0].to_lowercase());
+            let stat = admin.info("commandstats", &name).expect("a count");
+            let counts =
+                stat.split(',').filter(|part| !part.starts_with("usec")).collect::<Vec<_>>().join(",");
+            seen.push((answer, counts));
+        }
+    }
+    let (real, ours) = seen.split_at(3);
+    assert_eq!(ours, real);
+}

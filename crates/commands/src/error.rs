@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use protocol::Reply;
 
+use crate::resolve::REPEATED_BYTES_MAX;
 use crate::wait::Wait;
 
 /// Why a command failed; [`CommandError::text`] is the error line without its `-`.
@@ -38,6 +39,9 @@ pub enum CommandError {
     DbIndexOutOfRange,
     /// The number of words, known too late for the table to see.
     WrongArity(&'static str),
+    /// The subcommand takes no such words, which its row cannot say; the text repeats its name: see
+    /// [`CommandError::of_request`].
+    WrongSubcommand,
     /// Too long for a batch of short reads: to be run again under the token. No client ever sees it.
     Long,
     /// There is nothing yet: see [`Wait`].
@@ -57,6 +61,21 @@ impl CommandError {
     /// An error that repeats a word of the request; like servers, only up to its first zero byte.
     pub fn naming(before: &str, word: &[u8], after: &str) -> Self {
         CommandError::Bytes([before.as_bytes(), printed(word), after.as_bytes()].concat())
+    }
+
+    /// The same, for this request: some texts repeat a name as it was sent.
+    pub fn of_request(self, words: &[&[u8]]) -> Self {
+        let CommandError::WrongSubcommand = self else { return self };
+        let word = |index: usize| printed(words.get(index).copied().unwrap_or_default());
+        let subcommand = word(1);
+        let text: [&[u8]; 5] = [
+            b"ERR unknown subcommand or wrong number of arguments for '",
+            subcommand.get(..REPEATED_BYTES_MAX).unwrap_or(subcommand),
+            b"'. Try ",
+            &word(0).to_ascii_uppercase(),
+            b" HELP.",
+        ];
+        CommandError::Bytes(text.concat())
     }
 
     /// The error line, without `-` and line end.
@@ -85,6 +104,7 @@ impl CommandError {
             CommandError::WrongArity(command) => {
                 return Cow::Owned(format!("ERR wrong number of arguments for '{command}' command"));
             }
+            CommandError::WrongSubcommand => "ERR unknown subcommand or wrong number of arguments",
             CommandError::Wait(_) => "ERR there is nothing yet",
             CommandError::Long => "ERR this read is too long for a batch",
             CommandError::Other(text) => text,

@@ -115,9 +115,7 @@ pub fn changed(
         }
         Change::Flush => {
             if args.len() > 1 {
-                return Err(CommandError::new(
-                    "ERR unknown subcommand or wrong number of arguments for 'FLUSH'. Try FUNCTION HELP.",
-                ));
+                return Err(CommandError::WrongSubcommand);
             }
             if args.len() == 1 && !args.is_word(0, "async") && !args.is_word(0, "sync") {
                 return Err(CommandError::new("ERR FUNCTION FLUSH only supports SYNC|ASYNC option"));
@@ -162,11 +160,7 @@ fn restored(
         2 if is("append") => (false, false),
         2 if is("flush") => (true, false),
         2 if is("replace") => (false, true),
-        3.. => {
-            return Err(CommandError::new(
-                "ERR unknown subcommand or wrong number of arguments for 'RESTORE'. Try FUNCTION HELP.",
-            ));
-        }
+        3.. => return Err(CommandError::WrongSubcommand),
         _ => {
             return Err(CommandError::new(
                 "ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE.",

@@ -9,7 +9,7 @@ use crate::spec::Command;
 use crate::table;
 
 /// How much of what a client sent an error repeats.
-const REPEATED_BYTES_MAX: usize = 128;
+pub(crate) const REPEATED_BYTES_MAX: usize = 128;
 
 /// Why a request names nothing that can run.
 #[derive(Clone, Copy, Debug)]

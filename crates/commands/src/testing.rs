@@ -128,7 +128,7 @@ impl Session {
                 };
                 if let Err(error) = done {
                     reply.rollback(mark);
-                    error.answer(&mut reply);
+                    error.of_request(words).answer(&mut reply);
                 }
             }
         }

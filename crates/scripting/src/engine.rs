@@ -527,7 +527,7 @@ fn keys_and_args<'a>(
 /// at before its arguments. One of the old kind says nothing.
 fn may_begin(standing: Standing, flags: Option<ScriptFlags>) -> Result<(), &'static str> {
     let writes = flags.is_some_and(|flags| !flags.has(ScriptFlags::NO_WRITES));
-    if standing.full && flags.is_some_and(|flags| !flags.has(ScriptFlags::ALLOW_OOM)) {
+    if standing.full && writes && !flags.is_some_and(|flags| flags.has(ScriptFlags::ALLOW_OOM)) {
         return Err("OOM command not allowed when used memory > 'maxmemory'.");
     }
     if let Some(why) = standing.unsaved.filter(|_| writes) {

@@ -159,6 +159,7 @@ pub(crate) fn refusal(
     }
     if let Err(denial) = acl::check(session.user(), command, args, session.db()) {
         let place = if session.transaction.is_some() { Place::Multi } else { Place::Toplevel };
+        session.client().ran(command);
         note_denial(node, session, command, args, denial, place);
         let text = denial.text(session.user(), command);
         return Some(format!("NOPERM {}", String::from_utf8_lossy(&text)).into());
@@ -276,7 +277,6 @@ pub(crate) fn note_denial_of(
     denial: Denial,
     place: Place,
 ) {
-    client.ran(command);
     let refusal = Refusal {
         reason: denial.into(),
         place,

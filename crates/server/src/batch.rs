@@ -259,7 +259,7 @@ fn resume(node: &Arc<Node>, session: &mut Session, reply: &mut Reply) -> Option<
     let now = Now::read();
     session.client().touch(now.steady);
     let mark = reply.mark();
-    let mut closes = false;
+    let (mut closes, mut is_denied) = (false, false);
     match outcome {
         Outcome::Again => {
             let Some(reader) = &reader else { return None };
@@ -275,6 +275,7 @@ fn resume(node: &Arc<Node>, session: &mut Session, reply: &mut Reply) -> Option<
             let answered = if let Err(denial) = acl::check(session.user(), ended.command, args, session.db())
             {
                 admission::note_denial(node, session, ended.command, args, denial, acl::Place::Toplevel);
+                is_denied = true;
                 let text = admission::denied(session.user(), ended.command, denial);
                 Err(Waiting::Failed(CommandError::Bytes(text)))
             } else {
@@ -285,9 +286,13 @@ fn resume(node: &Arc<Node>, session: &mut Session, reply: &mut Reply) -> Option<
                 Ok(()) => {}
                 Err(Waiting::For(wait)) => return Some(Next::Blocked(wait)),
                 Err(Waiting::Failed(error)) => {
-                    node.settle(mark, Err(error), reply);
+                    node.settle(mark, Err(error), &words, reply);
                 }
             }
+        }
+        Outcome::Denied(text) => {
+            is_denied = true;
+            reply.error_bytes(&text);
         }
         outcome => {
             if let Outcome::Error(text) | Outcome::Ended(text) = &outcome {
@@ -299,6 +304,10 @@ fn resume(node: &Arc<Node>, session: &mut Session, reply: &mut Reply) -> Option<
     let failed = reply.is_error_at(mark);
     if !session.is_answered() {
         reply.rollback(mark);
+    }
+    if is_denied {
+        node.stats.local().rejected(ended.command);
+        return None;
     }
     // The time it took is in that of who served it; the time it waited is nobody's.
     let cost = (0, reply.len_since(mark));
@@ -448,7 +457,7 @@ impl<'a> Batch<'a> {
                     *ran += 1;
                     return exclusively(words);
                 }
-                Err(error) => node.settle(mark, Err(error), reply).1,
+                Err(error) => node.settle(mark, Err(error), words, reply).1,
             };
             *ran += 1;
             if self.timer.each {
@@ -626,7 +635,7 @@ impl<'a> Batch<'a> {
             }
             Run::Container => return exclusively(words),
         };
-        let (then, failed) = self.node.settle(mark, answered, reply);
+        let (then, failed) = self.node.settle(mark, answered, words, reply);
         let reply_bytes = reply.len_since(mark);
         session.request_over(command);
         self.node.show(session, command, words, false);

@@ -46,6 +46,8 @@ const UNBLOCKED: &str = "UNBLOCKED client unblocked via CLIENT UNBLOCK";
 pub(crate) enum Outcome {
     /// The request was run, and this is its answer.
     Served(Reply),
+    /// Its key was touched, and its client may not have it any more: why.
+    Denied(Vec<u8>),
     /// Its key was touched: it is to be run again.
     Again,
     /// In vain.
@@ -336,8 +338,7 @@ fn serve_one(node: &Node, writer: &Writer<'_>, ticket: &Ticket, key: &[u8]) -> b
         admission::note_denial_of(node, (&client, &user), ticket.command, args, denial, DeniedAt::Toplevel);
         let text = admission::denied(&user, ticket.command, denial);
         node.stats.error(&text);
-        reply.error_bytes(&text);
-        *outcome = Some(Outcome::Served(reply));
+        *outcome = Some(Outcome::Denied(text));
         drop(outcome);
         ticket.decided.notify_one();
         return true;
@@ -356,6 +357,7 @@ fn serve_one(node: &Node, writer: &Writer<'_>, ticket: &Ticket, key: &[u8]) -> b
         // What it waits for has come as something else, which is as if nothing had come; but for who reads a stream.
         Err(CommandError::WrongType) if !is_awaited_kind(&context, ticket.command, key) => return false,
         Err(error) => {
+            let error = error.of_request(&words);
             reply = Reply::new(ticket.protocol);
             node.stats.error(error.text().as_bytes());
             error.answer(&mut reply);
@@ -458,6 +460,7 @@ pub(crate) fn answer(outcome: Outcome, reply: &mut Reply) -> bool {
     match outcome {
         Outcome::Served(answer) => reply.append(answer),
         Outcome::TimedOut | Outcome::Again => Nothing::NullArray.answer(reply),
+        Outcome::Denied(text) => reply.error_bytes(&text),
         Outcome::Error(text) => reply.error(text),
         Outcome::Ended(text) => {
             reply.error(text);

@@ -164,6 +164,11 @@ fn run_command(
     let answered = match command.run {
         Run::Server(S::Exec) => answer::exec(node, session, reply),
         Run::Server(server) => {
+            if command.flags.contains(Flags::DENYOOM)
+                && node.eviction.make_room(node, &hold(node)) == Room::None
+            {
+                return no_room(node, command, reply);
+            }
             let mut call = Call { node, session, command, words, args, now: Now::read(), source: None };
             answer::run(server, &mut call, reply)
         }
@@ -180,10 +185,7 @@ fn run_command(
                 _ => Room::Some,
             };
             if room == Room::None && command.flags.contains(Flags::DENYOOM) {
-                node.stats.error(admission::OOM.as_bytes());
-                node.stats.local().rejected(command);
-                reply.error(admission::OOM);
-                return (Then::Continue, None);
+                return no_room(node, command, reply);
             }
             let now = Now::read();
             let answered = on_data(node, &writer, session, command, args, now, reply);
@@ -202,7 +204,7 @@ fn run_command(
         }
     };
     let nanos = clock::nanos_since(began);
-    let (then, failed) = node.settle(mark, answered, reply);
+    let (then, failed) = node.settle(mark, answered, words, reply);
     session.request_over(command);
     if then == Then::Rejected {
         node.stats.local().rejected(command);
@@ -211,6 +213,14 @@ fn run_command(
     node.show(session, command, words, false);
     node.ran_apart(session, command, words, (nanos, reply.len_since(mark)), failed);
     (then, None)
+}
+
+/// Refuses a request for which there is no room.
+fn no_room(node: &Node, command: &'static Command, reply: &mut Reply) -> (Then, Option<Wait>) {
+    node.stats.error(admission::OOM.as_bytes());
+    node.stats.local().rejected(command);
+    reply.error(admission::OOM);
+    (Then::Continue, None)
 }
 
 /// Queues a request that runs a script for EXEC, unless the script says of itself what forbids that.

@@ -187,7 +187,13 @@ impl Node {
     }
 
     /// Puts the error of a request in the place of its answer, if it has one, and counts it. Says whether it failed.
-    pub(crate) fn settle(&self, mark: Mark, answered: Answered, reply: &mut Reply) -> (Then, bool) {
+    pub(crate) fn settle(
+        &self,
+        mark: Mark,
+        answered: Answered,
+        words: &[&[u8]],
+        reply: &mut Reply,
+    ) -> (Then, bool) {
         match answered {
             Ok(then) => (then, reply.is_error_at(mark)),
             Err(error) if !error.is_error() => {
@@ -196,6 +202,7 @@ impl Node {
                 (Then::Continue, false)
             }
             Err(error) => {
+                let error = error.of_request(words);
                 reply.rollback(mark);
                 self.stats.error(error.text().as_bytes());
                 error.answer(reply);

@@ -277,7 +277,7 @@ impl Host for ClientHost<'_> {
                     .map(|()| Then::Continue)
             }
         };
-        let (_, failed) = self.node.settle(mark, answered, &mut reply);
+        let (_, failed) = self.node.settle(mark, answered, words, &mut reply);
         if self.node.hub.is_monitored() && monitor::is_seen(command) {
             self.node.hub.show(self.session.db(), "lua", Some(command), words);
         }

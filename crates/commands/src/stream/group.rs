@@ -106,12 +106,7 @@ fn options(args: Args<'_>, subcommand: &str, role: Role) -> Result<Options, Comm
             };
             at += 2;
         } else {
-            return Err(CommandError::Other(
-                format!(
-                    "ERR unknown subcommand or wrong number of arguments for '{subcommand}'. Try XGROUP HELP."
-                )
-                .into(),
-            ));
+            return Err(CommandError::WrongSubcommand);
         }
     }
     Ok(options)

@@ -53,14 +53,14 @@ pub(crate) fn xinfo_stream(
     let stream = stream(&found)?.ok_or(CommandError::NoSuchKey)?;
     let full = match args.len() {
         1 => None,
-        _ if !args.is_word(1, "full") => return Err(wrong_arguments()),
+        _ if !args.is_word(1, "full") => return Err(CommandError::WrongSubcommand),
         2 => Some(FULL_COUNT),
         4 if args.is_word(2, "count") => match integer(args.get(3))? {
             0 => Some(usize::MAX),
             // As in Redis, a negative one is like none.
             count => Some(usize::try_from(count).unwrap_or(FULL_COUNT)),
         },
-        _ => return Err(wrong_arguments()),
+        _ => return Err(CommandError::WrongSubcommand),
     };
     let says = Says::from(ctx.dialect);
     let mut fields = 6 + usize::from(full.is_none());
@@ -291,8 +291,4 @@ pub(crate) fn xinfo_help(
 pub(super) fn help(reply: &mut Reply, lines: &[&str]) {
     reply.array(lines.len());
     lines.iter().for_each(|line| reply.simple(line));
-}
-
-fn wrong_arguments() -> CommandError {
-    CommandError::new("ERR unknown subcommand or wrong number of arguments for 'STREAM'. Try XINFO HELP.")
 }

@@ -183,6 +183,7 @@ fn where_there_is_no_room_nothing_is_added() {
     assert_eq!(run("redis.call('del', 'a') return redis.call('set', 'a', 1)"), "$-1|");
     assert!(run("#!lua\nreturn 1").starts_with("-OOM command not allowed when used memory"));
     assert_eq!(run("#!lua flags=allow-oom\nreturn redis.call('set', 'a', 1)"), "$-1|");
+    assert_eq!(run("#!lua flags=no-writes\nreturn 1"), ":1|");
 }
 
 /// Without its bound this script would take all memory of the machine.

@@ -47,13 +47,6 @@ fn error_of(parts: &[&[u8]]) -> CommandError {
     CommandError::Bytes(printed.concat())
 }
 
-/// More words than the subcommand takes, which its row cannot say. The answer repeats its name, in any case.
-fn too_many(subcommand: &str) -> Answered {
-    Err(error(format!(
-        "ERR unknown subcommand or wrong number of arguments for '{subcommand}'. Try ACL HELP."
-    )))
-}
-
 /// ACL WHOAMI
 pub(super) fn whoami(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     reply.bulk(&call.session.user().name);
@@ -208,7 +201,7 @@ pub(super) fn cat(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
             reply.array(found().count());
             found().for_each(|command| reply.bulk(command.name.as_bytes()));
         }
-        _ => return too_many("CAT"),
+        _ => return Err(CommandError::WrongSubcommand),
     }
     Ok(Then::Continue)
 }
@@ -218,7 +211,7 @@ pub(super) fn genpass(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     let bits = match call.args.as_slice() {
         [] => 256,
         [bits] => parse_int(bits).ok_or(CommandError::NotInteger)?,
-        _ => return too_many("GENPASS"),
+        _ => return Err(CommandError::WrongSubcommand),
     };
     let digits = usize::try_from(bits)
         .ok()
@@ -266,7 +259,7 @@ pub(super) fn log(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
         }
         // Fewer than none is none.
         [count] => usize::try_from(parse_int(count).ok_or(CommandError::NotInteger)?).unwrap_or_default(),
-        _ => return too_many("LOG"),
+        _ => return Err(CommandError::WrongSubcommand),
     };
     let entries = log.newest(count);
     reply.array(entries.len());

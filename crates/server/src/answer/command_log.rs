@@ -38,11 +38,7 @@ pub(super) fn slowlog_get(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     let count = match call.args.as_slice() {
         [] => COUNT_DEFAULT,
         [count] => parse_count(count)?,
-        _ => {
-            return Err(CommandError::new(
-                "ERR unknown subcommand or wrong number of arguments for 'GET'. Try SLOWLOG HELP.",
-            ));
-        }
+        _ => return Err(CommandError::WrongSubcommand),
     };
     tell(call.node.command_log.of(Kind::Slow), count, Form::Redis, reply)
 }

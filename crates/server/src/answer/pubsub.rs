@@ -3,7 +3,7 @@
 use commands::{CommandError, Source};
 use protocol::Reply;
 
-use super::{Answered, Call, Then, error};
+use super::{Answered, Call, Then};
 use crate::hub::Sort;
 
 /// PUBSUB HELP
@@ -80,10 +80,7 @@ pub(super) fn spublish(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
 /// PUBSUB CHANNELS [pattern], PUBSUB SHARDCHANNELS [pattern]
 pub(super) fn channels(call: &mut Call<'_>, reply: &mut Reply, sort: Sort) -> Answered {
     if call.args.len() > 1 {
-        let word = if sort == Sort::Shard { "SHARDCHANNELS" } else { "CHANNELS" };
-        return Err(error(format!(
-            "ERR unknown subcommand or wrong number of arguments for '{word}'. Try PUBSUB HELP."
-        )));
+        return Err(CommandError::WrongSubcommand);
     }
     let names = call.node.hub.active(sort, call.args.opt(0));
     reply.array(names.len());

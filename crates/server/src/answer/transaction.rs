@@ -123,7 +123,7 @@ pub(crate) fn exec(node: &Arc<Node>, session: &mut Session, reply: &mut Reply) -
                 exclusive::on_data(node, &writer, session, command, args, now, reply).map(|()| Then::Continue)
             }
         };
-        let (after, failed) = node.settle(mark, answered, reply);
+        let (after, failed) = node.settle(mark, answered, &words, reply);
         if after == Then::Close {
             then = Then::Close;
         }
