@@ -332,3 +332,54 @@ fn a_stranger_who_reads_nothing_is_let_go() {
     client.line("AUTH pw");
     assert_eq!(client.info("stats", "client_output_buffer_limit_disconnections").as_deref(), Some("1"));
 }
+
+/// Of clients that together take more than `maxmemory-clients` the largest go, but for who is not to go.
+#[test]
+fn the_largest_clients_go_when_all_take_too_much() {
+    let node = Node::start(&[]);
+    let mut admin = node.client();
+    admin.line("CLIENT SETNAME admin");
+    admin.line("CLIENT NO-EVICT on");
+    let half_a_request = |name: &str, bytes: usize, is_kept: bool| {
+        let mut client = node.client();
+        client.ask(&["CLIENT", "SETNAME", name]);
+        if is_kept {
+            client.line("CLIENT NO-EVICT on");
+        }
+        client.send_raw(b"*2\r\n$3\r\nGET\r\n$100000000\r\n");
+        client.send_raw(&vec![b'x'; bytes]);
+        client
+    };
+    let _clients = [
+        half_a_request("small", 100_000, false),
+        half_a_request("large", 3_000_000, false),
+        half_a_request("larger", 6_000_000, false),
+        half_a_request("kept", 8_000_000, true),
+    ];
+    let mut names = || {
+        let list = admin.line("CLIENT LIST").text();
+        let named = |line: &str| {
+            let field = |name: &str| {
+                line.split(' ').find_map(|field| field.strip_prefix(name)).expect("a field").to_owned()
+            };
+            (field("name="), field("tot-mem=").parse::<usize>().expect("a number"))
+        };
+        list.lines().map(named).collect::<std::collections::BTreeMap<_, _>>()
+    };
+    wait_for("the requests to come", || {
+        let names = names();
+        (names["kept"] >= 8_000_000 && names["larger"] >= 6_000_000 && names["large"] >= 3_000_000)
+            .then_some(())
+    });
+    let others = names()["kept"] + names()["large"];
+    let limit = (others + 2_000_000).to_string();
+    node.client().ask(&["CONFIG", "SET", "maxmemory-clients", &limit]);
+    wait_for("the larger to go", || (!names().contains_key("larger")).then_some(()));
+    // Within the limit nobody else goes; with the least there is all go that may.
+    assert_eq!(names().into_keys().collect::<Vec<_>>(), ["admin", "kept", "large", "small"]);
+    node.client().ask(&["CONFIG", "SET", "maxmemory", "200mb", "maxmemory-clients", "1%"]);
+    wait_for("the large to go", || (!names().contains_key("large")).then_some(()));
+    assert!(names().contains_key("kept"));
+    let evicted = node.client().info("stats", "evicted_clients").expect("a count");
+    assert!(evicted.parse::<u64>().expect("a number") >= 2, "{evicted}");
+}

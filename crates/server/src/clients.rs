@@ -21,6 +21,9 @@ use crate::acl::{DEFAULT, User};
 use crate::address::Address;
 use crate::outbox::{Mark, Outbox};
 
+/// About what a watched key takes.
+const WATCH_BYTES: usize = 128;
+
 /// One connection, as others see it. About 250 bytes: ten thousand idle ones must not weigh.
 #[derive(Debug)]
 pub(crate) struct Client {
@@ -346,6 +349,29 @@ impl Client {
         if self.follows_redirects.load(Relaxed) { "r" } else { "" }
     }
 
+    /// Bytes of requests not yet run, and of the room that these are in.
+    fn input(&self) -> (usize, usize) {
+        let input = self.input_bytes.load(Relaxed);
+        (input, self.input_room.load(Relaxed).max(input))
+    }
+
+    /// Bytes of what waits to be sent to it, and of those the ones that others hold too.
+    fn output(&self) -> (usize, usize) {
+        let output = self.output_bytes.load(Relaxed) + self.outbox_if_any().map_or(0, Outbox::bytes);
+        (output, self.output_shared.load(Relaxed).min(output))
+    }
+
+    /// How much memory it takes: its own, and not what others hold too.
+    pub(crate) fn memory(&self) -> usize {
+        let (_, room) = self.input();
+        let (output, shared) = self.output();
+        let requests = self.queued_bytes.load(Relaxed) as usize + self.request_bytes.load(Relaxed) as usize;
+        let outbox = self.outbox_if_any();
+        let names = outbox.map_or(0, |outbox| outbox.names_bytes.load(Relaxed));
+        let watched = self.watched().0 * WATCH_BYTES;
+        room + (output - shared) + requests + names + watched + size_of::<Client>()
+    }
+
     /// The line of CLIENT LIST and CLIENT INFO, without its end; with the fields that the newest server of this kind has.
     pub(crate) fn line(&self, now: Instant, dialect: Dialect) -> String {
         let names = self.names();
@@ -358,13 +384,11 @@ impl Client {
             }
             None => "NULL",
         };
-        let input = self.input_bytes.load(Relaxed);
-        let room = self.input_room.load(Relaxed).max(input);
-        let omem = self.output_bytes.load(Relaxed) + self.outbox_if_any().map_or(0, Outbox::bytes);
-        let shared = self.output_shared.load(Relaxed).min(omem);
+        let (input, room) = self.input();
+        let (omem, shared) = self.output();
         let output = omem - shared;
         let (multi_mem, argv_mem) = (self.queued_bytes.load(Relaxed), self.request_bytes.load(Relaxed));
-        let total = room + output + multi_mem as usize + argv_mem as usize + size_of::<Client>();
+        let total = self.memory();
         let is_valkey = dialect.is_valkey();
         let capa = if is_valkey { format!("capa={} ", self.capabilities()) } else { String::new() };
         let told =

@@ -12,6 +12,7 @@ use commands::convert::save::Target;
 use storage::{Limits, Wanted};
 
 pub use crate::acl::ChannelsAtFirst;
+pub use crate::client_memory::ClientMemory;
 pub use crate::command_log::KeptMax;
 use crate::command_log::Kind;
 pub use crate::eviction::{EvictionRules, Policy};
@@ -121,6 +122,8 @@ pub struct Config {
     pub load_rules: LoadRules,
     /// How much memory data may take on a node that follows nobody, and what goes when it is too much.
     pub eviction: EvictionRules,
+    /// How much memory all clients together may take.
+    pub client_memory: ClientMemory,
     /// How long a client's script may hold up the master's stream; zero: without bound.
     pub script_hold_max: Duration,
     /// After which time of a script others are answered BUSY; zero: never.
@@ -189,6 +192,7 @@ impl Default for Config {
             spool_disk: 16 << 30,
             load_rules: LoadRules::default(),
             eviction: EvictionRules::default(),
+            client_memory: ClientMemory::default(),
             script_hold_max: Duration::from_millis(100),
             busy_reply_threshold: Duration::from_secs(5),
             repl_timeout: Duration::from_secs(60),

@@ -10,7 +10,7 @@ use protocol::number::parse_int;
 use storage::glob;
 
 use crate::config::{
-    Config, Percentiles, Protocols, SavePoints, Secret, Word, parse_millis, parse_query_limit,
+    ClientMemory, Config, Percentiles, Protocols, SavePoints, Secret, Word, parse_millis, parse_query_limit,
     parse_set_bytes,
 };
 use crate::keyspace_events;
@@ -27,6 +27,8 @@ pub struct Row {
     pub set: Option<Set>,
     /// Why it does not, where it does not: Redis' words.
     pub fixed: &'static str,
+    /// Whether CONFIG GET tells it to those alone who name it.
+    pub is_hidden: bool,
 }
 
 /// Changes a value from its text.
@@ -34,7 +36,7 @@ pub type Set = fn(&mut Config, &str) -> Result<(), String>;
 
 /// A value that is fixed at the start.
 const fn fixed(name: &'static str, get: fn(&Config) -> String) -> Row {
-    Row { name, alias: None, get, set: None, fixed: "can't set immutable config" }
+    Row { name, alias: None, get, set: None, fixed: "can't set immutable config", is_hidden: false }
 }
 
 /// A value that can change while Redis runs, and is fixed at the start here.
@@ -56,6 +58,12 @@ impl Row {
     /// Whether its value is a password, or a user's name beside one.
     pub fn is_secret(&self) -> bool {
         matches!(self.name, "requirepass" | "masteruser" | "masterauth")
+    }
+
+    /// No pattern fits it.
+    const fn hidden(mut self) -> Self {
+        self.is_hidden = true;
+        self
     }
 
     /// Also known by this older name.
@@ -289,7 +297,8 @@ pub static ROWS: &[Row] = &[
         "key-load-delay",
         |c| c.load_rules.key_delay.to_string(),
         |c, text| assign(&mut c.load_rules.key_delay, signed(text)?),
-    ),
+    )
+    .hidden(),
     fixed("on-divergence", |c| c.on_divergence.word().to_owned()),
     // ---- room for what clients write; a replica keeps what its master keeps, what bounds a load is memory-limit ----
     free(
@@ -318,6 +327,11 @@ pub static ROWS: &[Row] = &[
         |c, text| assign(&mut c.eviction.usage.decay_minutes, number(text, 0, FACTOR_MAX)?),
     ),
     always!("replica-ignore-maxmemory", "yes").was("slave-ignore-maxmemory"),
+    free(
+        "maxmemory-clients",
+        |c| c.client_memory.to_string(),
+        |c, text| assign(&mut c.client_memory, ClientMemory::parse(text)?),
+    ),
     // ---- scripts ----
     free(
         "script-hold-max",
@@ -382,6 +396,16 @@ pub static ROWS: &[Row] = &[
         "stream-node-max-entries",
         |c| c.limits.stream_node_max_entries.to_string(),
         |c, text| assign(&mut c.limits.stream_node_max_entries, count(text)?),
+    ),
+    free(
+        "stream-idmp-duration",
+        |c| c.limits.stream_idmp_duration.to_string(),
+        |c, text| assign(&mut c.limits.stream_idmp_duration, number(text, 1, 86_400)?),
+    ),
+    free(
+        "stream-idmp-maxsize",
+        |c| c.limits.stream_idmp_maxsize.to_string(),
+        |c, text| assign(&mut c.limits.stream_idmp_maxsize, number(text, 1, 10_000)?),
     ),
     free(
         "hll-sparse-max-bytes",
@@ -482,15 +506,18 @@ pub fn find(name: &[u8]) -> Option<&'static Row> {
 /// Each name that one of these patterns fits, with its row. A name is given once; one that was asked for by itself is
 /// given as it was written.
 pub fn matching<'a>(patterns: &[&'a [u8]]) -> Vec<(&'a [u8], &'static Row)> {
-    let asked = |name: &'static str| {
+    let asked = |name: &'static str, is_hidden: bool| {
         let pattern =
             patterns.iter().find(|pattern| glob::matches_ignoring_case(pattern, name.as_bytes()))?;
         let is_name = pattern.eq_ignore_ascii_case(name.as_bytes());
+        if is_hidden && !is_name {
+            return None;
+        }
         Some(if is_name { *pattern } else { name.as_bytes() })
     };
     ROWS.iter()
         .flat_map(|row| [Some(row.name), row.alias].into_iter().flatten().map(move |name| (name, row)))
-        .filter_map(|(name, row)| Some((asked(name)?, row)))
+        .filter_map(|(name, row)| Some((asked(name, row.is_hidden)?, row)))
         .collect()
 }
 
@@ -542,7 +569,7 @@ fn signed(text: &str) -> Result<i32, String> {
 
 /// Whether this is one of the encodings' bounds, which the data set itself keeps.
 pub fn is_limit(name: &str) -> bool {
-    ["hash-max-", "set-max-", "zset-max-", "list-max-", "stream-node-max-", "hll-"]
+    ["hash-max-", "set-max-", "zset-max-", "list-max-", "stream-node-max-", "stream-idmp-", "hll-"]
         .iter()
         .any(|prefix| name.starts_with(prefix))
 }

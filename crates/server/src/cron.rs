@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use storage::DbIndex;
 use tokio::time::MissedTickBehavior;
 
+use crate::client_memory;
 use crate::clock;
 use crate::expiry::Walk;
 use crate::memory;
@@ -130,6 +131,7 @@ pub(crate) async fn run(node: Arc<Node>) {
         let (link_input, link_output) = node.upstream.traffic();
         samples.link_input.sample(link_input, elapsed);
         samples.link_output.sample(link_output, elapsed);
+        client_memory::look(&node);
         if round.is_multiple_of(ROUNDS_PER_SECOND) {
             node.store.tick(clock::unix_millis());
             samples.memory_peak(memory::look().used);

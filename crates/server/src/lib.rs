@@ -39,6 +39,7 @@ mod outbox;
 pub mod config;
 pub mod config_table;
 mod open_files;
+mod client_memory; // maxmemory-clients
 mod output_limit; // client-output-buffer-limit
 mod settings;
 

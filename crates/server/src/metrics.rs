@@ -233,6 +233,9 @@ const METRICS: &[Metric] = &[
             give("", f.totals.query_limit_disconnections as f64);
         },
     ),
+    counter("nearside_evicted_clients_total", "Clients let go for the memory of all.", |f, give| {
+        give("", f.totals.evicted_clients as f64);
+    }),
     counter(
         "nearside_output_limit_disconnections_total",
         "Clients let go for too much output.",
@@ -431,6 +434,7 @@ mod tests {
             tls_handshakes: 13,
             tls_handshakes_failed: 14,
             query_limit_disconnections: 3,
+            evicted_clients: 3,
             output_limit_disconnections: 3,
             input_bytes: 4,
             output_bytes: 5,

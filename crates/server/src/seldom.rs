@@ -39,6 +39,8 @@ pub(crate) struct OfClients {
     pub(crate) handshakes: Seldom,
     /// One was let go for its requests.
     pub(crate) requests: Seldom,
+    /// One was let go for the memory of all.
+    pub(crate) clients: Seldom,
     /// One was let go for its output.
     pub(crate) output: Seldom,
 }

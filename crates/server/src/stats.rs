@@ -99,6 +99,8 @@ counters! {
     walk_nanos,
     /// Clients let go because too many bytes of their requests waited.
     query_limit_disconnections,
+    /// Clients let go because all together took too much memory.
+    evicted_clients,
     /// Clients let go because too much output waited for them.
     output_limit_disconnections,
     /// Requests run while holding the writer token.

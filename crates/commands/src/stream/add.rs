@@ -59,7 +59,11 @@ pub(crate) fn xadd(
                 return Ok(());
             }
         };
+        let is_new = !slot.exists();
         let trimmed = slot.edit_or_new(|stream: &mut Stream| {
+            if is_new {
+                stream.begin(limits);
+            }
             stream.append(id, &order.fields, limits).map_err(|error| match error {
                 StreamError::NotAbove => TOO_SMALL,
                 _ => TOO_LARGE,

@@ -21,7 +21,7 @@ pub(crate) fn xgroup_create(
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
     let options = options(args, "CREATE", ctx.role)?;
-    let dialect = ctx.dialect;
+    let (dialect, limits) = (ctx.dialect, ctx.limits);
     ctx.db.edit(args.get(0), |slot| {
         let found = slot.stream()?;
         if found.is_none() && !options.makes_stream {
@@ -36,7 +36,13 @@ pub(crate) fn xgroup_create(
         }
         let added = found.map_or(0, Stream::entries_added);
         let group = Group::new(last_id, entries_read(options, added, dialect));
-        slot.edit_or_new(|stream: &mut Stream| stream.add_group(args.get(1), group).map(drop).is_ok())?;
+        let is_new = !slot.exists();
+        slot.edit_or_new(|stream: &mut Stream| {
+            if is_new {
+                stream.begin(limits);
+            }
+            stream.add_group(args.get(1), group).map(drop).is_ok()
+        })?;
         slot.event(Wanted::STREAM, "xgroup-create");
         Ok(())
     })?;

@@ -378,7 +378,7 @@ fn stats(facts: &Facts<'_>, text: &mut Text) {
     text.field("expired_time_cap_reached_count", totals.walks_cut_short);
     text.field("expire_cycle_cpu_milliseconds", totals.walk_nanos / 1_000_000);
     text.field("evicted_keys", totals.evicted_keys);
-    text.none(&["evicted_clients"]);
+    text.field("evicted_clients", totals.evicted_clients);
     text.field("evicted_scripts", facts.node.scripts.figures.evicted.load(Relaxed));
     text.field("client_query_buffer_limit_disconnections", totals.query_limit_disconnections);
     text.field("client_output_buffer_limit_disconnections", totals.output_limit_disconnections);

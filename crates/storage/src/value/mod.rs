@@ -298,6 +298,10 @@ pub struct Limits {
     pub stream_node_max_bytes: usize,
     /// `stream-node-max-entries`
     pub stream_node_max_entries: usize,
+    /// `stream-idmp-duration`, seconds: what a new stream begins with
+    pub stream_idmp_duration: u64,
+    /// `stream-idmp-maxsize`: what a new stream begins with
+    pub stream_idmp_maxsize: u64,
     /// `hll-sparse-max-bytes`
     pub hll_sparse_max_bytes: usize,
 }
@@ -316,6 +320,8 @@ impl Default for Limits {
             list_max_listpack_size: -2,
             stream_node_max_bytes: 4096,
             stream_node_max_entries: 100,
+            stream_idmp_duration: stream::DURATION_S,
+            stream_idmp_maxsize: stream::IDS_MAX,
             hll_sparse_max_bytes: 3000,
         }
     }

@@ -15,9 +15,9 @@ use crate::UnixMillis;
 use crate::memory::{array_bytes, size_class, tree_bytes};
 
 /// `stream-idmp-duration` by default, seconds.
-const DURATION_S: u64 = 100;
+pub(crate) const DURATION_S: u64 = 100;
 /// `stream-idmp-maxsize` by default.
-const IDS_MAX: u64 = 100;
+pub(crate) const IDS_MAX: u64 = 100;
 
 /// The idempotent IDs of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -26,6 +26,7 @@ use node::Node;
 
 pub use group::{Consumer, ConsumerId, Group, Pending};
 pub use id::{IdText, StreamId};
+pub(super) use idempotency::{DURATION_S, IDS_MAX};
 pub use idempotency::{Idempotency, ProducerIds, automatic_id};
 pub use lag::LagRule;
 pub use node::{Entry, Fields};
@@ -281,6 +282,14 @@ impl Stream {
     pub fn remove_references(&mut self, id: StreamId) {
         for group in self.groups.values_mut() {
             group.remove_pending(id);
+        }
+    }
+
+    /// Begins with the settings for idempotent IDs that new streams have.
+    pub fn begin(&mut self, limits: &Limits) {
+        let (duration_s, ids_max) = (limits.stream_idmp_duration, limits.stream_idmp_maxsize);
+        if (duration_s, ids_max) != (DURATION_S, IDS_MAX) {
+            self.idempotency_mut().configure(duration_s, ids_max);
         }
     }
 
