@@ -25,6 +25,7 @@ use crate::batch::{self, Next};
 use crate::buffers::{self, Buffers, READ_BYTES};
 use crate::clients::Client;
 use crate::clock;
+use crate::config::OutputLimit;
 use crate::exclusive;
 use crate::node::Node;
 use crate::session::Session;
@@ -256,12 +257,60 @@ async fn write(
     if limit.is_over(bytes) {
         return Err(let_go(node, client, waiting));
     }
+    // What is rarely waited for is boxed: its room would be part of each idle connection.
+    if !send_at_once(stream, client, &mut buffers.reply).await? {
+        Box::pin(send_waiting(node, stream, session, buffers, limit)).await?;
+    }
+    let block = node.stats.local();
+    add(&block.writes, 1);
+    add(&block.output_bytes, bytes);
+    Ok(())
+}
+
+/// Sends a short reply as far as that needs no waiting; says whether that was all.
+async fn send_at_once(
+    stream: &mut (impl AsyncWrite + Unpin),
+    client: &Client,
+    reply: &mut Reply,
+) -> io::Result<bool> {
+    poll_fn(|context| {
+        let piece = reply.chunk();
+        if piece.len() != reply.len() || piece.len() > SEND_BYTES_MAX {
+            return Poll::Ready(Ok(false));
+        }
+        let Poll::Ready(sent) = pin!(stream.write(piece)).poll(context) else {
+            return Poll::Ready(Ok(false));
+        };
+        let sent = sent?;
+        client.traffic.output.add(u64::try_from(sent).unwrap_or_default());
+        reply.advance(sent);
+        if !reply.is_empty() {
+            return Poll::Ready(Ok(false));
+        }
+        client.waits_for(reply);
+        // TLS may still hold some of it.
+        match pin!(stream.flush()).poll(context) {
+            Poll::Pending => Poll::Ready(Ok(false)),
+            Poll::Ready(flushed) => Poll::Ready(flushed.map(|()| true)),
+        }
+    })
+    .await
+}
+
+/// Sends what is left, however long that takes; reads on meanwhile.
+async fn send_waiting(
+    node: &Node,
+    stream: &mut impl Transport,
+    session: &Session,
+    buffers: &mut Buffers,
+    limit: OutputLimit,
+) -> io::Result<()> {
+    let client = session.client();
     let Buffers { input, start, reply, .. } = buffers;
     let mut ahead = Ahead { node, session, input, start, is_over: false };
     let mut meanwhile = |stream: &mut _, context: &mut Context<'_>, left| ahead.read(stream, context, left);
-    if let Some(patience) = limit.patience(bytes) {
-        let sent =
-            Box::pin(tokio::time::timeout(patience, send(stream, client, reply, &mut meanwhile))).await;
+    if let Some(patience) = limit.patience(u64::try_from(reply.len()).unwrap_or(u64::MAX)) {
+        let sent = tokio::time::timeout(patience, send(stream, client, reply, &mut meanwhile)).await;
         // What was sent in time is out of the buffer.
         let left = reply.len();
         match sent {
@@ -272,11 +321,7 @@ async fn write(
             Err(_) => {}
         }
     }
-    send(stream, client, reply, &mut meanwhile).await?;
-    let block = node.stats.local();
-    add(&block.writes, 1);
-    add(&block.output_bytes, bytes);
-    Ok(())
+    send(stream, client, reply, &mut meanwhile).await
 }
 
 /// The requests that a client sends while it does not take its replies. Many clients read nothing before they have sent
