@@ -578,3 +578,41 @@ fn every_element_comes_to_one_client() {
     numbers.sort_unstable();
     assert_eq!(numbers, (0..ELEMENTS).collect::<Vec<_>>());
 }
+
+#[test]
+fn keys_that_are_waited_for_are_counted() {
+    let real = master_or_skip!("redis-8.10");
+    let node = Node::start(&[]);
+    let mut seen = Vec::new();
+    for port in [real.port, node.port] {
+        let mut admin = Client::connect(port);
+        admin.line("XGROUP CREATE s g $ MKSTREAM");
+        let mut waiting = Vec::new();
+        for request in [
+            "BLPOP l m 0",
+            "BLMOVE l dest LEFT LEFT 0",
+            "XREADGROUP GROUP g c BLOCK 0 STREAMS s >",
+            "XREAD BLOCK 0 STREAMS s t $ $",
+            "BZPOPMIN s 0",
+        ] {
+            let mut client = Client::connect(port);
+            let words: Vec<&str> = request.split(' ').collect();
+            if words[0] == "BZPOPMIN" {
+                client.line("SELECT 1");
+            }
+            let mut bytes = Vec::new();
+            Client::encode(&words, &mut bytes);
+            client.send_raw(&bytes);
+            waiting.push(client);
+            let count = waiting.len().to_string();
+            wait_for("a client to wait", || {
+                (admin.info("clients", "blocked_clients").as_ref() == Some(&count)).then_some(())
+            });
+            let field = |admin: &mut Client, name: &str| admin.info("clients", name).expect("a count");
+            let keys = field(&mut admin, "total_blocking_keys");
+            seen.push((keys, field(&mut admin, "total_blocking_keys_on_nokey")));
+        }
+    }
+    let (of_real, ours) = seen.split_at(5);
+    assert_eq!(ours, of_real);
+}

@@ -277,9 +277,18 @@ impl Blocking {
         self.count.load(Relaxed)
     }
 
-    /// How many keys clients wait for who would write.
-    pub(crate) fn keys(&self) -> usize {
-        self.queues.lock().len()
+    /// How many keys clients wait for; and for how many of them one waits who is told, too, when the key goes.
+    pub(crate) fn keys(&self) -> (usize, usize) {
+        let waiting = self.waiting.lock();
+        let mut keys: HashMap<Place, bool> = HashMap::new();
+        for ticket in waiting.values() {
+            let is_told =
+                ticket.command.group == Group::Stream && matches!(ticket.command.run, Run::Write(_));
+            for key in awaited_keys(ticket.command, &ticket.request.words()) {
+                *keys.entry((ticket.db, key.into())).or_default() |= is_told;
+            }
+        }
+        (keys.len(), keys.values().filter(|is_told| **is_told).count())
     }
 
     fn leave(&self, blocked: &Blocked) {

@@ -202,7 +202,9 @@ fn clients(facts: &Facts<'_>, text: &mut Text) {
     text.field("watching_clients", watched().count());
     text.field("total_watched_keys", watched().sum::<usize>());
     text.none(&["clients_in_timeout_table"]);
-    text.field("total_blocking_keys", facts.node.blocking.keys());
+    let (awaited, told_when_gone) = facts.node.blocking.keys();
+    text.field("total_blocking_keys", awaited);
+    text.field("total_blocking_keys_on_nokey", told_when_gone);
 }
 
 fn memory_fields(facts: &Facts<'_>, text: &mut Text) {
