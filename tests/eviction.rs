@@ -181,3 +181,18 @@ fn reads_are_noted_as_the_policy_says() {
     let Frame::Int(idle) = client.line("OBJECT IDLETIME old") else { panic!("an integer") };
     assert!(idle < 1000, "{idle}");
 }
+
+/// What came in a long request was counted twice, so that a value of half the room was refused.
+#[test]
+fn a_value_nearly_as_large_as_the_room_is_taken() {
+    let node = Node::start(&[]);
+    let mut client = node.client();
+    let limit = (used(&mut client) + 10_000_000).to_string();
+    set(&mut client, "maxmemory", &limit);
+    let value = "a".repeat(8_000_000);
+    assert_eq!(client.ask(&["SET", "key", &value]), Frame::Simple("OK".into()));
+    let dump = client.line("DUMP key").bytes().to_vec();
+    client.line("DEL key");
+    assert_eq!(client.ask(&[b"RESTORE", &b"key"[..], b"0", &dump]), Frame::Simple("OK".into()));
+    assert_eq!(client.line("STRLEN key"), Frame::Int(8_000_000));
+}

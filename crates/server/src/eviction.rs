@@ -195,6 +195,11 @@ impl Eviction {
 
     /// Makes room, if there is none. For the holder of the token, on a thread that may wait.
     pub(crate) fn make_room(&self, node: &Node, writer: &Writer<'_>) -> Room {
+        self.make_room_beside(node, writer, 0)
+    }
+
+    /// The same, where so many bytes in use are a second copy of the request that wants room: it goes when it has run.
+    pub(crate) fn make_room_beside(&self, node: &Node, writer: &Writer<'_>, copied: u64) -> Room {
         let limit = self.limit.load(Relaxed);
         // Without a limit, on a replica, or while a load compares with these data.
         if limit == 0 || !node.upstream.is_writable() || writer.is_frozen() {
@@ -205,7 +210,7 @@ impl Eviction {
         if node.store.is_settled() {
             search.leaving = 0;
         }
-        let used = memory::look().used.saturating_sub(search.leaving);
+        let used = memory::look().used.saturating_sub(search.leaving).saturating_sub(copied);
         let room = match used.checked_sub(limit) {
             None | Some(0) => Room::Some,
             Some(over) => {

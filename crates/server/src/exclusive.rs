@@ -181,7 +181,10 @@ fn run_command(
             }
             let writer = hold(node);
             let room = match command.run {
-                Run::Write(_) => node.eviction.make_room(node, &writer),
+                Run::Write(_) => {
+                    let copied = words.iter().map(|word| word.len() as u64).sum();
+                    node.eviction.make_room_beside(node, &writer, copied)
+                }
                 _ => Room::Some,
             };
             if room == Room::None && command.flags.contains(Flags::DENYOOM) {
