@@ -82,6 +82,13 @@ impl Command {
             "set" => return first_key(args, set_flags(args), visit),
             "bitfield" => return first_key(args, bitfield_flags(args), visit),
             "delex" => return first_key(args, delex_flags(args), visit),
+            "georadius" | "georadiusbymember" => {
+                first_key(args, KeyFlags::RO.union(KeyFlags::ACCESS), &mut visit)?;
+                if let Some(index) = radius_store(args) {
+                    visit(KeyAt { index, flags: KeyFlags::OW.union(KeyFlags::UPDATE) });
+                }
+                return Ok(());
+            }
             "xread" if !names_streams(args, 0) => return Err(NoKeys),
             // Behind GROUP and both its names.
             "xreadgroup" if !names_streams(args, 3) => return Err(NoKeys),
@@ -316,6 +323,23 @@ fn sort_store(args: &impl Indexed) -> Option<usize> {
         } else if word.eq_ignore_ascii_case(b"get") || word.eq_ignore_ascii_case(b"by") {
             index += 1;
         } else if word.eq_ignore_ascii_case(b"store") && index + 1 < args.count() {
+            store = Some(index + 1);
+            index += 1;
+        }
+        index += 1;
+    }
+    store
+}
+
+/// Where GEORADIUS puts its result: the last STORE or STOREDIST counts, and not the first of each that its specifications
+/// would find.
+fn radius_store(args: &impl Indexed) -> Option<usize> {
+    let mut store = None;
+    // Behind the key, the place and the radius, or the member, the radius and its unit.
+    let mut index = 4;
+    while index + 1 < args.count() {
+        let word = args.at(index);
+        if word.eq_ignore_ascii_case(b"store") || word.eq_ignore_ascii_case(b"storedist") {
             store = Some(index + 1);
             index += 1;
         }
