@@ -17,14 +17,14 @@ use super::user::User;
 /// allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Denial {
+    /// The database: this argument names it, or it is the selected one.
+    Database(Option<usize>),
     /// The command.
     Command,
     /// This key.
     Key(usize),
     /// This channel.
     Channel(usize),
-    /// The database: this argument names it, or it is the selected one.
-    Database(Option<usize>),
 }
 
 /// Whether `user`, who has selected `db`, may run `command` with `args`.
@@ -35,7 +35,7 @@ pub(crate) fn check(user: &User, command: &Command, args: Args<'_>, db: DbIndex)
     if user.is_unrestricted() {
         return Ok(());
     }
-    let mut nearest = Denial::Command;
+    let mut nearest = Denial::Database(None);
     for selector in user.selectors() {
         match check_selector(selector, command, args, db) {
             Ok(()) => return Ok(()),
@@ -51,14 +51,14 @@ pub(crate) fn may_read(user: &User, command: &Command, args: Args<'_>, db: DbInd
 }
 
 fn check_selector(selector: &Selector, command: &Command, args: Args<'_>, db: DbIndex) -> Result<(), Denial> {
+    if !selector.databases.is_all() {
+        check_databases(selector, command, args, db)?;
+    }
     if !selector.commands.has(command)
         && !command.flags.contains(Flags::NO_AUTH)
         && !selector.commands.has_with(command, args.opt(0))
     {
         return Err(Denial::Command);
-    }
-    if !selector.databases.is_all() {
-        check_databases(selector, command, args, db)?;
     }
     if !selector.keys.is_all() && !command.keys.is_empty() {
         let mut denied = None;
@@ -321,6 +321,28 @@ mod tests {
             assert_eq!(told(db, request), no(what), "{request}");
         }
         assert_eq!(told(0, "PING"), None);
+    }
+
+    /// From valkey-9.1: it is looked at first, and told of last.
+    #[test]
+    fn a_selector_for_other_databases_is_the_least_of_all_reasons() {
+        let user = user("(db=0,1 +@all -@read ~write*);(db=2,3 +@all -@write ~read*)");
+        for (db, request, what) in [
+            (0, "GET writekey", "run the 'get' command"),
+            (0, "SELECT 4", "run the 'select' command"),
+            (0, "FLUSHALL", "run the 'flushall' command"),
+            (0, "SET other x", "access the 'other' key"),
+            (2, "GET writekey", "access the 'writekey' key"),
+            (2, "SET writekey x", "run the 'set' command"),
+        ] {
+            let told = told(&user, db, request);
+            assert_eq!(told, Some(format!("User u has no permissions to {what}")), "{request}");
+        }
+        let user = self::user("db=0;-@all;+get;+select;~a*");
+        assert_eq!(told(&user, 1, "GET c").unwrap(), "User u has no permissions to access database get");
+        assert_eq!(told(&user, 1, "SET a x").unwrap(), "User u has no permissions to access database set");
+        assert_eq!(told(&user, 0, "SET a x").unwrap(), "User u has no permissions to run the 'set' command");
+        assert_eq!(told(&user, 0, "GET c").unwrap(), "User u has no permissions to access the 'c' key");
     }
 
     /// From redis-8.10.
