@@ -433,7 +433,11 @@ impl Engine {
 
     /// Follows the data set's libraries. What cannot be loaded is told to the log, and has no functions.
     pub fn follow(&mut self, functions: &Functions, log: LogLine<'_>) {
-        if functions.is_empty() && self.libraries.is_none() {
+        if functions.is_empty() {
+            // A new state is made with the next one: what these had in theirs is given back.
+            if self.libraries.take().is_some() {
+                self.tell();
+            }
             return;
         }
         let refused = |name: &[u8], error: &[u8]| {

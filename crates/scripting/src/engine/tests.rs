@@ -408,6 +408,20 @@ fn functions_follow_the_data_set() {
     assert_eq!(fcall(&mut engine, &mut host, &["f", "0"], false), "-ERR Function not found|");
 }
 
+/// FUNCTION FLUSH kept the memory of all the libraries that there had been.
+#[test]
+fn without_libraries_their_state_is_given_back() {
+    let (mut engine, mut host) = (engine(), Fake::default());
+    library(&mut host, "one", "local t = {} redis.register_function('f', function() return 1 end)");
+    assert_eq!(fcall(&mut engine, &mut host, &["f", "0"], false), ":1|");
+    assert!(engine.figures().functions_vm_bytes.load(Relaxed) > 0);
+    host.functions.clear();
+    engine.follow(&host.functions, &|_, _| ());
+    assert_eq!(engine.figures().functions_vm_bytes.load(Relaxed), 0);
+    library(&mut host, "one", "redis.register_function('f', function() return 2 end)");
+    assert_eq!(fcall(&mut engine, &mut host, &["f", "0"], false), ":2|");
+}
+
 #[test]
 fn a_library_is_checked_before_it_is_taken() {
     let (mut engine, mut host) = (engine(), Fake::default());
