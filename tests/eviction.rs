@@ -187,12 +187,14 @@ fn reads_are_noted_as_the_policy_says() {
 fn a_value_nearly_as_large_as_the_room_is_taken() {
     let node = Node::start(&[]);
     let mut client = node.client();
-    let limit = (used(&mut client) + 10_000_000).to_string();
-    set(&mut client, "maxmemory", &limit);
+    let before = used(&mut client);
+    set(&mut client, "maxmemory", &(before + 10_000_000).to_string());
     let value = "a".repeat(8_000_000);
     assert_eq!(client.ask(&["SET", "key", &value]), Frame::Simple("OK".into()));
     let dump = client.line("DUMP key").bytes().to_vec();
     client.line("DEL key");
+    // It is freed behind the answer.
+    wait_for("the value to be freed", || (used(&mut client) < before + 2_000_000).then_some(()));
     assert_eq!(client.ask(&[b"RESTORE", &b"key"[..], b"0", &dump]), Frame::Simple("OK".into()));
     assert_eq!(client.line("STRLEN key"), Frame::Int(8_000_000));
 }

@@ -90,7 +90,12 @@ impl Buffers {
         let wanted = self.parser.wanted().min(self.input.len().saturating_mul(2));
         let room = wanted.saturating_sub(self.input.len()).max(READ_BYTES / 2);
         if self.input.capacity() - self.input.len() < room {
-            self.input.reserve(room);
+            if wanted == self.parser.wanted() && room > READ_BYTES {
+                // The rest of a long word: twice the room would be memory for nothing.
+                self.input.reserve_exact(room);
+            } else {
+                self.input.reserve(room);
+            }
         }
     }
 }
