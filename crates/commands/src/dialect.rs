@@ -227,6 +227,11 @@ impl Dialect {
         self.is_valkey() && (self.major, self.minor) >= (8, 1)
     }
 
+    /// Whether MOVE takes the deadline along (2.8 leaves it behind, 3.2 does not).
+    pub fn moves_deadlines(self) -> bool {
+        self.is_valkey() || self.is_redis_from(3, 0)
+    }
+
     /// The text of a double in replies.
     pub fn double(self, value: f64) -> DoubleText {
         format_double(value, self.double_form())

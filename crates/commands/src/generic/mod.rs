@@ -98,6 +98,18 @@ mod tests {
         Session::new().transcript(include_str!("../../tests/transcripts/generic.txt"));
     }
 
+    /// As redis-2.8 does, and redis-3.2.
+    #[test]
+    fn a_deadline_goes_along_or_stays_behind() {
+        for (dialect, left) in [(Dialect::redis(2, 8), ":-1|"), (Dialect::redis(3, 2), ":99999999999999|")] {
+            let mut session = Session { dialect, ..Session::replica() };
+            session.run("SET k v PXAT 99999999999999");
+            assert_eq!(session.run("MOVE k 1"), ":1|");
+            session.index = storage::DbIndex(1);
+            assert_eq!(session.run("PEXPIRETIME k"), left, "{dialect:?}");
+        }
+    }
+
     /// Chi-square: of `kinds` equally likely answers none comes too often or too rarely. Six deviations from the mean are
     /// chance once in a thousand million runs.
     fn is_even(session: &Session, line: &str, kinds: usize) {

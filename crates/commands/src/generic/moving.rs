@@ -93,7 +93,7 @@ pub(crate) fn move_(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Repl
         });
         if let Some((value, deadline)) = taken {
             target.edit(key, |slot| {
-                slot.put_until(value, deadline);
+                slot.put_until(value, deadline.filter(|_| ctx.dialect.moves_deadlines()));
                 // It counted where it was taken.
                 slot.counts(0);
             });
