@@ -244,6 +244,44 @@ fn config_resetstat_resets_what_a_real_server_resets() {
     assert_eq!(ours, theirs);
 }
 
+#[test]
+fn commandstats_tells_of_a_command_how_often_the_slow_log_was_given_one() {
+    let real = master_or_skip!("redis-8.10");
+    let node = Node::start(&[]);
+    let [ours, theirs] = [node.client(), real.client()].map(|mut client| {
+        client.line("CONFIG RESETSTAT");
+        client.line("LPUSH l a");
+        client.line("CONFIG SET slowlog-log-slower-than 0");
+        for request in ["SET a 1", "GET a", "GET a b", "GET l", "MULTI", "GET a", "EXEC", "EVAL return 0"] {
+            client.ask(&request.split(' ').collect::<Vec<_>>());
+        }
+        client.line("CONFIG SET slowlog-log-slower-than -1");
+        client.line("LPUSH l a");
+        let told = client.ask(&["INFO", "commandstats"]).text();
+        let lines = told.lines().filter_map(|line| line.split_once(':'));
+        let counts = lines.map(|(command, fields)| {
+            let fields = fields.split(',').filter_map(|field| field.split_once('='));
+            // What is no time is equal.
+            let told = fields.map(|(name, value)| match name {
+                "calls" | "rejected_calls" | "failed_calls" | "slowlog_count" => format!("{name}={value}"),
+                _ => name.to_owned(),
+            });
+            (command.to_owned(), told.collect::<Vec<_>>())
+        });
+        let counts = counts.collect::<BTreeMap<_, _>>();
+        client.line("CONFIG RESETSTAT");
+        client.line("GET a");
+        let after = client.ask(&["INFO", "commandstats"]).text();
+        assert!(!after.contains("slowlog_"), "{after}");
+        counts
+    });
+    assert!(
+        theirs.values().any(|fields| fields.iter().any(|field| field == "slowlog_count=3")),
+        "{theirs:?}"
+    );
+    assert_eq!(ours, theirs);
+}
+
 /// A line of `fields.txt`: what we leave out, or tell otherwise.
 struct Row {
     pattern: String,

@@ -57,6 +57,40 @@ fn assert_same(node: &mut Server, master: &mut Server, bytes: &[u8], cut: usize)
     );
 }
 
+/// DEBUG PROTOCOL and DEBUG ERROR: what clients try their decoders with.
+#[test]
+fn examples_of_every_type_of_reply_are_the_real_servers() {
+    let real = master_or_skip!("redis-8.10");
+    let node = Node::start(&[]);
+    let answers = |port: u16, protocol: u8| {
+        let mut socket = TcpStream::connect(("127.0.0.1", port)).expect("connect");
+        let mut answer = |requests: &str| {
+            socket.write_all(format!("{requests}\r\nECHO the-end\r\n").as_bytes()).expect("write");
+            let mut seen = Vec::new();
+            while !seen.ends_with(b"$7\r\nthe-end\r\n") {
+                let mut room = [0; 4096];
+                let count = socket.read(&mut room).expect("an answer");
+                assert_ne!(count, 0, "closed after {}", seen.escape_ascii());
+                seen.extend_from_slice(&room[..count]);
+            }
+            seen.escape_ascii().to_string()
+        };
+        // It says the version, and the connection's number.
+        answer(&format!("HELLO {protocol}"));
+        let kinds = [
+            "string", "integer", "double", "bignum", "null", "array", "set", "map", "attrib", "push",
+            "verbatim", "true", "FALSE", "nosuch", "", "a b",
+        ];
+        let mut told: Vec<String> = kinds.map(|kind| answer(&format!("DEBUG PROTOCOL {kind}"))).into();
+        let texts = [r#""LOADING not yet""#, r#""a\r\nb""#, r#""\x00\xff""#, "OOM", "a b", ""];
+        told.extend(texts.map(|text| answer(&format!("DEBUG ERROR {text}"))));
+        told
+    };
+    for protocol in [2, 3] {
+        assert_eq!(answers(node.port, protocol), answers(real.port, protocol), "in RESP{protocol}");
+    }
+}
+
 #[test]
 fn mistakes_are_told_in_the_words_of_a_real_server() {
     let master = master_or_skip!("redis-7.4");

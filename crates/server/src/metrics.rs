@@ -426,7 +426,8 @@ mod tests {
             divergence_resyncs: 8,
             ..LinkCounts::default()
         };
-        let every = CommandTotals { calls: 1, nanos: 2000, rejected: 3, failed: 4 };
+        let every =
+            CommandTotals { calls: 1, nanos: 2000, rejected: 3, failed: 4, ..CommandTotals::default() };
         let totals = Totals {
             commands: vec![every; table::COUNT],
             connections_received: 1,

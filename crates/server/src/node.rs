@@ -261,6 +261,9 @@ impl Node {
                 name: client.names().name.shown().to_owned(),
             };
             self.command_log.of(kind).add(entry, most);
+            if kind == Kind::Slow {
+                self.stats.local().slow(command, took);
+            }
         }
     }
 

@@ -117,6 +117,9 @@ struct PerCommand {
     nanos: AtomicU64,
     rejected: AtomicU64,
     failed: AtomicU64,
+    slow: AtomicU64,
+    slow_micros: AtomicU64,
+    slow_micros_most: AtomicU64,
     /// How long its requests took: made by the first, for most commands are never sent.
     times: OnceLock<Box<histogram::Counters>>,
 }
@@ -132,11 +135,25 @@ pub(crate) struct CommandTotals {
     pub(crate) rejected: u64,
     /// Times it ran and answered an error.
     pub(crate) failed: u64,
+    /// Requests that the slow log was given.
+    pub(crate) slow: u64,
+    /// Microseconds of all of them.
+    pub(crate) slow_micros: u64,
+    /// Microseconds of the worst.
+    pub(crate) slow_micros_most: u64,
 }
 
 impl PerCommand {
     fn reset(&self) {
-        for counter in [&self.calls, &self.nanos, &self.rejected, &self.failed] {
+        for counter in [
+            &self.calls,
+            &self.nanos,
+            &self.rejected,
+            &self.failed,
+            &self.slow,
+            &self.slow_micros,
+            &self.slow_micros_most,
+        ] {
             counter.store(0, Relaxed);
         }
         if let Some(times) = self.times.get() {
@@ -165,6 +182,9 @@ impl PerCommand {
         total.nanos += self.nanos.load(Relaxed);
         total.rejected += self.rejected.load(Relaxed);
         total.failed += self.failed.load(Relaxed);
+        total.slow += self.slow.load(Relaxed);
+        total.slow_micros += self.slow_micros.load(Relaxed);
+        total.slow_micros_most = total.slow_micros_most.max(self.slow_micros_most.load(Relaxed));
     }
 }
 
@@ -307,6 +327,15 @@ impl Block {
     pub(crate) fn rejected(&self, command: &'static Command) {
         if let Some(per) = self.per(command) {
             add(&per.rejected, 1);
+        }
+    }
+
+    /// Counts a request that the slow log was given.
+    pub(crate) fn slow(&self, command: &'static Command, micros: u64) {
+        if let Some(per) = self.per(command) {
+            add(&per.slow, 1);
+            add(&per.slow_micros, micros);
+            per.slow_micros_most.fetch_max(micros, Relaxed);
         }
     }
 

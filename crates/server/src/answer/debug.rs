@@ -6,7 +6,7 @@ use std::time::Duration;
 use commands::{CommandError, Run, WriteContext, digest};
 use protocol::limits::BULK_BYTES_MAX;
 use protocol::number::{parse_float, parse_int};
-use protocol::{Args, Reply};
+use protocol::{Args, Protocol, Reply};
 use storage::UnixMillis;
 
 use super::{Answered, Call, Then};
@@ -30,11 +30,13 @@ pub(super) fn debug(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
                     ("DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:", ""),
                     ("DIGEST", "A hash of all data, as the master followed would give it."),
                     ("DIGEST-VALUE <key> [<key> ...]", "A hash of each key's value."),
+                    ("ERROR <text>", "Answers with an error of this text."),
                     ("OBJECT <key>", "The encoding and size of a key's value."),
                     (
                         "POPULATE <count> [<prefix>] [<size>]",
                         "Makes keys <prefix>:<number> that are not there yet.",
                     ),
+                    ("PROTOCOL <type>", "An example of a reply of this type, or a list of the types' names."),
                     (
                         "SET-ACTIVE-EXPIRE 0|1",
                         "Whether expired keys are removed before somebody asks for them.",
@@ -51,6 +53,8 @@ pub(super) fn debug(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
             });
             reply.ok();
         }
+        (b"error", [text]) => return Err(CommandError::Bytes(text.to_vec())),
+        (b"protocol", [kind]) => example(kind, reply)?,
         (b"digest", []) => {
             let (dialect, now) = (call.node.dialect(), call.now.wall);
             let digest = call.exactly(|writer| digest::of_data(writer, dialect, now));
@@ -108,6 +112,58 @@ pub(super) fn debug(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
         }
     }
     Ok(Then::Continue)
+}
+
+/// DEBUG PROTOCOL: a reply of each type, for clients that try their decoders.
+fn example(kind: &[u8], reply: &mut Reply) -> Result<(), CommandError> {
+    let resp3 = reply.protocol() == Protocol::Resp3;
+    match kind.to_ascii_lowercase().as_slice() {
+        b"string" => reply.bulk(b"Hello World"),
+        b"integer" => reply.int(12345),
+        b"double" => reply.double_text(b"3.141"),
+        b"bignum" => reply.big_number("1234567999999999999999999999999999999"),
+        b"null" => reply.null(),
+        b"array" => {
+            reply.array(3);
+            (0..3).for_each(|member| reply.int(member));
+        }
+        b"set" => {
+            reply.set(3);
+            (0..3).for_each(|member| reply.int(member));
+        }
+        b"map" => {
+            reply.map(3);
+            for field in 0..3 {
+                reply.int(field);
+                reply.bool(field == 1);
+            }
+        }
+        b"attrib" => {
+            // No command has attributes, so that nothing but this line writes one.
+            if resp3 {
+                reply.raw(b"|1\r\n$14\r\nkey-popularity\r\n*2\r\n$7\r\nkey:123\r\n:90\r\n");
+            }
+            reply.bulk(b"Some real reply following the attribute");
+        }
+        b"push" if resp3 => {
+            // Servers hold a push back until the reply to the request in hand is out.
+            reply.bulk(b"Some real reply following the push reply");
+            reply.push(2);
+            reply.bulk(b"server-cpu-usage");
+            reply.int(42);
+        }
+        b"push" => return Err(CommandError::new("ERR RESP2 is not supported by this command")),
+        b"verbatim" => reply.verbatim("txt", b"This is a verbatim\nstring"),
+        b"true" => reply.bool(true),
+        b"false" => reply.bool(false),
+        _ => {
+            return Err(CommandError::new(
+                "ERR Wrong protocol type name. Please use one of the following: \
+                 string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false",
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The number that a word begins with, as C reads it: 0 when it begins with none.

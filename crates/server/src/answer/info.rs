@@ -564,10 +564,21 @@ fn commandstats(facts: &Facts<'_>, text: &mut Text) {
             continue;
         }
         let micros = totals.nanos / 1000;
+        // Told of those alone that were slow.
+        let slow = if totals.slow > 0 {
+            format!(
+                ",slowlog_count={},slowlog_time_ms_sum={:.2},slowlog_time_ms_max={:.2}",
+                totals.slow,
+                totals.slow_micros as f64 / 1000.0,
+                totals.slow_micros_most as f64 / 1000.0
+            )
+        } else {
+            String::new()
+        };
         text.field(
             &format!("cmdstat_{}", command.name),
             format_args!(
-                "calls={},usec={micros},usec_per_call={:.2},rejected_calls={},failed_calls={}",
+                "calls={},usec={micros},usec_per_call={:.2},rejected_calls={},failed_calls={}{slow}",
                 totals.calls,
                 totals.nanos as f64 / 1000.0 / totals.calls.max(1) as f64,
                 totals.rejected,
