@@ -198,3 +198,18 @@ fn a_value_nearly_as_large_as_the_room_is_taken() {
     assert_eq!(client.ask(&[b"RESTORE", &b"key"[..], b"0", &dump]), Frame::Simple("OK".into()));
     assert_eq!(client.line("STRLEN key"), Frame::Int(8_000_000));
 }
+
+#[test]
+fn who_subscribes_needs_room_too() {
+    let node = Node::start(&[]);
+    let mut client = node.client();
+    set(&mut client, "maxmemory", "1");
+    for command in ["SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE"] {
+        wait_for("a refusal", || is_out_of_memory(&node.client().ask(&[command, "c"])).then_some(()));
+    }
+    let mut hearer = node.client();
+    assert!(is_out_of_memory(&hearer.ask(&["SUBSCRIBE", "c"])));
+    assert!(!hearer.ask(&["UNSUBSCRIBE", "c"]).is_error(), "what needs no memory is let through");
+    set(&mut client, "maxmemory", "0");
+    assert!(!hearer.ask(&["SUBSCRIBE", "c"]).is_error());
+}

@@ -165,7 +165,10 @@ pub(crate) fn refusal(
         return Some(format!("NOPERM {}", String::from_utf8_lossy(&text)).into());
     }
     // What is not queued is told so where room can be made first: see `crate::exclusive`.
-    if session.transaction.is_some() && command.flags.contains(Flags::DENYOOM) && node.eviction.is_full() {
+    // Subscriptions never come there, and need room on a Redis alone.
+    let needs_room = session.transaction.is_some()
+        || (is_push(command) && situation.writable && !node.dialect().is_valkey());
+    if needs_room && command.flags.contains(Flags::DENYOOM) && node.eviction.is_full() {
         return Some(OOM.into());
     }
     if let Some(text) = redirection(node, session, command) {
