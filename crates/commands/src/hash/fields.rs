@@ -233,7 +233,7 @@ impl<'a> Options<'a> {
     fn parse(ctx: &WriteContext<'_>, args: Args<'a>, grammar: &Grammar) -> Result<Self, CommandError> {
         // Valkey (seen in 9.1) takes a key of this name for the word too, and its replicas hear `HSETEX fields 1 f v`.
         let key_is_word =
-            ctx.dialect.is_valkey() && args.get(0) == b"fields" && parse_field_count(args.get(1)).is_some();
+            ctx.dialect.is_valkey() && args.is_word(0, "fields") && parse_field_count(args.get(1)).is_some();
         let args = args.from(usize::from(!key_is_word));
         let mut condition = None;
         let mut expiry = None;

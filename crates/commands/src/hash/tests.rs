@@ -260,6 +260,7 @@ fn a_key_of_valkey_may_be_the_word_before_the_fields() {
     let session = Session { dialect: Dialect::valkey(9, 1), ..Session::replica() };
     assert_eq!(session.run("HSETEX fields 2 a 1 b 2"), ":1|");
     assert_eq!(session.run("HMGET fields a b"), "*2|$1|1|$1|2|");
+    assert_eq!(session.run("HGETEX FIELDS 2 a b"), "*2|$-1|$-1|");
     // And as it should be.
     assert_eq!(session.run("HSETEX fields FIELDS 1 a 3"), ":1|");
     assert_eq!(session.run("HGET fields a"), "$1|3|");
