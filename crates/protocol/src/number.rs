@@ -86,7 +86,8 @@ fn parse_digits(digits: &[u8]) -> Option<u64> {
 
 /// A float, as Redis reads one (`strtod` over the whole text): `inf` and `infinity` in any case, hexadecimal too; no
 /// NaN, no blank. What is too large for a double or too small for one is none, but where 8.10 takes it for infinity or
-/// for zero: see [`is_in_reach`]. (Older servers take none of it, so no master of theirs passes it on.)
+/// for zero: in at most 19 digits, times a power of ten from -342 to 308. (Older servers take none of it, so no master of
+/// theirs passes it on.)
 ///
 /// ```
 /// use protocol::number::parse_float;
