@@ -11,7 +11,7 @@ use crate::harness::found::{self, Found};
 use crate::harness::grammar::{Compare, Line, Maker, families, is_of_template};
 use crate::harness::process::TempDir;
 use crate::harness::walk::{self, Depth, differences};
-use crate::harness::workload::Workload;
+use crate::harness::workload::{self, Workload};
 use crate::harness::{Client, Frame, Master, Node, Random};
 
 /// Requests of each family and server; the long tier multiplies it.
@@ -252,7 +252,7 @@ fn as_replica(name: &str) {
         // SORT leaves a sorted set big where it is read, and no replica hears of that.
         let sorted = family == "sorting";
         if sorted {
-            delete_minus_zeros(&mut master.client());
+            workload::delete_minus_zeros(&mut master.client());
             node.wait_caught_up(&master);
         }
         let depth = Depth { encodings: depth.encodings && !sorted, ..depth };
@@ -277,23 +277,6 @@ fn delete_arrays(client: &mut Client) {
         client.line(&format!("SELECT {db}"));
         for key in walk::keys(client) {
             if client.ask(&[b"TYPE".as_slice(), &key]).text() == "array" {
-                client.ask(&[b"DEL".as_slice(), &key]);
-            }
-        }
-    }
-}
-
-/// A big sorted set keeps a score of `-0`, a packed one has `0`: where SORT left one big at the master, no replica that
-/// holds it packed can have the same.
-fn delete_minus_zeros(client: &mut Client) {
-    for db in 0..3 {
-        client.line(&format!("SELECT {db}"));
-        for key in walk::keys(client) {
-            let Frame::Array(scores) = client.ask(&[b"ZRANGE".as_slice(), &key, b"0", b"-1", b"WITHSCORES"])
-            else {
-                continue;
-            };
-            if scores.iter().skip(1).step_by(2).any(|score| score.text() == "-0") {
                 client.ask(&[b"DEL".as_slice(), &key]);
             }
         }

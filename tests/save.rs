@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use crate::harness::walk::{self, Depth};
-use crate::harness::workload::Workload;
+use crate::harness::workload::{self, Workload};
 use crate::harness::{Client, Frame, Master, Node, Random, tiered, wait_for};
 
 const STARTED: &str = "Background saving started";
@@ -102,6 +102,7 @@ fn is_loaded_of_version(name: &str, version: &str, header: &str) {
     workload.run(&mut theirs, tiered(4_000, 60_000));
     workload.settle(&master);
     theirs.ask(&["DEBUG", "SET-ACTIVE-EXPIRE", "0"]);
+    workload::delete_minus_zeros(&mut master.client());
     node.wait_caught_up(&master);
 
     let mut ours = node.client();
@@ -135,6 +136,7 @@ fn is_of_one_moment(name: &str) {
         theirs.ask(&["DEBUG", "POPULATE", MANY]);
         workload.run(&mut theirs, 3_000);
         workload.settle(&master);
+        workload::delete_minus_zeros(&mut master.client());
         node.wait_caught_up(&master);
 
         let digest = ours.line("DEBUG DIGEST");

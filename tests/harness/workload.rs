@@ -4,7 +4,7 @@
 //! Owns the choice of commands for a master of a given version. Never looks at a reply: an error (a wrong type,
 //! say) is part of the workload, for a master does not pass it on.
 
-use super::{Client, Master, Random};
+use super::{Client, Frame, Master, Random, walk};
 
 type Words = Vec<Vec<u8>>;
 
@@ -654,6 +654,23 @@ impl Workload {
                 client.pipeline(&requests);
             }
             left -= many;
+        }
+    }
+}
+
+/// Deletes the sorted sets that have a score of `-0`: a big one keeps it, a packed one has `0`, so whoever holds such a set
+/// in the other form (because SORT left it big, or a load packed it) cannot have the same.
+pub fn delete_minus_zeros(client: &mut Client) {
+    for db in 0..3 {
+        client.line(&format!("SELECT {db}"));
+        for key in walk::keys(client) {
+            let Frame::Array(scores) = client.ask(&[b"ZRANGE".as_slice(), &key, b"0", b"-1", b"WITHSCORES"])
+            else {
+                continue;
+            };
+            if scores.iter().skip(1).step_by(2).any(|score| score.text() == "-0") {
+                client.ask(&[b"DEL".as_slice(), &key]);
+            }
         }
     }
 }
