@@ -22,7 +22,8 @@ has_nightly() {
   command -v rustup > /dev/null && rustup run "$NIGHTLY" rustc --version > /dev/null 2>&1
 }
 
-in_asan=(env RUSTFLAGS=-Zsanitizer=address CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/asan" PROPTEST_FAILURE_PERSISTENCE=off)
+in_asan=(env RUSTFLAGS=-Zsanitizer=address CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/asan"
+  PROPTEST_CASES="${ASAN_CASES:-256}" PROPTEST_FAILURE_PERSISTENCE=off)
 
 # Shuttle's models switch stacks by themselves, which the sanitizer takes for a fault.
 asan_store() { # which of its tests
