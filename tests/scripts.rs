@@ -190,6 +190,63 @@ fn a_function_that_takes_long_is_told_and_killed() {
     assert_eq!(client.info("memory", "number_of_functions").as_deref(), Some("1"));
 }
 
+/// They are sent while it may still be a short one, and wait for it by every way that leads there.
+#[test]
+fn who_waits_for_a_script_that_turns_out_long_is_told() {
+    let node = Node::start(&["--busy-reply-threshold", "500"]);
+    let library = "#!lua name=l\n\
+                   redis.register_function('reads', function() while true do end end)\n\
+                   redis.register_function('writes', function() redis.call('set', 'a', 5) while true do end end)";
+    assert_eq!(node.client().ask(&["FUNCTION", "LOAD", library]).text(), "l");
+    let busy = "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE.";
+    let aborted = format!("EXECABORT Transaction discarded because of: {busy}");
+    let run = |function: &str| {
+        let (mut runs, mut looks) = (node.client(), node.client());
+        runs.send_raw(format!("FCALL {function} 0\r\n").as_bytes());
+        wait_for("the script runs", || {
+            matches!(looks.line("FUNCTION STATS").items().get(1)?, Frame::Array(_)).then_some(())
+        });
+        runs
+    };
+    let send = |requests: &str| {
+        let mut client = node.client();
+        client.send_raw(requests.as_bytes());
+        client
+    };
+    let answers = |client: &mut Client, count: usize| -> Vec<String> {
+        (0..count).map(|_| client.read().expect("an answer").text()).collect()
+    };
+    let mut queued = node.client();
+    for line in ["SET a 1", "MULTI", "SET a 2"] {
+        assert!(!queued.line(line).is_error(), "{line}");
+    }
+
+    let mut runs = run("reads");
+    queued.send_raw(b"EXEC\r\n");
+    let mut waiting = [
+        send("SET a 2\r\nSET b 2\r\n"),
+        send("INCR a\r\nDEL a\r\n"),
+        send("EVAL 'return 0' 0\r\nSCRIPT FLUSH\r\n"),
+        send("MSET a 2 b 2\r\nFUNCTION FLUSH\r\n"),
+    ];
+    assert_eq!(answers(&mut queued, 1), [aborted]);
+    for client in &mut waiting {
+        assert_eq!(answers(client, 2), [busy, busy]);
+    }
+    assert_eq!(answers(&mut send("GET a\r\n"), 1), ["1"], "it has not written");
+    assert_eq!(answers(&mut send("FUNCTION KILL\r\n"), 1), ["OK"]);
+    assert!(runs.read().expect("an answer").is_error());
+    assert_eq!(answers(&mut send("GET a\r\nINCR a\r\n"), 2), ["1", "2"], "nobody is refused any more");
+
+    let _runs = run("writes");
+    let mut waiting =
+        [send("GET a\r\nTTL a\r\n"), send("SET a 2\r\nINFO\r\n"), send("KEYS *\r\nMEMORY STATS\r\n")];
+    for client in &mut waiting {
+        assert_eq!(answers(client, 2), [busy, busy]);
+    }
+    assert!(answers(&mut send("FUNCTION KILL\r\n"), 1)[0].starts_with("UNKILLABLE"));
+}
+
 /// Scripts that are short reads, and those that begin like it and turn out otherwise. All are run several times: what is
 /// known to be short is run otherwise than what is not.
 const AGAIN_AND_AGAIN: &[&str] = &[

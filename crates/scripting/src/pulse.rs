@@ -3,8 +3,9 @@
 //! Owns the time it may take and the wish to kill it; the script looks here at every so many instructions, at each
 //! command, and so do the functions that it calls at every so much of their work. Never touches Lua.
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Why a script is ended.
@@ -104,10 +105,21 @@ const WORK_BETWEEN_LOOKS: usize = 10_000;
 /// Room that is kept for the next script's words.
 const WORDS_KEPT: usize = 4096;
 
+/// Who is told that a script is busy, and that it is over.
+#[derive(Default)]
+struct Told(OnceLock<Box<dyn Fn(bool) + Send + Sync>>);
+
+impl fmt::Debug for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Told").field(&self.0.get().is_some()).finish()
+    }
+}
+
 /// See the module. One for all scripts of a node: only one runs at a time.
 #[derive(Debug)]
 pub struct Pulse {
     clock: fn() -> Instant,
+    told: Told,
     present: Mutex<Present>,
     /// It has taken longer than `busy_after`.
     busy: AtomicBool,
@@ -124,6 +136,7 @@ impl Pulse {
     pub fn new(clock: fn() -> Instant) -> Self {
         Pulse {
             clock,
+            told: Told::default(),
             present: Mutex::default(),
             busy: AtomicBool::new(false),
             is_function: AtomicBool::new(false),
@@ -134,6 +147,24 @@ impl Pulse {
 
     fn held(&self) -> MutexGuard<'_, Present> {
         self.present.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has this called with `true` when a script begins to take too long, and with `false` when that one is over; on the
+    /// script's thread, each time. The first who asks for it is told.
+    pub fn tell_busy(&self, tell: impl Fn(bool) + Send + Sync + 'static) {
+        // Asked for once, by the node that is made around it.
+        let _ = self.told.0.set(Box::new(tell));
+    }
+
+    /// Called by the script's thread alone.
+    fn set_busy(&self, busy: bool) {
+        if self.is_busy() == busy {
+            return;
+        }
+        self.busy.store(busy, Ordering::Relaxed);
+        if let Some(tell) = self.told.0.get() {
+            tell(busy);
+        }
     }
 
     /// Whether a script takes too long. One load.
@@ -148,8 +179,12 @@ impl Pulse {
 
     /// What others are told while a script is busy, if one is.
     pub fn busy_text(&self) -> Option<&'static str> {
-        let is_function = self.is_function.load(Ordering::Relaxed);
-        self.is_busy().then_some(if is_function { BUSY_FUNCTION } else { BUSY_SCRIPT })
+        self.is_busy().then(|| self.refusal())
+    }
+
+    /// What those are told whom a busy script refused, though it may be over by now.
+    pub fn refusal(&self) -> &'static str {
+        if self.is_function.load(Ordering::Relaxed) { BUSY_FUNCTION } else { BUSY_SCRIPT }
     }
 
     /// What runs, if anything does, and for how long.
@@ -218,7 +253,7 @@ impl Pulse {
         {
             let time = (self.clock)().saturating_duration_since(running.began);
             if present.limits.busy_after.is_some_and(|limit| time >= limit) {
-                self.busy.store(true, Ordering::Relaxed);
+                self.set_busy(true);
             }
             if present.limits.attempt.is_some_and(|limit| time >= limit) {
                 present.end = Some(End::Again);
@@ -285,7 +320,7 @@ impl Pulse {
         let mut present = self.held();
         present.running = None;
         present.loading = None;
-        self.busy.store(false, Ordering::Relaxed);
+        self.set_busy(false);
         self.wrote.store(false, Ordering::Relaxed);
         present.end.take()
     }

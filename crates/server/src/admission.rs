@@ -324,7 +324,7 @@ fn busy(node: &Node) -> Option<bool> {
 
 /// Whether the command looks at data in a batch.
 fn reads_data(command: &Command) -> bool {
-    matches!(command.run, Run::Read(_) | Run::Server(S::Info | S::Watch))
+    matches!(command.run, Run::Read(_) | Run::Server(S::Info | S::MemoryDoctor | S::MemoryStats | S::Watch))
 }
 
 /// Whether the request is queued instead of run.

@@ -665,12 +665,13 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Takes the token, if nobody has it or this batch may wait for it; the gate is left.
+    /// Takes the token, if nobody has it or this batch may wait for its holder; the gate is left.
     fn writer(&mut self) -> Option<&Writer<'a>> {
         self.reader = None;
         if self.writer.is_none() {
             let node = self.node;
-            self.writer = if self.may_wait { Some(exclusive::hold(node)) } else { node.store.try_writer() };
+            self.writer =
+                if self.may_wait { exclusive::hold_unless_busy(node).ok() } else { node.store.try_writer() };
         }
         self.writer.as_ref()
     }
@@ -711,7 +712,7 @@ impl<'a> Batch<'a> {
     fn abort(&self, session: &mut Session, text: &str, reply: &mut Reply) -> Step {
         session.end_transaction();
         session.unwatch();
-        let text = format!("EXECABORT Transaction discarded because of: {text}");
+        let text = answer::discarded(text);
         self.node.stats.error(text.as_bytes());
         self.answered(session, reply, |reply| reply.error(&text))
     }

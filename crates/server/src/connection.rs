@@ -93,6 +93,7 @@ async fn serve_here<S: Transport>(node: Arc<Node>, mut stream: S, mut session: S
         }
         session.take_pushed(&mut buffers.reply);
         let mut turns_lost = 0;
+        let mut is_refused = false;
         loop {
             let next = if buffers.wait.is_some() {
                 Next::Read
@@ -124,7 +125,11 @@ async fn serve_here<S: Transport>(node: Arc<Node>, mut stream: S, mut session: S
                 Next::Apart => {}
                 // After the others who are ready.
                 Next::More | Next::Token => tokio::task::yield_now().await,
-                Next::Gate => node.store.gate_opened().await,
+                // Who was refused asked again, and is one who waits all the same.
+                Next::Gate if is_refused => {
+                    is_refused = !node.store.gate_opened().await;
+                }
+                Next::Gate => is_refused = !node.store.gate_opened_unless_refused().await,
                 Next::Exclusive(request) => {
                     let running = Box::pin(exclusive::run(&node, session, request));
                     // Taken apart at once: what is kept while it is written would be part of each idle connection.

@@ -92,10 +92,17 @@ pub(crate) async fn run_batch(
     mut session: Session,
     mut buffers: Box<Buffers>,
 ) -> Option<Ran> {
-    let _turn = node.waiting_batch.acquire().await.ok()?;
+    let mut busy = node.scripts.busy.subscribe();
+    let _turn = tokio::select! {
+        turn = node.waiting_batch.acquire() => turn.ok()?,
+        // Who has the turn runs a script that takes long. Whether this batch waits for it is asked of each of its requests.
+        _ = busy.wait_for(|busy| *busy) => return Some(Ran { session, buffers, next: Next::More }),
+    };
     let node = Arc::clone(node);
     apart(move || {
-        let next = batch::run_with(Some(hold(&node)), HOLD_MAX, &node, &mut session, &mut buffers);
+        // Who is refused is answered so by the batch.
+        let writer = hold_unless_busy(&node).ok();
+        let next = batch::run_with(writer, HOLD_MAX, &node, &mut session, &mut buffers);
         Ran { session, buffers, next }
     })
     .await
@@ -165,21 +172,22 @@ fn run_command(
         Run::Server(S::Exec) => answer::exec(node, session, reply),
         Run::Server(server) => {
             if command.flags.contains(Flags::DENYOOM)
-                && node.eviction.make_room(node, &hold(node)) == Room::None
+                && match hold_unless_busy(node) {
+                    Ok(writer) => node.eviction.make_room(node, &writer) == Room::None,
+                    Err(text) => return refuse(node, command, text, reply),
+                }
             {
-                return no_room(node, command, reply);
+                return refuse(node, command, admission::OOM, reply);
             }
             let mut call = Call { node, session, command, words, args, now: Now::read(), source: None };
             answer::run(server, &mut call, reply)
         }
         Run::Read(_) | Run::Write(_) | Run::Container => {
             // A long read waits for the token too.
-            if let Some(text) = node.scripts.pulse.busy_text() {
-                node.stats.error(text.as_bytes());
-                reply.error(text);
-                return (Then::Continue, None);
-            }
-            let writer = hold(node);
+            let writer = match hold_unless_busy(node) {
+                Ok(writer) => writer,
+                Err(text) => return refuse(node, command, text, reply),
+            };
             let room = match command.run {
                 Run::Write(_) => {
                     let copied = words.iter().map(|word| word.len() as u64).sum();
@@ -188,7 +196,7 @@ fn run_command(
                 _ => Room::Some,
             };
             if room == Room::None && command.flags.contains(Flags::DENYOOM) {
-                return no_room(node, command, reply);
+                return refuse(node, command, admission::OOM, reply);
             }
             let now = Now::read();
             let answered = on_data(node, &writer, session, command, args, now, reply);
@@ -218,11 +226,11 @@ fn run_command(
     (then, None)
 }
 
-/// Refuses a request for which there is no room.
-fn no_room(node: &Node, command: &'static Command, reply: &mut Reply) -> (Then, Option<Wait>) {
-    node.stats.error(admission::OOM.as_bytes());
+/// Refuses a request that is not run.
+fn refuse(node: &Node, command: &'static Command, text: &str, reply: &mut Reply) -> (Then, Option<Wait>) {
+    node.stats.error(text.as_bytes());
     node.stats.local().rejected(command);
-    reply.error(admission::OOM);
+    reply.error(text);
     (Then::Continue, None)
 }
 
@@ -236,7 +244,7 @@ fn queue_script(
 ) {
     let Run::Server(server) = command.run else { return };
     let may = answer::called(server).map_or(Ok(()), |called| {
-        let writer = hold(node);
+        let writer = hold_unless_busy(node)?;
         let mut engine = node.scripts.engine(node);
         let mut host = ClientHost::new(node, session, &writer, Now::read());
         engine.may_be_queued(&mut host, called, words)
@@ -256,8 +264,20 @@ fn queue_script(
 
 /// Takes the writer token, and counts what it took.
 pub(crate) fn hold(node: &Node) -> Writer<'_> {
+    counting(node, || node.store.writer())
+}
+
+/// The same for a client's request, which does not wait for a script that takes long.
+///
+/// # Errors
+/// What the client is told then.
+pub(crate) fn hold_unless_busy(node: &Node) -> Result<Writer<'_>, &'static str> {
+    counting(node, || node.store.writer_unless_refused()).ok_or_else(|| node.scripts.pulse.refusal())
+}
+
+fn counting<W>(node: &Node, take: impl FnOnce() -> W) -> W {
     let asked = clock::steady();
-    let writer = node.store.writer();
+    let writer = take();
     let waited = clock::steady().saturating_duration_since(asked);
     let block = node.stats.local();
     add(&block.token_holds, 1);

@@ -125,6 +125,7 @@ impl Node {
         let hub = Arc::new(Hub::new(Arc::clone(&settings), Arc::clone(&stats)));
         store.listen(Arc::clone(&hub) as Arc<dyn Listener>);
         hub.follows(upstream.clone());
+        scripts.tell(&store);
         let node = Node {
             store,
             upstream,

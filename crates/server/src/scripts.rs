@@ -15,7 +15,8 @@ use protocol::{Args, Protocol, Reply};
 use scripting::{
     Engine, Figures, Host, Identity, LogLevel, Pulse, Refusal, SharedEngine, Standing, TimeLimits,
 };
-use storage::{DbIndex, Exclusive, Functions, Lookups, Writer};
+use storage::{DbIndex, Exclusive, Functions, Lookups, Store, Writer};
+use tokio::sync::watch;
 
 use crate::acl::{self, Place};
 use crate::admission;
@@ -35,6 +36,8 @@ pub(crate) struct Scripts {
     engine: SharedEngine,
     /// The script that runs, as others see it.
     pub(crate) pulse: Arc<Pulse>,
+    /// Whether that one takes long: for those who are to be told when it comes to that.
+    pub(crate) busy: watch::Sender<bool>,
     /// Counts and sizes.
     pub(crate) figures: Arc<Figures>,
 }
@@ -56,7 +59,16 @@ impl Scripts {
             let engine = engine.lock();
             (engine.pulse(), engine.figures())
         };
-        Scripts { engine, pulse, figures }
+        Scripts { engine, pulse, busy: watch::Sender::new(false), figures }
+    }
+
+    /// From now on those who wait for the token hear of it when the script that has it takes long.
+    pub(crate) fn tell(&self, store: &Store) {
+        let (store, busy) = (store.clone(), self.busy.clone());
+        self.pulse.tell_busy(move |is_busy| {
+            store.refuse_waiting(is_busy);
+            busy.send_replace(is_busy);
+        });
     }
 
     /// The engine, once no script runs: to be asked where waiting is allowed, and after the token where both are needed.

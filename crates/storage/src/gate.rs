@@ -39,6 +39,8 @@ pub(crate) struct Gate {
     waiting: Mutex<Waiting>,
     waiting_count: AtomicUsize,
     opened: Condvar,
+    /// Those who can be answered without it do not wait for this holder. Changed under the lock of `turns`.
+    refuses: AtomicBool,
     turns: Mutex<Turns>,
 }
 
@@ -63,9 +65,12 @@ struct Turns {
 }
 
 /// One who waits for the token. Each has a bell of its own, so that passing it on wakes nobody else.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Turn {
     has_come: AtomicBool,
+    /// Whether it gives up when it is refused ([`Gate::refuse`]), and that it is.
+    is_refusable: bool,
+    is_refused: AtomicBool,
     bell: Condvar,
 }
 
@@ -214,6 +219,7 @@ impl Gate {
             waiting: Mutex::new(Waiting::default()),
             waiting_count: AtomicUsize::new(0),
             opened: Condvar::new(),
+            refuses: AtomicBool::new(false),
             turns: Mutex::new(Turns::default()),
         }
     }
@@ -260,15 +266,20 @@ impl Gate {
         }
     }
 
-    /// Ready when the gate is open; else `waker` is woken when it opens.
-    pub(crate) fn poll_open(&self, waker: &Waker) -> Poll<()> {
-        if !self.closed.load(Ordering::SeqCst) {
-            return Poll::Ready(());
+    /// Whether the gate is open, once that is so, or who waits here is refused; until then `waker` is woken when that may
+    /// have come.
+    pub(crate) fn poll_open(&self, waker: &Waker, is_refusable: bool) -> Poll<bool> {
+        let outcome = || {
+            let is_open = !self.closed.load(Ordering::SeqCst);
+            (is_open || is_refusable && self.refuses.load(Ordering::SeqCst)).then_some(is_open)
+        };
+        if let Some(is_open) = outcome() {
+            return Poll::Ready(is_open);
         }
         let mut waiting = lock(&self.waiting);
-        // `open` clears the word before it takes this lock: whoever still finds it set is found by `open`.
-        if !self.closed.load(Ordering::SeqCst) {
-            return Poll::Ready(());
+        // `open` and `refuse` change the words before they take this lock: whoever finds nothing here is found by them.
+        if let Some(is_open) = outcome() {
+            return Poll::Ready(is_open);
         }
         if !waiting.wakers.iter().any(|known| known.will_wake(waker)) {
             waiting.wakers.push(waker.clone());
@@ -309,6 +320,11 @@ impl Gate {
 
     fn open(&self) {
         self.closed.store(false, Ordering::SeqCst);
+        self.wake_waiting();
+    }
+
+    /// Has those look again who found the gate closed.
+    fn wake_waiting(&self) {
         let wakers = {
             let mut waiting = lock(&self.waiting);
             self.waiting_count.fetch_sub(waiting.wakers.len(), Ordering::Relaxed);
@@ -322,20 +338,59 @@ impl Gate {
 
     /// Takes the token; waits while another has it.
     pub(crate) fn token(&self, asker: Asker) -> Token<'_> {
+        self.turn(asker, false).expect("only who may be refused is")
+    }
+
+    /// The same, unless the holder refuses to be waited for ([`Gate::refuse`]), now or meanwhile.
+    pub(crate) fn token_unless_refused(&self) -> Option<Token<'_>> {
+        self.turn(Asker::Other, true)
+    }
+
+    fn turn(&self, asker: Asker, is_refusable: bool) -> Option<Token<'_>> {
         let mut turns = lock(&self.turns);
         if turns.held {
-            let turn = Arc::new(Turn::default());
+            if is_refusable && self.refuses.load(Ordering::SeqCst) {
+                return None;
+            }
+            let turn = Arc::new(Turn {
+                has_come: AtomicBool::new(false),
+                is_refusable,
+                is_refused: AtomicBool::new(false),
+                bell: Condvar::new(),
+            });
             match asker {
                 Asker::Applier => turns.applier.push_back(Arc::clone(&turn)),
                 Asker::Other => turns.others.push_back(Arc::clone(&turn)),
             }
-            // Set and read under the lock.
+            // Both are set and read under the lock.
             while !turn.has_come.load(Ordering::Relaxed) {
+                if turn.is_refused.load(Ordering::Relaxed) {
+                    return None;
+                }
                 turns = wait(&turn.bell, turns);
             }
         }
         turns.held = true;
-        Token { gate: self, closings: Cell::new(0), thread: PhantomData }
+        Some(Token { gate: self, closings: Cell::new(0), thread: PhantomData })
+    }
+
+    /// From now on, until it is taken back: who may be refused waits neither for the token nor for the gate. Those who wait
+    /// already hear of it too.
+    pub(crate) fn refuse(&self, refuses: bool) {
+        let mut turns = lock(&self.turns);
+        self.refuses.store(refuses, Ordering::SeqCst);
+        if !refuses {
+            return;
+        }
+        turns.others.retain(|turn| {
+            if turn.is_refusable {
+                turn.is_refused.store(true, Ordering::Relaxed);
+                turn.bell.notify_one();
+            }
+            !turn.is_refusable
+        });
+        drop(turns);
+        self.wake_waiting();
     }
 
     /// Takes the token if nobody has it.

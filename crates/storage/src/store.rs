@@ -169,7 +169,12 @@ impl Store {
 
     /// Ready when the gate is (or was, a moment ago) open: then try again.
     pub fn gate_opened(&self) -> GateOpened {
-        GateOpened { gate: Arc::clone(&self.inner.gate) }
+        GateOpened { gate: Arc::clone(&self.inner.gate), is_refusable: false }
+    }
+
+    /// The same, and ready with `false` where nobody is to wait for it ([`Store::refuse_waiting`]).
+    pub fn gate_opened_unless_refused(&self) -> GateOpened {
+        GateOpened { gate: Arc::clone(&self.inner.gate), is_refusable: true }
     }
 
     /// Takes the token; waits while another has it.
@@ -189,11 +194,31 @@ impl Store {
     }
 
     fn token(&self, asker: Asker) -> Writer<'_> {
+        self.assert_outside();
+        Writer::new(&self.inner, self.inner.gate.token(asker))
+    }
+
+    fn assert_outside(&self) {
         debug_assert!(
             !threads::is_inside(&self.inner.gate),
             "nobody waits for the token inside a slot: its holder may wait for that slot to be empty"
         );
-        Writer::new(&self.inner, self.inner.gate.token(asker))
+    }
+
+    /// Takes the token as [`Store::writer`] does, unless its holder refuses to be waited for ([`Store::refuse_waiting`]),
+    /// now or while this waits.
+    ///
+    /// # Panics
+    /// As [`Store::writer`].
+    pub fn writer_unless_refused(&self) -> Option<Writer<'_>> {
+        self.assert_outside();
+        Some(Writer::new(&self.inner, self.inner.gate.token_unless_refused()?))
+    }
+
+    /// From now on, until it is taken back: [`Store::writer_unless_refused`] does not wait for the token, and
+    /// [`Store::gate_opened_unless_refused`] not for the gate. For a holder of the token who takes long, and says so to those who wait.
+    pub fn refuse_waiting(&self, refuses: bool) {
+        self.inner.gate.refuse(refuses);
     }
 
     /// Takes the token if nobody has it.
@@ -290,16 +315,17 @@ impl Reader<'_> {
     }
 }
 
-/// See [`Store::gate_opened`].
+/// See [`Store::gate_opened`]. Gives whether it is open.
 #[derive(Debug)]
 pub struct GateOpened {
     gate: Arc<Gate>,
+    is_refusable: bool,
 }
 
 impl Future for GateOpened {
-    type Output = ();
+    type Output = bool;
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        self.gate.poll_open(context.waker())
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<bool> {
+        self.gate.poll_open(context.waker(), self.is_refusable)
     }
 }

@@ -37,7 +37,7 @@ use crate::node::Node;
 use crate::session::Session;
 
 pub(crate) use scripting::{ATTEMPT_BYTES_MAX, attempt, called};
-pub(crate) use transaction::exec;
+pub(crate) use transaction::{discarded, exec};
 
 /// The time of a batch, on both clocks.
 #[derive(Clone, Copy, Debug)]

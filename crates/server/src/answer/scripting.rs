@@ -27,12 +27,12 @@ pub(crate) fn called(server: S) -> Option<Called> {
 }
 
 /// Works under the token: that of the transaction around it, or its own.
-fn under_token<R>(call: &mut Call<'_>, work: impl FnOnce(&mut Call<'_>, &Writer<'_>) -> R) -> R {
+fn under_token(call: &mut Call<'_>, work: impl FnOnce(&mut Call<'_>, &Writer<'_>) -> Answered) -> Answered {
     match call.source {
         Some(Source::Writer(writer)) => work(call, writer),
         Some(Source::Reader(_)) | None => {
             let node = call.node;
-            let writer = exclusive::hold(node);
+            let writer = exclusive::hold_unless_busy(node).map_err(CommandError::new)?;
             let done = work(call, &writer);
             // A transaction does so at its own end.
             node.blocking.serve(node, &writer);

@@ -55,6 +55,11 @@ pub(super) fn unwatch(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     Ok(Then::Continue)
 }
 
+/// What EXEC says where it is itself refused.
+pub(crate) fn discarded(why: &str) -> String {
+    format!("EXECABORT Transaction discarded because of: {why}")
+}
+
 /// EXEC: everything that was queued, at one moment. Runs on a thread that may wait.
 pub(crate) fn exec(node: &Arc<Node>, session: &mut Session, reply: &mut Reply) -> Answered {
     let transaction = session.end_transaction().ok_or(CommandError::new("ERR EXEC without MULTI"))?;
@@ -66,13 +71,17 @@ pub(crate) fn exec(node: &Arc<Node>, session: &mut Session, reply: &mut Reply) -
     // A promotion waits for the applier, which waits for the token: it cannot run under it. Who changes the role of
     // the node in a transaction (Sentinel does) reads no data in it.
     let changes_role = queue.iter().any(|(command, _)| matches!(command.run, Run::Server(S::Replicaof)));
-    let writer = if changes_role { None } else { Some(exclusive::hold(node)) };
+    let writer = if changes_role {
+        None
+    } else {
+        Some(exclusive::hold_unless_busy(node).map_err(|text| super::error(discarded(text)))?)
+    };
     if let Some(writer) = &writer
         && transaction.has(Flags::WRITE)
         && node.eviction.make_room(node, writer) == Room::None
         && transaction.has(Flags::DENYOOM)
     {
-        return Err(super::error(format!("EXECABORT Transaction discarded because of: {}", admission::OOM)));
+        return Err(super::error(discarded(admission::OOM)));
     }
     let now = Now::read();
     // Under the token nobody else closes the gate, so entering it does not wait.

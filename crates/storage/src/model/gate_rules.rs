@@ -107,33 +107,84 @@ fn the_applier_goes_first() {
     });
 }
 
+/// A holder who refuses keeps the token until all others have heard of it: those who wait already, who come later, and who
+/// found the gate closed. But the applier is not refused, and has its turn.
+#[test]
+fn who_is_refused_does_not_wait() {
+    random(|| {
+        let gate = Arc::new(Gate::new());
+        let token = gate.token(Asker::Other);
+        let closed = token.close();
+        let refused: Vec<_> = (0..2)
+            .map(|_| {
+                let gate = Arc::clone(&gate);
+                thread::spawn(move || gate.token_unless_refused().is_none())
+            })
+            .collect();
+        let applier = {
+            let gate = Arc::clone(&gate);
+            thread::spawn(move || drop(gate.token(Asker::Applier)))
+        };
+        let task = {
+            let gate = Arc::clone(&gate);
+            thread::spawn(move || {
+                let woken = std::sync::Arc::new(Woken::default());
+                let waker = std::sync::Arc::clone(&woken).into();
+                while gate.poll_open(&waker, true) == Poll::Pending {
+                    woken.wait();
+                }
+            })
+        };
+        gate.refuse(true);
+        for thread in refused {
+            assert!(thread.join().unwrap(), "the token was given to two");
+        }
+        task.join().unwrap();
+        gate.refuse(false);
+        drop(closed);
+        drop(token);
+        applier.join().unwrap();
+        assert!(gate.token_unless_refused().is_some());
+    });
+}
+
+/// A task's waker, and the task asleep.
+#[derive(Default)]
+struct Woken {
+    state: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Woken {
+    fn wait(&self) {
+        let mut state = lock(&self.state);
+        while !*state {
+            state = wait(&self.changed, state);
+        }
+        *state = false;
+    }
+}
+
+impl Wake for Woken {
+    fn wake(self: std::sync::Arc<Self>) {
+        *lock(&self.state) = true;
+        self.changed.notify_all();
+    }
+}
+
 #[test]
 fn a_task_that_found_the_gate_closed_is_woken() {
-    struct Woken {
-        state: Mutex<bool>,
-        changed: Condvar,
-    }
-    impl Wake for Woken {
-        fn wake(self: std::sync::Arc<Self>) {
-            *lock(&self.state) = true;
-            self.changed.notify_all();
-        }
-    }
     random(|| {
         let gate = Arc::new(Gate::new());
         let task = {
             let gate = Arc::clone(&gate);
             thread::spawn(move || {
                 let slot = Rc::new(Gate::register(&gate));
-                let woken = std::sync::Arc::new(Woken { state: Mutex::new(false), changed: Condvar::new() });
+                let woken = std::sync::Arc::new(Woken::default());
                 let waker = std::sync::Arc::clone(&woken).into();
                 while gate.try_enter(Rc::clone(&slot)).is_none() {
-                    if gate.poll_open(&waker) == Poll::Pending {
-                        let mut state = lock(&woken.state);
-                        while !*state {
-                            state = wait(&woken.changed, state);
-                        }
-                        *state = false;
+                    if gate.poll_open(&waker, false) == Poll::Pending {
+                        woken.wait();
                     }
                 }
             })
