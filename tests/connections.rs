@@ -210,6 +210,12 @@ fn what_was_sent_and_what_waits_is_told_true() {
     assert_eq!(of(&told, "omem-shared") + of(&told, "omem-unshared"), of(&told, "omem"), "{told}");
     assert!(of(&told, "omem-unshared") < 100 && of(&told, "tot-mem") < 4096, "{told}");
     assert!(told.contains(" events=rw "), "{told}");
+    let [clients, shared, own] = ["", "_shared", "_unshared"].map(|what| -> usize {
+        let value = client.info("memory", &format!("mem_clients_normal{what}")).expect("a field");
+        value.parse().expect("a number")
+    });
+    // It may have taken some more meanwhile.
+    assert!(shared > 0 && shared <= of(&told, "omem-shared") && own < 200 && clients < 100_000, "{clients}");
     lazy.read().expect("the value");
     let line = wait_for("the end of it", || {
         let list = client.line("CLIENT LIST").text();

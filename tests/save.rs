@@ -291,7 +291,7 @@ fn a_save_is_cancelled_as_valkey_does_it() {
     assert_eq!(client.line("BGSAVE CANCEL").text(), "Background saving cancelled");
     wait_for_the_save(&mut client);
     assert_eq!(told(&mut client, "rdb_last_bgsave_status"), "ok", "it did not fail");
-    assert_eq!(told(&mut client, "rdb_saves"), "0");
+    assert_eq!(told(&mut client, "rdb_saves"), "1", "it was begun");
     assert_eq!(unfinished_files(&node), Vec::<String>::new());
     assert!(!node.dir().join("dump.rdb").exists());
 }
@@ -515,9 +515,9 @@ fn payloads_of_a_chosen_version_are_taken() {
 fn save_points_save_and_a_failure_stops_writes() {
     let node = Node::start(&["--save", "1", "2"]);
     let mut client = node.client();
-    let saves = |client: &mut Client| client.info("persistence", "rdb_saves").expect("rdb_saves");
     client.line("MSET a 1 b 2");
-    wait_for("the save", || (saves(&mut client) == "1").then_some(()));
+    wait_for("the save", || (told(&mut client, "rdb_saves") == "1").then_some(()));
+    wait_for_the_save(&mut client);
     assert_eq!(changes(&mut client), 0);
     assert!(node.dir().join("dump.rdb").exists());
 
@@ -545,7 +545,8 @@ fn save_points_save_and_a_failure_stops_writes() {
     assert!(client.ask(&["SET", "c", "6"]).is_error());
     // It is tried again, and all is well when that succeeds.
     fs::remove_dir(&unfinished).expect("the folder");
-    wait_for("the next save", || (saves(&mut client) == "2").then_some(()));
+    wait_for("the next save", || (told(&mut client, "rdb_last_bgsave_status") == "ok").then_some(()));
+    assert_eq!(told(&mut client, "rdb_saves_consecutive_failures"), "0");
     assert_eq!(client.line("SET c 6"), Frame::Simple("OK".into()));
     assert_eq!(client.ask(&["CONFIG", "GET", "save"]).items()[1].text(), "1 2");
 }
@@ -556,7 +557,8 @@ fn what_fails_leaves_the_file_before() {
     let mut client = node.client();
     client.line("SET key value");
     assert_eq!(client.line("BGSAVE"), Frame::Simple("Background saving started".into()));
-    wait_for("the save", || (client.info("persistence", "rdb_saves").as_deref() == Some("1")).then_some(()));
+    wait_for_the_save(&mut client);
+    assert_eq!(told(&mut client, "rdb_saves"), "1");
     let path = node.dir().join("dump.rdb");
     let whole = fs::read(&path).expect("a file");
     assert!(whole.starts_with(b"REDIS0011"), "{:?}", &whole[..9]);
@@ -566,15 +568,23 @@ fn what_fails_leaves_the_file_before() {
     fs::create_dir(&unfinished).expect("a folder");
     client.line("SET key another");
     assert!(client.ask(&["SAVE"]).is_error());
-    assert_eq!(client.line("BGSAVE"), Frame::Simple("Background saving started".into()));
-    wait_for("its failure", || {
-        (client.info("persistence", "rdb_last_bgsave_status").as_deref() == Some("err")).then_some(())
-    });
+    let counts = ["rdb_saves", "rdb_saves_consecutive_failures", "rdb_last_bgsave_status"];
+    let all_told = |client: &mut Client| counts.map(|field| told(client, field));
+    assert_eq!(all_told(&mut client), ["2", "0", "ok"]);
+    for failures in 1..3 {
+        assert_eq!(client.line("BGSAVE"), Frame::Simple("Background saving started".into()));
+        wait_for_the_save(&mut client);
+        assert_eq!(all_told(&mut client), [&(2 + failures).to_string(), &failures.to_string(), "err"]);
+    }
     assert!(client.ask(&["SHUTDOWN", "SAVE"]).is_error());
     assert_eq!(fs::read(&path).expect("a file"), whole);
 
     fs::remove_dir(&unfinished).expect("the folder");
     assert_eq!(client.line("SAVE"), Frame::Simple("OK".into()));
+    // Those apart from clients alone.
+    assert_eq!(all_told(&mut client), ["6", "2", "ok"]);
+    client.line("CONFIG RESETSTAT");
+    assert_eq!(all_told(&mut client), ["0", "0", "ok"]);
     assert_eq!(unfinished_files(&node), Vec::<String>::new());
     assert_ne!(fs::read(&path).expect("a file"), whole);
 }

@@ -356,7 +356,7 @@ impl Client {
     }
 
     /// Bytes of what waits to be sent to it, and of those the ones that others hold too.
-    fn output(&self) -> (usize, usize) {
+    pub(crate) fn output(&self) -> (usize, usize) {
         let output = self.output_bytes.load(Relaxed) + self.outbox_if_any().map_or(0, Outbox::bytes);
         (output, self.output_shared.load(Relaxed).min(output))
     }

@@ -49,6 +49,8 @@ pub(crate) fn is_wanted(command: &Command, args: Args<'_>) -> bool {
             | S::Shutdown,
         ) => true,
         Run::Server(S::Debug) => !args.is_empty(),
+        // It waits for no token: it is only long.
+        Run::Server(S::Info) => answer::is_long_info(args.as_slice()),
         Run::Server(server) if scripts::needs_engine(server) => true,
         Run::Server(_) | Run::Container => false,
     }

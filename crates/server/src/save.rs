@@ -36,8 +36,10 @@ pub(crate) struct Saves {
     pub(crate) changes: u64,
     /// When one was begun last, apart from clients.
     pub(crate) tried: Option<Instant>,
-    /// How many there were.
+    /// How many were begun, since the start or since that was forgotten.
     pub(crate) count: u64,
+    /// How many failed one after the other, of those apart from clients.
+    pub(crate) failures: u64,
     /// Since when one runs apart from clients.
     pub(crate) running_since: Option<Instant>,
     /// Whether that is to end.
@@ -83,6 +85,7 @@ impl SaveState {
             changes: 0,
             tried: None,
             count: 0,
+            failures: 0,
             running_since: None,
             is_cancelled: false,
             is_closed: false,
@@ -97,6 +100,12 @@ impl SaveState {
     /// As it is now.
     pub(crate) fn get(&self) -> Saves {
         *self.saves.lock()
+    }
+
+    /// Counts anew: CONFIG RESETSTAT.
+    pub(crate) fn reset_counts(&self) {
+        let mut saves = self.saves.lock();
+        (saves.count, saves.failures) = (0, 0);
     }
 
     /// Whether the last one that ran apart from clients failed.
@@ -204,6 +213,7 @@ impl Running {
         saves.running_since = Some(since);
         saves.is_cancelled = false;
         saves.tried = Some(since);
+        saves.count += 1;
         drop(saves);
         Ok(Running { node: Arc::clone(node), since, outcome: None })
     }
@@ -242,6 +252,7 @@ impl Drop for Running {
         saves.took = Some(clock::steady().saturating_duration_since(self.since));
         if let Some(is_ok) = is_ok {
             saves.is_ok = is_ok;
+            saves.failures = if is_ok { 0 } else { saves.failures + 1 };
             state.has_failed.store(!is_ok, Relaxed);
         }
         drop(saves);
@@ -254,8 +265,12 @@ impl Drop for Running {
 /// # Errors
 /// [`SaveError`]; then the file before it is as it was.
 pub(crate) fn save(node: &Node, writer: &Writer<'_>) -> Result<Written, SaveError> {
-    if node.saves.get().running_since.is_some() {
-        return Err(SaveError::Running);
+    {
+        let mut saves = node.saves.saves.lock();
+        if saves.running_since.is_some() {
+            return Err(SaveError::Running);
+        }
+        saves.count += 1;
     }
     let saved = Save::begin(node, writer).and_then(|save| save.finish(node, Some(writer)));
     let mut saves = node.saves.saves.lock();
@@ -371,7 +386,6 @@ impl Save {
         let mut saves = node.saves.saves.lock();
         saves.last = clock::unix_millis();
         saves.changes = changes;
-        saves.count += 1;
         Ok(written)
     }
 }

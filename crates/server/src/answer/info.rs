@@ -14,6 +14,7 @@ use protocol::Reply;
 use replication::LinkState;
 use storage::DbIndex;
 
+use super::key_sizes::{self, Sizes};
 use super::memory::{Parts, ratio};
 use super::{Answered, Call, Now, Then};
 use crate::acl::Reason;
@@ -27,47 +28,81 @@ use crate::node::{Node, Ports};
 use crate::stats::Totals;
 use crate::upstream::{LinkStatus, Readable, Role};
 
-/// A section: its name, whether plain INFO has it, and what writes it.
+/// A section: its name, who is told of it, and what writes it.
 struct Section {
     name: &'static str,
     title: &'static str,
-    is_default: bool,
+    told: Told,
     write: fn(&Facts<'_>, &mut Text),
 }
 
+/// Who is told of a section.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    /// Who asks for nothing in particular, too.
+    Usually,
+    /// Who asks for all there are, too.
+    WithAll,
+    /// Only who names it. A real server tells it to everybody, and has every write count for it; here all keys would be
+    /// walked over, for exporters that ask for all every few seconds and show nothing of it.
+    ByName,
+}
+
 const SECTIONS: &[Section] = &[
-    Section { name: "server", title: "Server", is_default: true, write: server },
-    Section { name: "clients", title: "Clients", is_default: true, write: clients },
-    Section { name: "memory", title: "Memory", is_default: true, write: memory_fields },
-    Section { name: "persistence", title: "Persistence", is_default: true, write: persistence },
-    Section { name: "threads", title: "Threads", is_default: true, write: threads },
-    Section { name: "stats", title: "Stats", is_default: true, write: stats },
-    Section { name: "replication", title: "Replication", is_default: true, write: replication_fields },
-    Section { name: "cpu", title: "CPU", is_default: true, write: cpu },
-    Section { name: "modules", title: "Modules", is_default: true, write: |_, _| {} },
-    Section { name: "commandstats", title: "Commandstats", is_default: false, write: commandstats },
-    Section { name: "errorstats", title: "Errorstats", is_default: true, write: errorstats },
-    Section { name: "latencystats", title: "Latencystats", is_default: false, write: latencystats },
-    Section { name: "cluster", title: "Cluster", is_default: true, write: cluster },
-    Section { name: "keyspace", title: "Keyspace", is_default: true, write: keyspace },
+    Section { name: "server", title: "Server", told: Told::Usually, write: server },
+    Section { name: "clients", title: "Clients", told: Told::Usually, write: clients },
+    Section { name: "memory", title: "Memory", told: Told::Usually, write: memory_fields },
+    Section { name: "persistence", title: "Persistence", told: Told::Usually, write: persistence },
+    Section { name: "threads", title: "Threads", told: Told::Usually, write: threads },
+    Section { name: "stats", title: "Stats", told: Told::Usually, write: stats },
+    Section { name: "replication", title: "Replication", told: Told::Usually, write: replication_fields },
+    Section { name: "cpu", title: "CPU", told: Told::Usually, write: cpu },
+    Section { name: "modules", title: "Modules", told: Told::Usually, write: |_, _| {} },
+    Section { name: "commandstats", title: "Commandstats", told: Told::WithAll, write: commandstats },
+    Section { name: "errorstats", title: "Errorstats", told: Told::Usually, write: errorstats },
+    Section { name: "latencystats", title: "Latencystats", told: Told::WithAll, write: latencystats },
+    Section { name: "cluster", title: "Cluster", told: Told::Usually, write: cluster },
+    Section { name: "keyspace", title: "Keyspace", told: Told::Usually, write: keyspace },
+    Section { name: KEY_SIZES, title: "Keysizes", told: Told::ByName, write: key_sizes_fields },
 ];
+
+/// The section that no worker writes.
+const KEY_SIZES: &str = "keysizes";
+
+/// Whether so much has to be looked at for these sections that it is not for a batch.
+pub(crate) fn is_long(wanted: &[&[u8]]) -> bool {
+    wanted.iter().any(|word| word.eq_ignore_ascii_case(KEY_SIZES.as_bytes()))
+}
 
 /// INFO [section ...]
 pub(super) fn info(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
-    let text = text(call.node, call.now, call.source, call.args.as_slice());
+    let (node, wanted) = (call.node, call.args.as_slice());
+    // Before it goes inside the gate for the others. A Valkey has no such section.
+    let is_counted = is_long(wanted) && !node.dialect().is_valkey();
+    let sizes = is_counted.then(|| key_sizes::count(node, call.source));
+    let text = match call.source {
+        Some(source) => text(node, call.now, source, sizes, wanted),
+        None => text(node, call.now, Source::Reader(&node.store.reader()), sizes, wanted),
+    };
     reply.verbatim("txt", text.as_bytes());
     Ok(Then::Continue)
 }
 
 /// The text of these sections; of the usual ones when none is named.
-pub(crate) fn text(node: &Node, now: Now, source: Option<Source<'_>>, wanted: &[&[u8]]) -> String {
+fn text(node: &Node, now: Now, source: Source<'_>, sizes: Option<Vec<Sizes>>, wanted: &[&[u8]]) -> String {
     let asked = |name: &str| wanted.iter().any(|word| word.eq_ignore_ascii_case(name.as_bytes()));
     let all = asked("all") || asked("everything");
     let usual = wanted.is_empty() || asked("default");
-    let facts = Facts { node, now, source, status: node.upstream.status(), totals: node.stats.totals() };
+    let facts =
+        Facts { node, now, source, status: node.upstream.status(), totals: node.stats.totals(), sizes };
     let mut text = Text(String::with_capacity(4096));
     for section in SECTIONS {
-        if all || (usual && section.is_default) || asked(section.name) {
+        let is_told = match section.told {
+            Told::Usually => all || usual || asked(section.name),
+            Told::WithAll => all || asked(section.name),
+            Told::ByName => facts.sizes.is_some(),
+        };
+        if is_told {
             if !text.0.is_empty() {
                 text.0.push_str("\r\n");
             }
@@ -83,9 +118,11 @@ pub(crate) fn text(node: &Node, now: Now, source: Option<Source<'_>>, wanted: &[
 struct Facts<'a> {
     node: &'a Node,
     now: Now,
-    source: Option<Source<'a>>,
+    source: Source<'a>,
     status: LinkStatus,
     totals: Totals,
+    /// How big values are, where somebody wants to know.
+    sizes: Option<Vec<Sizes>>,
 }
 
 struct Text(String);
@@ -208,7 +245,7 @@ fn clients(facts: &Facts<'_>, text: &mut Text) {
 }
 
 fn memory_fields(facts: &Facts<'_>, text: &mut Text) {
-    let parts = Parts::look(facts.node, facts.now, facts.source);
+    let parts = Parts::look(facts.node, facts.now, Some(facts.source));
     let now = parts.now;
     text.bytes("used_memory", now.used);
     text.bytes("used_memory_rss", now.rss);
@@ -239,7 +276,9 @@ fn memory_fields(facts: &Facts<'_>, text: &mut Text) {
     }
     text.ratio("mem_fragmentation_ratio", now.rss, now.used);
     text.field("mem_fragmentation_bytes", now.rss.saturating_sub(now.used));
-    text.field("mem_clients_normal", parts.client_buffers);
+    text.field("mem_clients_normal", parts.clients_own);
+    text.field("mem_clients_normal_shared", parts.output_shared);
+    text.field("mem_clients_normal_unshared", parts.output_own);
     text.field("mem_replica_full_sync_buffer", parts.spool);
     text.none(&[
         "mem_not_counted_for_evict",
@@ -267,7 +306,7 @@ fn scripts_fields(facts: &Facts<'_>, text: &mut Text) {
     let (scripts, functions) = (figures.scripts_bytes.load(Relaxed), figures.functions_bytes.load(Relaxed));
     text.field("used_memory_vm_eval", scripts_vm);
     // The name it had before.
-    text.field("used_memory_lua", scripts_vm);
+    text.bytes("used_memory_lua", scripts_vm as u64);
     text.field("used_memory_scripts_eval", scripts);
     text.field("number_of_cached_scripts", figures.scripts.load(Relaxed));
     text.field("number_of_functions", figures.functions.load(Relaxed));
@@ -306,11 +345,12 @@ fn persistence(facts: &Facts<'_>, text: &mut Text) {
     let running = saves.running_since.map(|since| facts.now.steady.saturating_duration_since(since));
     text.field("rdb_current_bgsave_time_sec", seconds(running));
     text.field("rdb_saves", saves.count);
+    text.field("rdb_saves_consecutive_failures", saves.failures);
     text.field("rdb_last_cow_size", saves.preserved_bytes);
     // Those of the last full sync. What has expired comes with the rest, and goes when the master says so.
     text.field("rdb_last_load_keys_loaded", facts.status.counts.loaded_keys);
     text.field("rdb_last_load_keys_expired", 0);
-    text.none(&["aof_enabled", "aof_rewrite_in_progress", "aof_rewrite_scheduled"]);
+    files_never_written(text);
     if is_loading && let Some(sync) = facts.status.sync {
         let total = sync.total.unwrap_or_default();
         let running = i64::try_from(sync.running.as_secs()).unwrap_or_default();
@@ -320,6 +360,23 @@ fn persistence(facts: &Facts<'_>, text: &mut Text) {
         text.field("loading_loaded_perc", format_args!("{:.2}", percent(sync.loaded, total)));
         text.field("loading_eta_seconds", eta_seconds(sync.loaded, total, sync.running));
     }
+}
+
+/// Of append-only files, of backups, and of what modules fork for.
+fn files_never_written(text: &mut Text) {
+    text.none(&["aof_enabled", "aof_rewrite_in_progress", "aof_rewrite_scheduled"]);
+    text.field("aof_last_rewrite_time_sec", -1);
+    text.field("aof_current_rewrite_time_sec", -1);
+    // As at a real server that has none: what was never begun has not failed.
+    text.field("aof_last_bgrewrite_status", "ok");
+    text.none(&["aof_rewrites", "aof_rewrites_consecutive_failures"]);
+    text.field("aof_last_write_status", "ok");
+    text.none(&[
+        "aof_last_cow_size",
+        "backup_in_progress",
+        "module_fork_in_progress",
+        "module_fork_last_cow_size",
+    ]);
 }
 
 fn percent(part: u64, whole: u64) -> f64 {
@@ -432,6 +489,8 @@ fn stats(facts: &Facts<'_>, text: &mut Text) {
     ] {
         text.field(&format!("acl_access_denied_{name}"), facts.node.acl.log.count(reason));
     }
+    // No certificate says who a client is.
+    text.none(&["acl_access_denied_tls_cert"]);
     text.field("nearside_tls_handshakes", totals.tls_handshakes);
     text.field("nearside_tls_handshakes_failed", totals.tls_handshakes_failed);
     text.field("nearside_gate_waits", totals.gate_waits);
@@ -619,7 +678,7 @@ fn cluster(_: &Facts<'_>, text: &mut Text) {
 
 fn keyspace(facts: &Facts<'_>, text: &mut Text) {
     for index in (0..facts.node.databases).map(DbIndex) {
-        let Some(db) = facts.source.map(|source| source.db(index, facts.now.wall)) else { return };
+        let db = facts.source.db(index, facts.now.wall);
         if !db.is_empty() {
             // A node that was a master, and is none any more, does not know.
             let is_known = facts.status.role == Role::Master;
@@ -636,5 +695,12 @@ fn keyspace(facts: &Facts<'_>, text: &mut Text) {
                 ),
             );
         }
+    }
+}
+
+fn key_sizes_fields(facts: &Facts<'_>, text: &mut Text) {
+    for sizes in facts.sizes.iter().flatten() {
+        // Writing into a String cannot fail.
+        let _ = write!(text.0, "{sizes}");
     }
 }

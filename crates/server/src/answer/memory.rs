@@ -2,13 +2,12 @@
 //!
 //! Owns the parts it is told in, for INFO too. Never counts anything itself: allocator, kernel and data set are asked.
 
-use std::sync::atomic::Ordering::Relaxed;
-
 use commands::Source;
 use protocol::Reply;
 use storage::DbIndex;
 
 use super::{Answered, Call, Now, Then};
+use crate::clients::Client;
 use crate::memory::{self, Memory};
 use crate::node::Node;
 
@@ -41,8 +40,11 @@ pub(super) struct Parts {
     pub(super) at_start: u64,
     /// Of each database that has keys: how many, and what the tables take that find them.
     pub(super) databases: Vec<(DbIndex, u64, u64)>,
-    /// What waits for clients, or from them, to be read whole.
-    pub(super) client_buffers: u64,
+    /// What clients take, and not what others hold too.
+    pub(super) clients_own: u64,
+    /// Of what waits to be sent to them, what others hold too, and what is theirs alone.
+    pub(super) output_shared: u64,
+    pub(super) output_own: u64,
     /// How many clients there are.
     clients: u64,
     /// Of the master's stream, what waits in memory to be applied.
@@ -54,9 +56,7 @@ impl Parts {
     pub(super) fn look(node: &Node, now: Now, source: Option<Source<'_>>) -> Parts {
         let memory = memory::look();
         let clients = node.clients.list();
-        let waiting = |client: &crate::clients::Client| {
-            client.input_bytes.load(Relaxed) as u64 + client.output_bytes.load(Relaxed) as u64
-        };
+        let sum = |size: fn(&Client) -> usize| clients.iter().map(|client| size(client) as u64).sum();
         let database = |source: Source<'_>, index| {
             let stats = source.db(index, now.wall).stats();
             (stats.keys > 0).then_some((index, stats.keys as u64, stats.table_bytes as u64))
@@ -68,7 +68,12 @@ impl Parts {
             databases: source.map_or_else(Vec::new, |source| {
                 (0..node.databases).filter_map(|index| database(source, DbIndex(index))).collect()
             }),
-            client_buffers: clients.iter().map(|client| waiting(client)).sum(),
+            clients_own: sum(Client::memory),
+            output_shared: sum(|client| client.output().1),
+            output_own: sum(|client| {
+                let (output, shared) = client.output();
+                output - shared
+            }),
             clients: clients.len() as u64,
             spool: node.upstream.status().spool.memory,
         }
@@ -84,7 +89,7 @@ impl Parts {
 
     /// What is not the keys and values themselves; the rest is.
     pub(super) fn overhead(&self) -> u64 {
-        let parts = [self.at_start, self.tables(), self.client_buffers, self.spool];
+        let parts = [self.at_start, self.tables(), self.clients_own, self.spool];
         parts.iter().fold(0u64, |sum, part| sum.saturating_add(*part)).min(self.now.used)
     }
 
@@ -130,7 +135,9 @@ pub(super) fn stats(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     told.int("replication.backlog", 0);
     told.int("replica.fullsync.buffer", parts.spool);
     told.int("clients.slaves", 0);
-    told.int("clients.normal", parts.client_buffers);
+    told.int("clients.normal", parts.clients_own);
+    told.int("clients.normal.shared", parts.output_shared);
+    told.int("clients.normal.unshared", parts.output_own);
     told.int("cluster.links", 0);
     told.int("aof.buffer", 0);
     for (index, _, tables) in &parts.databases {
@@ -230,7 +237,7 @@ fn report(parts: &Parts) -> String {
             "Process: the kernel holds pages that are not the allocator's: code, stacks, files in memory.",
         ),
         (
-            parts.clients > 0 && parts.client_buffers / parts.clients > CLIENT_BYTES,
+            parts.clients > 0 && parts.clients_own / parts.clients > CLIENT_BYTES,
             "Clients: more than 200 KiB of requests and replies wait for each of them, on average. CLIENT LIST shows \
              whose (qbuf, omem); client-output-buffer-limit bounds them.",
         ),
@@ -272,7 +279,9 @@ mod tests {
             peak,
             at_start: 1 << 20,
             databases: vec![(DbIndex(0), 10, 1 << 20), (DbIndex(3), 2, 2 << 20)],
-            client_buffers: 1 << 20,
+            clients_own: 1 << 20,
+            output_shared: 0,
+            output_own: 0,
             clients: 2,
             spool: 0,
         }
@@ -293,7 +302,7 @@ mod tests {
     fn the_doctor_says_what_is_odd() {
         assert!(report(&parts(1 << 20, 1 << 20, 1 << 20)).contains("too little"));
         let ok = parts(100 << 20, 100 << 20, 105 << 20);
-        assert!(report(&Parts { client_buffers: 0, ..ok }).contains("Nothing is odd"));
+        assert!(report(&Parts { clients_own: 0, ..ok }).contains("Nothing is odd"));
         let odd = report(&parts(100 << 20, 200 << 20, 200 << 20));
         for word in ["Peak:", "Fragmentation:", "Process:", "Clients:"] {
             assert!(odd.contains(word), "{odd}");

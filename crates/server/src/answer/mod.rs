@@ -12,6 +12,7 @@ mod connection;
 mod debug;
 mod import;
 mod info;
+mod key_sizes;
 mod persistence;
 mod latency;
 mod lolwut;
@@ -36,6 +37,7 @@ use crate::hub::Sort;
 use crate::node::Node;
 use crate::session::Session;
 
+pub(crate) use info::is_long as is_long_info;
 pub(crate) use scripting::{ATTEMPT_BYTES_MAX, attempt, called};
 pub(crate) use transaction::{discarded, exec};
 
