@@ -187,6 +187,137 @@ fn a_client_s_line_says_what_a_real_replica_s_says() {
     }
 }
 
+/// The line of a replica's connection to its master, if there is one.
+fn master_line(client: &mut Client) -> Option<Vec<(String, String)>> {
+    let list = client.line("CLIENT LIST TYPE master").text();
+    assert!(list.lines().count() < 2, "{list}");
+    list.lines().next().map(fields)
+}
+
+fn field<'a>(line: &'a [(String, String)], name: &str) -> &'a str {
+    let found = line.iter().find(|(field, _)| field == name);
+    found.map(|(_, value)| value.as_str()).unwrap_or_else(|| panic!("{name} in {line:?}"))
+}
+
+/// Of the connection to the master these depend on how the stream came in pieces, too.
+const PIECES: &[&str] = &["omem", "read-events", "avg-pipeline-len-cnt", "age"];
+
+/// What is told of the connection to the master, but for what is a server's own; with what was counted since `first`.
+fn compared(line: &[(String, String)], first: &[(String, String)]) -> Vec<(String, String)> {
+    const COUNTED: &[&str] = &["tot-net-in", "tot-cmds", "avg-pipeline-len-sum"];
+    let own = |name: &str| OWN_FIELDS.contains(&name) || PIECES.contains(&name);
+    // Of a transaction that is over Valkey says that it is open, with nothing queued.
+    let kept = line.iter().filter(|(name, _)| !own(name) && name != "multi");
+    let since = |(name, value): &(String, String)| {
+        let number = |text: &str| text.parse::<u64>().expect("a number");
+        let value = match COUNTED.contains(&name.as_str()) {
+            true => (number(value) - number(field(first, name))).to_string(),
+            false => value.clone(),
+        };
+        (name.clone(), value)
+    };
+    kept.map(since).collect()
+}
+
+#[test]
+fn the_master_s_connection_is_told_as_at_a_real_replica() {
+    for name in ["redis-8.10", "valkey-9.1"] {
+        let args = ["--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "3600"];
+        let Some(master) = Master::start(name, &args) else { continue };
+        let real = master.real_replica();
+        let node = Node::replica_of(&master);
+        node.wait_state("streaming");
+        let mut source = master.client();
+        let (mut theirs, mut ours) = (real.client(), node.client());
+        // The master may have said something before the second of them came.
+        real.wait_caught_up(&master);
+        node.wait_caught_up(&master);
+        let first = [&mut theirs, &mut ours].map(|client| {
+            wait_for("all of that to be counted", || {
+                let line = master_line(client)?;
+                ((field(&line, "tot-net-in") == "0") == (field(&line, "tot-cmds") == "0")).then_some(line)
+            })
+        });
+        let mut same = |what: &str| {
+            let mut last = [Vec::new(), Vec::new()];
+            wait_for(what, || {
+                let lines = [master_line(&mut theirs)?, master_line(&mut ours)?];
+                let [there, here] =
+                    lines.each_ref().map(|line| line.iter().map(|(name, _)| name).collect::<Vec<_>>());
+                assert_eq!(there, here);
+                let [there, here] = [0, 1].map(|side| compared(&lines[side], &first[side]));
+                let is_same = there == here;
+                if [&there, &here] != [&last[0], &last[1]] {
+                    println!("{name}, {what}:\n{there:?}\n{here:?}");
+                    last = [there, here];
+                }
+                is_same.then_some(())
+            });
+        };
+        for requests in [
+            "SET a 1",
+            "MULTI\nSET a 1\nRPUSH l 1 2\nEXEC",
+            "SELECT 5\nHSET h a 1",
+            "PUBLISH channel message",
+            "XADD s * a 1\nXGROUP CREATE s g 0",
+            "EVAL 'redis.call(\"SET\",\"a\",1) redis.call(\"DEL\",\"a\")' 0",
+        ] {
+            source.send_raw(format!("{requests}\n").replace('\n', "\r\n").as_bytes());
+            requests.lines().for_each(|request| assert!(!source.read_soon().expect(request).is_error()));
+            same(requests);
+        }
+        let mut client = node.client();
+        let of = |client: &mut Client, list: &str| -> Vec<String> {
+            let text = client.line(list).text();
+            let mut flags: Vec<_> =
+                text.lines().map(|line| field(&fields(line), "flags").to_owned()).collect();
+            flags.sort();
+            flags
+        };
+        let line = master_line(&mut client).expect("a line");
+        let id = field(&line, "id").to_owned();
+        assert_eq!(field(&line, "addr"), format!("127.0.0.1:{}", master.port));
+        assert_eq!(of(&mut client, &format!("CLIENT LIST ID {id}")), ["M"]);
+        assert_eq!(of(&mut client, "CLIENT LIST TYPE normal"), ["N", "N"]);
+        assert_eq!(of(&mut client, "CLIENT LIST"), ["M", "N", "N"]);
+        assert_eq!((connected(&mut theirs), connected(&mut client)), (2, 3), "the master counts");
+        assert!(client.line("CLIENT INFO").text().contains(" flags=N "));
+
+        // Whoever may kill it does; then it comes again, as the same.
+        let mut laddr = field(&line, "laddr").to_owned();
+        let addr = field(&line, "addr").to_owned();
+        assert_eq!(client.line("CLIENT KILL TYPE normal SKIPME yes ID 999999").int(), 0);
+        assert_eq!(client.line("CLIENT KILL MAXAGE 100000").int(), 0);
+        let (before, told) = (master_line(&mut client), client.info("stats", "nearside_full_syncs"));
+        assert_eq!(field(&before.expect("a line"), "laddr"), laddr, "none of that ended it");
+        let kills =
+            ["TYPE master", "ID {id}", "ADDR {addr}", "LADDR {laddr}", "{addr}", "SKIPME yes ID {id}"];
+        for kill in kills {
+            let kill = kill.replace("{id}", &id).replace("{addr}", &addr).replace("{laddr}", &laddr);
+            let answer = client.line(&format!("CLIENT KILL {kill}"));
+            let is_plain = !kill.contains(' ');
+            assert_eq!(answer, if is_plain { Frame::Simple("OK".into()) } else { Frame::Int(1) }, "{kill}");
+            let line = wait_for("it to come again", || {
+                let line = master_line(&mut client)?;
+                (field(&line, "laddr") != laddr).then_some(line)
+            });
+            assert_eq!(field(&line, "id"), id, "{kill}");
+            laddr = field(&line, "laddr").to_owned();
+        }
+        client.ask(&["MULTI"]);
+        client.line("CLIENT KILL TYPE master");
+        client.line("CLIENT LIST TYPE master");
+        assert_eq!(client.ask(&["EXEC"]).items()[1].text(), "", "it is gone at once");
+        source.line("SET after kills");
+        node.wait_caught_up(&master);
+        assert_eq!(client.info("stats", "nearside_full_syncs"), told);
+        client.line("REPLICAOF NO ONE");
+        assert_eq!(master_line(&mut client), None);
+        assert_eq!(client.line("CLIENT KILL TYPE master").int(), 0);
+        assert_eq!(connected(&mut client), 2);
+    }
+}
+
 #[test]
 fn what_was_sent_and_what_waits_is_told_true() {
     let node = Node::start(&[]);

@@ -53,6 +53,10 @@ pub trait Pace {
 pub struct Applied {
     /// Commands that were run.
     pub commands: u64,
+    /// Requests that were passed, with what only the stream has: PING, SELECT, MULTI and the like.
+    pub requests: u64,
+    /// The last of them, if the command table has it.
+    pub last: Option<&'static Command>,
     /// The master asked for an ACK, and what came before the question is applied.
     pub ack_wanted: bool,
     /// Commands that were passed over, because they are to be ignored.
@@ -257,6 +261,9 @@ impl Applier {
             };
             run.all()?;
             self.db = run.db;
+            // Once for all of them, and not with each.
+            applied.requests += steps as u64;
+            applied.last = steps.checked_sub(1).and_then(|last| plan.steps.get(last)?.command());
             let used = if plan.open.is_some() {
                 // The unit that is not whole is read again from its front, once.
                 let end = plan.steps.get(steps - 1).map_or(0, |step| step.end);

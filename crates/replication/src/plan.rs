@@ -126,6 +126,19 @@ pub(crate) struct Step<'a> {
     pub(crate) end: usize,
 }
 
+impl Step<'_> {
+    /// Its row of the command table, if it has one.
+    pub(crate) fn command(&self) -> Option<&'static Command> {
+        match self.what {
+            What::Data(command, _) | What::Script(command, _) => Some(command),
+            _ => {
+                let mut room = Words::default();
+                resolve(self.request.collect(&mut room)).ok().map(|(command, _)| command)
+            }
+        }
+    }
+}
+
 /// What was understood of the requests at the front of the input.
 #[derive(Debug, Default)]
 pub(crate) struct Plan<'a> {

@@ -20,6 +20,7 @@ use tokio::task::AbortHandle;
 use crate::acl::{DEFAULT, User};
 use crate::address::Address;
 use crate::outbox::{Mark, Outbox};
+use crate::upstream::AsClient;
 
 /// About what a watched key takes.
 const WATCH_BYTES: usize = 128;
@@ -37,6 +38,8 @@ pub(crate) struct Client {
     pub(crate) fd: i32,
     /// When it connected.
     pub(crate) since: Instant,
+    /// Whether it is the connection to the master, of which this is a copy made for who asks.
+    pub(crate) is_link: bool,
     /// Milliseconds from `since` to its last request.
     pub(crate) active_millis: AtomicU64,
     /// The database it has selected.
@@ -191,6 +194,66 @@ impl Names {
 }
 
 impl Client {
+    fn new(id: u64, addr: Address, laddr: Address, fd: i32, since: Instant) -> Client {
+        Client {
+            id,
+            addr,
+            laddr,
+            fd,
+            since,
+            is_link: false,
+            active_millis: AtomicU64::new(0),
+            db: AtomicU32::new(0),
+            protocol: AtomicU8::new(2),
+            thread: AtomicU16::new(0),
+            command: AtomicU16::new(0),
+            queued: AtomicU32::new(0),
+            queued_bytes: AtomicU32::new(0),
+            request_bytes: AtomicU32::new(0),
+            input_bytes: AtomicUsize::new(0),
+            input_room: AtomicUsize::new(0),
+            output_bytes: AtomicUsize::new(0),
+            output_shared: AtomicUsize::new(0),
+            traffic: Traffic::default(),
+            no_evict: AtomicBool::new(false),
+            blocked: AtomicBool::new(false),
+            no_touch: AtomicBool::new(false),
+            follows_redirects: AtomicBool::new(false),
+            read_only: AtomicBool::new(false),
+            said: Mutex::default(),
+            outbox: OnceLock::new(),
+            gone: AtomicBool::new(false),
+            task: Mutex::new(Task::Unknown),
+        }
+    }
+
+    /// The connection to the master, as it is now.
+    fn of_link(id: u64, since: Instant, link: &AsClient, now: Instant) -> Client {
+        let AsClient { sync: _, socket, idle, db, waiting, input, output, reads, requests, batches, command } =
+            *link;
+        let counted = |count: u64| Total(AtomicU64::new(count));
+        let mut client = Client::new(id, socket.peer.into(), socket.local.into(), socket.fd, since);
+        client.is_link = true;
+        client.touch(now.checked_sub(idle).unwrap_or(since));
+        client.db = db.0.into();
+        client.command = command.into();
+        client.input_bytes = usize::try_from(waiting).unwrap_or(usize::MAX).into();
+        client.traffic = Traffic {
+            input: counted(input),
+            reads: counted(reads),
+            output: counted(output),
+            commands: counted(requests),
+            pipelines: counted(batches),
+            pipelined: counted(requests),
+        };
+        client
+    }
+
+    /// The name of its user; the master's connection may do everything, and is nobody's.
+    pub(crate) fn user_name(&self) -> Vec<u8> {
+        if self.is_link { b"(superuser)".to_vec() } else { self.names().user().to_vec() }
+    }
+
     /// What it says of itself.
     pub(crate) fn names(&self) -> Names {
         self.said.lock().names.as_deref().cloned().unwrap_or_default()
@@ -309,6 +372,9 @@ impl Client {
 
     /// The letters of CLIENT LIST.
     pub(crate) fn flags(&self) -> String {
+        if self.is_link {
+            return String::from("M");
+        }
         let mut flags = String::new();
         if self.marks().contains(Mark::MONITOR) {
             flags.push('O');
@@ -414,7 +480,7 @@ impl Client {
             i64::from(queued) - 1,
             self.watched_keys(),
             room - input,
-            String::from_utf8_lossy(names.user()),
+            String::from_utf8_lossy(&self.user_name()),
             self.redirect(),
             self.protocol.load(Relaxed),
             names.lib_name.shown(),
@@ -495,6 +561,8 @@ impl Client {
 pub(crate) struct Clients {
     all: Mutex<HashMap<u64, Arc<Client>>>,
     last_id: AtomicU64,
+    /// The connection to the master: of which full sync it is, its id, and since when it is known.
+    link: Mutex<Option<(u64, u64, Instant)>>,
     /// Those of connections that are over, less what was forgotten.
     past: Mutex<Pipelines>,
 }
@@ -549,37 +617,24 @@ impl Clients {
         fd: i32,
         now: Instant,
     ) -> Registered {
-        let client = Arc::new(Client {
-            id: self.last_id.fetch_add(1, Relaxed) + 1,
-            addr,
-            laddr,
-            fd,
-            since: now,
-            active_millis: AtomicU64::new(0),
-            db: AtomicU32::new(0),
-            protocol: AtomicU8::new(2),
-            thread: AtomicU16::new(0),
-            command: AtomicU16::new(0),
-            queued: AtomicU32::new(0),
-            queued_bytes: AtomicU32::new(0),
-            request_bytes: AtomicU32::new(0),
-            input_bytes: AtomicUsize::new(0),
-            input_room: AtomicUsize::new(0),
-            output_bytes: AtomicUsize::new(0),
-            output_shared: AtomicUsize::new(0),
-            traffic: Traffic::default(),
-            no_evict: AtomicBool::new(false),
-            blocked: AtomicBool::new(false),
-            no_touch: AtomicBool::new(false),
-            follows_redirects: AtomicBool::new(false),
-            read_only: AtomicBool::new(false),
-            said: Mutex::default(),
-            outbox: OnceLock::new(),
-            gone: AtomicBool::new(false),
-            task: Mutex::new(Task::Unknown),
-        });
+        let client = Arc::new(Client::new(self.next_id(), addr, laddr, fd, now));
         self.all.lock().insert(client.id, Arc::clone(&client));
         Registered { clients: Arc::clone(self), client }
+    }
+
+    fn next_id(&self) -> u64 {
+        self.last_id.fetch_add(1, Relaxed) + 1
+    }
+
+    /// The connection to the master as one of them, which it is not: it is in no list. As at a real server it is the
+    /// same client until a full sync, whatever happens to its socket.
+    pub(crate) fn of_link(&self, link: &AsClient, now: Instant) -> Arc<Client> {
+        let mut known = self.link.lock();
+        let (_, id, since) = match *known {
+            Some(same) if same.0 == link.sync => same,
+            _ => *known.insert((link.sync, self.next_id(), now)),
+        };
+        Arc::new(Client::of_link(id, since, link, now))
     }
 
     /// How many there are.

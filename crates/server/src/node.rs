@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 use crate::acl::Acl;
 use crate::answer::{Answered, Then};
 use crate::blocking::Blocking;
-use crate::clients::Clients;
+use crate::clients::{Client, Clients};
 use crate::command_log::{self, CommandLog, Kind};
 use crate::config::{Config, Secret};
 use crate::cron::Samples;
@@ -106,6 +106,19 @@ pub struct Ports {
 }
 
 impl Node {
+    /// All connections, that to the master too, oldest first.
+    pub(crate) fn everyone(&self, now: Instant) -> Vec<Arc<Client>> {
+        let mut all = self.clients.list();
+        all.extend(self.link_client(now));
+        all.sort_by_key(|client| client.id);
+        all
+    }
+
+    /// The connection to the master as a client, while the stream is followed.
+    pub(crate) fn link_client(&self, now: Instant) -> Option<Arc<Client>> {
+        self.upstream.as_client().map(|link| self.clients.of_link(&link, now))
+    }
+
     /// A node that begins now.
     ///
     /// # Errors

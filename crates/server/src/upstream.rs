@@ -19,6 +19,7 @@ mod status;
 mod stream;
 
 pub use replication::{OnDivergence, Resync, Room};
+pub(crate) use status::AsClient;
 pub use status::{
     LinkCounts, LinkFailure, LinkStatus, MasterAddress, Readable, Role, SpoolStatus, SyncProgress,
 };
@@ -135,6 +136,17 @@ impl UpstreamHandle {
         let count =
             |counter: &std::sync::atomic::AtomicU64| counter.load(std::sync::atomic::Ordering::Relaxed);
         (count(&self.shared.input_bytes), count(&self.shared.output_bytes))
+    }
+
+    /// The connection to the master as one of the node's clients; none while the stream is not followed.
+    pub(crate) fn as_client(&self) -> Option<AsClient> {
+        self.shared.as_client()
+    }
+
+    /// Ends that connection. It is none of the clients any more when this returns; soon another is.
+    pub(crate) fn cut(&self) {
+        self.shared.facts.lock().socket = None;
+        self.tell(Control::Cut);
     }
 
     /// Counts that traffic from zero on.

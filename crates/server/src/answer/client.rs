@@ -79,7 +79,7 @@ pub(super) fn list(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     let dialect = call.node.dialect();
     call.session.client().is_inside(call.words);
     let mut lines = String::new();
-    for client in call.node.clients.list() {
+    for client in call.node.everyone(now) {
         if filter.chooses(&client, now) && !(filter.skips_caller == Some(true) && client.id == own) {
             lines.push_str(&client.line(now, dialect));
             lines.push('\n');
@@ -93,18 +93,26 @@ pub(super) fn list(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
 /// CLIENT KILL ip:port | CLIENT KILL <option> <value> ...
 pub(super) fn kill(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     let own = call.session.client().id;
-    let mut victims = call.node.clients.list();
+    let mut victims = call.node.everyone(call.now.steady);
     if let [address] = call.args.as_slice() {
         let victim = victims.into_iter().find(|client| client.addr.to_string().as_bytes() == *address);
         let victim = victim.ok_or(CommandError::new("ERR No such client"))?;
         reply.ok();
-        return Ok(end(own, &[victim]));
+        return Ok(end_any(call, &[victim]));
     }
     let filter = Filter::parse(call, call.args.as_slice(), false)?;
     let skips_caller = filter.skips_caller.unwrap_or(true);
     victims.retain(|client| filter.chooses(client, call.now.steady) && !(skips_caller && client.id == own));
     reply.len_int(victims.len());
-    Ok(end(own, &victims))
+    Ok(end_any(call, &victims))
+}
+
+/// Ends these, the connection to the master too.
+fn end_any(call: &Call<'_>, victims: &[Arc<Client>]) -> Then {
+    if victims.iter().any(|victim| victim.is_link) {
+        call.node.upstream.cut();
+    }
+    end(call.session.client().id, victims)
 }
 
 /// Ends these; the caller's own connection ends after its answer.

@@ -6,7 +6,7 @@ use commands::CommandError;
 use protocol::number::parse_int;
 
 use super::{Call, error};
-use crate::clients::Client;
+use crate::clients::{Client, Label};
 
 /// The letters that a client's flags may be asked for; some are of kinds of clients of which there are none here.
 const FLAGS: &[u8] = b"bcdeirtuxABEIMNOPRSTU";
@@ -47,8 +47,9 @@ enum Condition {
 enum ClientType {
     Normal,
     Pubsub,
-    /// Kinds of which there are none here.
-    Other,
+    Master,
+    /// Nobody follows this node.
+    Replica,
 }
 
 impl ClientType {
@@ -56,7 +57,8 @@ impl ClientType {
         match word.to_ascii_lowercase().as_slice() {
             b"normal" => Ok(ClientType::Normal),
             b"pubsub" => Ok(ClientType::Pubsub),
-            b"master" | b"primary" | b"replica" | b"slave" => Ok(ClientType::Other),
+            b"master" | b"primary" => Ok(ClientType::Master),
+            b"replica" | b"slave" => Ok(ClientType::Replica),
             _ => Err(CommandError::naming("ERR Unknown client type '", word, "'")),
         }
     }
@@ -152,18 +154,19 @@ impl Condition {
     fn is_met(&self, client: &Client, now: Instant) -> bool {
         match self {
             Condition::Id(ids) => ids.contains(&client.id),
-            Condition::Type(ClientType::Normal) => !client.is_subscriber(),
+            Condition::Type(ClientType::Normal) => !client.is_subscriber() && !client.is_link,
             Condition::Type(ClientType::Pubsub) => client.is_subscriber(),
-            Condition::Type(ClientType::Other) => false,
-            Condition::User(user) => client.names().user() == user.as_slice(),
+            Condition::Type(ClientType::Master) => client.is_link,
+            Condition::Type(ClientType::Replica) => false,
+            Condition::User(user) => client.user_name() == *user,
             Condition::Addr(addr) => client.addr.to_string().as_bytes() == addr,
             Condition::Laddr(addr) => client.laddr.to_string().as_bytes() == addr,
             Condition::Ip(ip) => client.addr.host().as_bytes() == ip,
             Condition::Age(seconds) => now.saturating_duration_since(client.since).as_secs() >= *seconds,
             Condition::Idle(seconds) => client.idle_seconds(now) >= *seconds,
-            Condition::Name(name) => client.names().name.as_bytes() == name,
-            Condition::LibName(name) => client.names().lib_name.as_bytes() == name,
-            Condition::LibVer(version) => client.names().lib_ver.as_bytes() == version,
+            Condition::Name(name) => is_called(&client.names().name, name),
+            Condition::LibName(name) => is_called(&client.names().lib_name, name),
+            Condition::LibVer(version) => is_called(&client.names().lib_ver, version),
             Condition::Flags(letters) => {
                 let flags = client.flags();
                 letters.iter().all(|letter| flags.as_bytes().contains(letter))
@@ -175,6 +178,11 @@ impl Condition {
             Condition::Db(db) => client.db.load(std::sync::atomic::Ordering::Relaxed) == *db,
         }
     }
+}
+
+/// Whether it has a name, and that.
+fn is_called(name: &Label, wanted: &[u8]) -> bool {
+    !wanted.is_empty() && name.as_bytes() == wanted
 }
 
 fn id(text: &[u8], is_list: bool) -> Result<u64, CommandError> {

@@ -221,7 +221,9 @@ fn capitalized(word: &str) -> String {
 fn clients(facts: &Facts<'_>, text: &mut Text) {
     let all = facts.node.clients.list();
     let largest = |size: fn(&Client) -> usize| all.iter().map(|client| size(client)).max();
-    text.field("connected_clients", all.len());
+    // As at a real server the master is one of them.
+    let link = facts.node.upstream.as_client();
+    text.field("connected_clients", all.len() + usize::from(link.is_some()));
     text.field("cluster_connections", 0);
     text.field("maxclients", facts.node.settings.read().maxclients);
     text.field(

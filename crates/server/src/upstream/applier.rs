@@ -267,6 +267,7 @@ impl Applying {
         }
         match self.applier.feed(bytes, received, &self.shared.position, &Steady) {
             Ok(applied) => {
+                self.shared.traffic.applied(&applied);
                 if applied.ack_wanted {
                     self.tell(Event::AckWanted { epoch: self.epoch, applied: self.shared.position.offset() });
                 }

@@ -41,11 +41,21 @@ const REFUSED_AGAIN: Duration = Duration::from_secs(1);
 /// What the handle asks for.
 #[derive(Debug)]
 pub(super) enum Control {
-    Follow { master: MasterAddress, epoch: u64 },
-    Promote { epoch: u64, done: oneshot::Sender<()> },
+    Follow {
+        master: MasterAddress,
+        epoch: u64,
+    },
+    Promote {
+        epoch: u64,
+        done: oneshot::Sender<()>,
+    },
     Manners(Manners),
     Tls(Option<MasterTls>),
-    Shutdown { done: oneshot::Sender<()> },
+    /// Ends the connection; another begins at once.
+    Cut,
+    Shutdown {
+        done: oneshot::Sender<()>,
+    },
 }
 
 /// What the applier tells.
@@ -150,12 +160,14 @@ impl Driver {
                     self.renew_manners();
                 }
                 Woken::Control(Some(Control::Tls(tls))) => self.config.tls = tls,
+                Woken::Control(Some(Control::Cut)) => self.cut(),
                 Woken::Event(Some(event)) => self.applier_said(event),
                 Woken::Event(None) => {
                     self.applier_is_gone();
                     return None;
                 }
                 Woken::Connected(Ok(stream)) => {
+                    self.shared.facts.lock().socket = stream.socket().ok();
                     self.connection = Connection::Open(stream);
                     self.buffer.clear();
                     self.unsent.clear();
@@ -168,6 +180,7 @@ impl Driver {
                 }
                 Woken::Read(Ok(count)) => {
                     self.shared.input_bytes.fetch_add(count as u64, Ordering::Relaxed);
+                    self.shared.read();
                     let input = self.buffer.split().freeze();
                     self.step(|link, now| link.receive(&input, now), &input);
                 }
@@ -384,6 +397,15 @@ impl Driver {
         self.step(|link, now| link.closed(reason, now), &Bytes::new());
     }
 
+    fn cut(&mut self) {
+        if !matches!(self.connection, Connection::Open(_)) {
+            return;
+        }
+        self.closed(LinkError::new(ErrorCode::Closed, "a client ended the connection to the master"));
+        self.step(|link, now| (link.hurried(now), Vec::new()), &Bytes::new());
+        self.tick();
+    }
+
     fn send_on(&mut self) {
         let Connection::Open(stream) = &mut self.connection else { return };
         let sent = stream.try_send(&self.unsent);
@@ -394,6 +416,7 @@ impl Driver {
         match sent {
             Ok(sent) => {
                 self.shared.output_bytes.fetch_add(sent as u64, Ordering::Relaxed);
+                self.shared.sent(sent as u64);
                 let _gone = self.unsent.split_to(sent);
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}

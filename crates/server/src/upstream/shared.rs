@@ -5,21 +5,57 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use commands::Dialect;
 use parking_lot::Mutex;
-use replication::{ErrorCode, LinkError, LinkState, PositionCell, ReplId, Tally};
+use replication::{Applied, ErrorCode, LinkError, LinkState, PositionCell, ReplId, Tally};
 use storage::UnixMillis;
 
 use super::LoadRules;
 use super::applier::Mark;
 use super::status::{
-    LinkCounts, LinkFailure, LinkStatus, MasterAddress, Readable, Role, SpoolStatus, SyncProgress,
+    AsClient, LinkCounts, LinkFailure, LinkStatus, MasterAddress, Readable, Role, Socket, SpoolStatus,
+    SyncProgress,
 };
 use crate::clock;
 use crate::spool::SpoolGauge;
+
+/// What came over the link since the last full sync: of the stream, and what we answered to that.
+#[derive(Debug, Default)]
+pub(super) struct Traffic {
+    /// The offset at which it was.
+    synced_at: AtomicU64,
+    output: AtomicU64,
+    reads: AtomicU64,
+    requests: AtomicU64,
+    batches: AtomicU64,
+    /// The table's index and one.
+    command: AtomicU16,
+}
+
+impl Traffic {
+    /// A full sync has brought the data set of this offset.
+    fn begins(&self, offset: u64) {
+        self.synced_at.store(offset, Ordering::Relaxed);
+        for counter in [&self.output, &self.reads, &self.requests, &self.batches] {
+            counter.store(0, Ordering::Relaxed);
+        }
+        self.command.store(0, Ordering::Relaxed);
+    }
+
+    /// Some of it was applied.
+    pub(super) fn applied(&self, applied: &Applied) {
+        if applied.requests > 0 {
+            self.requests.fetch_add(applied.requests, Ordering::Relaxed);
+            self.batches.fetch_add(1, Ordering::Relaxed);
+        }
+        if let Some(command) = applied.last {
+            self.command.store(command.id() + 1, Ordering::Relaxed);
+        }
+    }
+}
 
 /// See the module.
 #[derive(Debug)]
@@ -48,6 +84,7 @@ pub(super) struct Shared {
     /// Bytes read from masters, and written to them.
     pub(super) input_bytes: AtomicU64,
     pub(super) output_bytes: AtomicU64,
+    pub(super) traffic: Traffic,
     /// Commands of the stream applied, by name.
     tally: Arc<Tally>,
     /// What we do as.
@@ -61,6 +98,8 @@ pub(super) struct Shared {
 #[derive(Debug)]
 pub(super) struct Facts {
     pub(super) role: Role,
+    /// The connection to the master, from its beginning to when it ends or is to.
+    pub(super) socket: Option<Socket>,
     pub(super) failure: Option<LinkFailure>,
     /// The history before the present one, and up to where it is shared.
     pub(super) previous: Option<(ReplId, u64)>,
@@ -101,11 +140,13 @@ impl Shared {
             snapshot_keys: AtomicU64::new(0),
             input_bytes: AtomicU64::new(0),
             output_bytes: AtomicU64::new(0),
+            traffic: Traffic::default(),
             tally,
             dialect: Mutex::new(Dialect::NEWEST),
             load_rules: Mutex::new(load_rules),
             facts: Mutex::new(Facts {
                 role: master.map_or(Role::Master, Role::Replica),
+                socket: None,
                 failure: None,
                 previous: None,
                 sync: None,
@@ -184,6 +225,7 @@ impl Shared {
         facts.sync = None;
         if let Some(stopped) = stopped {
             facts.counts.full_syncs_done += 1;
+            self.traffic.begins(self.position.offset());
             facts.counts.loaded_keys = self.snapshot_keys.load(Ordering::Relaxed);
             facts.counts.swap_stopped = stopped;
         }
@@ -207,6 +249,54 @@ impl Shared {
         }
     }
 
+    /// Something was read.
+    pub(super) fn read(&self) {
+        if self.link_state() == LinkState::Streaming {
+            self.traffic.reads.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// So many bytes were sent.
+    pub(super) fn sent(&self, bytes: u64) {
+        if self.link_state() == LinkState::Streaming {
+            self.traffic.output.fetch_add(bytes, Ordering::Relaxed);
+        }
+    }
+
+    /// The connection as one of the clients, while the stream is followed.
+    pub(super) fn as_client(&self) -> Option<AsClient> {
+        let facts = self.facts.lock();
+        let socket = facts.socket?;
+        if self.link_state() != LinkState::Streaming {
+            return None;
+        }
+        let sync = facts.counts.full_syncs_done;
+        drop(facts);
+        let position = self.position.get();
+        let traffic = &self.traffic;
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let received = count(&self.received).max(position.offset);
+        Some(AsClient {
+            sync,
+            socket,
+            idle: self.silent_for(clock::steady()).unwrap_or_default(),
+            db: position.db,
+            waiting: self.gauge.holding().memory,
+            input: received.saturating_sub(count(&traffic.synced_at)),
+            output: count(&traffic.output),
+            reads: count(&traffic.reads),
+            requests: count(&traffic.requests),
+            batches: count(&traffic.batches),
+            command: traffic.command.load(Ordering::Relaxed),
+        })
+    }
+
+    /// Since the master's last byte, while connected.
+    fn silent_for(&self, now: Instant) -> Option<Duration> {
+        let heard = self.heard.load(Ordering::Relaxed).checked_sub(1).map(Duration::from_millis)?;
+        Some(now.saturating_duration_since(self.start).saturating_sub(heard))
+    }
+
     pub(super) fn status(&self) -> LinkStatus {
         let holding = self.gauge.holding();
         let now = clock::steady();
@@ -214,7 +304,6 @@ impl Shared {
         let state = self.link_state();
         let position = self.position.get();
         let facts = self.facts.lock();
-        let heard = self.heard.load(Ordering::Relaxed).checked_sub(1).map(Duration::from_millis);
         let age = |oldest: UnixMillis| {
             Duration::from_millis(wall.0.saturating_sub(oldest.0).try_into().unwrap_or(0))
         };
@@ -240,7 +329,7 @@ impl Shared {
                 running: now.saturating_duration_since(since),
             }),
             loaded: self.loaded.load(Ordering::Acquire),
-            last_io: heard.map(|heard| now.saturating_duration_since(self.start).saturating_sub(heard)),
+            last_io: self.silent_for(now),
             up: facts.up.map(|since| now.saturating_duration_since(since)),
             down: match facts.role {
                 Role::Master => None,

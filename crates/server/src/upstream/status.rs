@@ -2,10 +2,11 @@
 //!
 //! Owns the words. Never decides anything: the driver and the applier write, everybody reads a copy.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use replication::{ErrorCode, LinkError, LinkState, Position, ReplId};
-use storage::UnixMillis;
+use storage::{DbIndex, UnixMillis};
 
 /// Where a master is: a host name or an address (IPv6 without brackets), and a port.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -83,6 +84,43 @@ pub struct LinkFailure {
     pub error: LinkError,
     /// When.
     pub at: UnixMillis,
+}
+
+/// The connection to the master as one of the node's clients: what CLIENT LIST has to say of it. Counted is what came
+/// since the last full sync, over several connections perhaps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct AsClient {
+    /// Which full sync that was: their number.
+    pub(crate) sync: u64,
+    pub(crate) socket: Socket,
+    /// Since its last byte.
+    pub(crate) idle: Duration,
+    /// The database that the stream has selected.
+    pub(crate) db: DbIndex,
+    /// Bytes in memory that are not applied yet.
+    pub(crate) waiting: u64,
+    /// Bytes of the stream.
+    pub(crate) input: u64,
+    /// Bytes of our answers.
+    pub(crate) output: u64,
+    /// Reads that brought some of it.
+    pub(crate) reads: u64,
+    /// Requests that were passed, and how often some were, together.
+    pub(crate) requests: u64,
+    pub(crate) batches: u64,
+    /// The last of them: the table's index and one; 0: none yet.
+    pub(crate) command: u16,
+}
+
+/// Where a connection begins and ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Socket {
+    /// The master's side.
+    pub(crate) peer: SocketAddr,
+    /// Ours.
+    pub(crate) local: SocketAddr,
+    /// Its number.
+    pub(crate) fd: i32,
 }
 
 /// How often things happened since the start.

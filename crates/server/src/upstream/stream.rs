@@ -4,6 +4,7 @@
 
 use std::future::Future;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker, ready};
 
@@ -12,6 +13,8 @@ use tokio::io::{AsyncReadExt, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
+use super::status::Socket;
+
 /// See the module.
 pub(super) enum Stream {
     Plain(TcpStream),
@@ -19,6 +22,15 @@ pub(super) enum Stream {
 }
 
 impl Stream {
+    /// Where it begins and ends, while it stands.
+    pub(super) fn socket(&self) -> io::Result<Socket> {
+        let stream = match self {
+            Stream::Plain(stream) => stream,
+            Stream::Tls(stream) => stream.get_ref().0,
+        };
+        Ok(Socket { peer: stream.peer_addr()?, local: stream.local_addr()?, fd: stream.as_raw_fd() })
+    }
+
     /// Reads some into `buffer`, or will wake the task.
     pub(super) fn poll_read(
         &mut self,
