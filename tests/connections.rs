@@ -520,3 +520,34 @@ fn the_largest_clients_go_when_all_take_too_much() {
     let evicted = node.client().info("stats", "evicted_clients").expect("a count");
     assert!(evicted.parse::<u64>().expect("a number") >= 2, "{evicted}");
 }
+
+/// A count asks for as much as it likes of a set of one member.
+#[test]
+fn who_asks_for_more_than_a_client_may_be_sent_is_let_go_before_it_is_made() {
+    let node = Node::start(&["--client-output-buffer-limit", "normal 1mb 0 0"]);
+    let mut client = node.client();
+    for line in ["SADD set member", "HSET hash field value", "ZADD zset 1 member"] {
+        assert_eq!(client.line(line).int(), 1, "{line}");
+    }
+    let asked = [
+        "SRANDMEMBER set -9223372036854775807",
+        "HRANDFIELD hash -9223372036854775807",
+        "HRANDFIELD hash -4611686018427387903 WITHVALUES",
+        "ZRANDMEMBER zset -9223372036854775807",
+        "ZRANDMEMBER zset -4611686018427387903 WITHSCORES",
+    ];
+    for line in asked {
+        let mut asks = node.client();
+        asks.send_raw(format!("PING\r\n{line}\r\nPING\r\n").as_bytes());
+        assert_eq!(asks.read().expect("it is answered before").text(), "PONG", "{line}");
+        assert!(asks.read().is_err(), "{line}");
+    }
+    let script = "return redis.pcall('SRANDMEMBER', 'set', '-1000000000')['err']";
+    let refused = client.ask(&["EVAL", script, "0"]).text();
+    assert!(refused.starts_with("ERR the reply would be too long"), "{refused}");
+    assert_eq!(
+        client.info("stats", "client_output_buffer_limit_disconnections"),
+        Some(asked.len().to_string())
+    );
+    assert_eq!(client.line("SRANDMEMBER set -20000").items().len(), 20_000);
+}

@@ -3,6 +3,7 @@
 //! Owns nothing: it borrows the data set for one request. Never knows a connection, an offset, or the time of day.
 
 use protocol::number::parse_int;
+use protocol::reply::{Mark, Reply};
 use storage::{Db, DbIndex, DbMut, Functions, Limits, Lookups, Reader, UnixMillis, Wanted, Writer};
 
 use crate::dialect::Dialect;
@@ -54,6 +55,10 @@ pub(crate) const BYTES_AN_ELEMENT: usize = 128;
 /// How many keys a read in a batch names, at most: each may lock another shard.
 pub const BATCH_KEYS_MAX: usize = 64;
 
+/// How long a reply may become that a count in the request makes as long as it likes, whatever the data are: as long as
+/// the longest string.
+pub const REPEATING_REPLY_BYTES_MAX: usize = 512 << 20;
+
 /// For a handler that only reads.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadContext<'a> {
@@ -71,6 +76,8 @@ pub struct ReadContext<'a> {
     pub dialect: Dialect,
     /// It runs where others wait for it, and is to be no longer than a batch may be.
     is_brief: bool,
+    /// How long a reply may become that repeats what is there.
+    repeated_bytes_max: usize,
     /// A script runs it, which is to find the same order everywhere.
     pub in_script: bool,
 }
@@ -88,8 +95,14 @@ impl<'a> ReadContext<'a> {
             limits: source.limits(),
             dialect,
             is_brief,
+            repeated_bytes_max: REPEATING_REPLY_BYTES_MAX,
             in_script: false,
         }
+    }
+
+    /// The same for a client that may be sent no more than this at once.
+    pub fn repeating_at_most(self, bytes: usize) -> Self {
+        ReadContext { repeated_bytes_max: bytes.min(REPEATING_REPLY_BYTES_MAX), ..self }
     }
 
     /// The same for who holds the token in a batch.
@@ -122,6 +135,19 @@ impl ReadContext<'_> {
     /// As [`ReadContext::looks_at`].
     pub fn looks_at_everything(&self) -> Result<(), CommandError> {
         self.looks_at(usize::MAX)
+    }
+
+    /// To be asked by a handler that repeats what is there as often as it is told to: before each time, with what it has
+    /// answered since it began. Looks at that now and then.
+    ///
+    /// # Errors
+    /// [`CommandError::ReplyTooLong`]
+    pub fn repeats(&self, time: usize, reply: &Reply, begun: Mark) -> Result<(), CommandError> {
+        const TIMES_BETWEEN_LOOKS: usize = 64;
+        if time.is_multiple_of(TIMES_BETWEEN_LOOKS) && reply.len_since(begun) > self.repeated_bytes_max {
+            return Err(CommandError::ReplyTooLong);
+        }
+        Ok(())
     }
 }
 
@@ -248,6 +274,7 @@ impl<'a> WriteContext<'a> {
             limits: self.limits,
             dialect: self.dialect,
             is_brief: false,
+            repeated_bytes_max: REPEATING_REPLY_BYTES_MAX,
             in_script: self.in_script,
         }
     }

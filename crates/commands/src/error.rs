@@ -31,6 +31,8 @@ pub enum CommandError {
     IndexOutOfRange,
     /// An argument that must not be negative.
     NotPositive,
+    /// A reply that repeats what is there would become longer than it may: see [`crate::REPEATING_REPLY_BYTES_MAX`].
+    ReplyTooLong,
     /// A string would grow beyond what a server stores.
     StringTooLong,
     /// A deadline that is no moment; the command's name goes into the text.
@@ -96,6 +98,7 @@ impl CommandError {
             CommandError::NoSuchKey => "ERR no such key",
             CommandError::IndexOutOfRange => "ERR index out of range",
             CommandError::NotPositive => "ERR value is out of range, must be positive",
+            CommandError::ReplyTooLong => "ERR the reply would be too long: the count asks for more than may be sent",
             CommandError::StringTooLong => "ERR string exceeds maximum allowed size (proto-max-bulk-len)",
             CommandError::DbIndexOutOfRange => "ERR DB index is out of range",
             CommandError::InvalidExpire(command) => {

@@ -431,7 +431,7 @@ async fn send<S: AsyncWrite + Unpin>(
 }
 
 /// Notes that a client goes because it does not read.
-fn let_go(node: &Node, client: &Client, bytes: usize) -> io::Error {
+pub(crate) fn let_go(node: &Node, client: &Client, bytes: usize) -> io::Error {
     if let Some(left_out) = node.log.output.turn(clock::steady()) {
         tracing::warn!(client = %client.addr, bytes, left_out, "a client's output is over its limit; it is let go");
     }

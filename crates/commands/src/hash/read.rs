@@ -190,9 +190,11 @@ pub(crate) fn hrandfield(
                 reply.array(0);
                 return Ok(());
             };
+            let begun = reply.mark();
             header(throws, reply);
             answer(first, reply);
-            for _ in 1..throws {
+            for throw in 1..throws {
+                ctx.repeats(throw, reply, begun)?;
                 answer(hash.random(ctx.now).unwrap_or(first), reply);
             }
         }

@@ -114,8 +114,10 @@ pub(crate) fn srandmember(
         // A negative count asks for so many throws, each of which may give any member.
         Err(_) => {
             let throws = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
+            let begun = reply.mark();
             reply.array(throws);
-            for _ in 0..throws {
+            for throw in 0..throws {
+                ctx.repeats(throw, reply, begun)?;
                 reply.item_or_null(set.random());
             }
         }

@@ -46,8 +46,10 @@ pub(crate) fn zrandmember(
     };
     ctx.looks_at(if count < 0 { wanted } else { wanted.min(set.len()) })?;
     if count < 0 {
+        let begun = reply.mark();
         let mut listing = Listing::begin(reply, ctx.dialect, with_scores, wanted);
-        for _ in 0..wanted {
+        for throw in 0..wanted {
+            ctx.repeats(throw, listing.reply, begun)?;
             if let Some(element) = set.random() {
                 listing.element(element.member, element.score);
             }
