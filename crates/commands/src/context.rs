@@ -55,8 +55,8 @@ pub(crate) const BYTES_AN_ELEMENT: usize = 128;
 /// How many keys a read in a batch names, at most: each may lock another shard.
 pub const BATCH_KEYS_MAX: usize = 64;
 
-/// How long a reply may become that a count in the request makes as long as it likes, whatever the data are: as long as
-/// the longest string.
+/// How much memory a reply may take that a count in the request makes as long as it likes, whatever the data are: as much
+/// as the longest string.
 pub const REPEATING_REPLY_BYTES_MAX: usize = 512 << 20;
 
 /// For a handler that only reads.
@@ -76,8 +76,6 @@ pub struct ReadContext<'a> {
     pub dialect: Dialect,
     /// It runs where others wait for it, and is to be no longer than a batch may be.
     is_brief: bool,
-    /// How long a reply may become that repeats what is there.
-    repeated_bytes_max: usize,
     /// A script runs it, which is to find the same order everywhere.
     pub in_script: bool,
 }
@@ -95,14 +93,8 @@ impl<'a> ReadContext<'a> {
             limits: source.limits(),
             dialect,
             is_brief,
-            repeated_bytes_max: REPEATING_REPLY_BYTES_MAX,
             in_script: false,
         }
-    }
-
-    /// The same for a client that may be sent no more than this at once.
-    pub fn repeating_at_most(self, bytes: usize) -> Self {
-        ReadContext { repeated_bytes_max: bytes.min(REPEATING_REPLY_BYTES_MAX), ..self }
     }
 
     /// The same for who holds the token in a batch.
@@ -144,10 +136,11 @@ impl ReadContext<'_> {
     /// [`CommandError::ReplyTooLong`]
     pub fn repeats(&self, time: usize, reply: &Reply, begun: Mark) -> Result<(), CommandError> {
         const TIMES_BETWEEN_LOOKS: usize = 64;
-        if time.is_multiple_of(TIMES_BETWEEN_LOOKS) && reply.len_since(begun) > self.repeated_bytes_max {
-            return Err(CommandError::ReplyTooLong);
+        if !time.is_multiple_of(TIMES_BETWEEN_LOOKS) {
+            return Ok(());
         }
-        Ok(())
+        let is_too_long = reply.is_over() || reply.held_since(begun) > REPEATING_REPLY_BYTES_MAX;
+        if is_too_long { Err(CommandError::ReplyTooLong) } else { Ok(()) }
     }
 }
 
@@ -274,7 +267,6 @@ impl<'a> WriteContext<'a> {
             limits: self.limits,
             dialect: self.dialect,
             is_brief: false,
-            repeated_bytes_max: REPEATING_REPLY_BYTES_MAX,
             in_script: self.in_script,
         }
     }

@@ -98,7 +98,9 @@ impl CommandError {
             CommandError::NoSuchKey => "ERR no such key",
             CommandError::IndexOutOfRange => "ERR index out of range",
             CommandError::NotPositive => "ERR value is out of range, must be positive",
-            CommandError::ReplyTooLong => "ERR the reply would be too long: the count asks for more than may be sent",
+            CommandError::ReplyTooLong => {
+                "ERR the reply would be too long: the count asks for more than may be sent"
+            }
             CommandError::StringTooLong => "ERR string exceeds maximum allowed size (proto-max-bulk-len)",
             CommandError::DbIndexOutOfRange => "ERR DB index is out of range",
             CommandError::InvalidExpire(command) => {

@@ -45,7 +45,8 @@ mod string;
 
 pub use command_info::Category;
 pub use context::{
-    BATCH_ELEMENTS_MAX, BATCH_KEYS_MAX, REPEATING_REPLY_BYTES_MAX, ReadContext, Role, Source, WriteContext};
+    BATCH_ELEMENTS_MAX, BATCH_KEYS_MAX, REPEATING_REPLY_BYTES_MAX, ReadContext, Role, Source, WriteContext,
+};
 pub use dialect::{Dialect, ReplyDouble, Vendor};
 pub use error::{CommandError, printed};
 pub use generic::encoding;

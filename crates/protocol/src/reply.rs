@@ -154,7 +154,9 @@ impl Reply {
             return self.bulk(&value);
         }
         self.count(b'$', value.len());
-        self.shared.push((self.bytes.len(), value));
+        if !self.bytes.is_over() {
+            self.shared.push((self.bytes.len(), value));
+        }
         self.bytes.append(b"\r\n");
     }
 
@@ -287,10 +289,22 @@ impl Reply {
         self.shared.truncate(mark.shared);
     }
 
+    /// The same for what was never to be sent: then it is nothing that part of it was left out.
+    pub fn withdraw(&mut self, mark: Mark) {
+        self.rollback(mark);
+        self.bytes.pardon();
+    }
+
     /// How many bytes were appended since `mark`.
     pub fn len_since(&self, mark: Mark) -> usize {
         let shared = self.shared.iter().skip(mark.shared).map(|(_, value)| value.len()).sum::<usize>();
         self.bytes.len().saturating_sub(mark.bytes) + shared
+    }
+
+    /// How many bytes of memory that was for.
+    pub fn held_since(&self, mark: Mark) -> usize {
+        let shared = self.shared.len().saturating_sub(mark.shared);
+        self.bytes.len().saturating_sub(mark.bytes) + shared * size_of::<(usize, Bytes)>()
     }
 
     /// Whether an error line stands at `mark` (what was appended since then began with one).
@@ -318,19 +332,37 @@ impl Reply {
         self.written == self.bytes.len() && self.shared_written == self.shared.len()
     }
 
-    /// Takes what waits, and leaves an empty reply of the same protocol.
+    /// No more than about so many bytes are held from now on: what is appended beyond them is left out, and
+    /// [`Reply::is_over`] says so. For a client that is let go then, as who is not sent all of its answers must be.
+    #[inline]
+    pub fn bound(&mut self, bytes: usize) {
+        self.bytes.bound(bytes);
+    }
+
+    /// Whether something was left out (until all is forgotten by [`Reply::take`], or written): nothing of it may be sent.
+    #[inline]
+    pub fn is_over(&self) -> bool {
+        self.bytes.is_over()
+    }
+
+    /// Takes what waits, and leaves an empty reply of the same protocol and bound.
     #[must_use]
     pub fn take(&mut self) -> Reply {
-        let protocol = self.protocol;
-        std::mem::replace(self, Reply::new(protocol))
+        let mut empty = Reply::new(self.protocol);
+        empty.bound(self.bytes.most());
+        std::mem::replace(self, empty)
     }
 
     /// Appends what waits in `other` (RESP bytes of the same protocol), long values still shared.
     pub fn append(&mut self, mut other: Reply) {
         if self.is_empty() && other.written == 0 && other.shared_written == 0 {
             other.protocol = self.protocol;
+            other.bound(self.bytes.most());
             *self = other;
             return;
+        }
+        if other.is_over() {
+            self.bytes.set_over();
         }
         let moved = self.bytes.len();
         let skipped = other.written;

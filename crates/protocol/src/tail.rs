@@ -11,11 +11,21 @@ const GROWN_BYTES_MIN: usize = 64;
 const ZEROED_AHEAD: usize = 32 * 1024;
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Tail {
     /// All of its bytes may be looked at; those from `len` on mean nothing.
     room: Vec<u8>,
     len: usize,
+    /// No room is made beyond so many bytes: what finds none is left out.
+    most: usize,
+    /// Something was left out, so that what there is means nothing.
+    is_over: bool,
+}
+
+impl Default for Tail {
+    fn default() -> Self {
+        Tail { room: Vec::new(), len: 0, most: usize::MAX, is_over: false }
+    }
 }
 
 impl Deref for Tail {
@@ -34,7 +44,34 @@ impl Tail {
         self.len
     }
 
-    /// So many bytes behind the end, to be written and then kept by [`Tail::keep`].
+    /// Bounds its room from now on.
+    #[inline]
+    pub(crate) fn bound(&mut self, most: usize) {
+        self.most = most;
+    }
+
+    /// The bound.
+    pub(crate) fn most(&self) -> usize {
+        self.most
+    }
+
+    /// Whether something found no room within the bound, and was left out.
+    #[inline]
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_over
+    }
+
+    /// Leaves out what comes, as if the bound were passed.
+    pub(crate) fn set_over(&mut self) {
+        self.is_over = true;
+    }
+
+    /// What was left out is not missed.
+    pub(crate) fn pardon(&mut self) {
+        self.is_over = false;
+    }
+
+    /// So many bytes behind the end, to be written and then kept by [`Tail::keep`]; fewer beyond the bound.
     #[inline]
     pub(crate) fn space(&mut self, bytes: usize) -> &mut [u8] {
         if self.room.len() - self.len < bytes {
@@ -87,6 +124,7 @@ impl Tail {
     /// Forgets everything, and gives room beyond `kept` bytes back.
     pub(crate) fn restart(&mut self, kept: usize) {
         self.len = 0;
+        self.is_over = false;
         if self.room.capacity() > kept {
             self.room.truncate(kept);
             self.room.shrink_to(kept);
@@ -96,6 +134,10 @@ impl Tail {
     #[cold]
     fn grow(&mut self, bytes: usize) {
         let wanted = self.len.saturating_add(bytes).max(GROWN_BYTES_MIN);
+        if wanted > self.most {
+            self.is_over = true;
+            return;
+        }
         self.room.reserve(wanted - self.room.len());
         // What is not wanted soon stays untouched, and takes no memory.
         let len = self.room.capacity().min(wanted.saturating_add(ZEROED_AHEAD));
@@ -127,8 +169,12 @@ mod tests {
             }
             assert_eq!(*tail, *expected);
         }
+        tail.bound(100_000);
+        let len = tail.len();
+        tail.append(&[0; 100_000]);
+        assert!(tail.is_over() && tail.len() == len && *tail == *expected);
         tail.restart(16);
-        assert!(tail.is_empty());
+        assert!(tail.is_empty() && !tail.is_over());
         tail.append(&[1; 100]);
         assert_eq!(*tail, [1; 100]);
     }

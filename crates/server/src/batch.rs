@@ -113,6 +113,7 @@ pub(crate) fn run_with<'n>(
     {
         return next;
     }
+    reply.bound(node.settings.reply_bytes_max(session.client().is_subscriber()));
     let pending = input.get(*start..).unwrap_or_default();
     if !session.renew_user(&node.acl) {
         return Next::Close;
@@ -640,7 +641,7 @@ impl<'a> Batch<'a> {
         session.request_over(command);
         self.node.show(session, command, words, false);
         if !session.is_answered() && !admission::is_push(command) {
-            reply.rollback(mark);
+            reply.withdraw(mark);
         }
         let notable = if then == Then::Rejected {
             self.timer.block.rejected(command);

@@ -259,7 +259,7 @@ async fn write(
     let waiting = buffers.reply.len();
     let bytes = u64::try_from(waiting).unwrap_or(u64::MAX);
     let limit = node.settings.output_limit(client.is_subscriber());
-    if limit.is_over(bytes) {
+    if limit.is_over(bytes) || buffers.reply.is_over() {
         return Err(let_go(node, client, waiting));
     }
     // What is rarely waited for is boxed: its room would be part of each idle connection.
@@ -431,7 +431,7 @@ async fn send<S: AsyncWrite + Unpin>(
 }
 
 /// Notes that a client goes because it does not read.
-pub(crate) fn let_go(node: &Node, client: &Client, bytes: usize) -> io::Error {
+fn let_go(node: &Node, client: &Client, bytes: usize) -> io::Error {
     if let Some(left_out) = node.log.output.turn(clock::steady()) {
         tracing::warn!(client = %client.addr, bytes, left_out, "a client's output is over its limit; it is let go");
     }

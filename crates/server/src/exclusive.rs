@@ -18,7 +18,6 @@ use crate::batch::{self, Next, Wait};
 use crate::blocking::Unanswered;
 use crate::buffers::Buffers;
 use crate::clock;
-use crate::connection;
 use crate::eviction::Room;
 use crate::node::Node;
 use crate::owned::OwnedRequest;
@@ -135,6 +134,7 @@ async fn apart<R: Send + 'static>(run: impl FnOnce() -> R + Send + 'static) -> O
 fn run_here(node: &Arc<Node>, mut session: Session, request: &OwnedRequest) -> Answered {
     let words = request.words();
     let mut reply = Reply::new(session.protocol());
+    reply.bound(node.settings.reply_bytes_max(session.client().is_subscriber()));
     let (then, wait) = match commands::resolve(&words) {
         Ok((command, args)) => run_command(node, &mut session, command, &words, args, &mut reply),
         Err(unresolved) => {
@@ -213,12 +213,6 @@ fn run_command(
                     let wait = node.blocking.begin(node, session, unanswered);
                     return (Then::Continue, Some(wait));
                 }
-                (Err(CommandError::ReplyTooLong), _) if most_at_once(node, session).is_some() => {
-                    // As if all of it waited to be read.
-                    connection::let_go(node, session.client(), reply.len_since(mark));
-                    reply.rollback(mark);
-                    Ok(Then::Close)
-                }
                 (answered, _) => answered.map(|()| Then::Continue),
             }
         }
@@ -294,12 +288,6 @@ fn counting<W>(node: &Node, take: impl FnOnce() -> W) -> W {
     writer
 }
 
-/// How many bytes a client may be sent at once, where that is limited (client-output-buffer-limit).
-fn most_at_once(node: &Node, session: &Session) -> Option<usize> {
-    let limit = node.settings.output_limit(session.client().is_subscriber()).hard_bytes;
-    usize::try_from(limit).ok().filter(|bytes| *bytes > 0)
-}
-
 /// Runs a command on data for the token's holder.
 pub(crate) fn on_data(
     node: &Node,
@@ -314,10 +302,7 @@ pub(crate) fn on_data(
     match command.run {
         Run::Read(handler) => {
             let source = Source::Writer(writer);
-            let mut context = node.read_context(source, session, now.wall, node.dialect(), &lookups);
-            if let Some(bytes) = most_at_once(node, session) {
-                context = context.repeating_at_most(bytes);
-            }
+            let context = node.read_context(source, session, now.wall, node.dialect(), &lookups);
             session.remember_reads(&node.hub, command, args);
             let answered = handler(&context, args, reply);
             node.looked_up(&lookups, command, session.db());

@@ -114,6 +114,18 @@ impl Settings {
         }
     }
 
+    /// How long a client's answers may become before it is let go, whether it reads them or not.
+    #[inline]
+    pub(crate) fn reply_bytes_max(&self, is_subscriber: bool) -> usize {
+        if !is_subscriber && !self.has_output_limit.load(Relaxed) {
+            return usize::MAX;
+        }
+        match self.output_limit(is_subscriber).hard_bytes {
+            0 => usize::MAX,
+            bytes => usize::try_from(bytes).unwrap_or(usize::MAX),
+        }
+    }
+
     /// `tracking-table-max-keys`; 0: any number.
     pub(crate) fn tracked_keys_max(&self) -> usize {
         self.config.read().tracking_table_max_keys
