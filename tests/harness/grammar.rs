@@ -926,7 +926,10 @@ pub fn meet(compare: Compare, words: &[Vec<u8>], here: &mut Frame, there: &mut F
         }
         Compare::Sort => {
             let by = words.windows(2).rev().find(|pair| pair[0].eq_ignore_ascii_case(b"by"));
-            let unsorted = by.is_some_and(|pair| !pair[1].contains(&b'*'));
+            let unsorted = by.is_some_and(|pair| {
+                let text = pair[1].split(|byte| *byte == 0).next().unwrap_or_default();
+                !text.contains(&b'*')
+            });
             // Texts that are the same, or not there, leave two elements as they come, as numbers do not.
             let ties = by.is_some() && words.iter().any(|word| word.eq_ignore_ascii_case(b"alpha"));
             let holds = |kind: &str| {
@@ -934,7 +937,14 @@ pub fn meet(compare: Compare, words: &[Vec<u8>], here: &mut Frame, there: &mut F
                 words.get(1).is_some_and(is)
             };
             let is_set = holds("set") && !holds("zset");
-            if is_set && unsorted || ties && !holds("list") {
+            // Neither are texts told apart behind a zero byte.
+            let cut = |frame: &Frame| {
+                matches!(frame, Frame::Array(items) if items.iter().any(|item| {
+                    matches!(item, Frame::Bulk(text) if text.contains(&0))
+                }))
+            };
+            let is_cut = is_set && (cut(here) || cut(there));
+            if is_set && unsorted || ties && !holds("list") || is_cut {
                 // which elements a LIMIT takes is chance too
                 if let (Frame::Array(a), Frame::Array(b)) = (&*here, &*there)
                     && a.len() == b.len()

@@ -185,16 +185,14 @@ impl UpstreamHandle {
     /// and the new master is asked to go on from our position before it sends everything. For the master that is
     /// followed already it only ends a wait: a link that stopped, or sleeps between two tries, connects now.
     pub fn replicaof(&self, master: MasterAddress) {
-        let epoch = self.shared.demoted(&master);
-        self.tell(Control::Follow { master, epoch });
+        self.shared.follow(master, |master, epoch| self.tell(Control::Follow { master, epoch }));
     }
 
     /// Follows nobody from now on: REPLICAOF NO ONE. Done when clients' writes are taken; what the old master had
     /// sent until now is applied first (for a second at most), a load that is not finished is dropped.
     pub async fn promote(&self) {
-        let epoch = self.shared.next_epoch();
         let (done, promoted) = oneshot::channel();
-        self.tell(Control::Promote { epoch, done });
+        self.shared.leave(|epoch| self.tell(Control::Promote { epoch, done }));
         let _ended_meanwhile = promoted.await;
     }
 
@@ -216,10 +214,8 @@ impl UpstreamHandle {
 
     /// Ends the link and both threads; returns when they have ended. Data stay as they are.
     pub async fn shutdown(&self) {
-        // A load that was slowed down on purpose is so no more.
-        self.shared.next_epoch();
         let (done, ended) = oneshot::channel();
-        self.tell(Control::Shutdown { done });
+        self.shared.leave(|_| self.tell(Control::Shutdown { done }));
         let _ended_already = ended.await;
     }
 

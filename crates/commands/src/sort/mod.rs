@@ -68,8 +68,9 @@ impl<'a> Sort<'a> {
             } else if args.is_word(at, "by") && left >= 1 {
                 let word = args.get(at + 1);
                 // One such pattern is enough, even when others follow.
-                sort.unsorted |= !word.contains(&b'*');
-                sort.by = Some(Pattern::parse(word));
+                let pattern = Pattern::parse(word);
+                sort.unsorted |= !printed(word).contains(&b'*');
+                sort.by = Some(pattern);
                 at += 1;
             } else if args.is_word(at, "get") && left >= 1 {
                 sort.gets.push(Pattern::parse(args.get(at + 1)));

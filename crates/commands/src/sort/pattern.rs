@@ -1,8 +1,13 @@
 //! BY and GET: a pattern that makes a key, or a field of a hash, out of an element.
 //!
 //! Owns where the element goes in. Never fails: what is not there, or is of another kind, is nothing.
+//!
+//! As servers do, it looks for `#`, `*` and `->` up to a pattern's first zero byte, and takes all of it for the key and the
+//! field all the same.
 
 use storage::Db;
+
+use crate::error::printed;
 
 /// A parsed pattern.
 #[derive(Clone, Copy, Debug)]
@@ -17,14 +22,16 @@ pub(super) enum Pattern<'a> {
 
 impl<'a> Pattern<'a> {
     pub(super) fn parse(word: &'a [u8]) -> Self {
-        if word == b"#" {
+        let text = printed(word);
+        if text == b"#" {
             return Pattern::Element;
         }
-        let Some(star) = word.iter().position(|byte| *byte == b'*') else { return Pattern::Nothing };
+        let Some(star) = text.iter().position(|byte| *byte == b'*') else { return Pattern::Nothing };
         let (prefix, rest) = word.split_at_checked(star).unwrap_or((word, b""));
         let rest = rest.strip_prefix(b"*").unwrap_or(rest);
         // An arrow with nothing behind it is part of the key.
-        let arrow = rest.windows(2).position(|pair| pair == b"->").filter(|arrow| arrow + 2 < rest.len());
+        let text = text.get(star + 1..).unwrap_or_default();
+        let arrow = text.windows(2).position(|pair| pair == b"->").filter(|arrow| arrow + 2 < text.len());
         match arrow {
             Some(arrow) => Pattern::Key {
                 prefix,

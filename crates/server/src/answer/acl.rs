@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use commands::{Category, CommandError, Unresolved, table};
+use commands::{Category, CommandError, Unresolved, printed, table};
 use protocol::Reply;
 use protocol::number::parse_int;
 use storage::score::{DoubleForm, format_double};
@@ -186,6 +186,9 @@ pub(super) fn save(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     Ok(Then::Continue)
 }
 
+/// So much of a category is repeated where there is none of that name.
+const CATEGORY_BYTES_MAX: usize = 128;
+
 /// ACL CAT [category]
 pub(super) fn cat(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     match call.args.as_slice() {
@@ -195,8 +198,10 @@ pub(super) fn cat(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
             names.for_each(|name| reply.bulk(name.as_bytes()));
         }
         [name] => {
+            let known = printed(name);
+            let known = known.get(..CATEGORY_BYTES_MAX).unwrap_or(known);
             let category =
-                Category::find(name).ok_or_else(|| error_of(&[b"ERR Unknown category '", name, b"'"]))?;
+                Category::find(name).ok_or_else(|| error_of(&[b"ERR Unknown category '", known, b"'"]))?;
             let found = || table::COMMANDS.iter().filter(|command| category.has(command));
             reply.array(found().count());
             found().for_each(|command| reply.bulk(command.name.as_bytes()));

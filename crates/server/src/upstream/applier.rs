@@ -136,6 +136,9 @@ impl Applying {
     fn load(&mut self, bytes: &Bytes) {
         let is_slowed = self.shared.load_rules.lock().key_delay != 0;
         for piece in bytes.chunks(if is_slowed { SLOWED_BYTES } else { usize::MAX }) {
+            if self.shared.is_left(self.epoch) {
+                return self.stop();
+            }
             let Work::Loading { load, .. } = &mut self.work else { return };
             let fed = load.feed(piece);
             let progress = load.progress();
@@ -181,7 +184,7 @@ impl Applying {
     fn slow_down(&self, keys: u64) {
         let mut slept = Duration::ZERO;
         // Another role, the end, or a smaller delay is not kept waiting.
-        while self.shared.is_latest(self.epoch) {
+        while !self.shared.is_left(self.epoch) {
             let delay = self.shared.load_rules.lock().key_delay;
             let micros = match u64::try_from(delay) {
                 Ok(each) => keys.saturating_mul(each),
@@ -199,6 +202,9 @@ impl Applying {
 
     /// The snapshot is whole: its data set takes the place of the old one, and the position becomes its own.
     fn swap_in(&mut self) {
+        if self.shared.is_left(self.epoch) {
+            return self.stop();
+        }
         let work = std::mem::replace(&mut self.work, Work::Nothing);
         let Work::Loading { target, diskless, load } = work else { return };
         let shared = &self.shared;

@@ -72,6 +72,8 @@ pub(super) struct Shared {
     pub(super) emptied: AtomicBool,
     /// Counts changes of role; who changes it later than others wins.
     epoch: AtomicU64,
+    /// The epoch that ended what was under way before it.
+    left_at: AtomicU64,
     /// The offset received.
     pub(super) received: AtomicU64,
     /// When the master was heard last: milliseconds since `start`, plus one; 0: not connected.
@@ -132,6 +134,7 @@ impl Shared {
             loaded: AtomicBool::new(is_master),
             emptied: AtomicBool::new(false),
             epoch: AtomicU64::new(0),
+            left_at: AtomicU64::new(0),
             received: AtomicU64::new(0),
             heard: AtomicU64::new(0),
             start: now,
@@ -162,9 +165,22 @@ impl Shared {
         }
     }
 
-    /// Another role begins; the answer outdates all before it.
-    pub(super) fn next_epoch(&self) -> u64 {
+    /// Another role begins, or the end; its epoch outdates all before it. `tell` has the driver hear of it: in the order
+    /// of the epochs, whoever asks meanwhile.
+    pub(super) fn leave(&self, tell: impl FnOnce(u64)) {
+        let _in_order = self.facts.lock();
+        let epoch = self.next_epoch();
+        self.left_at.store(epoch, Ordering::Release);
+        tell(epoch);
+    }
+
+    fn next_epoch(&self) -> u64 {
         self.epoch.fetch_add(1, Ordering::AcqRel) + 1
+    }
+
+    /// Whether what was begun in this epoch is void: another master is followed, or none.
+    pub(super) fn is_left(&self, epoch: u64) -> bool {
+        epoch < self.left_at.load(Ordering::Acquire)
     }
 
     /// Whether no other change of role has begun since.
@@ -172,13 +188,17 @@ impl Shared {
         self.epoch.load(Ordering::Acquire) == epoch
     }
 
-    /// A replica from now on; gives the epoch.
-    pub(super) fn demoted(&self, master: &MasterAddress) -> u64 {
+    /// A replica of this master from now on; `tell` as in [`Shared::leave`].
+    pub(super) fn follow(&self, master: MasterAddress, tell: impl FnOnce(MasterAddress, u64)) {
         let mut facts = self.facts.lock();
-        facts.role = Role::Replica(master.clone());
         let epoch = self.next_epoch();
+        let role = Role::Replica(master.clone());
+        if facts.role != role {
+            self.left_at.store(epoch, Ordering::Release);
+            facts.role = role;
+        }
         self.writable.store(false, Ordering::Release);
-        epoch
+        tell(master, epoch);
     }
 
     pub(super) fn link_state(&self) -> LinkState {
