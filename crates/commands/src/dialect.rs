@@ -227,6 +227,11 @@ impl Dialect {
         self.is_valkey() && (self.major, self.minor) >= (8, 1)
     }
 
+    /// Whether a key that is given a deadline that is past has expired (Valkey from 8.1 on), and is not deleted.
+    pub fn expires_at_once(self) -> bool {
+        self.is_valkey() && (self.major, self.minor) >= (8, 1)
+    }
+
     /// Whether MOVE takes the deadline along (2.8 leaves it behind, 3.2 does not).
     pub fn moves_deadlines(self) -> bool {
         self.is_valkey() || self.is_redis_from(3, 0)

@@ -1,12 +1,13 @@
 //! Deadlines as arguments: EX, PX, EXAT, PXAT, and what is valid in them.
 //!
-//! Owns the arithmetic from an argument to a moment. Never decides what a passed deadline means: a master deletes, a
-//! replica obeys (see [`WriteContext::deletes_at`]).
+//! Owns the arithmetic from an argument to a moment, and what a passed deadline means: a master deletes, a replica
+//! obeys (see [`WriteContext::past`]).
 
 use protocol::number::parse_int;
-use storage::UnixMillis;
+use storage::{Slot, UnixMillis, Wanted, Writer};
 
 use crate::context::{Role, WriteContext};
+use crate::dialect::Dialect;
 use crate::error::CommandError;
 
 /// What an argument counts, and from when.
@@ -57,11 +58,46 @@ impl Unit {
     }
 }
 
-impl WriteContext<'_> {
-    /// Whether a key given this deadline goes at once. A master deletes (and says so to its replicas); a replica
-    /// that is told a passed deadline keeps the key, hidden, until it is told to delete it.
-    pub(crate) fn deletes_at(&self, deadline: UnixMillis) -> bool {
-        self.role == Role::Master && deadline <= self.clock
+impl<'a> WriteContext<'a> {
+    /// How a key given this deadline goes, if it does at once. A master deletes (and says so to its replicas); a
+    /// replica that is told a passed deadline keeps the key, hidden, until it is told to delete it.
+    pub(crate) fn past(&self, deadline: UnixMillis) -> Option<Past<'a>> {
+        let goes = self.role == Role::Master && deadline <= self.clock;
+        goes.then_some(Past { writer: self.writer, dialect: self.dialect })
+    }
+}
+
+/// How a key goes whose new deadline is past: what is said of it, and counted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Past<'a> {
+    writer: &'a Writer<'a>,
+    dialect: Dialect,
+}
+
+impl Past<'_> {
+    /// The deadline was to be that of the value that is there. Says whether one was.
+    pub(crate) fn removes(self, slot: &mut Slot<'_>) -> bool {
+        let was_there = slot.remove();
+        if was_there && self.dialect.expires_at_once() {
+            slot.event(Wanted::EXPIRED, "expired");
+            self.writer.expired_key();
+        } else if was_there {
+            slot.event(Wanted::GENERIC, "del");
+        }
+        was_there
+    }
+
+    /// It was to be that of a new value, which is not stored.
+    pub(crate) fn replaces(self, slot: &mut Slot<'_>) {
+        self.removes(slot);
+        self.stores_nothing();
+    }
+
+    /// Counts that: Redis does, whether a key was there or not.
+    pub(crate) fn stores_nothing(self) {
+        if !self.dialect.is_valkey() {
+            self.writer.expired_key();
+        }
     }
 }
 

@@ -90,10 +90,11 @@ pub(crate) fn restore(
         false => UnixMillis(ttl.saturating_add(context.clock.0)),
     });
     // A master deletes what is past its deadline already; a replica waits to be told.
-    if context.role == Role::Master && deadline.is_some_and(|deadline| deadline <= context.clock) {
+    if let Some(past) = deadline.and_then(|deadline| context.past(deadline)) {
         if context.db.remove(key) {
             context.event(Wanted::GENERIC, "del", key);
         }
+        past.stores_nothing();
     } else {
         context.db.edit(key, |slot| {
             let before = slot.kind();

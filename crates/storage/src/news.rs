@@ -175,6 +175,17 @@ impl Store {
         self.inner.changes.load(Ordering::Relaxed)
     }
 
+    /// How many keys, and how many fields of hashes, went as soon as they were given a deadline, which was past; since the
+    /// store is there, or since that was forgotten.
+    pub fn expired_at_once(&self) -> [u64; 2] {
+        self.inner.expired_at_once.each_ref().map(|count| count.load(Ordering::Relaxed))
+    }
+
+    /// Counts those anew.
+    pub fn forget_expired_at_once(&self) {
+        self.inner.expired_at_once.iter().for_each(|count| count.store(0, Ordering::Relaxed));
+    }
+
     /// From now on this listener hears what it wants to. There is one.
     pub fn listen(&self, listener: Arc<dyn Listener>) {
         // A second one is a mistake of whoever starts the node; the first stays.
@@ -193,6 +204,16 @@ impl crate::Writer<'_> {
     #[inline]
     pub fn wants(&self, wanted: Wanted) -> bool {
         self.noted.wanted.intersects(wanted)
+    }
+
+    /// Counts a key that went at once: see [`Store::expired_at_once`].
+    pub fn expired_key(&self) {
+        self.inner.expired_at_once[0].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The same for so many fields of a hash.
+    pub fn expired_fields(&self, count: usize) {
+        self.inner.expired_at_once[1].fetch_add(count as u64, Ordering::Relaxed);
     }
 
     /// Notes an event, if it is wanted.

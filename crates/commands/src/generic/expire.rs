@@ -4,7 +4,7 @@
 
 use protocol::number::parse_int;
 use protocol::{Args, Reply};
-use storage::{Slot, UnixMillis, Wanted};
+use storage::{UnixMillis, Wanted};
 
 use super::Done;
 use crate::context::{ReadContext, WriteContext};
@@ -132,23 +132,21 @@ fn set(
     let conditions = Conditions::parse(args.from(2))?;
     let value = parse_int(args.get(1)).ok_or(CommandError::NotInteger)?;
     let deadline = unit.moment(value, ctx.clock).ok_or(CommandError::InvalidExpire(command))?;
-    let gone = ctx.deletes_at(deadline);
+    let past = ctx.past(deadline);
     let done = ctx.db.edit(args.get(0), |slot| {
         if !slot.exists() || !conditions.allow(slot.deadline(), deadline) {
             return false;
         }
-        slot_expires(slot, deadline, gone)
+        match past {
+            Some(past) => past.removes(slot),
+            None => {
+                slot.event(Wanted::GENERIC, "expire");
+                slot.set_deadline(Some(deadline))
+            }
+        }
     });
     reply.int(i64::from(done));
     Ok(())
-}
-
-/// Sets the deadline of a key that is there, or removes the key at once.
-fn slot_expires(slot: &mut Slot<'_>, deadline: UnixMillis, gone: bool) -> bool {
-    let (done, name) =
-        if gone { (slot.remove(), "del") } else { (slot.set_deadline(Some(deadline)), "expire") };
-    slot.event(Wanted::GENERIC, name);
-    done
 }
 
 /// PERSIST key

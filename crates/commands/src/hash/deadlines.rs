@@ -71,6 +71,11 @@ pub(super) fn is_past(deadline: UnixMillis, ctx: &WriteContext<'_>) -> bool {
     ctx.role == Role::Master && deadline <= ctx.clock
 }
 
+/// What is said of fields that go at once.
+pub(super) fn event_of_past(dialect: Dialect) -> &'static str {
+    if dialect.is_valkey() { "hexpired" } else { "hdel" }
+}
+
 /// When a deadline is set (NX, XX, GT, LT).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Condition {
@@ -200,6 +205,7 @@ fn edit_fields(
     mut edit: impl FnMut(&mut Hash, &[u8]) -> i64,
 ) -> Result<(), CommandError> {
     reply.array(fields.len());
+    let (writer, dialect) = (ctx.writer, ctx.dialect);
     ctx.db.edit(key, |slot| {
         let (mut set, mut gone) = (Vec::new(), Vec::new());
         let edited = slot.edit::<Hash, _>(|hash| {
@@ -221,7 +227,10 @@ fn edit_fields(
             // HPERSIST counts once.
             slot.counts(if event == "hpersist" { 1 } else { set.len() + gone.len() });
         }
-        for (event, names) in [("hdel", gone), (event, set)] {
+        if !gone.is_empty() {
+            writer.expired_fields(gone.len());
+        }
+        for (event, names) in [(event_of_past(dialect), gone), (event, set)] {
             if !names.is_empty() {
                 slot.event_in(Wanted::HASH, event, names.into_iter());
             }

@@ -7,7 +7,8 @@ use storage::{UnixMillis, Wanted};
 
 use super::deadline_form;
 use super::deadlines::{
-    Unit, check_is_hash, is_past, parse_field_count, parse_fields, take_fields, unknown_argument,
+    Unit, check_is_hash, event_of_past, is_past, parse_field_count, parse_fields, take_fields,
+    unknown_argument,
 };
 use crate::item::ReplyItem;
 use crate::{CommandError, WriteContext};
@@ -76,9 +77,9 @@ pub(crate) fn hgetex(
         Expiry::Persist | Expiry::Keep => None,
     };
     let past = deadline.is_some_and(|deadline| is_past(deadline, ctx));
-    let now = ctx.now;
+    let (now, writer) = (ctx.now, ctx.writer);
     let event = match deadline {
-        Some(_) if past => "hdel",
+        Some(_) if past => event_of_past(ctx.dialect),
         Some(_) => "hexpire",
         None => "hpersist",
     };
@@ -86,6 +87,7 @@ pub(crate) fn hgetex(
         hash.prepare_deadlines(form);
         let Some(field) = hash.view().field(name, now) else { return false };
         if past {
+            writer.expired_fields(1);
             hash.remove(name).is_some()
         } else {
             field.deadline.or(deadline).is_some() && hash.set_deadline(name, deadline, form).is_some()
@@ -142,8 +144,10 @@ pub(crate) fn hsetex(
         Some(Expiry::Persist) | None => (FieldDeadline::Cleared, false),
     };
     let longest = pairs.iter().flatten().map(|word| word.len()).max().unwrap_or(0);
+    let (writer, dialect) = (ctx.writer, ctx.dialect);
     let set = ctx.db.edit(args.get(0), |slot| {
         let hash = slot.hash()?;
+        let is_new = hash.is_none();
         let is_there = |name: &[u8]| hash.is_some_and(|hash| hash.contains(name, now));
         let allowed = match condition {
             None => true,
@@ -165,8 +169,16 @@ pub(crate) fn hsetex(
                     hash.remove(name);
                 }
             })?;
-            slot.event_in(Wanted::HASH, "hset", pairs.iter().map(|[name, _]| *name));
-            slot.event_in(Wanted::HASH, "hdel", pairs.iter().map(|[name, _]| *name));
+            writer.expired_fields(pairs.len());
+            let events: &[_] =
+                if dialect.is_valkey() { &["hset", "hexpire", "hexpired"] } else { &["hset", "hdel"] };
+            for event in events {
+                slot.event_in(Wanted::HASH, event, pairs.iter().map(|[name, _]| *name));
+            }
+            if is_new {
+                // Of one that was there before the slot says so itself.
+                slot.event(Wanted::GENERIC, "del");
+            }
             return Ok(true);
         }
         slot.edit_or_new::<Hash, _>(|hash| {

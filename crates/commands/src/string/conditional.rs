@@ -7,7 +7,7 @@ use protocol::{Args, Reply};
 use storage::{Kind, Wanted};
 
 use super::options::{Condition, Deadline, Options};
-use super::{Done, set_text, store};
+use super::{Done, set_text};
 use crate::context::WriteContext;
 use crate::error::CommandError;
 
@@ -53,20 +53,22 @@ pub(crate) fn msetex(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Rep
         _ => true,
     };
     if met {
-        let gone = deadline.is_some_and(|deadline| ctx.deletes_at(deadline));
+        let tells_deadline_last = ctx.dialect.is_valkey();
         let _exclusive = (count > 1).then(|| ctx.writer.close_gate());
         for [key, value] in pairs() {
             ctx.db.edit(key, |slot| {
                 let kept = options.deadline == Deadline::Keep;
                 let deadline = if kept { slot.deadline() } else { deadline };
-                if !gone && !kept && deadline.is_some() {
-                    // Redis tells the deadline first here.
-                    slot.event_of_replacing(Kind::String);
-                    slot.put_text_until(value, deadline);
-                    slot.event(Wanted::GENERIC, "expire");
-                    slot.event(Wanted::STRING, "set");
-                } else {
-                    store(slot, value, deadline, gone);
+                slot.event_of_replacing(Kind::String);
+                // What has a deadline that is past is stored too, and goes as what has expired.
+                slot.put_text_until(value, deadline);
+                let expires = !kept && deadline.is_some();
+                let mut told = [(Wanted::STRING, "set", true), (Wanted::GENERIC, "expire", expires)];
+                if !tells_deadline_last {
+                    told.reverse();
+                }
+                for (class, name, _) in told.into_iter().filter(|(_, _, is_so)| *is_so) {
+                    slot.event(class, name);
                 }
             });
         }

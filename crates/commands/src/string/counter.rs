@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 use protocol::number::parse_int;
 use protocol::{Args, Protocol, Reply};
 use storage::value::{Text, TextRef};
-use storage::{Slot, UnixMillis, Wanted};
+use storage::{Slot, Wanted};
 
 use super::Done;
 use crate::context::{Role, WriteContext};
@@ -198,7 +198,7 @@ pub(crate) fn increx(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Rep
         Some((unit, argument)) => Some(unit.positive(argument, ctx.clock, "increx")?),
         None => None,
     };
-    let gone = deadline.is_some_and(|deadline| ctx.deletes_at(deadline));
+    let past = deadline.and_then(|deadline| ctx.past(deadline));
     let role = ctx.role;
     ctx.db.edit(args.get(0), |slot| {
         let stored = match increment {
@@ -254,12 +254,11 @@ pub(crate) fn increx(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Rep
             None => kept,
         };
         let name = if matches!(stored, Text::Int(_)) { "incrby" } else { "incrbyfloat" };
-        let gone = gone && until == deadline;
-        store(slot, stored, until, gone);
-        if gone {
-            slot.event(Wanted::GENERIC, "del");
+        if let Some(past) = past.filter(|_| until == deadline) {
+            past.replaces(slot);
             return Ok(());
         }
+        slot.put_until(stored.into(), until);
         slot.event(Wanted::STRING, name);
         if deadline.is_some() && until == deadline {
             slot.event(Wanted::GENERIC, "expire");
@@ -268,14 +267,6 @@ pub(crate) fn increx(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Rep
         }
         Ok(())
     })
-}
-
-fn store(slot: &mut Slot<'_>, text: Text, until: Option<UnixMillis>, gone: bool) {
-    if gone {
-        slot.remove();
-    } else {
-        slot.put_until(text.into(), until);
-    }
 }
 
 fn answer_float(text: &[u8], reply: &mut Reply) {

@@ -21,7 +21,7 @@ use storage::{Kind, Slot, UnixMillis, Wanted};
 
 use crate::context::{ReadContext, WriteContext};
 use crate::error::CommandError;
-use crate::expiry::Unit;
+use crate::expiry::{Past, Unit};
 use options::{Deadline, Options};
 
 type Done = Result<(), CommandError>;
@@ -73,7 +73,7 @@ pub(crate) fn set(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply)
         Deadline::At(unit, argument) => Some(unit.positive(argument, ctx.clock, "set")?),
         _ => None,
     };
-    let gone = deadline.is_some_and(|deadline| ctx.deletes_at(deadline));
+    let past = deadline.and_then(|deadline| ctx.past(deadline));
     let asking = ctx.asking();
     ctx.db.edit(args.get(0), |slot| {
         if options.get {
@@ -92,8 +92,8 @@ pub(crate) fn set(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply)
         }
         if met {
             let deadline = if options.deadline == Deadline::Keep { slot.deadline() } else { deadline };
-            store(slot, args.get(1), deadline, gone);
-            if !gone && options.deadline != Deadline::Keep && deadline.is_some() {
+            store(slot, args.get(1), deadline, past);
+            if past.is_none() && options.deadline != Deadline::Keep && deadline.is_some() {
                 slot.event(Wanted::GENERIC, "expire");
             }
         }
@@ -102,13 +102,10 @@ pub(crate) fn set(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply)
 }
 
 /// Stores a string with its deadline; with one that makes it go at once, only the old value goes.
-fn store(slot: &mut Slot<'_>, value: &[u8], deadline: Option<UnixMillis>, gone: bool) {
-    if gone {
-        if slot.remove() {
-            slot.event(Wanted::GENERIC, "del");
-        }
-    } else {
-        set_text(slot, value, deadline);
+fn store(slot: &mut Slot<'_>, value: &[u8], deadline: Option<UnixMillis>, past: Option<Past<'_>>) {
+    match past {
+        Some(past) => past.replaces(slot),
+        None => set_text(slot, value, deadline),
     }
 }
 
@@ -150,10 +147,10 @@ fn set_with_deadline(
     command: &'static str,
 ) -> Done {
     let deadline = unit.positive(args.get(1), ctx.clock, command)?;
-    let gone = ctx.deletes_at(deadline);
+    let past = ctx.past(deadline);
     ctx.db.edit(args.get(0), |slot| {
-        store(slot, args.get(2), Some(deadline), gone);
-        if !gone {
+        store(slot, args.get(2), Some(deadline), past);
+        if past.is_none() {
             slot.event(Wanted::GENERIC, "expire");
         }
     });
@@ -188,7 +185,11 @@ pub(crate) fn getdel(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Rep
 /// GETEX key [EX s | PX ms | EXAT s | PXAT ms | PERSIST]
 pub(crate) fn getex(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
     let options = Options::of_getex(args.from(1))?;
-    let (clock, role) = (ctx.clock, ctx.role);
+    let deadline = match options.deadline {
+        Deadline::At(unit, argument) => Some(unit.positive(argument, ctx.clock, "getex")),
+        _ => None,
+    };
+    let past = deadline.as_ref().and_then(|deadline| ctx.past(*deadline.as_ref().ok()?));
     let asking = ctx.asking();
     ctx.db.edit(args.get(0), |slot| {
         asking.asked(args.get(0), slot.exists());
@@ -197,19 +198,16 @@ pub(crate) fn getex(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Repl
             return Ok(());
         };
         // As in Redis the deadline is only looked at when there is a key.
-        let deadline = match options.deadline {
-            Deadline::At(unit, argument) => Some(unit.positive(argument, clock, "getex")?),
-            _ => None,
-        };
+        let deadline = deadline.transpose()?;
         answer(text, reply);
         match deadline {
-            Some(deadline) if role == crate::Role::Master && deadline <= clock => {
-                slot.remove();
-                slot.event(Wanted::GENERIC, "del");
-            }
             Some(deadline) => {
-                slot.set_deadline(Some(deadline));
-                slot.event(Wanted::GENERIC, "expire");
+                if let Some(past) = past {
+                    past.removes(slot);
+                } else {
+                    slot.set_deadline(Some(deadline));
+                    slot.event(Wanted::GENERIC, "expire");
+                }
             }
             None if options.deadline == Deadline::Persist && slot.deadline().is_some() => {
                 slot.set_deadline(None);

@@ -429,13 +429,13 @@ fn stats(facts: &Facts<'_>, text: &mut Text) {
     text.field("instantaneous_output_repl_kbps", format_args!("{link_output:.2}"));
     text.field("rejected_connections", totals.connections_rejected);
     text.none(&["sync_full", "sync_partial_ok", "sync_partial_err"]);
-    // Only the walk removes what has expired.
-    for name in ["expired_subkeys", "expired_subkeys_active"] {
-        text.field(name, totals.expired_fields);
-    }
-    for name in ["expired_keys", "expired_keys_active"] {
-        text.field(name, totals.expired_keys);
-    }
+    // The walk removes what has expired; what is given a deadline that is past goes at once.
+    let [keys, fields] = facts.node.store.expired_at_once();
+    let of_fields = if facts.node.dialect().is_valkey() { "expired_fields" } else { "expired_subkeys" };
+    text.field(of_fields, totals.expired_fields + fields);
+    text.field("expired_subkeys_active", totals.expired_fields);
+    text.field("expired_keys", totals.expired_keys + keys);
+    text.field("expired_keys_active", totals.expired_keys);
     text.field("expired_time_cap_reached_count", totals.walks_cut_short);
     text.field("expire_cycle_cpu_milliseconds", totals.walk_nanos / 1_000_000);
     text.field("evicted_keys", totals.evicted_keys);
