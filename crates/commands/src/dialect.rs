@@ -232,6 +232,11 @@ impl Dialect {
         self.is_valkey() && (self.major, self.minor) >= (8, 1)
     }
 
+    /// Whether users have rules for databases, and none for payloads (Valkey from 9.1 on).
+    pub fn has_users_of_databases(self) -> bool {
+        self.is_valkey() && (self.major, self.minor) >= (9, 1)
+    }
+
     /// Whether MOVE takes the deadline along (2.8 leaves it behind, 3.2 does not).
     pub fn moves_deadlines(self) -> bool {
         self.is_valkey() || self.is_redis_from(3, 0)

@@ -65,7 +65,7 @@ fn newest(stream: &Stream, dialect: Dialect) -> Option<StreamId> {
 
 /// XREAD [COUNT count] [MAXCOUNT count] [MAXSIZE bytes] [BLOCK milliseconds] STREAMS key [key ...] id [id ...]
 pub(crate) fn xread(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> Result<(), CommandError> {
-    let order = order(args, false)?;
+    let order = order(args, false, ctx.dialect)?;
     // Each is asked for what stands in it, and again for what is read.
     let db = ctx.db.uncounted();
     let found = db.get_many(order.keys);
@@ -139,7 +139,7 @@ pub(crate) fn xreadgroup(
     args: Args<'_>,
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
-    let order = order(args, true)?;
+    let order = order(args, true, ctx.dialect)?;
     let (group, consumer) = order.group.unwrap_or_default();
     let mut from = Vec::with_capacity(order.keys.len());
     for (key, id) in order.keys.iter().zip(order.ids) {
@@ -447,7 +447,8 @@ impl Answer {
 }
 
 /// Reads the arguments.
-fn order(args: Args<'_>, as_group: bool) -> Result<Order<'_>, CommandError> {
+fn order(args: Args<'_>, as_group: bool, dialect: Dialect) -> Result<Order<'_>, CommandError> {
+    let is_redis = !dialect.is_valkey();
     let mut order = Order {
         group: None,
         leaves_nothing_pending: false,
@@ -472,16 +473,16 @@ fn order(args: Args<'_>, as_group: bool) -> Result<Order<'_>, CommandError> {
             let count = integer(args.get(at + 1))?;
             order.bounds.a_stream = usize::try_from(count).ok().filter(|count| *count > 0);
             at += 2;
-        } else if more > 0 && args.is_word(at, "maxcount") {
+        } else if more > 0 && is_redis && args.is_word(at, "maxcount") {
             let error = "ERR MAXCOUNT must be a positive integer";
             order.bounds.in_all = Some(positive(args.get(at + 1), error)?);
             at += 2;
-        } else if more > 0 && args.is_word(at, "maxsize") {
+        } else if more > 0 && is_redis && args.is_word(at, "maxsize") {
             let error = "ERR MAXSIZE must be a positive integer";
             order.bounds.bytes = Some(positive(args.get(at + 1), error)?);
             at += 2;
         } else if more > 0 && args.is_word(at, "streams") {
-            (order.keys, order.ids) = streams(args.from(at + 1), as_group)?;
+            (order.keys, order.ids) = streams(args.from(at + 1), as_group, dialect)?;
             break;
         } else if more > 1 && args.is_word(at, "group") {
             if !as_group {
@@ -489,7 +490,7 @@ fn order(args: Args<'_>, as_group: bool) -> Result<Order<'_>, CommandError> {
             }
             order.group = Some((args.get(at + 1), args.get(at + 2)));
             at += 3;
-        } else if more > 0 && args.is_word(at, "claim") {
+        } else if more > 0 && is_redis && args.is_word(at, "claim") {
             if !as_group {
                 return Err(only_group("CLAIM"));
             }
@@ -523,11 +524,13 @@ fn positive(arg: &[u8], error: &'static str) -> Result<usize, CommandError> {
 type Words<'a> = &'a [&'a [u8]];
 
 /// key [key ...] id [id ...]
-fn streams(args: Args<'_>, as_group: bool) -> Result<(Words<'_>, Words<'_>), CommandError> {
+fn streams(args: Args<'_>, as_group: bool, dialect: Dialect) -> Result<(Words<'_>, Words<'_>), CommandError> {
     let all = args.as_slice();
     if !all.len().is_multiple_of(2) {
         return Err(CommandError::new(if as_group {
             "ERR Unbalanced 'xreadgroup' list of streams: for each stream key an ID or '>' must be specified."
+        } else if dialect.is_valkey() {
+            "ERR Unbalanced 'xread' list of streams: for each stream key an ID or '$' must be specified."
         } else {
             "ERR Unbalanced 'xread' list of streams: for each stream key an ID, '+', or '$' must be specified."
         }));

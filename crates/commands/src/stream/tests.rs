@@ -250,3 +250,17 @@ fn the_highest_id_asks_for_what_is_new() {
     assert_eq!(session.run(asked), "*1|*2|$1|s|*1|*2|$3|1-0|*2|$1|a|$1|1|");
     assert_eq!(session.run(asked), "*-1|");
 }
+
+/// From valkey-9.1, which has none of Redis' newer words.
+#[test]
+fn a_valkey_reads_by_fewer_words() {
+    let session = Session { dialect: Dialect::valkey(9, 1), ..Session::new() };
+    session.run("XGROUP CREATE s g 0 MKSTREAM");
+    for words in ["CLAIM 0", "CLAIM x", "CLAIM -1", "MAXCOUNT 1", "MAXSIZE 1"] {
+        let answer = session.run(&format!("XREADGROUP GROUP g c {words} STREAMS s >"));
+        assert_eq!(answer, "-ERR syntax error|", "{words}");
+    }
+    let answer = session.run("XREAD STREAMS s s 0");
+    let text = "Unbalanced 'xread' list of streams: for each stream key an ID or '$' must be specified.";
+    assert_eq!(answer, format!("-ERR {text}|"));
+}

@@ -37,7 +37,7 @@ pub(crate) fn check(user: &User, command: &Command, args: Args<'_>, db: DbIndex)
     }
     let mut nearest = Denial::Database(None);
     for selector in user.selectors() {
-        match check_selector(selector, command, args, db) {
+        match check_selector(user, selector, command, args, db) {
             Ok(()) => return Ok(()),
             Err(denial) => nearest = nearest.max(denial),
         }
@@ -50,9 +50,15 @@ pub(crate) fn may_read(user: &User, command: &Command, args: Args<'_>, db: DbInd
     check(user, command, args, db).is_ok() && check_sort(user, command, args).is_ok()
 }
 
-fn check_selector(selector: &Selector, command: &Command, args: Args<'_>, db: DbIndex) -> Result<(), Denial> {
+fn check_selector(
+    user: &User,
+    selector: &Selector,
+    command: &Command,
+    args: Args<'_>,
+    db: DbIndex,
+) -> Result<(), Denial> {
     if !selector.databases.is_all() {
-        check_databases(selector, command, args, db)?;
+        check_databases(user, selector, command, args, db)?;
     }
     if !selector.commands.has(command)
         && !command.flags.contains(Flags::NO_AUTH)
@@ -85,33 +91,39 @@ fn check_selector(selector: &Selector, command: &Command, args: Args<'_>, db: Db
 
 /// Whether the databases are allowed that the command looks at: the selected one, and those it names.
 fn check_databases(
+    user: &User,
     selector: &Selector,
     command: &Command,
     args: Args<'_>,
     db: DbIndex,
 ) -> Result<(), Denial> {
     // What is no number of a database is told by the command itself.
-    let named = |place: usize| {
+    let number = |place: usize| {
         let index = args.opt(place).and_then(parse_int).and_then(|index| u32::try_from(index).ok());
-        match index {
-            Some(index) if !selector.allows_database(index) => Err(Denial::Database(Some(place))),
-            _ => Ok(()),
-        }
+        index.filter(|index| user.knows_database(*index))
+    };
+    let named = |place: usize| match number(place) {
+        Some(index) if !selector.allows_database(index) => Err(Denial::Database(Some(place))),
+        _ => Ok(()),
     };
     let is_on_data = command.flags.intersects(Flags::READONLY.union(Flags::WRITE))
         || command.has_keys()
         || command.acl_categories().contains(commands::flags::Categories::KEYSPACE);
     match command.name {
         "select" => return named(0),
+        // When one of them is none, neither is looked at.
+        "swapdb" if [0, 1].iter().any(|place| number(*place).is_none()) => return Ok(()),
         "swapdb" => return named(0).and_then(|()| named(1)),
         "flushall" => return Err(Denial::Database(None)),
         _ if is_on_data && !selector.allows_database(db.0) => return Err(Denial::Database(None)),
         "move" => named(1)?,
         "copy" => {
-            for place in 2..args.len().saturating_sub(1) {
-                if args.get(place).eq_ignore_ascii_case(b"db") {
-                    named(place + 1)?;
-                }
+            let named_at = || {
+                let places = 2..args.len().saturating_sub(1);
+                places.filter(|place| args.is_word(*place, "db")).map(|place| place + 1)
+            };
+            if named_at().all(|place| number(place).is_some()) {
+                named_at().try_for_each(named)?;
             }
         }
         _ => {}

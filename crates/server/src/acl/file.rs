@@ -91,13 +91,18 @@ pub(super) fn write(path: &Path, text: &[u8]) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use commands::Dialect;
+
     use super::*;
 
     fn parsed(text: &str) -> Result<Vec<String>, String> {
         let new = |name: &[u8]| User::new(0, name, ChannelsAtFirst::None);
         parse(Path::new("/users.acl"), text.as_bytes(), new, ChannelsAtFirst::None)
             .map(|users| {
-                users.values().map(|user| String::from_utf8_lossy(&user.line()).into_owned()).collect()
+                users
+                    .values()
+                    .map(|user| String::from_utf8_lossy(&user.line(Dialect::NEWEST)).into_owned())
+                    .collect()
             })
             .map_err(|error| error.to_string())
     }

@@ -22,6 +22,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use commands::Dialect;
 use parking_lot::RwLock;
 
 use crate::config::Config;
@@ -47,6 +48,8 @@ pub(crate) struct Acl {
     file: Option<PathBuf>,
     /// What was refused.
     pub(crate) log: Log,
+    /// How many databases there are.
+    databases: u32,
 }
 
 /// Why ACL SETUSER changed nothing.
@@ -66,7 +69,7 @@ impl Acl {
     /// # Errors
     /// What is wrong with a user or with the file.
     pub(crate) fn new(config: &Config) -> Result<Acl, String> {
-        let everybody = User::everybody(0);
+        let everybody = User::everybody(0).among(config.databases);
         let password = config.requirepass.as_ref().map(|password| password.reveal().as_bytes());
         let default = if password.is_some() { everybody.with_only_password(password) } else { everybody };
         let acl = Acl {
@@ -75,6 +78,7 @@ impl Acl {
             last_number: AtomicU64::new(0),
             file: config.aclfile.as_ref().map(|file| config.dir.join(file)),
             log: Log::default(),
+            databases: config.databases,
         };
         if acl.file.is_some() {
             if !config.users.is_empty() {
@@ -172,7 +176,7 @@ impl Acl {
         let mut users = self.users.write();
         let before = match users.get(name) {
             Some(user) => Cow::Borrowed(&**user),
-            None => Cow::Owned(User::new(self.next_number(), name, channels)),
+            None => Cow::Owned(User::new(self.next_number(), name, channels).among(self.databases)),
         };
         let after =
             before.following(&rules, channels).map_err(|(rule, why)| SetError::Rule(rule.to_vec(), why))?;
@@ -211,9 +215,9 @@ impl Acl {
         let Some(path) = &self.file else { return Ok(()) };
         let text = std::fs::read(path)
             .map_err(|error| FileError::Open { path: path.clone(), why: file::reason(&error) })?;
-        let new = |name: &[u8]| User::new(self.next_number(), name, channels);
+        let new = |name: &[u8]| User::new(self.next_number(), name, channels).among(self.databases);
         let mut loaded = file::parse(path, &text, new, channels)?;
-        loaded.entry(DEFAULT.into()).or_insert_with(|| User::everybody(0));
+        loaded.entry(DEFAULT.into()).or_insert_with(|| User::everybody(0).among(self.databases));
         let mut users = self.users.write();
         for (name, user) in &mut loaded {
             if let Some(before) = users.get(name) {
@@ -229,11 +233,11 @@ impl Acl {
     ///
     /// # Errors
     /// The system's reason; then the file is as it was.
-    pub(crate) fn save(&self) -> io::Result<()> {
+    pub(crate) fn save(&self, dialect: Dialect) -> io::Result<()> {
         let Some(path) = &self.file else { return Ok(()) };
         let mut text = Vec::new();
         for user in self.all() {
-            text.extend_from_slice(&user.line());
+            text.extend_from_slice(&user.line(dialect));
             text.push(b'\n');
         }
         file::write(path, &text)

@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 
+use commands::Dialect;
 use sha2::{Digest, Sha256};
 
 use super::rule::{RuleError, inside_brackets};
@@ -23,6 +24,8 @@ pub(crate) struct User {
     /// Whether what it RESTOREs is checked. (Here it always is.)
     sanitizes: bool,
     passwords: Vec<Hash>,
+    /// How many databases there are: a right to another is not asked for.
+    databases: u32,
     /// Its own.
     root: Selector,
     /// Those beside it.
@@ -47,10 +50,22 @@ impl User {
             is_open: false,
             sanitizes: true,
             passwords: Vec::new(),
+            databases: u32::MAX,
             root: Selector::new(channels),
             others: Vec::new(),
             is_unrestricted: false,
         }
+    }
+
+    /// The same, of a server that has so many databases.
+    #[must_use]
+    pub(super) fn among(self, databases: u32) -> Self {
+        User { databases, ..self }
+    }
+
+    /// Whether there is a database of this number.
+    pub(super) fn knows_database(&self, index: u32) -> bool {
+        index < self.databases
     }
 
     /// The user `default` of a server that nobody has configured: it may do everything, without a password.
@@ -136,7 +151,9 @@ impl User {
             _ if is("sanitize-payload") => self.sanitizes = true,
             _ if is("skip-sanitize-payload") => self.sanitizes = false,
             _ if is("clearselectors") => self.others.clear(),
-            _ if is("reset") => *self = User::new(self.number, &self.name, channels),
+            _ if is("reset") => {
+                *self = User::new(self.number, &self.name, channels).among(self.databases);
+            }
             [b'>', password @ ..] => self.add_password(Sha256::digest(password).into()),
             [b'#', hash @ ..] => self.add_password(parse_hash(hash)?),
             [b'<', password @ ..] => self.remove_password(Sha256::digest(password).into())?,
@@ -168,12 +185,13 @@ impl User {
         if self.passwords.len() < before { Ok(()) } else { Err(RuleError::NoSuchPassword) }
     }
 
-    /// Its flags, in Redis' words.
-    pub(crate) fn flags(&self) -> impl Iterator<Item = &'static str> {
+    /// Its flags, in the words of such a server.
+    pub(crate) fn flags(&self, dialect: Dialect) -> impl Iterator<Item = &'static str> {
         let is_on = if self.is_on { "on" } else { "off" };
         let is_open = self.is_open.then_some("nopass");
         let sanitizes = if self.sanitizes { "sanitize-payload" } else { "skip-sanitize-payload" };
-        [Some(is_on), is_open, Some(sanitizes)].into_iter().flatten()
+        let sanitizes = (!dialect.has_users_of_databases()).then_some(sanitizes);
+        [Some(is_on), is_open, sanitizes].into_iter().flatten()
     }
 
     /// The hashes of its passwords, as they are shown.
@@ -197,13 +215,13 @@ impl User {
     }
 
     /// The line that makes it, as ACL LIST and the file of users have it.
-    pub(crate) fn line(&self) -> Vec<u8> {
+    pub(crate) fn line(&self, dialect: Dialect) -> Vec<u8> {
         let mut line = [b"user ", &*self.name].concat();
         let mut add = |part: &[u8]| {
             line.push(b' ');
             line.extend_from_slice(part);
         };
-        self.flags().for_each(|flag| add(flag.as_bytes()));
+        self.flags(dialect).for_each(|flag| add(flag.as_bytes()));
         self.password_hashes().for_each(|hash| add(format!("#{hash}").as_bytes()));
         add(&self.root.describe());
         for selector in &self.others {
@@ -248,7 +266,7 @@ mod tests {
     }
 
     fn line(user: &User) -> String {
-        String::from_utf8(user.line()).unwrap()
+        String::from_utf8(user.line(Dialect::NEWEST)).unwrap()
     }
 
     /// From redis-8.10.

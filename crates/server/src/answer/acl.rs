@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use commands::{Category, CommandError, Unresolved, printed, table};
+use commands::{Category, CommandError, Dialect, Unresolved, printed, table};
 use protocol::Reply;
 use protocol::number::parse_int;
 use storage::score::{DoubleForm, format_double};
@@ -29,12 +29,18 @@ pub(super) const HELP: &[(&str, &str)] = &[
     ("WHOAMI", "The name of this connection's user."),
 ];
 
-/// Redis' words where there is no file of users.
-const NO_FILE: CommandError = CommandError::new(
-    "ERR This Redis instance is not configured to use an ACL file. You may want to specify users via the ACL SETUSER \
-     command and then issue a CONFIG REWRITE (assuming you have a Redis configuration file set) in order to store users \
-     in the Redis configuration.",
-);
+/// What is answered where there is no file of users.
+fn no_file(dialect: Dialect) -> CommandError {
+    CommandError::new(if dialect.is_valkey() {
+        "ERR This instance is not configured to use an ACL file. You may want to specify users via the ACL SETUSER \
+         command and then issue a CONFIG REWRITE (assuming you have a configuration file set) in order to store users in \
+         the configuration."
+    } else {
+        "ERR This Redis instance is not configured to use an ACL file. You may want to specify users via the ACL SETUSER \
+         command and then issue a CONFIG REWRITE (assuming you have a Redis configuration file set) in order to store \
+         users in the Redis configuration."
+    })
+}
 
 /// Entries of ACL LOG that are answered when nobody says how many.
 const LOG_ENTRIES: usize = 10;
@@ -65,7 +71,8 @@ pub(super) fn users(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
 pub(super) fn list(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     let all = call.node.acl.all();
     reply.array(all.len());
-    all.iter().for_each(|user| reply.bulk(&user.line()));
+    let dialect = call.node.dialect();
+    all.iter().for_each(|user| reply.bulk(&user.line(dialect)));
     Ok(Then::Continue)
 }
 
@@ -75,34 +82,44 @@ pub(super) fn getuser(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
         reply.null();
         return Ok(Then::Continue);
     };
-    let selector_fields = if user.root().describe_databases().is_some() { 4 } else { 3 };
-    reply.map(selector_fields + 3);
+    let dialect = call.node.dialect();
+    reply.map(fields_of(user.root(), dialect) + 3);
     reply.bulk(b"flags");
-    reply.set(user.flags().count());
-    user.flags().for_each(|flag| reply.bulk(flag.as_bytes()));
+    reply.set(user.flags(dialect).count());
+    user.flags(dialect).for_each(|flag| reply.bulk(flag.as_bytes()));
     reply.bulk(b"passwords");
     let hashes = user.password_hashes();
     reply.array(hashes.len());
     hashes.for_each(|hash| reply.bulk(hash.as_bytes()));
-    selector_of(user.root(), reply);
+    selector_of(user.root(), dialect, reply);
     reply.bulk(b"selectors");
     reply.array(user.others().len());
     for selector in user.others() {
-        reply.map(if selector.describe_databases().is_some() { 4 } else { 3 });
-        selector_of(selector, reply);
+        reply.map(fields_of(selector, dialect));
+        selector_of(selector, dialect, reply);
     }
     Ok(Then::Continue)
 }
 
-/// The fields of a selector. Databases come in where they are not all: Redis has no such rule, and no such field.
-fn selector_of(selector: &Selector, reply: &mut Reply) {
+/// The databases of a selector, as they are told; where there is no such rule, only when they are not all.
+fn databases_of(selector: &Selector, dialect: Dialect) -> Option<Vec<u8>> {
+    selector.describe_databases().or(dialect.has_users_of_databases().then(|| b"alldbs".to_vec()))
+}
+
+/// How many fields a selector has.
+fn fields_of(selector: &Selector, dialect: Dialect) -> usize {
+    3 + usize::from(databases_of(selector, dialect).is_some())
+}
+
+/// The fields of a selector.
+fn selector_of(selector: &Selector, dialect: Dialect, reply: &mut Reply) {
     reply.bulk(b"commands");
     reply.bulk(selector.commands.description().as_bytes());
     reply.bulk(b"keys");
     reply.bulk(&selector.describe_keys());
     reply.bulk(b"channels");
     reply.bulk(&selector.describe_channels());
-    if let Some(databases) = selector.describe_databases() {
+    if let Some(databases) = databases_of(selector, dialect) {
         reply.bulk(b"databases");
         reply.bulk(&databases);
     }
@@ -162,7 +179,7 @@ fn end_who_is_gone(call: &Call<'_>) {
 /// ACL LOAD
 pub(super) fn load(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     if !call.node.acl.has_file() {
-        return Err(NO_FILE);
+        return Err(no_file(call.node.dialect()));
     }
     let channels = call.node.settings.read().acl_pubsub_default;
     call.node.acl.load(channels).map_err(|why| error(format!("ERR {why}")))?;
@@ -174,9 +191,9 @@ pub(super) fn load(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
 /// ACL SAVE
 pub(super) fn save(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     if !call.node.acl.has_file() {
-        return Err(NO_FILE);
+        return Err(no_file(call.node.dialect()));
     }
-    call.node.acl.save().map_err(|error| {
+    call.node.acl.save(call.node.dialect()).map_err(|error| {
         tracing::warn!(%error, "the users could not be saved");
         CommandError::new(
             "ERR There was an error trying to save the ACLs. Please check the server logs for more information",
