@@ -221,6 +221,11 @@ impl Dialect {
         self.is_redis_from(8, 10)
     }
 
+    /// Whether RESTORE takes a stream only when its counts can be true (8.10; Redis 8.6 and every Valkey take any).
+    pub fn checks_counts_of_streams(self) -> bool {
+        self.is_redis_from(8, 10)
+    }
+
     /// Whether a script's table for a map or a set has room for all from the start (Valkey from 8.1 on), where others
     /// let it grow: `pairs` goes another way then.
     pub fn sizes_maps_of_scripts(self) -> bool {

@@ -5,6 +5,7 @@
 
 use protocol::{Args, Reply, number};
 use rdb::{Decoder, Flavour, Item, Step};
+use storage::value::Stream;
 use storage::{Limits, UnixMillis, Usage, Value, ValueRef, Wanted};
 
 use crate::context::BYTES_AN_ELEMENT;
@@ -85,6 +86,12 @@ pub(crate) fn restore(
         return Err(BAD_TTL);
     }
     let value = value(opened(payload, context.role, context.dialect)?, context.limits)?;
+    if let ValueRef::Stream(stream) = value.view()
+        && context.dialect.checks_counts_of_streams()
+        && !has_counts_that_can_be(stream)
+    {
+        return Err(BAD_FORMAT);
+    }
     let deadline = (ttl != 0).then(|| match options.absolute {
         true => UnixMillis(ttl),
         false => UnixMillis(ttl.saturating_add(context.clock.0)),
@@ -176,6 +183,14 @@ fn value(Opened { body, flavour, version }: Opened<'_>, limits: &Limits) -> Resu
         // No collection is empty.
         Ok(None) | Err(Wrong) => Err(BAD_FORMAT),
     }
+}
+
+/// Whether as many entries were added as there are, and no group has read more than that. A full sync takes what a master
+/// has, whatever it is: one up to Redis 8.6 counts beyond the signed integers.
+fn has_counts_that_can_be(stream: &Stream) -> bool {
+    let (added, most) = (stream.entries_added(), i64::MAX.cast_unsigned());
+    (stream.len() as u64..=most).contains(&added)
+        && stream.groups().all(|(_, group)| group.entries_read.is_none_or(|read| read <= added))
 }
 
 /// Something in the payload is not as it should be.
@@ -347,6 +362,41 @@ mod tests {
         let replica = Session::replica();
         assert_eq!(restore(&replica, "5", b"\x00\x02hi", 9, &["absttl"]), "+OK|");
         assert_eq!((replica.run("GET k"), replica.run("PEXPIRETIME k")), ("$2|hi|".into(), ":5|".into()));
+    }
+
+    /// From redis-8.10, and from redis-8.6 and valkey-9.1, which take all of these.
+    #[test]
+    fn a_stream_is_restored_when_its_counts_can_be_true() {
+        const NODE: &[u8] = b"\x15\x01\x10\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x01\xc3\x2c\x33\x07\
+            \x33\x00\x00\x00\x14\x00\x02\x01\x40\x00\x07\x81\x61\x02\x00\x01\x02\x01\x00\x20\x01\x05\x81\x62\x02\x04\x01\
+            \x03\x20\x08\x20\x15\x40\x0a\x40\x15\x00\x02\x60\x0a\x01\x01\xff";
+        let length = |count: u64| [&[0x81][..], &count.to_be_bytes()].concat();
+        // Two entries, the last ID, the first, and the highest that was deleted.
+        let stream =
+            |added, groups: &[u8]| [NODE, b"\x02\x05\x00\x01\x01\x01\x02", &length(added), groups].concat();
+        let group = |read| [b"\x01\x01g\x01\x01", &length(read)[..], b"\x00\x00"].concat();
+        let highest = i64::MAX.cast_unsigned();
+        let mut bodies = vec![];
+        for added in [2, 3, highest] {
+            bodies.push((stream(added, b"\x00"), true));
+        }
+        for added in [0, 1, highest + 1, u64::MAX] {
+            bodies.push((stream(added, b"\x00"), false));
+        }
+        for (read, can_be) in [(0, true), (9, true), (u64::MAX, true), (10, false), (u64::MAX - 1, false)] {
+            bodies.push((stream(9, &group(read)), can_be));
+        }
+        for dialect in [Dialect::NEWEST, Dialect::redis(8, 6), Dialect::valkey(9, 1)] {
+            let session = Session { dialect, ..Session::new() };
+            for (body, can_be) in &bodies {
+                let is_taken = *can_be || dialect != Dialect::NEWEST;
+                let answer = if is_taken { "+OK|" } else { "-ERR Bad data format|" };
+                assert_eq!(restore(&session, "0", body, 11, &["replace"]), answer, "{dialect:?} {body:x?}");
+            }
+            if dialect != Dialect::NEWEST {
+                assert!(session.run("XINFO GROUPS k").contains("$12|entries-read|:-2|"));
+            }
+        }
     }
 
     #[test]

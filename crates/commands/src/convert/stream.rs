@@ -29,8 +29,10 @@ impl StreamBuilder {
                 self.close_group()?;
                 let last = id(last);
                 let entries_read = match entries_read {
-                    // -1: not known.
-                    Some(count) => u64::try_from(count).ok(),
+                    // Not known.
+                    Some(-1) => None,
+                    // A master whose count has gone beyond the signed integers has a negative one.
+                    Some(count) => Some(count.cast_unsigned()),
                     // The oldest form does not say: what a server works out from the place.
                     None => self.stream.position_of(last, LagRule::Redis7),
                 };
