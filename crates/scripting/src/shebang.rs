@@ -41,24 +41,28 @@ impl ScriptFlags {
     }
 }
 
-/// A script's flags (none: it is of the old kind, which says nothing) and where its body begins.
+/// A script's flags (none: it is of the old kind, which says nothing) and where its body begins; read as Valkey does, or
+/// as Redis.
 ///
 /// # Errors
-/// What is wrong with its first line, in Redis' words.
-pub(crate) fn parse(script: &[u8]) -> Result<(Option<ScriptFlags>, usize), Vec<u8>> {
+/// What is wrong with its first line, in their words.
+pub(crate) fn parse(script: &[u8], is_valkey: bool) -> Result<(Option<ScriptFlags>, usize), Vec<u8>> {
     if !script.starts_with(b"#!") {
         return Ok((None, 0));
     }
     let naming = |text: &str, word: &[u8]| [text.as_bytes(), word].concat();
-    let end = script.iter().position(|byte| *byte == b'\n');
-    let line = end.and_then(|end| script.get(..end));
-    let (Some(end), Some(words)) = (end, line.and_then(protocol::words_of_line)) else {
+    let Some(end) = script.iter().position(|byte| *byte == b'\n') else {
         return Err(b"ERR Invalid script shebang".to_vec());
     };
+    let words = script.get(..end).and_then(protocol::words_of_line).unwrap_or_default();
     let Some((engine, options)) = words.split_first() else {
         return Err(b"ERR Invalid engine in script shebang".to_vec());
     };
-    if engine != b"#!lua" {
+    let name = engine.strip_prefix(b"#!").unwrap_or(engine);
+    if is_valkey && !name.eq_ignore_ascii_case(b"lua") {
+        return Err([b"ERR Could not find scripting engine '", name, b"'"].concat());
+    }
+    if !is_valkey && name != b"lua" {
         return Err(naming("ERR Unexpected engine in script shebang: ", engine));
     }
     let mut flags = ScriptFlags::default();
@@ -66,7 +70,10 @@ pub(crate) fn parse(script: &[u8]) -> Result<(Option<ScriptFlags>, usize), Vec<u
         let Some(names) = option.strip_prefix(b"flags=") else {
             return Err(naming("ERR Unknown lua shebang option: ", option));
         };
-        for name in names.split(|byte| *byte == b',').filter(|name| !name.is_empty()) {
+        if names.is_empty() {
+            continue;
+        }
+        for name in names.split(|byte| *byte == b',') {
             if !flags.add(name) {
                 return Err(naming("ERR Unexpected flag in script shebang: ", name));
             }
