@@ -24,8 +24,8 @@ use crate::pulse::{End, Pulse, TimeLimits};
 use crate::run::{Answer, Ran, Run, error_line};
 use crate::shebang::{self, ScriptFlags};
 use crate::state::{Identity, Purpose, State};
+use crate::texts::Texts;
 
-const NO_SCRIPT: &str = "NOSCRIPT No matching script. Please use EVAL.";
 const TOO_MANY_KEYS: &str = "ERR Number of keys can't be greater than number of args";
 const NEGATIVE_KEYS: &str = "ERR Number of keys can't be negative";
 /// A digest in hexadecimal.
@@ -255,7 +255,7 @@ impl Engine {
     ) -> Ran {
         let script = request.words.get(1).copied().unwrap_or_default();
         if named == Named::ByDigest && script.len() != DIGEST_BYTES {
-            return Ran::refused(NO_SCRIPT, reply);
+            return Ran::refused(no_script(host), reply);
         }
         let flags = self.script_flags(name, script, by);
         if let Err(text) = may_begin(host.standing(), flags) {
@@ -267,23 +267,23 @@ impl Engine {
         };
         if !self.cache.knows(name, by) {
             if named == Named::ByDigest {
-                return Ran::refused(NO_SCRIPT, reply);
+                return Ran::refused(no_script(host), reply);
             }
             if let Err(text) = self.learn(name, script, by) {
                 return Ran::refused(text, reply);
             }
         }
         let found = self.cache.get(name).map(|script| script.compiled.clone());
-        let Some(compiled) = found else { return Ran::refused(NO_SCRIPT, reply) };
+        let Some(compiled) = found else { return Ran::refused(no_script(host), reply) };
         let prepared = Prepared { name, flags };
         if let Err(text) = may_run(flags, request.read_only) {
             return Ran::refused(text, reply);
         }
-        let body = match compiled.map_or_else(|| self.compile(name), Ok) {
+        let body = match compiled.map_or_else(|| self.compile(host, name), Ok) {
             Ok(body) => body,
             Err(text) => return Ran::refused(text, reply),
         };
-        let Some(state) = &self.scripts else { return Ran::refused(NO_SCRIPT, reply) };
+        let Some(state) = &self.scripts else { return Ran::refused(no_script(host), reply) };
         let verbatim = by == By::Stream;
         if verbatim {
             state.random.seed(0);
@@ -354,9 +354,9 @@ impl Engine {
     }
 
     /// Compiles a known script.
-    fn compile(&mut self, name: &str) -> Result<Function, Vec<u8>> {
+    fn compile(&mut self, host: &dyn Host, name: &str) -> Result<Function, Vec<u8>> {
         let Some((text, body)) = self.cache.get(name).map(|script| (script.text.clone(), script.body)) else {
-            return Err(NO_SCRIPT.as_bytes().to_vec());
+            return Err(no_script(host).as_bytes().to_vec());
         };
         let compiled = self.compile_text(text.get(body..).unwrap_or_default())?;
         if let Some(script) = self.cache.get(name) {
@@ -546,6 +546,11 @@ fn may_begin(standing: Standing, flags: Option<ScriptFlags>) -> Result<(), &'sta
     Ok(())
 }
 
+/// What is answered where there is no such script.
+fn no_script(host: &dyn Host) -> &'static str {
+    Texts::of(host.dialect()).no_script
+}
+
 /// Whether a request that must not write may run this script.
 fn may_run(flags: Option<ScriptFlags>, read_only: bool) -> Result<(), &'static str> {
     if read_only && flags.is_some_and(|flags| !flags.has(ScriptFlags::NO_WRITES)) {
@@ -602,7 +607,7 @@ fn run(
             mlua::Value::Table(error) => convert::is_counted(error)?,
             _ => false,
         };
-        Ok(Some((error_line(script.name, &value, ended.map(End::text))?, is_counted)))
+        Ok(Some((error_line(script.name, run.texts(), &value, ended.map(End::text))?, is_counted)))
     });
     let failed = answered.unwrap_or_else(|error| {
         let text = ended.map_or_else(|| error.to_string(), End::text);

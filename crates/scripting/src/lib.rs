@@ -42,6 +42,7 @@ mod structs;
 mod random;
 mod pattern;
 mod text;
+mod texts;
 
 pub use engine::{Called, Engine, Figures, Named, Request, SharedEngine};
 pub use host::{Host, LogLevel, Refusal, Standing};

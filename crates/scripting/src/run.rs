@@ -17,6 +17,7 @@ use crate::convert::{self, error_text};
 use crate::host::{Host, LogLevel};
 use crate::libraries::LogLine;
 use crate::pulse::{End, Pulse};
+use crate::texts::Texts;
 
 /// What holds for a script while it runs.
 pub(crate) struct Run<'r> {
@@ -65,8 +66,7 @@ impl Serve for Run<'_> {
             match self.text_of(*word) {
                 Some(text) => owned.push(text),
                 None => {
-                    return self
-                        .refuse(request, "Lua redis lib command arguments must be strings or integers");
+                    return self.refuse(request, self.texts().no_text);
                 }
             }
         }
@@ -96,14 +96,19 @@ impl Serve for Run<'_> {
 }
 
 impl Run<'_> {
+    /// Asked for where something is wrong: it costs a look at whom the node follows.
+    pub(crate) fn texts(&self) -> &'static Texts {
+        Texts::of(self.host.dialect())
+    }
+
     fn call_with(&mut self, request: Request, words: &[&[u8]]) -> Told {
         if words.is_empty() {
-            return self.refuse(request, "Please specify at least one argument for this redis lib call");
+            return self.refuse(request, self.texts().no_words);
         }
         if request == Request::AclCheck {
             return match commands::resolve(words) {
                 Ok((command, _)) => Told::Truth(self.host.has_right(command, words)),
-                Err(_) => self.refuse(request, "Invalid command passed to redis.acl_check_cmd()"),
+                Err(_) => self.refuse(request, self.texts().no_command),
             };
         }
         if self.pulse.must_end().is_some() {
@@ -179,12 +184,11 @@ impl Run<'_> {
         let command = match commands::resolve(words) {
             Ok((command, _)) => command,
             Err(Unresolved::WrongArity(command)) => {
-                let text = "Wrong number of args calling Redis command from script";
-                return Err((Some(command), text.to_owned()));
+                return Err((Some(command), self.texts().wrong_arity.to_owned()));
             }
             Err(_) => {
                 self.met_unknown = true;
-                return Err((None, "Unknown Redis command called from script".to_owned()));
+                return Err((None, self.texts().unknown.to_owned()));
             }
         };
         self.may_run(command, words).map_err(|text| (Some(command), text))?;
@@ -193,7 +197,7 @@ impl Run<'_> {
 
     fn may_run(&mut self, command: &'static Command, words: &[&[u8]]) -> Result<(), String> {
         if command.flags.contains(Flags::NOSCRIPT) {
-            return Err("This Redis command is not allowed from script".into());
+            return Err(self.texts().not_allowed.into());
         }
         let standing = self.host.standing();
         if standing.stale && !command.flags.contains(Flags::STALE) {
@@ -299,7 +303,12 @@ impl Ran {
 }
 
 /// The error line of a script that failed with this value.
-pub(crate) fn error_line(name: &str, error: &Value, instead: Option<String>) -> mlua::Result<Vec<u8>> {
+pub(crate) fn error_line(
+    name: &str,
+    texts: &Texts,
+    error: &Value,
+    instead: Option<String>,
+) -> mlua::Result<Vec<u8>> {
     let Value::Table(table) = error else {
         let text = text_of(error).unwrap_or_else(|| b"execution failure".to_vec());
         let text = instead.map_or(text, String::into_bytes);
@@ -312,7 +321,8 @@ pub(crate) fn error_line(name: &str, error: &Value, instead: Option<String>) -> 
         None => field("err")?.map_or_else(|| b"ERR unknown error".to_vec(), |text| printed(&text).to_vec()),
     };
     if let (Some(source), Some(at)) = (field("source")?, field("line")?) {
-        line.extend_from_slice(format!(" script: {name}, on ").as_bytes());
+        let name = if texts.names_scripts { format!("{name}, ") } else { String::new() };
+        line.extend_from_slice(format!(" script: {name}on ").as_bytes());
         line.extend_from_slice(&source);
         line.push(b':');
         line.extend_from_slice(&at);
