@@ -196,7 +196,8 @@ fn who_waits_for_a_script_that_turns_out_long_is_told() {
     let node = Node::start(&["--busy-reply-threshold", "500"]);
     let library = "#!lua name=l\n\
                    redis.register_function('reads', function() while true do end end)\n\
-                   redis.register_function('writes', function() redis.call('set', 'a', 5) while true do end end)";
+                   redis.register_function('writes', function() redis.call('set', 'a', 5) \
+                   redis.log(redis.LOG_WARNING, 'it has written') while true do end end)";
     assert_eq!(node.client().ask(&["FUNCTION", "LOAD", library]).text(), "l");
     let busy = "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE.";
     let aborted = format!("EXECABORT Transaction discarded because of: {busy}");
@@ -239,6 +240,8 @@ fn who_waits_for_a_script_that_turns_out_long_is_told() {
     assert_eq!(answers(&mut send("GET a\r\nINCR a\r\n"), 2), ["1", "2"], "nobody is refused any more");
 
     let _runs = run("writes");
+    // Who reads before it does so is answered.
+    wait_for("it to write", || node.log().contains("it has written").then_some(()));
     let mut waiting =
         [send("GET a\r\nTTL a\r\n"), send("SET a 2\r\nINFO\r\n"), send("KEYS *\r\nMEMORY STATS\r\n")];
     for client in &mut waiting {
