@@ -271,8 +271,11 @@ impl Stage {
             let word = word.to_ascii_lowercase();
             word.ends_with(b"bylex") || word == b"zlexcount"
         });
+        // So many bytes are an error here.
+        let is_too_much = sent.line.command == "config|set"
+            && sent.words.iter().any(|word| word.len() >= 20 && word.iter().all(u8::is_ascii_digit));
         let is_chance = by_name && sent.words.iter().any(|word| self.undetermined.contains(word));
-        !waits(&sent.words) && !is_chance
+        !waits(&sent.words) && !is_chance && !is_too_much
     }
 
     /// Requests with one reply each; gives back how many.

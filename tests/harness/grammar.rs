@@ -936,7 +936,8 @@ pub fn meet(compare: Compare, words: &[Vec<u8>], here: &mut Frame, there: &mut F
                 let is = |key: &Vec<u8>| key.windows(kind.len()).any(|part| part == kind.as_bytes());
                 words.get(1).is_some_and(is)
             };
-            let is_set = holds("set") && !holds("zset");
+            // A set may have come by the name of another kind.
+            let is_set = !holds("list") && !holds("zset");
             // Neither are texts told apart behind a zero byte.
             let cut = |frame: &Frame| {
                 matches!(frame, Frame::Array(items) if items.iter().any(|item| {

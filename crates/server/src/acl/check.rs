@@ -3,7 +3,7 @@
 //! Owns the decision and Redis' words for a refusal. Never runs anything, and never notes that it refused: see
 //! [`super::log`].
 
-use commands::{Command, Flags};
+use commands::{Command, Flags, printed};
 use protocol::Args;
 use protocol::number::parse_int;
 use storage::DbIndex;
@@ -148,10 +148,11 @@ pub(crate) fn check_sort(user: &User, command: &Command, args: Args<'_>) -> Resu
         let is = |name: &str| word.eq_ignore_ascii_case(name.as_bytes());
         let value = args.opt(index + 1);
         match value {
-            Some(_) if is("limit") => index += 2,
-            Some(_) if is("store") => index += 1,
+            _ if is("asc") || is("desc") || is("alpha") => {}
+            Some(_) if is("limit") && args.opt(index + 2).is_some() => index += 2,
+            Some(_) if is("store") && command.name == "sort" => index += 1,
             Some(pattern) if is("by") => {
-                if pattern.contains(&b'*') && !may() {
+                if printed(pattern).contains(&b'*') && !may() {
                     return Err("ERR BY option of SORT denied due to insufficient ACL permissions.");
                 }
                 index += 1;
@@ -162,7 +163,8 @@ pub(crate) fn check_sort(user: &User, command: &Command, args: Args<'_>) -> Resu
                 }
                 index += 1;
             }
-            _ => {}
+            // The command itself says what is wrong with it, before anything behind it is looked at.
+            _ => return Ok(()),
         }
         index += 1;
     }
