@@ -183,6 +183,9 @@ pub struct WriteContext<'a> {
     pub now: UnixMillis,
     /// From when relative deadlines count, and what `*` means in XADD: for a master's stream, when its bytes came.
     pub clock: UnixMillis,
+    /// As of when fields are there for HPERSIST, which a master passes on as it was asked, whichever of its fields were
+    /// there: it did not run at the master before.
+    pub ran_at: UnixMillis,
     /// When values leave their packed forms.
     pub limits: &'a Limits,
     /// What we do as, where servers differ.
@@ -222,6 +225,7 @@ impl<'a> WriteContext<'a> {
             index,
             now,
             clock,
+            ran_at: now,
             limits: writer.limits(),
             dialect,
             role,

@@ -115,7 +115,16 @@ pub struct Applier {
     scripts: Option<Scripts>,
     /// How many requests at the front are known to be a MULTI without its EXEC.
     gathered: usize,
+    /// When the first bytes came since it began.
+    first: Option<UnixMillis>,
 }
+
+/// For so long, from when a stream begins or goes on, what comes may have been waiting for us: the master's time when it
+/// ran is not known.
+const BEHIND_MILLIS: i64 = 3_000;
+/// Later it has been on its way for no longer than this, it is taken. What is taken for there though it was not is deleted
+/// by the master soon; what is taken for gone though it was there would stay so.
+const UNDERWAY_MILLIS: i64 = 250;
 
 /// When the gate was closed last, and for how long.
 #[derive(Debug, Default)]
@@ -140,6 +149,7 @@ impl Applier {
             gate: GateTimes::default(),
             scripts: None,
             gathered: 0,
+            first: None,
         }
     }
 
@@ -165,6 +175,7 @@ impl Applier {
         self.parser = Parser::default();
         self.carry = Vec::new();
         self.gathered = 0;
+        self.first = None;
         self.base = at.offset;
         self.db = at.db;
         self.dialect = dialect;
@@ -218,6 +229,10 @@ impl Applier {
     ) -> Result<usize, Stopped> {
         let mut front = 0;
         let mut most = BATCH_REQUESTS;
+        let first = *self.first.get_or_insert(received);
+        let is_behind = received.0.saturating_sub(first.0) < BEHIND_MILLIS;
+        let ran_at =
+            if is_behind { UnixMillis::NOTHING_EXPIRED } else { UnixMillis(received.0 - UNDERWAY_MILLIS) };
         loop {
             let rest = input.get(front..).unwrap_or_default();
             let whole = self.parser.parse(rest, Peer::Master, most).map_err(|error| {
@@ -250,6 +265,7 @@ impl Applier {
                 base: self.base,
                 db: self.db,
                 received,
+                ran_at,
                 dialect: self.dialect,
                 ignores: self.ignores,
                 position,
@@ -307,6 +323,8 @@ struct Run<'r, P> {
     base: u64,
     db: DbIndex,
     received: UnixMillis,
+    /// Before when it did not run at the master, if that is known: see [`BEHIND_MILLIS`] and [`UNDERWAY_MILLIS`].
+    ran_at: UnixMillis,
     dialect: Dialect,
     ignores: bool,
     position: &'r PositionCell,
@@ -445,6 +463,7 @@ impl<P: Pace> Run<'_, P> {
                         journal.before(index, command, args, step.db);
                     }
                     let mut context = WriteContext::applying(writer, step.db, self.received, self.dialect);
+                    context.ran_at = self.ran_at;
                     let hashed = step.key.and_then(|key| self.plan.hashed.get(key)).copied();
                     context.db = context.db.hashed(hashed);
                     let start = reply.mark();

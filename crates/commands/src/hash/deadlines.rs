@@ -183,7 +183,16 @@ pub(crate) fn hpersist(
     check_is_hash(ctx, args.get(0))?;
     let fields = parse_fields(args.from(1))?;
     let (now, form) = (ctx.now, deadline_form(ctx.dialect));
+    // A replica of Valkey takes all of them for there, and has those deleted that were not.
+    let ran_at = if ctx.dialect.is_valkey() { now } else { ctx.ran_at };
+    let mut as_of = None;
     edit_fields(ctx, args.get(0), fields, reply, "hpersist", |hash, name| {
+        // Of a master's stream: at least one was there, or nothing would have come of it.
+        let now = *as_of.get_or_insert_with(|| {
+            let had_deadline =
+                |name: &[u8]| hash.view().field(name, ran_at).is_some_and(|field| field.deadline.is_some());
+            if fields.iter().any(had_deadline) { ran_at } else { now }
+        });
         match hash.view().field(name, now).map(|field| field.deadline) {
             None => NO_FIELD,
             Some(None) => NO_DEADLINE,
