@@ -64,11 +64,12 @@ impl OutputLimits {
     /// What is wrong with it, in Redis' words.
     pub fn changed(mut self, text: &str) -> Result<Self, String> {
         let words: Vec<&str> = text.split_ascii_whitespace().collect();
-        if words.is_empty() {
+        // Said before anything of a class is.
+        if words.is_empty() || !words.len().is_multiple_of(4) {
             return Err(String::from(WRONG_NUMBER));
         }
         for class in words.chunks(4) {
-            let [class, hard, soft, seconds] = class else { return Err(String::from(WRONG_NUMBER)) };
+            let [class, hard, soft, seconds] = class else { continue };
             let limit = match class.to_ascii_lowercase().as_str() {
                 "normal" => &mut self.normal,
                 "slave" | "replica" => &mut self.replica,

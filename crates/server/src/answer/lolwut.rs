@@ -23,8 +23,15 @@ pub(super) fn lolwut(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     if let [word, version, rest @ ..] = args
         && word.eq_ignore_ascii_case(b"version")
     {
-        // All versions draw the same.
-        parse_int(version).ok_or(CommandError::NotInteger)?;
+        // All versions draw the same, but two of them are given numbers.
+        let numbers = match parse_int(version).ok_or(CommandError::NotInteger)? {
+            5 => 3,
+            6 => 2,
+            _ => 0,
+        };
+        if rest.iter().take(numbers).any(|word| parse_int(word).is_none()) {
+            return Err(CommandError::NotInteger);
+        }
         args = rest;
     }
     let number = |place: usize, otherwise: usize, most: usize| {
