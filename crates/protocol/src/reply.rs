@@ -339,6 +339,12 @@ impl Reply {
         self.bytes.bound(bytes);
     }
 
+    /// Whether there is such a bound.
+    #[inline]
+    pub fn is_bounded(&self) -> bool {
+        self.bytes.most() != usize::MAX
+    }
+
     /// Whether something was left out (until all is forgotten by [`Reply::take`], or written): nothing of it may be sent.
     #[inline]
     pub fn is_over(&self) -> bool {

@@ -49,8 +49,8 @@ impl<'a> Request<'a> {
         self.words.iter().map(move |span| request.at(*span))
     }
 
-    /// The words side by side, in `room`.
-    #[inline]
+    /// The words side by side, in `room`. (Part of the loop that serves requests, wherever else it is called.)
+    #[inline(always)]
     pub fn collect<'r>(&self, room: &'r mut Words<'a>) -> &'r [&'a [u8]] {
         match room.short.get_mut(..self.words.len()) {
             Some(short) => {

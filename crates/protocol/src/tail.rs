@@ -45,12 +45,12 @@ impl Tail {
     }
 
     /// Bounds its room from now on.
-    #[inline]
     pub(crate) fn bound(&mut self, most: usize) {
         self.most = most;
     }
 
     /// The bound.
+    #[inline]
     pub(crate) fn most(&self) -> usize {
         self.most
     }

@@ -113,7 +113,9 @@ pub(crate) fn run_with<'n>(
     {
         return next;
     }
-    reply.bound(node.settings.reply_bytes_max(session.client().is_subscriber()));
+    if node.settings.has_output_limit() || reply.is_bounded() {
+        reply.bound(node.settings.reply_bytes_max(session.client().is_subscriber()));
+    }
     let pending = input.get(*start..).unwrap_or_default();
     if !session.renew_user(&node.acl) {
         return Next::Close;

@@ -114,8 +114,14 @@ impl Settings {
         }
     }
 
-    /// How long a client's answers may become before it is let go, whether it reads them or not.
+    /// Whether answers are limited at all, but those of who is subscribed.
     #[inline]
+    pub(crate) fn has_output_limit(&self) -> bool {
+        self.has_output_limit.load(Relaxed)
+    }
+
+    /// How long a client's answers may become before it is let go, whether it reads them or not.
+    #[cold]
     pub(crate) fn reply_bytes_max(&self, is_subscriber: bool) -> usize {
         if !is_subscriber && !self.has_output_limit.load(Relaxed) {
             return usize::MAX;
