@@ -1,7 +1,8 @@
 //! Bytes that grow at their end, written there in place.
 //!
 //! Owns room beyond the end that holds zeros already, so that an answer of several parts asks once whether it fits and
-//! is then copied; a `Vec` would ask at each part. Never knows what the bytes mean.
+//! is then copied; a `Vec` would ask at each part; and the bound on that room, beyond which it leaves bytes out and
+//! says so. Never knows what the bytes mean.
 
 use std::ops::Deref;
 

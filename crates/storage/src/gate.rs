@@ -5,6 +5,8 @@
 //! holder can close the gate, which is done when every slot is empty, and then sees nobody inside until it opens
 //! the gate again. Order of taking: token, gate, shards. Inside a slot nobody waits for the token: its holder may
 //! be waiting for that very slot to be empty.
+//! A holder who takes long can *refuse* to be waited for: who can do without is sent away, and comes again to be
+//! answered.
 //!
 //! Owns the words that say who is inside and who holds the token. Never knows what they protect.
 //!
@@ -12,7 +14,8 @@
 //! `closed` and each slot's `inside` are sequentially consistent: a reader stores `inside` and then loads `closed`, a
 //! closer stores `closed` and then loads `inside`, and of two who do so at least one must see the other; release and
 //! acquire would let both look too early. What a batch has read happens before its `inside` is cleared, and what the
-//! closer has written before `closed` is: who finds the one cleared sees the other whole. `waiting_count` is a hint.
+//! closer has written before `closed` is: who finds the one cleared sees the other whole. `refuses`
+//! is set under the lock of `turns`, and before that of `waiting` is taken. `waiting_count` is a hint.
 //!
 //! This file is compiled twice: as it is, and by `model` over Shuttle's primitives, which tries its interleavings.
 

@@ -1,7 +1,7 @@
 //! What the two threads of the link, and everybody who asks about it, have in common.
 //!
 //! Owns the facts behind [`LinkStatus`]. Counters that move with each read or unit are atomics; the rest lies behind
-//! one lock that nobody holds for long. Never decides anything.
+//! one lock that nobody holds for long; and the order in which roles are asked for. Never decides what follows.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
