@@ -58,11 +58,14 @@ impl Found {
         same
     }
 
-    /// Notes what differs for a command, if that is not known already.
+    /// Notes what differs for a command, if that is not known already; and says it now, for a run of hours may end
+    /// otherwise than by coming to its end.
     pub fn note(&mut self, command: &str, told: impl FnOnce() -> String) {
         let of_command = self.by_command.entry(command.to_owned()).or_default();
         if of_command.len() < TOLD_MAX {
-            of_command.push(told());
+            let told = told();
+            println!("differs: {told}");
+            of_command.push(told);
         }
     }
 

@@ -63,9 +63,11 @@ impl OutputLimits {
     /// # Errors
     /// What is wrong with it, in Redis' words.
     pub fn changed(mut self, text: &str) -> Result<Self, String> {
-        let words: Vec<&str> = text.split_ascii_whitespace().collect();
+        // At each blank, so that two of them have an empty word between them; and a word is a string of C.
+        let words: Vec<&str> =
+            text.split(' ').map(|word| word.split('\0').next().unwrap_or_default()).collect();
         // Said before anything of a class is.
-        if words.is_empty() || !words.len().is_multiple_of(4) {
+        if !words.len().is_multiple_of(4) {
             return Err(String::from(WRONG_NUMBER));
         }
         for class in words.chunks(4) {
@@ -92,7 +94,7 @@ impl OutputLimit {
         Some(OutputLimit {
             hard_bytes: parse_set_bytes(hard).ok()?,
             soft_bytes: parse_set_bytes(soft).ok()?,
-            soft_time: Duration::from_secs(seconds.parse::<u32>().ok()?.into()),
+            soft_time: Duration::from_secs(parse_seconds(seconds)?),
         })
     }
 
@@ -106,6 +108,28 @@ impl OutputLimit {
         (self.soft_bytes > 0 && !self.soft_time.is_zero() && bytes > self.soft_bytes)
             .then_some(self.soft_time)
     }
+}
+
+/// As `strtoll` reads them, blanks and signs before the digits and no digits at all too, into an `int`.
+fn parse_seconds(text: &str) -> Option<u64> {
+    let text = text.trim_start_matches(|letter: char| letter.is_ascii_whitespace() || letter == '\x0b');
+    let (is_negative, digits) = match text.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    if digits.is_empty() {
+        // A sign alone is no number, and is left over.
+        return text.is_empty().then_some(0);
+    }
+    if !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    let most = if is_negative { i64::MIN } else { i64::MAX };
+    let wide = digits.bytes().try_fold(0_i64, |sum, digit| {
+        let digit = i64::from(digit - b'0');
+        sum.checked_mul(10)?.checked_add(if is_negative { -digit } else { digit })
+    });
+    u64::try_from(wide.unwrap_or(most) as i32).ok()
 }
 
 const WRONG_NUMBER: &str = "Wrong number of arguments in buffer limit configuration.";
@@ -145,6 +169,29 @@ mod tests {
             ["", "normal", "normal 1 2", "normal x 0 0", "normal 0 0 x", "nosuch 0 0 0", "normal 1 2 3 4"]
         {
             assert!(OutputLimits::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn seconds_are_read_as_strtoll_reads_them() {
+        let some = [
+            ("", 0),
+            ("5", 5),
+            ("05", 5),
+            ("+5", 5),
+            ("\t5", 5),
+            ("\t", 0),
+            ("-0", 0),
+            ("4294967296", 0),
+            ("99999999999", 1_215_752_191),
+            ("-4294967295", 1),
+            ("-99999999999999999999", 0),
+        ];
+        for (text, seconds) in some {
+            assert_eq!(parse_seconds(text), Some(seconds), "{text:?}");
+        }
+        for bad in ["-1", "-", "+", "x", "5\t", "0x10", "2147483648", "9223372036854775807", "99999999999999999999"] {
+            assert_eq!(parse_seconds(bad), None, "{bad:?}");
         }
     }
 }
