@@ -84,7 +84,9 @@ impl Command {
             "delex" => return first_key(args, delex_flags(args), visit),
             "georadius" | "georadiusbymember" => {
                 first_key(args, KeyFlags::RO.union(KeyFlags::ACCESS), &mut visit)?;
-                if let Some(index) = radius_store(args) {
+                // Behind the key, the place and the radius, or the member, the radius and its unit.
+                let options = if self.name == "georadius" { 5 } else { 4 };
+                if let Some(index) = radius_store(args, options) {
                     visit(KeyAt { index, flags: KeyFlags::OW.union(KeyFlags::UPDATE) });
                 }
                 return Ok(());
@@ -332,14 +334,20 @@ fn sort_store(args: &impl Indexed) -> Option<usize> {
 }
 
 /// Where GEORADIUS puts its result: the last STORE or STOREDIST counts, and not the first of each that its specifications
-/// would find.
-fn radius_store(args: &impl Indexed) -> Option<usize> {
+/// would find. A real server looks for it from the same word on for both commands, which is GEORADIUS' unit, but only
+/// where its specifications find one among the options.
+fn radius_store(args: &impl Indexed, options: usize) -> Option<usize> {
+    let stores = |index: usize| {
+        let word = args.at(index);
+        word.eq_ignore_ascii_case(b"store") || word.eq_ignore_ascii_case(b"storedist")
+    };
+    if !(options..args.count().saturating_sub(1)).any(stores) {
+        return None;
+    }
     let mut store = None;
-    // Behind the key, the place and the radius, or the member, the radius and its unit.
     let mut index = 4;
     while index + 1 < args.count() {
-        let word = args.at(index);
-        if word.eq_ignore_ascii_case(b"store") || word.eq_ignore_ascii_case(b"storedist") {
+        if stores(index) {
             store = Some(index + 1);
             index += 1;
         }

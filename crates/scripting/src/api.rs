@@ -89,12 +89,18 @@ pub(crate) fn library(
     {
         request.add(lua, &table, served)?;
     }
+    // Valkey takes the ends of lines out of an error from 9.1 on only where that has a code of its own.
+    let keeps_lines = identity.is_valkey && version_number(&identity.version) >= 0x0009_0100;
     table.raw_set(
         "error_reply",
-        function(lua, |lua, args| {
+        function(lua, move |lua, args| {
             single_field(lua, args, "err", |text| {
                 let text = printed(text);
-                error_text(&[b"-", text.strip_prefix(b"-").unwrap_or(text)].concat())
+                let text = text.strip_prefix(b"-").unwrap_or(text);
+                if keeps_lines && !text.contains(&b' ') {
+                    return [b"ERR ", text].concat();
+                }
+                error_text(&[b"-", text].concat())
             })
         })?,
     )?;

@@ -32,17 +32,31 @@ pub(crate) fn is_counted(error: &Table) -> mlua::Result<bool> {
     Ok(error.raw_get::<Value>(IS_COUNTED.to_str().unwrap_or_default())? == Value::Boolean(true))
 }
 
-/// The error line's text in the form that scripts see: with `ERR` before it unless it begins with a code of its own.
+/// The error line's text in the form that scripts see: with `ERR` before it unless it begins with a code of its own, and
+/// no ends of lines around what is behind the code.
 pub(crate) fn error_text(line: &[u8]) -> Vec<u8> {
-    let text = match line.strip_prefix(b"-") {
-        Some(own) if own.contains(&b' ') => own.to_vec(),
-        Some(bare) => [b"ERR ", bare].concat(),
-        None => [b"ERR ", line].concat(),
-    };
-    let ends = |byte: &u8| matches!(byte, b'\r' | b'\n');
-    let start = text.iter().position(|byte| !ends(byte)).unwrap_or(text.len());
-    let end = text.iter().rposition(|byte| !ends(byte)).map_or(start, |last| last + 1);
-    text.get(start..end).unwrap_or_default().to_vec()
+    let (code, text) = coded(line);
+    let text = without_line_ends(text);
+    let start = text.iter().position(|byte| !ends_line(*byte)).unwrap_or(text.len());
+    [code, b" ", text.get(start..).unwrap_or_default()].concat()
+}
+
+/// The error line's code, and what is behind it: up to the first blank where the line begins with `-`.
+fn coded(line: &[u8]) -> (&[u8], &[u8]) {
+    let Some(own) = line.strip_prefix(b"-") else { return (b"ERR", line) };
+    let blank = own.iter().position(|&byte| byte == b' ');
+    let parts = blank.and_then(|at| Some((own.get(..at)?, own.get(at + 1..)?)));
+    parts.unwrap_or((b"ERR", own))
+}
+
+fn ends_line(byte: u8) -> bool {
+    matches!(byte, b'\r' | b'\n')
+}
+
+/// As an error is written: ends of lines at its end are left out, where others become blanks.
+pub(crate) fn without_line_ends(text: &[u8]) -> &[u8] {
+    let end = text.iter().rposition(|byte| !ends_line(*byte)).map_or(0, |last| last + 1);
+    text.get(..end).unwrap_or_default()
 }
 
 /// A piece of a reply, which we wrote ourselves: a whole value, or how many of them follow.
@@ -244,7 +258,7 @@ fn begin_table(
     let field = |name: &str| table.raw_get::<Value>(name);
     if let Value::String(text) = field("err")? {
         let text = text.as_bytes();
-        let text = printed(&text);
+        let text = without_line_ends(printed(&text));
         if !is_counted(&table)? {
             errors.push(text.to_vec());
         }
