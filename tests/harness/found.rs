@@ -10,12 +10,13 @@ use super::grammar::{Compare, Line, meet};
 
 /// The server whose words our errors are.
 pub const NEWEST: &str = "redis-8.10";
-/// How many differences of a command are told.
+/// How many differences of a command are told of each run.
 const TOLD_MAX: usize = 4;
 
 /// Differences by command; few of each.
 pub struct Found {
     by_command: BTreeMap<String, Vec<String>>,
+    told_max: usize,
     /// Whether the server is the one whose words ours are.
     pub newest: bool,
 }
@@ -23,7 +24,12 @@ pub struct Found {
 impl Found {
     /// Nothing yet, beside the server of this name.
     pub fn beside(server: &str) -> Found {
-        Found { by_command: BTreeMap::new(), newest: server == NEWEST }
+        Found { by_command: BTreeMap::new(), told_max: TOLD_MAX, newest: server == NEWEST }
+    }
+
+    /// A run is over, and another begins: as many differences of a command are told of it too.
+    pub fn another_run(&mut self) {
+        self.told_max += TOLD_MAX;
     }
 
     /// Whether both replies mean the same, as far as the server is one to compare with.
@@ -62,7 +68,7 @@ impl Found {
     /// otherwise than by coming to its end.
     pub fn note(&mut self, command: &str, told: impl FnOnce() -> String) {
         let of_command = self.by_command.entry(command.to_owned()).or_default();
-        if of_command.len() < TOLD_MAX {
+        if of_command.len() < self.told_max {
             let told = told();
             println!("differs: {told}");
             of_command.push(told);
@@ -77,11 +83,17 @@ impl Found {
     }
 }
 
-/// A request and both its replies, as a person would read them.
+/// A request and both its replies, as a person would read them, from a little before they part.
 pub fn told(words: &[Vec<u8>], here: &Frame, there: &Frame) -> String {
-    let text = |frame: &Frame| format!("{frame:?}").chars().take(600).collect::<String>();
     let sent: String = shown(words).chars().take(400).collect();
-    format!("> {sent}\n    here  {}\n    there {}", text(here), text(there))
+    let (here, there) = (format!("{here:?}"), format!("{there:?}"));
+    let same = here.chars().zip(there.chars()).take_while(|(here, there)| here == there).count();
+    let from = if same < 400 { 0 } else { same - 200 };
+    let text = |whole: &str| -> String {
+        let before = if from > 0 { "…" } else { "" };
+        before.chars().chain(whole.chars().skip(from).take(600)).collect()
+    };
+    format!("> {sent}\n    here  {}\n    there {}", text(&here), text(&there))
 }
 
 /// Whether the server does not have it: then there is nothing to compare with.

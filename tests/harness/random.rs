@@ -7,7 +7,12 @@ pub struct Random(u64);
 impl Random {
     /// The seed of `NEARSIDE_SEED`, or `fixed`; printed, so that a failing run can be had again.
     pub fn from_env(fixed: u64) -> Random {
-        let seed = std::env::var("NEARSIDE_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(fixed);
+        Self::from_env_after(fixed, 0)
+    }
+    /// The same for one of several runs, of which each has the seed after that of the one before.
+    pub fn from_env_after(fixed: u64, runs: u64) -> Random {
+        let first = std::env::var("NEARSIDE_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(fixed);
+        let seed = first.wrapping_add(runs);
         println!("seed: NEARSIDE_SEED={seed}");
         Random(seed)
     }

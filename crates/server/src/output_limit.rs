@@ -190,7 +190,9 @@ mod tests {
         for (text, seconds) in some {
             assert_eq!(parse_seconds(text), Some(seconds), "{text:?}");
         }
-        for bad in ["-1", "-", "+", "x", "5\t", "0x10", "2147483648", "9223372036854775807", "99999999999999999999"] {
+        for bad in
+            ["-1", "-", "+", "x", "5\t", "0x10", "2147483648", "9223372036854775807", "99999999999999999999"]
+        {
             assert_eq!(parse_seconds(bad), None, "{bad:?}");
         }
     }
