@@ -178,7 +178,8 @@ impl Stage {
             let is_templated = line.command == "himport|set";
             // What a master counts beyond the greatest number a real replica refuses to follow.
             let counts_on = words.windows(2).any(|pair| {
-                is_any_of(&pair[0], &["entriesread"]) && pair[1].starts_with(b"9223372036854775")
+                is_any_of(&pair[0], &["entriesread", "entriesadded"])
+                    && pair[1].starts_with(b"9223372036854775")
             });
             if sorts_by_field
                 || is_templated

@@ -407,7 +407,7 @@ fn keys_of(words: Args<'_>, reply: &mut Reply, show: impl Fn(&[u8], KeyFlags, &m
     if !command.has_keys() {
         return Err(NO_KEYS);
     }
-    let keys = match command.keys_of(&args).or_else(|error| counted(command, args).ok_or(error)) {
+    let keys = match command.keys_of(&args).or_else(|error| command.counted_keys(args).ok_or(error)) {
         Ok(keys) => keys,
         Err(_) if command.flags.contains(Flags::NO_MANDATORY_KEYS) => Vec::new(),
         Err(_) => return Err(CommandError::new("ERR Invalid arguments specified for command")),
@@ -417,37 +417,6 @@ fn keys_of(words: Args<'_>, reply: &mut Reply, show: impl Fn(&[u8], KeyFlags, &m
         show(args.get(index), flags, reply);
     }
     Ok(())
-}
-
-/// The keys of a command that is told how many there are, where that number is none: servers take what C's `atoi` does
-/// for it, name a destination last, and say nothing of what is done with them.
-fn counted(command: &Command, args: Args<'_>) -> Option<Vec<KeyAt>> {
-    let (begin, number, first, step) =
-        command.keys.iter().find_map(|spec| match (spec.begin, spec.find) {
-            (Begin::Index(begin), Find::KeyNum { number, first, step }) => Some((begin, number, first, step)),
-            _ => None,
-        })?;
-    let place = |word: i16| usize::try_from(word).ok()?.checked_sub(command.name_words());
-    let count = atoi(args.opt(place(begin + number)?)?)?;
-    let (first, step) = (place(begin + first)?, usize::try_from(step).ok()?.max(1));
-    if count > args.len().checked_sub(first)? / step {
-        return None;
-    }
-    let others = command.keys.iter().filter_map(|spec| match (spec.begin, spec.find) {
-        (Begin::Index(begin), Find::Range { last: 0, .. }) => place(begin),
-        _ => None,
-    });
-    let places = (0..count).map(|key| first + key * step).chain(others);
-    Some(places.map(|index| KeyAt { index, flags: KeyFlags::empty() }).collect())
-}
-
-/// What C's `atoi` takes for a number, if that is above zero.
-fn atoi(text: &[u8]) -> Option<usize> {
-    let text = text.trim_ascii_start();
-    let text = text.strip_prefix(b"+").unwrap_or(text);
-    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let digits = std::str::from_utf8(text.get(..digits)?).ok()?;
-    usize::try_from(digits.parse::<i32>().ok()?).ok().filter(|count| *count > 0)
 }
 
 const NO_KEYS: CommandError = CommandError::new("ERR The command has no key arguments");

@@ -133,6 +133,30 @@ impl Command {
         Ok(keys)
     }
 
+    /// The keys of a command that is told how many there are, where that number is none: servers take what C's `atoi` does
+    /// for it, name a destination last, and say nothing of what is done with them.
+    pub fn counted_keys(&self, args: Args<'_>) -> Option<Vec<KeyAt>> {
+        let (begin, number, first, step) =
+            self.keys.iter().find_map(|spec| match (spec.begin, spec.find) {
+                (Begin::Index(begin), Find::KeyNum { number, first, step }) => {
+                    Some((begin, number, first, step))
+                }
+                _ => None,
+            })?;
+        let place = |word: i16| usize::try_from(word).ok()?.checked_sub(self.name_words());
+        let count = atoi(args.opt(place(begin + number)?)?)?;
+        let (first, step) = (place(begin + first)?, usize::try_from(step).ok()?.max(1));
+        if count > args.len().checked_sub(first)? / step {
+            return None;
+        }
+        let others = self.keys.iter().filter_map(|spec| match (spec.begin, spec.find) {
+            (Begin::Index(begin), Find::Range { last: 0, .. }) => place(begin),
+            _ => None,
+        });
+        let places = (0..count).map(|key| first + key * step).chain(others);
+        Some(places.map(|index| KeyAt { index, flags: KeyFlags::empty() }).collect())
+    }
+
     /// When it is a read that its first word names: its row, what runs it, and where its first key stands among its words.
     #[inline]
     pub fn read_by_its_name(&'static self) -> Option<(&'static Command, ReadHandler, Option<usize>)> {
@@ -312,6 +336,15 @@ fn delex_flags(args: &impl Indexed) -> KeyFlags {
     } else {
         KeyFlags::RM.union(KeyFlags::DELETE)
     }
+}
+
+/// What C's `atoi` takes for a number, if that is above zero.
+fn atoi(text: &[u8]) -> Option<usize> {
+    let text = text.trim_ascii_start();
+    let text = text.strip_prefix(b"+").unwrap_or(text);
+    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let digits = std::str::from_utf8(text.get(..digits)?).ok()?;
+    usize::try_from(digits.parse::<i32>().ok()?).ok().filter(|count| *count > 0)
 }
 
 /// Where SORT's last STORE puts its result.

@@ -11,7 +11,7 @@ use super::deadlines::{
     unknown_argument,
 };
 use crate::item::ReplyItem;
-use crate::{CommandError, WriteContext};
+use crate::{CommandError, Role, WriteContext};
 
 /// HGETDEL key FIELDS numfields field [field ...]
 pub(crate) fn hgetdel(
@@ -247,8 +247,13 @@ impl<'a> Options<'a> {
         let key_is_word =
             ctx.dialect.is_valkey() && args.is_word(0, "fields") && parse_field_count(args.get(1)).is_some();
         let args = args.from(usize::from(!key_is_word));
-        let mut condition = None;
-        let mut expiry = None;
+        // Valkey takes an option that is there twice, and counts the last; and as it passes HSETEX on it puts PXAT in the
+        // place of the last alone, so that a master's stream has EX and PXAT (which its own replicas refuse).
+        let is_applying = ctx.role == Role::Replica;
+        let is_taken_again = |before: &[u8], word: &[u8]| {
+            ctx.dialect.is_valkey() && (is_applying || before.eq_ignore_ascii_case(word))
+        };
+        let (mut condition, mut expiry): (Option<(&[u8], Condition)>, Option<(&[u8], Expiry)>) = (None, None);
         let mut fields = None;
         let mut at = 0;
         while at < args.len() {
@@ -264,19 +269,22 @@ impl<'a> Options<'a> {
                 fields = Some(take_fields(args.from(at + 2), words)?);
                 at += 2 + words;
             } else if let Some(unit) = unit_of(word) {
-                if expiry.is_some() {
+                if expiry.is_some_and(|(before, _)| !is_taken_again(before, word)) {
                     return Err(grammar.two_expiries.clone());
                 }
                 let moment = args.opt(at + 1).ok_or(CommandError::new("ERR missing expire time"))?;
-                expiry = Some(Expiry::At(unit.parse(moment, ctx, grammar.command)?));
+                expiry = Some((word, Expiry::At(unit.parse(moment, ctx, grammar.command)?)));
                 at += 2;
             } else if args.is_word(at, grammar.bare.0) {
-                if expiry.replace(grammar.bare.1).is_some() {
+                if expiry
+                    .replace((word, grammar.bare.1))
+                    .is_some_and(|(before, _)| !is_taken_again(before, word))
+                {
                     return Err(grammar.two_expiries.clone());
                 }
                 at += 1;
             } else if let Some(new) = condition_of(word, ctx).filter(|_| grammar.conditions) {
-                if condition.replace(new).is_some() {
+                if condition.replace((word, new)).is_some_and(|(before, _)| !is_taken_again(before, word)) {
                     return Err(CommandError::new("ERR Only one of FXX or FNX arguments can be specified"));
                 }
                 at += 1;
@@ -285,6 +293,7 @@ impl<'a> Options<'a> {
             }
         }
         let fields = fields.ok_or(CommandError::WrongArity(grammar.command))?;
+        let (condition, expiry) = (condition.map(|(_, it)| it), expiry.map(|(_, it)| it));
         Ok(Options { condition, expiry, fields })
     }
 }

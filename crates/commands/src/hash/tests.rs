@@ -267,3 +267,21 @@ fn a_key_of_valkey_may_be_the_word_before_the_fields() {
     let session = Session { dialect: Dialect::redis(8, 10), ..Session::replica() };
     assert_eq!(session.run("HSETEX fields 2 a 1 b 2"), "-ERR unknown argument: 2|");
 }
+
+/// A valkey-9.1 takes what is there twice, and passes it on with PXAT in the place of the last alone.
+#[test]
+fn an_option_that_is_there_twice_counts_last_in_a_stream_of_valkey() {
+    let session = Session { dialect: Dialect::valkey(9, 1), ..Session::replica() };
+    assert_eq!(session.run("HSETEX h EX 100 PXAT 33333333333444 FIELDS 1 a 1"), ":1|");
+    assert_eq!(session.run("HPEXPIRETIME h FIELDS 1 a"), "*1|:33333333333444|");
+    assert_eq!(session.run("HSETEX h KEEPTTL KEEPTTL FIELDS 1 a 2"), ":1|");
+    assert_eq!(session.run("HPEXPIRETIME h FIELDS 1 a"), "*1|:33333333333444|");
+    let mut session = Session::new();
+    session.dialect = Dialect::valkey(9, 1);
+    assert_eq!(session.run("HSETEX h FNX FNX PXAT 1 PXAT 33333333333444 FIELDS 1 a 1"), ":1|");
+    assert_eq!(session.run("HPEXPIRETIME h FIELDS 1 a"), "*1|:33333333333444|");
+    let refused = "-ERR Only one of EX, PX, EXAT, PXAT or KEEPTTL arguments can be specified|";
+    assert_eq!(session.run("HSETEX h EX 100 PXAT 33333333333444 FIELDS 1 a 1"), refused);
+    session.dialect = Dialect::redis(8, 10);
+    assert_eq!(session.run("HSETEX h EX 100 EX 100 FIELDS 1 a 1"), refused);
+}

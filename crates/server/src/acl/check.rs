@@ -3,6 +3,7 @@
 //! Owns the decision and Redis' words for a refusal. Never runs anything, and never notes that it refused: see
 //! [`super::log`].
 
+use commands::keys::KeyAt;
 use commands::{Command, Flags, printed};
 use protocol::Args;
 use protocol::number::parse_int;
@@ -67,15 +68,21 @@ fn check_selector(
         return Err(Denial::Command);
     }
     if !selector.keys.is_all() && !command.keys.is_empty() {
+        let is_denied =
+            |key: &KeyAt| !selector.allows_key(args.get(key.index), KeyRights::asked_by(key.flags));
         let mut denied = None;
-        // Arguments that do not say which of them are keys will be refused by the command itself.
         let found = command.visit_keys(&args, |key| {
-            let asked = KeyRights::asked_by(key.flags);
-            if denied.is_none() && !selector.allows_key(args.get(key.index), asked) {
+            if denied.is_none() && is_denied(&key) {
                 denied = Some(key.index);
             }
         });
-        if let (Ok(()), Some(index)) = (found, denied) {
+        if found.is_err() {
+            // Arguments that do not say which of them are keys will be refused by the command itself; of those that a real
+            // server takes for keys all the same it says so first.
+            let counted = command.counted_keys(args).into_iter().flatten();
+            denied = counted.filter(is_denied).map(|key| key.index).next();
+        }
+        if let Some(index) = denied {
             return Err(Denial::Key(index));
         }
     }
