@@ -133,6 +133,13 @@ fn same_encodings(
     same
 }
 
+/// Whether a Valkey takes the key out as it passes HSETEX on: it takes each of these words for a condition.
+pub fn loses_its_key(words: &[Vec<u8>]) -> bool {
+    let is =
+        |word: &[u8], names: &[&str]| names.iter().any(|name| word.eq_ignore_ascii_case(name.as_bytes()));
+    matches!(words, [name, key, ..] if is(name, &["hsetex"]) && is(key, &["fnx", "fxx", "nx", "xx"]))
+}
+
 /// Whether a master tells its replicas all that the request changes. Real replicas of redis-8.10 and valkey-9.1 do not
 /// hear of the zeros behind a string that BITFIELD adds before OVERFLOW FAIL refuses the value, nor that XREADGROUP has
 /// delivered what was pending once more; and replicas of redis-8.10 keep entries that it trims itself for MINID ~ with
@@ -140,6 +147,7 @@ fn same_encodings(
 fn is_passed_on(words: &[Vec<u8>]) -> bool {
     let is = |word: &[u8], name: &str| word.eq_ignore_ascii_case(name.as_bytes());
     match words {
+        words if loses_its_key(words) => false,
         [name, rest @ ..] if is(name, "bitfield") => !rest.iter().any(|word| is(word, "fail")),
         [name, rest @ ..] if is(name, "xreadgroup") => {
             let streams = rest.iter().position(|word| is(word, "streams"));

@@ -8,7 +8,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use crate::differential::{gather_payloads, is_determined, is_range_by_name, is_write, seconds};
+use crate::differential::{
+    gather_payloads, is_determined, is_range_by_name, is_write, loses_its_key, seconds,
+};
 use crate::harness::client::shown;
 use crate::harness::found::{Found, told};
 use crate::harness::grammar::{Compare, Line, Maker, families, families_of};
@@ -184,6 +186,7 @@ impl Stage {
             if sorts_by_field
                 || is_templated
                 || counts_on
+                || loses_its_key(&words)
                 || line.command.starts_with("flush")
                 || may_wait && line.command != "xreadgroup"
                 || waits(&words)

@@ -253,7 +253,8 @@ impl<'a> Options<'a> {
         let is_taken_again = |before: &[u8], word: &[u8]| {
             ctx.dialect.is_valkey() && (is_applying || before.eq_ignore_ascii_case(word))
         };
-        let (mut condition, mut expiry): (Option<(&[u8], Condition)>, Option<(&[u8], Expiry)>) = (None, None);
+        let mut condition: Option<(&[u8], Condition)> = None;
+        let mut expiry: Option<(&[u8], Expiry)> = None;
         let mut fields = None;
         let mut at = 0;
         while at < args.len() {
