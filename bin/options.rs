@@ -182,9 +182,14 @@ pub(crate) struct Options {
     #[arg(long, value_name = "BYTES", default_value = "1gb", value_parser = parse_query_limit)]
     client_query_buffer_limit: u64,
 
-    /// The version of Redis we say we are; clients choose features by it: the caches of redis-py and Jedis ask for 7.4
+    /// The version of Redis we say we are, unless the master is a Valkey, whose version is ours then; clients choose
+    /// features by it: the caches of redis-py and Jedis ask for 7.4
     #[arg(long, value_name = "VERSION", default_value = "8.10.0", value_parser = version)]
     report_version: String,
+
+    /// Where this node is: INFO and HELLO tell it beside a Valkey master, for clients that read nearby
+    #[arg(long, value_name = "NAME", default_value = "")]
+    availability_zone: String,
 
     /// Whether reads are answered while the link to the master is down
     #[arg(long, value_name = "yes|no", default_value = "yes", action = ArgAction::Set, value_parser = bool::parse)]
@@ -402,6 +407,7 @@ impl Options {
             enable_debug_command: self.enable_debug_command,
             loglevel: self.log_level,
             report_version: self.report_version,
+            availability_zone: self.availability_zone,
             replica_serve_stale_data: self.replica_serve_stale_data,
             on_divergence: self.on_divergence.unwrap_or_default(),
             spool_memory: self.spool_memory,

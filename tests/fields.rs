@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use storage::glob;
 
-use crate::harness::{Client, Frame, Node, wait_for};
+use crate::harness::{Client, Frame, Master, Node, wait_for};
 
 /// Field by field, what kind of value it has.
 type Fields = BTreeMap<String, String>;
@@ -284,14 +284,28 @@ fn commandstats_tells_of_a_command_how_often_the_slow_log_was_given_one() {
     assert_eq!(ours, theirs);
 }
 
-/// A line of `fields.txt`: what we leave out, or tell otherwise.
+/// A line of `fields.txt`: what we leave out, or tell otherwise, beside which masters.
 struct Row {
+    master: String,
     pattern: String,
     used: bool,
 }
 
+impl Row {
+    /// `section field | reason`, or `valkey: section field | reason` for one vendor alone.
+    fn read(line: &str) -> Row {
+        let (pattern, reason) = line.split_once('|').unwrap_or_else(|| panic!("fields.txt: {line}"));
+        assert!(!reason.trim().is_empty(), "fields.txt: {pattern} has no reason");
+        let (master, pattern) = pattern.split_once(": ").unwrap_or(("", pattern));
+        Row { master: master.to_owned(), pattern: pattern.trim().to_owned(), used: false }
+    }
+}
+
 /// All that a server tells, when it has something to tell of.
 fn told(mut client: Client) -> Fields {
+    // What takes long has more fields.
+    client.line("CONFIG SET slowlog-log-slower-than -1");
+    client.line("CONFIG RESETSTAT");
     wait_for("the data", || (client.line("EXISTS h").int() == 1).then_some(()));
     client.line("GET a");
     assert!(client.ask(&["LLEN", "a"]).is_error());
@@ -301,42 +315,116 @@ fn told(mut client: Client) -> Fields {
     fields
 }
 
-#[test]
-fn what_a_real_server_tells_is_told_here_or_has_a_reason() {
-    let master = master_or_skip!("redis-8.10", "--repl-diskless-sync-delay", "0");
+/// What a real server tells and what we do in its place: following a master, promoted, and alone from the start.
+fn told_side_by_side(server: &str) -> Option<Vec<(Fields, Fields)>> {
+    let master = Master::start(server, &["--repl-diskless-sync-delay", "0"])?;
     let port = master.port.to_string();
-    let real = master_or_skip!("redis-8.10", "--replicaof", "127.0.0.1", &port);
-    let real_alone = master_or_skip!("redis-8.10");
+    let real = Master::start(server, &["--replicaof", "127.0.0.1", &port])?;
     let node = Node::replica_of(&master);
     node.wait_state("streaming");
-    let alone = Node::start(&[]);
-    for mut client in [master.client(), real_alone.client(), alone.client()] {
-        client.line("SET a 1 EX 1000");
-        client.line("HSET h f v");
+    for line in ["SET a 1 EX 1000", "HSET h f v"] {
+        master.client().line(line);
     }
     node.wait_caught_up(&master);
-    let pairs = [(real.client(), node.client()), (real_alone.client(), alone.client())];
+    let following = (told(real.client()), told(node.client()));
+    // Who was promoted does as the master did.
+    for mut client in [real.client(), node.client()] {
+        assert_eq!(client.line("REPLICAOF NO ONE").text(), "OK");
+    }
+    let mut pairs = vec![following, (told(real.client()), told(node.client()))];
+    // Who has followed nobody is a Redis.
+    if server.starts_with("redis") {
+        let (real, node) = (Master::start(server, &[])?, Node::start(&[]));
+        for mut client in [real.client(), node.client()] {
+            client.line("SET a 1 EX 1000");
+            client.line("HSET h f v");
+        }
+        pairs.push((told(real.client()), told(node.client())));
+    }
+    Some(pairs)
+}
+
+#[test]
+fn a_replica_of_a_valkey_says_that_it_is_one() {
+    let master = master_or_skip!("valkey-9.1", "--repl-diskless-sync-delay", "0");
+    let real = master.real_replica();
+    let node = Node::replica_of(&master);
+    node.wait_state("streaming");
+    let [theirs, ours] = [real.client(), node.client()].map(|mut client| {
+        let mut told = Vec::new();
+        for zone in ["", "here or there"] {
+            assert_eq!(client.ask(&["CONFIG", "SET", "availability-zone", zone]).text(), "OK");
+            let hello = client.line("HELLO 2");
+            let pairs: Vec<_> = hello.items().chunks(2).collect();
+            for field in ["server", "version", "mode", "role", "availability_zone"] {
+                let value = pairs.iter().find(|pair| pair[0].text() == field).map(|pair| pair[1].text());
+                told.push((field.to_owned(), value));
+            }
+        }
+        for field in
+            ["redis_version", "server_name", "valkey_version", "valkey_release_stage", "availability_zone"]
+        {
+            told.push((field.to_owned(), client.info("server", field)));
+        }
+        for constant in ["REDIS_VERSION", "SERVER_NAME", "VALKEY_VERSION", "VALKEY_VERSION_NUM"] {
+            let script = format!("return tostring(server.{constant})");
+            told.push((constant.to_owned(), Some(client.ask(&["EVAL", &script, "0"]).text())));
+        }
+        let lolwut = client.line("LOLWUT").text();
+        told.push((String::from("LOLWUT"), lolwut.split("ver. ").nth(1).map(|text| text.trim().to_owned())));
+        assert_eq!(client.line("CLIENT PAUSE 1000000 WRITE").text(), "OK");
+        for field in ["paused_reason", "paused_actions"] {
+            told.push((field.to_owned(), client.info("clients", field)));
+        }
+        let left = client.info("clients", "paused_timeout_milliseconds").expect("a time");
+        assert!((1..=1_000_000).contains(&left.parse::<u64>().expect("a number")), "{left}");
+        client.line("CLIENT UNPAUSE");
+        for section in ["tls", "scriptingengines", "cluster_info", "threads", "keysizes"] {
+            let text = client.ask(&["INFO", section]).text();
+            told.push((section.to_owned(), text.lines().next().map(str::to_owned)));
+        }
+        for name in ["primaryuser", "PrimaryAuth"] {
+            let found = client.ask(&["CONFIG", "GET", name]);
+            told.push((name.to_owned(), Some(format!("{found:?}"))));
+        }
+        told
+    });
+    assert_eq!(ours, theirs);
+}
+
+#[test]
+fn what_a_real_server_tells_is_told_here_or_has_a_reason() {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fields.txt");
     let text = fs::read_to_string(path).expect("tests/fields.txt");
-    let mut rows: Vec<Row> = Vec::new();
-    for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
-        let (pattern, reason) = line.split_once('|').unwrap_or_else(|| panic!("fields.txt: {line}"));
-        assert!(!reason.trim().is_empty(), "fields.txt: {pattern} has no reason");
-        rows.push(Row { pattern: pattern.trim().to_owned(), used: false });
-    }
+    let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let mut rows: Vec<Row> = lines.map(Row::read).collect();
     let mut wrong = Vec::new();
-    let mut differ = BTreeSet::new();
-    for (theirs, ours) in pairs.map(|(real, node)| (told(real), told(node))) {
-        differ.extend(theirs.into_iter().filter_map(|(field, kind)| match ours.get(&field) {
-            Some(own) if *own == kind => None,
-            Some(own) => Some((format!("{field} is {own}, and {kind} at a real server"), field)),
-            None => Some((format!("{field} is missing"), field)),
-        }));
-    }
-    for (what, field) in differ {
-        let fits = |row: &&mut Row| glob::matches(row.pattern.as_bytes(), field.as_bytes());
-        if rows.iter_mut().filter(fits).map(|row| row.used = true).count() == 0 {
-            wrong.push(what);
+    for (vendor, server) in [("redis", "redis-8.10"), ("valkey", "valkey-9.1")] {
+        let Some(pairs) = told_side_by_side(server) else { return };
+        let mut differ = BTreeSet::new();
+        for (theirs, ours) in &pairs {
+            differ.extend(theirs.iter().filter_map(|(field, kind)| match ours.get(field) {
+                Some(own) if own == kind => None,
+                Some(own) => Some((format!("{field} is {own}, and {kind} at {server}"), field)),
+                None => Some((format!("{field} is missing, beside {server}"), field)),
+            }));
+            // And nothing of another vendor's, but what is our own.
+            let own = |field: &&String| {
+                field.contains("nearside_") || field.starts_with("config ") || theirs.contains_key(*field)
+            };
+            differ.extend(
+                ours.keys()
+                    .filter(|field| !own(field))
+                    .map(|field| (format!("{field} is told, and not by {server}"), field)),
+            );
+        }
+        for (what, field) in differ {
+            let fits = |row: &&mut Row| {
+                vendor.starts_with(&row.master) && glob::matches(row.pattern.as_bytes(), field.as_bytes())
+            };
+            if rows.iter_mut().filter(fits).map(|row| row.used = true).count() == 0 {
+                wrong.push(what);
+            }
         }
     }
     wrong.extend(

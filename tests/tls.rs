@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use crate::clients;
 use crate::harness::certificates::{Authority, BOTH, Pair, TlsClient, V12, V13, ping};
 use crate::harness::process::masters_dir;
-use crate::harness::{Client, Frame, Node, free_port, wait_for};
+use crate::harness::{Client, Frame, Master, Node, free_port, wait_for};
 
 const PONG: &str = "+PONG";
 
@@ -527,4 +527,54 @@ fn a_master_whose_certificate_has_ended_is_not_followed() {
     let Some(tls) = tls_master(|authority| authority.sign_expired("server", &["localhost"])) else { return };
     let error = link_error(&tls.replica("localhost", &tls.authority, Some(&tls.client), &[]));
     assert!(error.starts_with("tls ") && error.contains("xpired"), "{error}");
+}
+
+/// What Debian builds of Valkey has TLS too.
+const VALKEY: &str = "valkey-9.1-deb";
+
+#[test]
+#[ignore = "long: run by make test-long"]
+fn a_replica_of_a_valkey_tells_of_its_certificates_what_a_valkey_tells() {
+    let (one, other) = (Authority::new("one"), Authority::new("another"));
+    let server = one.sign("server", &["localhost", "127.0.0.1"]);
+    let client = one.sign("client", &["a client"]);
+    // In the other's file stand both: which of them ends first has to be found.
+    let both = [&one, &other].map(|authority| fs::read_to_string(authority.file()).expect("a file")).concat();
+    fs::write(other.file(), both).expect("a file");
+    let (port, ca) = (free_port().to_string(), path(&other.file()));
+    let files = ["--tls-cert-file", server.cert(), "--tls-key-file", server.key(), "--tls-ca-cert-file", &ca];
+    let plain = master_or_skip!(VALKEY);
+    let Some(real) = Master::start(VALKEY, &[&["--tls-port", &port], &files[..]].concat()) else { return };
+    let master_port = plain.port.to_string();
+    let (follow, port) = (["--replicaof", &format!("127.0.0.1:{master_port}")], free_port().to_string());
+    let node = Node::start(&[&follow[..], &["--tls-port", &port], &files].concat());
+    node.wait_state("streaming");
+    let told = |mut client: Client| -> Vec<(String, String)> {
+        let text = client.line("INFO tls").text();
+        text.lines()
+            .filter_map(|line| line.split_once(':'))
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect()
+    };
+    let compare = |ours: Vec<(String, String)>| {
+        let theirs = told(real.client());
+        assert_eq!(theirs.len(), 6);
+        for ((name, theirs), (own_name, ours)) in theirs.iter().zip(&ours) {
+            assert_eq!(name, own_name);
+            match (theirs.parse::<i64>(), ours.parse::<i64>()) {
+                // They were not asked in the same second.
+                (Ok(theirs), Ok(ours)) if name.ends_with("seconds") => {
+                    assert!(theirs.abs_diff(ours) < 100, "{name}")
+                }
+                _ => assert_eq!(theirs, ours, "{name}"),
+            }
+        }
+    };
+    compare(told(node.client()));
+    // Theirs is told where it is not used either; ours when the link has it.
+    let set = ["CONFIG", "SET", "tls-client-cert-file", client.cert(), "tls-client-key-file", client.key()];
+    assert_eq!(real.client().ask(&set).text(), "OK");
+    assert_eq!(node.client().ask(&set).text(), "OK");
+    assert_eq!(node.client().line("CONFIG SET tls-replication yes").text(), "OK");
+    compare(told(node.client()));
 }

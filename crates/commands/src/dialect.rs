@@ -38,6 +38,8 @@ pub struct Dialect {
     pub major: u16,
     /// The second part.
     pub minor: u16,
+    /// The third, which decides nothing.
+    pub patch: u16,
     /// The form of what DUMP writes, where one was chosen: see [`Dialect::dumping`].
     chosen: Option<Target>,
 }
@@ -49,17 +51,30 @@ impl Default for Dialect {
 }
 
 impl Dialect {
+    /// What every Valkey tells those who ask it for Redis' version.
+    pub const REDIS_VERSION_OF_VALKEY: &str = "7.2.4";
+
     /// The newest Redis we know.
     pub const NEWEST: Dialect = Dialect::redis(8, 10);
 
     /// A Redis of this version.
     pub const fn redis(major: u16, minor: u16) -> Self {
-        Dialect { vendor: Vendor::Redis, major, minor, chosen: None }
+        Dialect { vendor: Vendor::Redis, major, minor, patch: 0, chosen: None }
     }
 
     /// A Valkey of this version.
     pub const fn valkey(major: u16, minor: u16) -> Self {
-        Dialect { vendor: Vendor::Valkey, major, minor, chosen: None }
+        Dialect { vendor: Vendor::Valkey, major, minor, patch: 0, chosen: None }
+    }
+
+    /// The same with the third part of its version.
+    pub const fn patched(self, patch: u16) -> Self {
+        Dialect { patch, ..self }
+    }
+
+    /// What a Valkey says that its version is; a Redis is of the version that the operator wants.
+    pub fn valkey_version(self) -> Option<String> {
+        self.is_valkey().then(|| format!("{}.{}.{}", self.major, self.minor, self.patch))
     }
 
     /// The same, but that values are written in this form, whoever reads it; none: in one that such a server reads.

@@ -346,10 +346,11 @@ impl Builder {
             b"redis-ver" | b"valkey-ver" => {
                 let mut parts = text.split('.').map_while(|part| part.parse::<u16>().ok());
                 if let (Some(major), Some(minor)) = (parts.next(), parts.next()) {
-                    self.loaded.dialect = match name.as_slice() {
+                    let dialect = match name.as_slice() {
                         b"valkey-ver" => Dialect::valkey(major, minor),
                         _ => Dialect::redis(major, minor),
                     };
+                    self.loaded.dialect = dialect.patched(parts.next().unwrap_or_default());
                 }
             }
             _ => {}
@@ -481,9 +482,9 @@ mod tests {
             load(&store(), &file, 1000).unwrap()
         };
         let loaded = told("redis-7.0-psync");
-        assert_eq!((loaded.db, loaded.dialect), (DbIndex(5), Dialect::redis(7, 0)));
+        assert_eq!((loaded.db, loaded.dialect), (DbIndex(5), Dialect::redis(7, 0).patched(15)));
         let loaded = told("valkey-9.1-psync");
-        assert_eq!((loaded.db, loaded.dialect), (DbIndex(5), Dialect::valkey(9, 1)));
+        assert_eq!((loaded.db, loaded.dialect), (DbIndex(5), Dialect::valkey(9, 1).patched(2)));
         assert_eq!(told("redis-2.8").dialect, Dialect::redis(2, 8));
         let modules = told("redis-7.4-modules").modules;
         assert!(modules.contains("ReJSON-RL") && modules.contains("MBbloom--"), "{modules:?}");

@@ -306,7 +306,7 @@ fn with_scripts(ignores: bool) -> Replica {
     use scripting::{Engine, Identity, Pulse};
     #[allow(clippy::disallowed_methods)] // A stand-in for the server's clock.
     let pulse = std::sync::Arc::new(Pulse::new(Instant::now));
-    let identity = Identity { version: "7.2.4".into(), is_valkey: false };
+    let identity = Identity { version: "7.2.4".into(), valkey: None };
     let engine = std::sync::Arc::new(parking_lot::Mutex::new(Engine::new(identity, pulse)));
     let mut replica = Replica::new(ignores);
     let applier = Applier::new(replica.store.clone(), ignores);

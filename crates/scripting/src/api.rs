@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use commands::printed;
+use commands::{Dialect, printed};
 use mlua::{Lua, MultiValue, Table, Value};
 use sha1::{Digest, Sha1};
 
@@ -90,7 +90,8 @@ pub(crate) fn library(
         request.add(lua, &table, served)?;
     }
     // Valkey takes the ends of lines out of an error from 9.1 on only where that has a code of its own.
-    let keeps_lines = identity.is_valkey && version_number(&identity.version) >= 0x0009_0100;
+    let keeps_lines =
+        identity.valkey.as_deref().is_some_and(|version| version_number(version) >= 0x0009_0100);
     table.raw_set(
         "error_reply",
         function(lua, move |lua, args| {
@@ -149,12 +150,8 @@ fn constants(table: &Table, identity: &Identity) -> mlua::Result<()> {
     for (name, value) in LEVELS {
         table.raw_set(name, value)?;
     }
-    // What Valkey tells those who ask it for Redis' version.
-    let (version, own) = if identity.is_valkey {
-        ("7.2.4", Some(identity.version.as_str()))
-    } else {
-        (identity.version.as_str(), None)
-    };
+    let own = identity.valkey.as_deref();
+    let version = own.map_or(identity.version.as_str(), |_| Dialect::REDIS_VERSION_OF_VALKEY);
     table.raw_set("REDIS_VERSION", version)?;
     table.raw_set("REDIS_VERSION_NUM", version_number(version))?;
     if let Some(own) = own {

@@ -142,7 +142,7 @@ impl Engine {
     /// The same where only the master's kind is known anew.
     pub fn speaks(&mut self, dialect: Dialect) {
         let version = self.identity.version.clone();
-        self.is(Identity { version, is_valkey: dialect.is_valkey() });
+        self.is(Identity { version, valkey: dialect.valkey_version() });
     }
 
     /// EVAL, EVALSHA and their kin.
@@ -226,7 +226,7 @@ impl Engine {
         match self.cache.flags(name, by) {
             Some(known) => known,
             // What is wrong with its first line is told later.
-            None => shebang::parse(script, self.identity.is_valkey).map_or(None, |(flags, _)| flags),
+            None => shebang::parse(script, self.identity.is_valkey()).map_or(None, |(flags, _)| flags),
         }
     }
 
@@ -305,7 +305,7 @@ impl Engine {
 
     /// SCRIPT LOAD of a master's stream, or of its snapshot. (It has compiled there.)
     pub fn learn_of_stream(&mut self, text: &[u8]) {
-        if let Ok((flags, body)) = shebang::parse(text, self.identity.is_valkey) {
+        if let Ok((flags, body)) = shebang::parse(text, self.identity.is_valkey()) {
             self.cache.keep(&digest(text), text, flags, body, By::Stream);
         }
         self.tell();
@@ -342,7 +342,7 @@ impl Engine {
 
     /// Keeps a script that compiles.
     fn learn(&mut self, name: &str, text: &[u8], by: By) -> Result<(), Vec<u8>> {
-        let (flags, body) = shebang::parse(text, self.identity.is_valkey)?;
+        let (flags, body) = shebang::parse(text, self.identity.is_valkey())?;
         let known = self.cache.knows(name, By::Load) || self.cache.knows(name, By::Stream);
         let compiled =
             if known { None } else { Some(self.compile_text(text.get(body..).unwrap_or_default())?) };

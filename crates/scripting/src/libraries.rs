@@ -74,7 +74,7 @@ impl Libraries {
         let front = Front::new(lua, &redis)?.table;
         let loading = lua.create_table()?;
         loading.raw_set("redis", &front)?;
-        if identity.is_valkey {
+        if identity.is_valkey() {
             loading.raw_set("server", front)?;
         }
         loading.set_metatable(Some(missing))?;

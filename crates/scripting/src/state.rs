@@ -53,10 +53,16 @@ pub(crate) enum Purpose {
 /// What scripts are told of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// `redis.REDIS_VERSION`: three numbers.
+    /// `redis.REDIS_VERSION`, where it is a Redis: three numbers.
     pub version: String,
-    /// Whether scripts find `server` too, as in Valkey.
-    pub is_valkey: bool,
+    /// The version of the Valkey that it is, if it is one: scripts find `server` too.
+    pub valkey: Option<String>,
+}
+
+impl Identity {
+    pub(crate) fn is_valkey(&self) -> bool {
+        self.valkey.is_some()
+    }
 }
 
 /// See the module.
@@ -146,11 +152,11 @@ impl State {
         add("bit", &bit::library(&lua)?)?;
         add("cjson", &cjson::library(&lua)?)?;
         add("struct", &structs::library(&lua)?)?;
-        let copyright = if identity.is_valkey { "Redis Ltd." } else { "Salvatore Sanfilippo" };
+        let copyright = if identity.is_valkey() { "Redis Ltd." } else { "Salvatore Sanfilippo" };
         add("cmsgpack", &cmsgpack::library(&lua, &format!("Copyright (C) 2012, {copyright}"))?)?;
         let service = Arc::<Service>::default();
         let redis = add("redis", &api::library(&lua, (&watch, &service), purpose, identity)?)?;
-        if identity.is_valkey {
+        if identity.is_valkey() {
             globals.raw_set("server", redis)?;
         }
         let missing = missing(&lua)?;

@@ -100,8 +100,10 @@ pub struct Config {
     pub enable_debug_command: DebugAccess,
     /// How much is logged.
     pub loglevel: LogLevel,
-    /// The version of Redis we say we are; clients choose features by it.
+    /// The version of Redis we say we are; clients choose features by it. Beside a Valkey we are of its version.
     pub report_version: String,
+    /// Where this node is, for clients that want to read nearby; nothing: they are not told.
+    pub availability_zone: String,
     /// How many keys that clients may hold are noted at most; 0: any number.
     pub tracking_table_max_keys: usize,
     /// Which events of keys are told to those who are subscribed.
@@ -182,6 +184,7 @@ impl Default for Config {
             enable_debug_command: DebugAccess::Local,
             loglevel: LogLevel::Notice,
             report_version: String::from("8.10.0"),
+            availability_zone: String::new(),
             tracking_table_max_keys: 1_000_000,
             notify_keyspace_events: Wanted::empty(),
             replica_priority: 100,

@@ -21,6 +21,8 @@ pub struct Row {
     pub name: &'static str,
     /// The name it had before.
     pub alias: Option<&'static str>,
+    /// The name that Valkey has for it too, which is told beside one.
+    pub valkeys: Option<&'static str>,
     /// Its value, as text.
     pub get: fn(&Config) -> String,
     /// How it changes while running; the error says what is wrong with the text.
@@ -36,7 +38,15 @@ pub type Set = fn(&mut Config, &str) -> Result<(), String>;
 
 /// A value that is fixed at the start.
 const fn fixed(name: &'static str, get: fn(&Config) -> String) -> Row {
-    Row { name, alias: None, get, set: None, fixed: "can't set immutable config", is_hidden: false }
+    Row {
+        name,
+        alias: None,
+        valkeys: None,
+        get,
+        set: None,
+        fixed: "can't set immutable config",
+        is_hidden: false,
+    }
 }
 
 /// A value that can change while Redis runs, and is fixed at the start here.
@@ -69,6 +79,12 @@ impl Row {
     /// Also known by this older name.
     const fn was(mut self, alias: &'static str) -> Self {
         self.alias = Some(alias);
+        self
+    }
+
+    /// With the name that Valkey has for it too.
+    const fn valkeys(mut self, name: &'static str) -> Self {
+        self.valkeys = Some(name);
         self
     }
 }
@@ -246,14 +262,21 @@ pub static ROWS: &[Row] = &[
     fixed("enable-debug-command", |c| c.enable_debug_command.word().to_owned()),
     free("loglevel", |c| c.loglevel.word().to_owned(), |c, text| assign(&mut c.loglevel, Word::parse(text)?)),
     fixed("report-version", |c| c.report_version.clone()),
+    free(
+        "availability-zone",
+        |c| c.availability_zone.clone(),
+        |c, text| assign(&mut c.availability_zone, text.to_owned()),
+    ),
     // ---- the master ----
     fixed("replicaof", replicaof).was("slaveof"),
     free(
         "masteruser",
         |c| c.masteruser.clone().unwrap_or_default(),
         |c, text| assign(&mut c.masteruser, some_text(text)),
-    ),
-    free("masterauth", |c| secret(&c.masterauth), |c, text| assign(&mut c.masterauth, Secret::new(text))),
+    )
+    .valkeys("primaryuser"),
+    free("masterauth", |c| secret(&c.masterauth), |c, text| assign(&mut c.masterauth, Secret::new(text)))
+        .valkeys("primaryauth"),
     free(
         "replica-announce-ip",
         |c| c.replica_announce_ip.clone().unwrap_or_default(),
@@ -498,14 +521,14 @@ pub(crate) fn is_of_link(name: &str) -> bool {
 /// The row of this name, in any case.
 pub fn find(name: &[u8]) -> Option<&'static Row> {
     ROWS.iter().find(|row| {
-        name.eq_ignore_ascii_case(row.name.as_bytes())
-            || row.alias.is_some_and(|alias| name.eq_ignore_ascii_case(alias.as_bytes()))
+        let mut names = [Some(row.name), row.alias, row.valkeys].into_iter().flatten();
+        names.any(|own| name.eq_ignore_ascii_case(own.as_bytes()))
     })
 }
 
 /// Each name that one of these patterns fits, with its row. A name is given once; one that was asked for by itself is
 /// given as it was written.
-pub fn matching<'a>(patterns: &[&'a [u8]]) -> Vec<(&'a [u8], &'static Row)> {
+pub fn matching<'a>(patterns: &[&'a [u8]], is_valkey: bool) -> Vec<(&'a [u8], &'static Row)> {
     let asked = |name: &'static str, is_hidden: bool| {
         let pattern =
             patterns.iter().find(|pattern| glob::matches_ignoring_case(pattern, name.as_bytes()))?;
@@ -516,7 +539,10 @@ pub fn matching<'a>(patterns: &[&'a [u8]]) -> Vec<(&'a [u8], &'static Row)> {
         Some(if is_name { *pattern } else { name.as_bytes() })
     };
     ROWS.iter()
-        .flat_map(|row| [Some(row.name), row.alias].into_iter().flatten().map(move |name| (name, row)))
+        .flat_map(|row| {
+            let names = [Some(row.name), row.alias, row.valkeys.filter(|_| is_valkey)];
+            names.into_iter().flatten().map(move |name| (name, row))
+        })
         .filter_map(|(name, row)| Some((asked(name, row.is_hidden)?, row)))
         .collect()
 }
@@ -615,7 +641,7 @@ mod tests {
 
     #[test]
     fn names_are_distinct_and_found_in_any_case() {
-        let all = matching(&[b"*"]);
+        let all = matching(&[b"*"], true);
         let mut names: Vec<&[u8]> = all.iter().map(|(name, _)| *name).collect();
         names.sort_unstable();
         let count = names.len();

@@ -13,6 +13,7 @@ mod connection;
 mod transport; // TCP, Unix, TLS
 mod address;
 pub mod tls;
+mod certificate; // what TLS is spoken with
 mod batch;
 mod admission;
 mod acl;

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering::Acquire, Ordering::Release};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use commands::{Command, Flags, Run, ServerCommand as S};
 use tokio::sync::watch;
@@ -77,6 +77,13 @@ impl Pause {
         if self.paused.load(Acquire) == 0 { Paused::Nothing } else { self.look(now) }
     }
 
+    /// What is paused, and for how much longer: for an operator.
+    pub(crate) fn told(&self, now: Instant) -> (Paused, Duration) {
+        let paused = self.at(now);
+        let until = self.state.borrow().until.filter(|_| paused != Paused::Nothing);
+        (paused, until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now)))
+    }
+
     #[cold]
     fn look(&self, now: Instant) -> Paused {
         let state = *self.state.borrow();
@@ -134,7 +141,6 @@ fn may_change(command: &Command) -> bool {
 #[cfg(test)]
 mod tests {
     use std::task::Poll;
-    use std::time::Duration;
 
     use super::*;
 
@@ -149,6 +155,7 @@ mod tests {
         pause.begin(Paused::Everything, now + Duration::from_secs(1));
         pause.begin(Paused::Writes, now + Duration::from_secs(1));
         assert_eq!(pause.at(long - Duration::from_secs(1)), Paused::Everything, "longest and strictest");
+        assert_eq!(pause.told(now), (Paused::Everything, Duration::from_secs(1000)));
         let mut over = pause.over();
         pause.end();
         std::future::poll_fn(|context| if over.is_over(context) { Poll::Ready(()) } else { Poll::Pending })
@@ -162,6 +169,7 @@ mod tests {
         let now = clock::steady();
         pause.begin(Paused::Everything, now + Duration::from_secs(5));
         assert_eq!(pause.at(now + Duration::from_secs(5)), Paused::Nothing);
+        assert_eq!(pause.told(now), (Paused::Nothing, Duration::ZERO));
         pause.begin(Paused::Writes, now + Duration::from_secs(9));
         assert_eq!(pause.at(now + Duration::from_secs(6)), Paused::Writes, "what was over counts no more");
     }

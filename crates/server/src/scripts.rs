@@ -44,7 +44,7 @@ pub(crate) struct Scripts {
 
 /// An engine for a node that says it is of this version.
 pub(crate) fn engine(version: &str) -> SharedEngine {
-    let identity = Identity { version: version.to_owned(), is_valkey: false };
+    let identity = Identity { version: version.to_owned(), valkey: None };
     Arc::new(Mutex::new(Engine::new(identity, Arc::new(Pulse::new(clock::steady)))))
 }
 
@@ -88,7 +88,7 @@ impl Scripts {
 
 fn identify(engine: &mut Engine, node: &Node) {
     let version = node.settings.read().report_version.clone();
-    engine.is(Identity { version, is_valkey: node.dialect().is_valkey() });
+    engine.is(Identity { version, valkey: node.dialect().valkey_version() });
 }
 
 /// How long a client's script may take, as things stand.

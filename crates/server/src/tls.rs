@@ -16,6 +16,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion, version};
 
+use crate::certificate::Certificate;
 use crate::upstream::MasterTls;
 
 /// The TLS options.
@@ -138,6 +139,39 @@ pub(crate) struct Sides {
     server: Option<Arc<ServerConfig>>,
     /// For the master; none where the link is plain.
     client: Option<Arc<ClientConfig>>,
+    /// What is told of the certificates.
+    told: Told,
+}
+
+/// The certificates in use, as far as an operator wants to know of them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Told {
+    /// What clients are shown.
+    pub(crate) server: Option<Certificate>,
+    /// What the master is shown, where that is another one.
+    pub(crate) client: Option<Certificate>,
+    /// Of those that are trusted, the one that ends first.
+    pub(crate) ca: Option<Certificate>,
+}
+
+impl Told {
+    fn read(options: &TlsOptions, serves: bool) -> Result<Told, TlsError> {
+        let first = |option, path: Option<PathBuf>| -> Result<Option<Certificate>, TlsError> {
+            let Some(path) = path else { return Ok(None) };
+            Ok(certificates(option, &path)?.first().and_then(|first| Certificate::of_der(first)))
+        };
+        let told_if = |is_used: bool, path: &Option<PathBuf>| path.clone().filter(|_| is_used);
+        let server = told_if(serves || options.replication, &options.cert_file);
+        let client = told_if(options.replication, &options.client_cert_file);
+        let trusts = options.replication || (serves && options.auth_clients != AuthClients::No);
+        let trusted = if trusts { authorities(options, "tls-auth-clients")? } else { Vec::new() };
+        let trusted = trusted.iter().filter_map(|(.., certificate)| Certificate::of_der(certificate));
+        Ok(Told {
+            server: first("tls-cert-file", server)?,
+            client: first("tls-client-cert-file", client)?,
+            ca: trusted.min_by_key(|certificate| certificate.ends_at),
+        })
+    }
 }
 
 impl Tls {
@@ -158,6 +192,11 @@ impl Tls {
     pub(crate) fn server(&self) -> Option<Arc<ServerConfig>> {
         self.sides.read().server.clone()
     }
+
+    /// What is told of the certificates that the handshakes are made with.
+    pub(crate) fn told(&self) -> Told {
+        self.sides.read().told.clone()
+    }
 }
 
 impl Sides {
@@ -168,7 +207,7 @@ impl Sides {
     pub(crate) fn read(options: &TlsOptions, serves: bool) -> Result<Sides, TlsError> {
         let server = if serves { Some(Arc::new(server_config(options)?)) } else { None };
         let client = if options.replication { Some(Arc::new(client_config(options)?)) } else { None };
-        Ok(Sides { server, client })
+        Ok(Sides { server, client, told: Told::read(options, serves)? })
     }
 
     /// For the link to the master.
@@ -231,6 +270,18 @@ fn client_config(options: &TlsOptions) -> Result<ClientConfig, TlsError> {
 
 /// The CAs that are trusted.
 fn roots(options: &TlsOptions, because: &'static str) -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for (option, path, certificate) in authorities(options, because)? {
+        roots.add(certificate).map_err(|error| file_error(option, &path, error.to_string()))?;
+    }
+    Ok(roots)
+}
+
+/// Their certificates, and which option's file they stand in.
+fn authorities(
+    options: &TlsOptions,
+    because: &'static str,
+) -> Result<Vec<(&'static str, PathBuf, CertificateDer<'static>)>, TlsError> {
     let mut files = Vec::new();
     if let Some(file) = &options.ca_cert_file {
         files.push(("tls-ca-cert-file", file.clone()));
@@ -247,13 +298,12 @@ fn roots(options: &TlsOptions, because: &'static str) -> Result<RootCertStore, T
     if files.is_empty() {
         return Err(TlsError::Missing { option: "tls-ca-cert-file or tls-ca-cert-dir", because });
     }
-    let mut roots = RootCertStore::empty();
+    let mut found = Vec::new();
     for (option, path) in files {
-        for certificate in certificates(option, &path)? {
-            roots.add(certificate).map_err(|error| file_error(option, &path, error.to_string()))?;
-        }
+        let own = certificates(option, &path)?;
+        found.extend(own.into_iter().map(|certificate| (option, path.clone(), certificate)));
     }
-    Ok(roots)
+    Ok(found)
 }
 
 fn certificates(option: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {

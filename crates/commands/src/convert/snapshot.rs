@@ -35,7 +35,7 @@ const WAITING_BYTES_MAX: usize = 8 << 20;
 /// What a file tells of its writer.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
-    /// The version of the server that we say we are.
+    /// The version of Redis that we say we are, where we do as one.
     pub version: &'a str,
     /// When it is written.
     pub now: UnixMillis,
@@ -224,7 +224,10 @@ impl Recording {
         target.may_hold(writer.functions())?;
         let mut waiting = Vec::with_capacity(2 * STEP_BYTES);
         let is_valkey = chosen.map_or(dialect.is_valkey(), |chosen| chosen.flavour == Flavour::Valkey);
-        tell(is_valkey, facts, &mut waiting);
+        // A format that Valkey has had since 9.0, whoever we do as.
+        let valkey =
+            is_valkey.then(|| dialect.valkey_version().or(Dialect::valkey(9, 0).valkey_version())).flatten();
+        tell(valkey.as_deref(), facts, &mut waiting);
         let mut encoder = Encoder::new(&mut waiting);
         for (_, library) in writer.functions().iter() {
             encoder.function(&library.code);
@@ -323,10 +326,12 @@ fn head(target: Target) -> Vec<u8> {
 }
 
 /// What a file tells of its writer.
-fn tell(is_valkey: bool, facts: &Facts<'_>, out: &mut Vec<u8>) {
+fn tell(valkey: Option<&str>, facts: &Facts<'_>, out: &mut Vec<u8>) {
     let mut encoder = Encoder::new(out);
-    let of_vendor: &[u8] = if is_valkey { b"valkey-ver" } else { b"redis-ver" };
-    encoder.aux(of_vendor, facts.version.as_bytes());
+    match valkey {
+        Some(version) => encoder.aux(b"valkey-ver", version.as_bytes()),
+        None => encoder.aux(b"redis-ver", facts.version.as_bytes()),
+    }
     encoder.aux(b"redis-bits", b"64");
     encoder.aux(b"ctime", (facts.now.0 / 1000).to_string().as_bytes());
     encoder.aux(b"used-mem", facts.used_memory.to_string().as_bytes());

@@ -89,7 +89,7 @@ fn clock() -> Instant {
 }
 
 fn engine() -> Engine {
-    let identity = Identity { version: "8.10.2".into(), is_valkey: false };
+    let identity = Identity { version: "8.10.2".into(), valkey: None };
     Engine::new(identity, Arc::new(Pulse::new(clock)))
 }
 

@@ -18,7 +18,7 @@ pub(super) const HELP: &[(&str, &str)] = &[
 
 /// CONFIG GET pattern ...
 pub(super) fn get(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
-    let rows = config_table::matching(call.args.as_slice());
+    let rows = config_table::matching(call.args.as_slice(), call.node.dialect().is_valkey());
     let config = call.node.settings.read();
     reply.map(rows.len());
     for (name, row) in rows {

@@ -99,17 +99,21 @@ pub(super) fn hello(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
         call.session.client().rename(|names| names.name = name);
     }
     call.session.speak(protocol, reply);
-    let version = call.node.settings.read().report_version.clone();
+    let own = call.node.dialect().valkey_version();
+    let server = if own.is_some() { "valkey" } else { "redis" };
+    let version = own.unwrap_or_else(|| call.node.settings.read().report_version.clone());
+    let zone = Some(call.node.settings.read().availability_zone.clone())
+        .filter(|zone| server == "valkey" && !zone.is_empty());
     let role = match call.node.upstream.role() {
         Role::Master => "master",
         Role::Replica(_) => "replica",
     };
-    reply.map(7);
+    reply.map(7 + usize::from(zone.is_some()));
     let mut pair = |key: &str, value: &str| {
         reply.bulk(key.as_bytes());
         reply.bulk(value.as_bytes());
     };
-    pair("server", "redis");
+    pair("server", server);
     pair("version", &version);
     reply.bulk(b"proto");
     reply.int(if protocol == Protocol::Resp3 { 3 } else { 2 });
@@ -123,6 +127,10 @@ pub(super) fn hello(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     pair("role", role);
     reply.bulk(b"modules");
     reply.array(0);
+    if let Some(zone) = zone {
+        reply.bulk(b"availability_zone");
+        reply.bulk(zone.as_bytes());
+    }
     Ok(Then::Continue)
 }
 

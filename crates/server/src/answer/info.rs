@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use commands::convert::snapshot::Written;
-use commands::{Source, table};
+use commands::{Dialect, Source, table};
 use protocol::Reply;
 use replication::LinkState;
 use storage::DbIndex;
@@ -25,6 +25,7 @@ use crate::config::Word;
 use crate::hub::Sort;
 use crate::memory;
 use crate::node::{Node, Ports};
+use crate::pause::Paused;
 use crate::stats::Totals;
 use crate::upstream::{LinkStatus, Readable, Role};
 
@@ -33,7 +34,16 @@ struct Section {
     name: &'static str,
     title: &'static str,
     told: Told,
+    of: Of,
     write: fn(&Facts<'_>, &mut Text),
+}
+
+/// Whose section it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Of {
+    Both,
+    Redis,
+    Valkey,
 }
 
 /// Who is told of a section.
@@ -49,21 +59,113 @@ enum Told {
 }
 
 const SECTIONS: &[Section] = &[
-    Section { name: "server", title: "Server", told: Told::Usually, write: server },
-    Section { name: "clients", title: "Clients", told: Told::Usually, write: clients },
-    Section { name: "memory", title: "Memory", told: Told::Usually, write: memory_fields },
-    Section { name: "persistence", title: "Persistence", told: Told::Usually, write: persistence },
-    Section { name: "threads", title: "Threads", told: Told::Usually, write: threads },
-    Section { name: "stats", title: "Stats", told: Told::Usually, write: stats },
-    Section { name: "replication", title: "Replication", told: Told::Usually, write: replication_fields },
-    Section { name: "cpu", title: "CPU", told: Told::Usually, write: cpu },
-    Section { name: "modules", title: "Modules", told: Told::Usually, write: |_, _| {} },
-    Section { name: "commandstats", title: "Commandstats", told: Told::WithAll, write: commandstats },
-    Section { name: "errorstats", title: "Errorstats", told: Told::Usually, write: errorstats },
-    Section { name: "latencystats", title: "Latencystats", told: Told::WithAll, write: latencystats },
-    Section { name: "cluster", title: "Cluster", told: Told::Usually, write: cluster },
-    Section { name: "keyspace", title: "Keyspace", told: Told::Usually, write: keyspace },
-    Section { name: KEY_SIZES, title: "Keysizes", told: Told::ByName, write: key_sizes_fields },
+    Section { name: "server", title: "Server", told: Told::Usually, of: Of::Both, write: server },
+    Section { name: "tls", title: "TLS", told: Told::WithAll, of: Of::Valkey, write: tls },
+    Section { name: "clients", title: "Clients", told: Told::Usually, of: Of::Both, write: clients },
+    Section { name: "memory", title: "Memory", told: Told::Usually, of: Of::Both, write: memory_fields },
+    Section {
+        name: "persistence",
+        title: "Persistence",
+        told: Told::Usually,
+        of: Of::Both,
+        write: persistence,
+    },
+    Section { name: "threads", title: "Threads", told: Told::Usually, of: Of::Redis, write: threads },
+    Section { name: "stats", title: "Stats", told: Told::Usually, of: Of::Both, write: stats },
+    Section {
+        name: "replication",
+        title: "Replication",
+        told: Told::Usually,
+        of: Of::Both,
+        write: replication_fields,
+    },
+    Section { name: "cpu", title: "CPU", told: Told::Usually, of: Of::Both, write: cpu },
+    Section { name: "modules", title: "Modules", told: Told::Usually, of: Of::Both, write: |_, _| {} },
+    Section {
+        name: "commandstats",
+        title: "Commandstats",
+        told: Told::WithAll,
+        of: Of::Both,
+        write: commandstats,
+    },
+    Section { name: "errorstats", title: "Errorstats", told: Told::Usually, of: Of::Both, write: errorstats },
+    Section {
+        name: "latencystats",
+        title: "Latencystats",
+        told: Told::WithAll,
+        of: Of::Both,
+        write: latencystats,
+    },
+    Section { name: "cluster", title: "Cluster", told: Told::Usually, of: Of::Both, write: cluster },
+    Section {
+        name: "cluster_info",
+        title: "Cluster Info",
+        told: Told::WithAll,
+        of: Of::Valkey,
+        write: |_, _| {},
+    },
+    Section {
+        name: "scriptingengines",
+        title: "Scripting Engines",
+        told: Told::WithAll,
+        of: Of::Valkey,
+        write: engines,
+    },
+    Section { name: "keyspace", title: "Keyspace", told: Told::Usually, of: Of::Both, write: keyspace },
+    Section {
+        name: KEY_SIZES,
+        title: "Keysizes",
+        told: Told::ByName,
+        of: Of::Redis,
+        write: key_sizes_fields,
+    },
+];
+
+/// Fields that a Redis has and a Valkey has not.
+const NOT_IN_VALKEY: &[&str] = &[
+    "avg_pipeline_length",
+    "avg_pipeline_length_cnt",
+    "avg_pipeline_length_sum",
+    "backup_in_progress",
+    "expired_keys_active",
+    "expired_subkeys",
+    "expired_subkeys_active",
+    "master_current_sync_attempts",
+    "master_link_up_since_seconds",
+    "master_total_sync_attempts",
+    "mem_clients_normal_shared",
+    "mem_clients_normal_unshared",
+    "mem_replica_full_sync_buffer",
+    "rdb_saves_consecutive_failures",
+    "redis_mode",
+    "replica_full_sync_buffer_size",
+    "slowlog_commands_count",
+    "slowlog_commands_time_ms_max",
+    "slowlog_commands_time_ms_sum",
+    "total_disconnect_time_sec",
+    "used_memory_peak_time",
+];
+
+/// Fields that a Valkey has and a Redis has not.
+const NOT_IN_REDIS: &[&str] = &[
+    "acl_access_denied_db",
+    "availability_zone",
+    "clients_hz",
+    "expired_fields",
+    "mem_cluster_slot_export",
+    "mem_cluster_slot_import",
+    "mem_replicas_repl_buffer",
+    "paused_actions",
+    "paused_reason",
+    "paused_timeout_milliseconds",
+    "replicas_repl_buffer_size",
+    "replicas_waiting_psync",
+    "server_mode",
+    "slot_migration_fork_in_progress",
+    "total_net_cluster_slot_export_bytes",
+    "total_net_cluster_slot_import_bytes",
+    "valkey_release_stage",
+    "valkey_version",
 ];
 
 /// The section that no worker writes.
@@ -95,23 +197,27 @@ fn text(node: &Node, now: Now, source: Source<'_>, sizes: Option<Vec<Sizes>>, wa
     let usual = wanted.is_empty() || asked("default");
     let facts =
         Facts { node, now, source, status: node.upstream.status(), totals: node.stats.totals(), sizes };
-    let mut text = Text(String::with_capacity(4096));
-    for section in SECTIONS {
+    let (foreign, without) = match node.dialect().is_valkey() {
+        true => (Of::Redis, NOT_IN_VALKEY),
+        false => (Of::Valkey, NOT_IN_REDIS),
+    };
+    let mut text = Text { told: String::with_capacity(4096), without };
+    for section in SECTIONS.iter().filter(|section| section.of != foreign) {
         let is_told = match section.told {
             Told::Usually => all || usual || asked(section.name),
             Told::WithAll => all || asked(section.name),
             Told::ByName => facts.sizes.is_some(),
         };
         if is_told {
-            if !text.0.is_empty() {
-                text.0.push_str("\r\n");
+            if !text.told.is_empty() {
+                text.told.push_str("\r\n");
             }
             // Writing into a String cannot fail.
-            let _ = write!(text.0, "# {}\r\n", section.title);
+            let _ = write!(text.told, "# {}\r\n", section.title);
             (section.write)(&facts, &mut text);
         }
     }
-    text.0
+    text.told
 }
 
 /// What the fields are made of, looked at once.
@@ -125,12 +231,19 @@ struct Facts<'a> {
     sizes: Option<Vec<Sizes>>,
 }
 
-struct Text(String);
+struct Text {
+    told: String,
+    /// Fields of the other vendor.
+    without: &'static [&'static str],
+}
 
 impl Text {
     fn field(&mut self, name: &str, value: impl Display) {
+        if self.without.contains(&name) {
+            return;
+        }
         // Writing into a String cannot fail.
-        let _ = write!(self.0, "{name}:{value}\r\n");
+        let _ = write!(self.told, "{name}:{value}\r\n");
     }
     /// Fields for what never happens here.
     fn none(&mut self, names: &[&str]) {
@@ -167,13 +280,23 @@ fn seconds(length: Option<Duration>) -> i64 {
 fn server(facts: &Facts<'_>, text: &mut Text) {
     let node = facts.node;
     let uptime = facts.now.steady.saturating_duration_since(node.started).as_secs();
-    text.field("redis_version", &node.settings.read().report_version);
-    text.field("server_name", "nearside");
+    let (own, config) = (node.dialect().valkey_version(), node.settings.read());
+    if let Some(version) = own {
+        text.field("redis_version", Dialect::REDIS_VERSION_OF_VALKEY);
+        text.field("server_name", "valkey");
+        text.field("valkey_version", version);
+        // It is the released servers that we do as.
+        text.field("valkey_release_stage", "ga");
+    } else {
+        text.field("redis_version", &config.report_version);
+        text.field("server_name", "nearside");
+    }
     text.field("nearside_version", env!("CARGO_PKG_VERSION"));
     text.field("redis_git_sha1", "00000000");
     text.field("redis_git_dirty", 0);
     text.field("redis_build_id", 0);
     text.field("redis_mode", "standalone");
+    text.field("server_mode", "standalone");
     text.field("os", operating_system());
     text.field("arch_bits", usize::BITS);
     text.field("monotonic_clock", "POSIX clock_gettime");
@@ -188,12 +311,27 @@ fn server(facts: &Facts<'_>, text: &mut Text) {
     text.field("uptime_in_days", uptime / 86_400);
     text.field("hz", 10);
     text.field("configured_hz", 10);
+    text.field("clients_hz", 10);
     let executable = std::env::current_exe().map(|path| path.display().to_string()).unwrap_or_default();
     text.field("executable", executable);
     text.field("config_file", "");
     // Every connection is served by one of several threads, from the start.
     text.field("io_threads_active", 1);
+    text.field("availability_zone", &config.availability_zone);
+    drop(config);
     listeners(node, ports, text);
+}
+
+/// What TLS is spoken with, as it was read last.
+fn tls(facts: &Facts<'_>, text: &mut Text) {
+    let told = facts.node.tls.told();
+    for (name, certificate) in [("server", told.server), ("client", told.client), ("ca", told.ca)] {
+        let serial = certificate.as_ref().map_or("none", |certificate| certificate.serial.as_str());
+        text.field(&format!("tls_{name}_cert_serial"), serial);
+        let left =
+            certificate.as_ref().map_or(0, |certificate| certificate.ends_at - facts.now.wall.0 / 1000);
+        text.field(&format!("tls_{name}_cert_expires_in_seconds"), left.max(0));
+    }
 }
 
 /// Where clients come in.
@@ -244,6 +382,15 @@ fn clients(facts: &Facts<'_>, text: &mut Text) {
     let (awaited, told_when_gone) = facts.node.blocking.keys();
     text.field("total_blocking_keys", awaited);
     text.field("total_blocking_keys_on_nokey", told_when_gone);
+    let (paused, left) = facts.node.pause.told(facts.now.steady);
+    let (reason, actions) = match paused {
+        Paused::Nothing => ("none", "none"),
+        Paused::Writes => ("client_pause", "write"),
+        Paused::Everything => ("client_pause", "all"),
+    };
+    text.field("paused_reason", reason);
+    text.field("paused_actions", actions);
+    text.field("paused_timeout_milliseconds", left.as_millis());
 }
 
 fn memory_fields(facts: &Facts<'_>, text: &mut Text) {
@@ -282,12 +429,15 @@ fn memory_fields(facts: &Facts<'_>, text: &mut Text) {
     text.field("mem_clients_normal_shared", parts.output_shared);
     text.field("mem_clients_normal_unshared", parts.output_own);
     text.field("mem_replica_full_sync_buffer", parts.spool);
+    text.field("mem_replicas_repl_buffer", parts.spool);
     text.none(&[
         "mem_not_counted_for_evict",
         "mem_replication_backlog",
         "mem_total_replication_buffers",
         "mem_clients_slaves",
         "mem_cluster_links",
+        "mem_cluster_slot_import",
+        "mem_cluster_slot_export",
         "mem_aof_buffer",
     ]);
     text.field("mem_allocator", memory::allocator());
@@ -378,6 +528,7 @@ fn files_never_written(text: &mut Text) {
         "backup_in_progress",
         "module_fork_in_progress",
         "module_fork_last_cow_size",
+        "slot_migration_fork_in_progress",
     ]);
 }
 
@@ -424,6 +575,7 @@ fn stats(facts: &Facts<'_>, text: &mut Text) {
     text.field("total_net_repl_output_bytes", counts.output_bytes);
     text.field("instantaneous_input_kbps", format_args!("{:.2}", samples.input_kib_per_second()));
     text.field("instantaneous_output_kbps", format_args!("{:.2}", samples.output_kib_per_second()));
+    text.none(&["total_net_cluster_slot_import_bytes", "total_net_cluster_slot_export_bytes"]);
     let (link_input, link_output) = samples.link_kib_per_second();
     text.field("instantaneous_input_repl_kbps", format_args!("{link_input:.2}"));
     text.field("instantaneous_output_repl_kbps", format_args!("{link_output:.2}"));
@@ -431,8 +583,8 @@ fn stats(facts: &Facts<'_>, text: &mut Text) {
     text.none(&["sync_full", "sync_partial_ok", "sync_partial_err"]);
     // The walk removes what has expired; what is given a deadline that is past goes at once.
     let [keys, fields] = facts.node.store.expired_at_once();
-    let of_fields = if facts.node.dialect().is_valkey() { "expired_fields" } else { "expired_subkeys" };
-    text.field(of_fields, totals.expired_fields + fields);
+    text.field("expired_fields", totals.expired_fields + fields);
+    text.field("expired_subkeys", totals.expired_fields + fields);
     text.field("expired_subkeys_active", totals.expired_fields);
     text.field("expired_keys", totals.expired_keys + keys);
     text.field("expired_keys_active", totals.expired_keys);
@@ -545,13 +697,14 @@ fn replication_fields(facts: &Facts<'_>, text: &mut Text) {
             let down = status.counts.down_total + status.down.unwrap_or_default();
             text.field("total_disconnect_time_sec", down.as_secs());
             text.field("replica_full_sync_buffer_size", status.spool.memory + status.spool.disk);
+            text.field("replicas_repl_buffer_size", status.spool.memory + status.spool.disk);
             let config = facts.node.settings.read();
             text.field("slave_priority", config.replica_priority);
             text.field("slave_read_only", 1);
             text.field("replica_announced", yes(config.replica_announced));
         }
     }
-    text.field("connected_slaves", 0);
+    text.none(&["connected_slaves", "replicas_waiting_psync"]);
     text.field("master_failover_state", "no-failover");
     text.field("master_replid", status.position.replid);
     match &status.previous {
@@ -678,6 +831,15 @@ fn cluster(_: &Facts<'_>, text: &mut Text) {
     text.field("cluster_enabled", 0);
 }
 
+/// What runs scripts, which is built in.
+fn engines(facts: &Facts<'_>, text: &mut Text) {
+    let figures = &facts.node.scripts.figures;
+    let used = figures.scripts_vm_bytes.load(Relaxed) + figures.functions_vm_bytes.load(Relaxed);
+    text.field("engines_count", 1);
+    text.field("engines_total_used_memory", used);
+    text.field("engine_0", format_args!("name=LUA,module=built-in,used_memory={used}"));
+}
+
 fn keyspace(facts: &Facts<'_>, text: &mut Text) {
     for index in (0..facts.node.databases).map(DbIndex) {
         let db = facts.source.db(index, facts.now.wall);
@@ -703,6 +865,6 @@ fn keyspace(facts: &Facts<'_>, text: &mut Text) {
 fn key_sizes_fields(facts: &Facts<'_>, text: &mut Text) {
     for sizes in facts.sizes.iter().flatten() {
         // Writing into a String cannot fail.
-        let _ = write!(text.0, "{sizes}");
+        let _ = write!(text.told, "{sizes}");
     }
 }

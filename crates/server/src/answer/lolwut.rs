@@ -41,10 +41,11 @@ pub(super) fn lolwut(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     let (columns, craters) = (number(0, COLUMNS, COLUMNS_MAX), number(1, CRATERS, CRATERS_MAX));
     let seed = getrandom::u64().unwrap_or(call.node.stats.total(|block| &block.commands_processed));
     let mut text = moon(columns, craters, seed);
-    text.push_str(&format!(
-        "\nThe near side, of which nobody sees the same twice. Redis ver. {}\n",
-        call.node.settings.read().report_version
-    ));
+    let version = match call.node.dialect().valkey_version() {
+        Some(version) => format!("Valkey ver. {version}"),
+        None => format!("Redis ver. {}", call.node.settings.read().report_version),
+    };
+    text.push_str(&format!("\nThe near side, of which nobody sees the same twice. {version}\n"));
     reply.verbatim("txt", text.as_bytes());
     Ok(Then::Continue)
 }

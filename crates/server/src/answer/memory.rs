@@ -133,12 +133,19 @@ pub(super) fn stats(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     told.int("total.allocated", now.used);
     told.int("startup.allocated", parts.at_start);
     told.int("replication.backlog", 0);
-    told.int("replica.fullsync.buffer", parts.spool);
+    let is_valkey = call.node.dialect().is_valkey();
+    told.int(if is_valkey { "replicas.repl.buffer" } else { "replica.fullsync.buffer" }, parts.spool);
     told.int("clients.slaves", 0);
     told.int("clients.normal", parts.clients_own);
-    told.int("clients.normal.shared", parts.output_shared);
-    told.int("clients.normal.unshared", parts.output_own);
+    if !is_valkey {
+        told.int("clients.normal.shared", parts.output_shared);
+        told.int("clients.normal.unshared", parts.output_own);
+    }
     told.int("cluster.links", 0);
+    if is_valkey {
+        told.int("cluster.slot_import", 0);
+        told.int("cluster.slot_export", 0);
+    }
     told.int("aof.buffer", 0);
     for (index, _, tables) in &parts.databases {
         told.name(&format!("db.{}", index.0));
