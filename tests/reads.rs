@@ -152,6 +152,8 @@ struct Stage {
     undetermined: BTreeSet<Vec<u8>>,
     /// The master's time, in microseconds, when keys and fields were last seen to: they have expired.
     expired: u64,
+    /// How many warnings of ours are told.
+    warned: usize,
     /// What was sorted: of a sorted set a real replica makes its big form for that, and keeps it.
     sorted: BTreeSet<Vec<u8>>,
 }
@@ -239,6 +241,17 @@ impl Stage {
         self.real.wait_caught_up(&self.master);
         self.ours.wait_caught_up(&self.master);
         self.undetermined = undetermined(&mut self.real.client());
+        self.look_at_log();
+    }
+
+    /// What is warned of says that the master's stream was not followed as it came, whatever came of that.
+    fn look_at_log(&mut self) {
+        let log = self.ours.log();
+        let warnings: Vec<&str> = log.lines().filter(|line| line.contains(" WARN ")).collect();
+        for line in warnings.iter().skip(self.warned) {
+            self.found.note("(the log)", || (*line).to_owned());
+        }
+        self.warned = warnings.len();
     }
 
     /// With `NEARSIDE_EACH=1`: sees to it that we have what the master has after these, to find the command at fault.
@@ -682,8 +695,20 @@ fn same_answers_in_one_run(name: &str, random: Random, requests: usize, found: F
     maker.commands = known.iter().filter(|name| commands::find(name.as_bytes()).is_some()).cloned().collect();
     let (theirs, here) = (real.client(), ours.client());
     let (undetermined, sorted) = (BTreeSet::new(), BTreeSet::new());
-    let mut stage =
-        Stage { master, real, ours, maker, found, known, theirs, here, undetermined, expired: 0, sorted };
+    let mut stage = Stage {
+        master,
+        real,
+        ours,
+        maker,
+        found,
+        known,
+        theirs,
+        here,
+        undetermined,
+        expired: 0,
+        warned: 0,
+        sorted,
+    };
     let (mut sent, mut round) = (0, 0);
     while sent < requests {
         stage.write(&grammar, round);
