@@ -5,6 +5,7 @@
 //! arguments are: `tests/grammar/commands.txt` does.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use crate::harness::client::shown;
 use crate::harness::found::{self, Found};
@@ -12,7 +13,7 @@ use crate::harness::grammar::{Compare, Line, Maker, families, is_of_template};
 use crate::harness::process::TempDir;
 use crate::harness::walk::{self, Depth, differences};
 use crate::harness::workload::{self, Workload};
-use crate::harness::{Client, Frame, Master, Node, Random};
+use crate::harness::{Client, Frame, Master, Node, Random, timed};
 
 /// Requests of each family and server; the long tier multiplies it.
 const REQUESTS: usize = 1_000;
@@ -248,7 +249,9 @@ fn as_replica(name: &str) {
             let mut batch: Vec<(&Line, Vec<Vec<u8>>)> = (0..BATCH).map(|_| maker.request(&reads)).collect();
             batch.retain(|(_, words)| is_determined(&mut theirs, words));
             let words: Vec<Vec<Vec<u8>>> = batch.iter().map(|(_, words)| words.clone()).collect();
-            let (there, here) = (together(&mut theirs, &words), together(&mut ours, &words));
+            let ((there, here), took) =
+                timed(|| (together(&mut theirs, &words), together(&mut ours, &words)));
+            found.asked_within(took);
             for (((line, words), here), there) in batch.into_iter().zip(here).zip(there) {
                 if !newest.refuses(line, &words, &here, &there) {
                     found.compare(line, &words, here, there);
@@ -301,6 +304,7 @@ fn as_masters(name: &str) {
     let each_batch = std::env::var("NEARSIDE_EACH").is_ok();
     let mut maker = Maker::new(Random::from_env(20_261_122), seconds(&mut theirs));
     let (mut found, mut newest) = (Found::beside(name), Newest::beside(name));
+    let mut slowest = Duration::ZERO;
     let compare_encodings = Depth::of(master.version(), master.is_valkey()).encodings;
     for (at, (family, mut lines)) in chosen().into_iter().enumerate() {
         lines.retain(|line| compare_encodings || line.command != "object|encoding");
@@ -318,8 +322,12 @@ fn as_masters(name: &str) {
                 let (line, request) = maker.request(&lines);
                 if is_range_by_name(&request) {
                     let sent = there.len();
-                    there.extend(together(&mut theirs, &words[sent..]));
-                    here.extend(together(&mut ours, &words[sent..]));
+                    let (replies, took) = timed(|| {
+                        (together(&mut theirs, &words[sent..]), together(&mut ours, &words[sent..]))
+                    });
+                    slowest = slowest.max(took);
+                    there.extend(replies.0);
+                    here.extend(replies.1);
                     if !is_determined(&mut theirs, &request) {
                         continue;
                     }
@@ -334,8 +342,13 @@ fn as_masters(name: &str) {
                 }
             }
             let sent = there.len();
-            there.extend(together(&mut theirs, &words[sent..]));
-            here.extend(together(&mut ours, &words[sent..]));
+            let (replies, took) =
+                timed(|| (together(&mut theirs, &words[sent..]), together(&mut ours, &words[sent..])));
+            slowest = slowest.max(took);
+            there.extend(replies.0);
+            here.extend(replies.1);
+            // Deadlines were set as far apart as they are asked for.
+            found.asked_within(slowest * 2);
             let mut parted = false;
             for (((line, words), here), there) in batch.iter().zip(here).zip(there) {
                 parted |= there.is_error() && !here.is_error() && is_write(line);

@@ -15,7 +15,7 @@ use crate::harness::client::shown;
 use crate::harness::found::{Found, told};
 use crate::harness::grammar::{Compare, Line, Maker, families, families_of};
 use crate::harness::walk::{self, Depth, differences};
-use crate::harness::{Client, Frame, Master, Node, Random, lua, tiered, wait_for};
+use crate::harness::{Client, Frame, Master, Node, Random, lua, tiered, timed, wait_for};
 
 /// Requests to each server.
 const REQUESTS: usize = 20_000;
@@ -348,8 +348,9 @@ impl Stage {
         let sorts = |sent: &&Sent<'_>| sent.words.iter().any(|word| is_any_of(word, &["sort", "sort_ro"]));
         self.sorted.extend(all.iter().filter(sorts).flat_map(|sent| sent.words.iter().cloned()));
         let (words, last) = ended(all.iter().map(|sent| sent.words.clone()));
-        let there = self.theirs.until(&words, &last);
-        let here = self.here.until(&words, &last);
+        let ((there, here), took) =
+            timed(|| (self.theirs.until(&words, &last), self.here.until(&words, &last)));
+        self.found.asked_within(took);
         let whole = all.len() + 1; // RESET's
         if here.len() != whole || there.len() != whole {
             // (Both end the connection of a user that is deleted.)

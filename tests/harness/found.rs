@@ -3,6 +3,7 @@
 //! Owns when two replies are the same, and what is told of those that are not. Never sends anything.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::Frame;
 use super::client::shown;
@@ -10,6 +11,8 @@ use super::grammar::{Compare, Line, meet};
 
 /// The server whose words our errors are.
 pub const NEWEST: &str = "redis-8.10";
+/// Both servers are asked within this time, where nobody measures it; and seconds that are rounded lie as far apart.
+const APART_MILLIS: i64 = 1_500;
 /// How many differences of a command are told of each run.
 const TOLD_MAX: usize = 4;
 
@@ -17,6 +20,8 @@ const TOLD_MAX: usize = 4;
 pub struct Found {
     by_command: BTreeMap<String, Vec<String>>,
     told_max: usize,
+    /// How far apart both servers were asked, in milliseconds, at most.
+    apart: i64,
     /// Whether the server is the one whose words ours are.
     pub newest: bool,
 }
@@ -24,7 +29,18 @@ pub struct Found {
 impl Found {
     /// Nothing yet, beside the server of this name.
     pub fn beside(server: &str) -> Found {
-        Found { by_command: BTreeMap::new(), told_max: TOLD_MAX, newest: server == NEWEST }
+        Found {
+            by_command: BTreeMap::new(),
+            told_max: TOLD_MAX,
+            apart: APART_MILLIS,
+            newest: server == NEWEST,
+        }
+    }
+
+    /// What is compared next was asked for within this time.
+    pub fn asked_within(&mut self, took: Duration) {
+        let took = i64::try_from(took.as_millis()).unwrap_or(i64::MAX);
+        self.apart = APART_MILLIS.max(took.saturating_add(1));
     }
 
     /// A run is over, and another begins: as many differences of a command are told of it too.
@@ -51,7 +67,7 @@ impl Found {
             // What an error says, and which options there are, is the newest Redis' with us.
             return there.is_error();
         }
-        meet(compare, words, here, there);
+        meet(compare, words, self.apart, here, there);
         here == there
     }
 

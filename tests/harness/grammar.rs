@@ -33,7 +33,7 @@ pub enum Compare {
     Members,
     /// Fields and values, the pairs without an order.
     Pairs,
-    /// Numbers that count from now: a second and a half apart at most.
+    /// Numbers that count from now: no further apart than the moments at which they were asked for.
     Near,
     /// Chance, or a server's own affair: only what kind of reply it is, and errors.
     Shape,
@@ -885,15 +885,16 @@ pub fn is_of_template(encoding: &Frame) -> bool {
     matches!(encoding, Frame::Bulk(name) if name.starts_with(b"template-"))
 }
 
-/// Takes out of both replies what has no meaning; afterwards they are equal or differ.
-pub fn meet(compare: Compare, words: &[Vec<u8>], here: &mut Frame, there: &mut Frame) {
+/// Takes out of both replies what has no meaning; afterwards they are equal or differ. They were asked for so many
+/// milliseconds apart, at most.
+pub fn meet(compare: Compare, words: &[Vec<u8>], apart: i64, here: &mut Frame, there: &mut Frame) {
     if here.is_error() || there.is_error() {
         return;
     }
     match compare {
         Compare::Exact if is_of_template(there) => *here = there.clone(),
         Compare::Exact => {}
-        Compare::Near => near(here, there),
+        Compare::Near => near(here, there, apart),
         Compare::Shape | Compare::Random => {
             if std::mem::discriminant(here) == std::mem::discriminant(there) {
                 *here = there.clone();
@@ -980,10 +981,12 @@ fn sorted(frame: &mut Frame) {
     }
 }
 
-fn near(here: &mut Frame, there: &mut Frame) {
+fn near(here: &mut Frame, there: &mut Frame, apart: i64) {
     match (here, there) {
-        (Frame::Int(a), Frame::Int(b)) if *a > 0 && *b > 0 && (*a - *b).abs() <= 1500 => *a = *b,
-        (Frame::Array(a), Frame::Array(b)) => a.iter_mut().zip(b).for_each(|(a, b)| near(a, b)),
+        (Frame::Int(a), Frame::Int(b)) if *a > 0 && *b > 0 && a.abs_diff(*b) <= apart.unsigned_abs() => {
+            *a = *b
+        }
+        (Frame::Array(a), Frame::Array(b)) => a.iter_mut().zip(b).for_each(|(a, b)| near(a, b, apart)),
         _ => {}
     }
 }

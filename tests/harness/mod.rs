@@ -29,6 +29,14 @@ pub fn tiered<T>(count: T, long: T) -> T {
     if std::env::var("NEARSIDE_LONG").is_ok() { long } else { count }
 }
 
+/// What it gives, and how long that took.
+#[allow(clippy::disallowed_methods)] // what counts down is compared by how far apart it was asked for
+pub fn timed<T>(run: impl FnOnce() -> T) -> (T, Duration) {
+    let since = Instant::now();
+    let done = run();
+    (done, since.elapsed())
+}
+
 /// Says that a test is left out, even where it passes and what it prints is kept back.
 pub fn skipped(what: &str) {
     // A message that nobody reads is no reason to fail.
