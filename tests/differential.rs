@@ -13,18 +13,37 @@ use crate::harness::grammar::{Compare, Line, Maker, families, is_of_template};
 use crate::harness::process::TempDir;
 use crate::harness::walk::{self, Depth, differences};
 use crate::harness::workload::{self, Workload};
-use crate::harness::{Client, Frame, Master, Node, Random, timed};
+use crate::harness::{Client, Frame, Master, Node, Random, tiered, timed};
 
-/// Requests of each family and server; the long tier multiplies it.
+/// Requests of each family and server.
 const REQUESTS: usize = 1_000;
+/// In the long tier, in each of its runs.
+const REQUESTS_LONG: usize = 20_000;
+/// Runs in the long tier, with a seed and servers of its own each.
+const RUNS_LONG: u64 = 5;
 /// How many are sent before replies are compared.
 const BATCH: usize = 50;
 
-fn requests() -> usize {
+/// How many runs, and how many requests of each family in each: of `NEARSIDE_DIFFERENTIAL` there is one.
+fn runs() -> (u64, usize) {
     match std::env::var("NEARSIDE_DIFFERENTIAL").ok().and_then(|text| text.parse().ok()) {
-        Some(count) => count,
-        None => REQUESTS * if std::env::var("NEARSIDE_LONG").is_ok() { 20 } else { 1 },
+        Some(count) => (1, count),
+        None => tiered((1, REQUESTS), (RUNS_LONG, REQUESTS_LONG)),
     }
+}
+
+/// All runs beside this server.
+fn each_run(name: &str, fixed: u64, in_one_run: impl Fn(&str, Random, usize, Found) -> Option<Found>) {
+    let mut found = Found::beside(name);
+    let (runs, requests) = runs();
+    for run in 0..runs {
+        match in_one_run(name, Random::from_env_after(fixed, run), requests, found) {
+            Some(so_far) => found = so_far,
+            None => return,
+        }
+        found.another_run();
+    }
+    found.assert_none(name);
 }
 
 fn chosen() -> Vec<(String, Vec<Line>)> {
@@ -183,9 +202,10 @@ impl Newest {
     }
 }
 
-/// Writes to a master that we follow, and reads to both.
-fn as_replica(name: &str) {
-    let master = master_or_skip!(name);
+/// Writes to a master that we follow, and reads to both. Gives back what is found; `None` where the server is not to be
+/// had.
+fn as_replica(name: &str, random: Random, requests: usize, mut found: Found) -> Option<Found> {
+    let master = Master::start(name, &[])?;
     let node = Node::replica_of(&master);
     node.wait_state("streaming");
     let (mut theirs, mut ours) = (master.client(), node.client());
@@ -193,8 +213,8 @@ fn as_replica(name: &str) {
     // nothing was there before we came, so no value was packed by a load
     let depth = Depth { loaded: walk::Loaded::Neither, ..Depth::of(master.version(), master.is_valkey()) };
     let each_batch = std::env::var("NEARSIDE_EACH").is_ok(); // to find the command at fault
-    let mut maker = Maker::new(Random::from_env(20_261_121), seconds(&mut theirs));
-    let (mut found, mut newest) = (Found::beside(name), Newest::beside(name));
+    let mut maker = Maker::new(random, seconds(&mut theirs));
+    let mut newest = Newest::beside(name);
     for (at, (family, lines)) in chosen().into_iter().enumerate() {
         theirs.line("FLUSHALL");
         if at % 2 == 1 && master.version() >= (6, 0) {
@@ -206,7 +226,7 @@ fn as_replica(name: &str) {
         reads.retain(|line| !line.command.starts_with("xinfo"));
         reads.retain(|line| depth.encodings || line.command != "object|encoding");
 
-        let rounds = requests() / BATCH / 2;
+        let rounds = requests / BATCH / 2;
         for round in 0..rounds {
             let mut batch: Vec<Vec<Vec<u8>>> = Vec::new();
             let mut sent = 0;
@@ -278,7 +298,7 @@ fn as_replica(name: &str) {
             [&mut theirs, &mut ours].into_iter().for_each(|client| drop(client.ask(&["HELLO", "2"])));
         }
     }
-    found.assert_none(name);
+    Some(found)
 }
 
 /// To digest an array a master walks over all its empty places too, for minutes; and RESTORE and COPY bring arrays into
@@ -294,16 +314,16 @@ fn delete_arrays(client: &mut Client) {
     }
 }
 
-/// The same requests to two masters, one of them us.
-fn as_masters(name: &str) {
-    let master = master_or_skip!(name);
+/// The same requests to two masters, one of them us. Gives back what is found; `None` where the server is not to be had.
+fn as_masters(name: &str, random: Random, requests: usize, mut found: Found) -> Option<Found> {
+    let master = Master::start(name, &[])?;
     let node = Node::replica_of(&master); // speaks its dialect from now on
     node.wait_state("streaming");
     let (mut theirs, mut ours) = (master.client(), node.client());
     ours.line("REPLICAOF NO ONE");
     let each_batch = std::env::var("NEARSIDE_EACH").is_ok();
-    let mut maker = Maker::new(Random::from_env(20_261_122), seconds(&mut theirs));
-    let (mut found, mut newest) = (Found::beside(name), Newest::beside(name));
+    let mut maker = Maker::new(random, seconds(&mut theirs));
+    let mut newest = Newest::beside(name);
     let mut slowest = Duration::ZERO;
     let compare_encodings = Depth::of(master.version(), master.is_valkey()).encodings;
     for (at, (family, mut lines)) in chosen().into_iter().enumerate() {
@@ -314,7 +334,7 @@ fn as_masters(name: &str) {
         both(&["FLUSHALL"], &mut theirs, &mut ours);
         both(&["HELLO", if at % 2 == 0 { "3" } else { "2" }], &mut theirs, &mut ours);
         let mut sorted: BTreeSet<Vec<u8>> = BTreeSet::new();
-        for round in 0..requests() / BATCH {
+        for round in 0..requests / BATCH {
             let mut batch: Vec<(&Line, Vec<Vec<u8>>)> = Vec::new();
             let mut words: Vec<Vec<Vec<u8>>> = Vec::new();
             let (mut there, mut here): (Vec<Frame>, Vec<Frame>) = (Vec::new(), Vec::new());
@@ -382,7 +402,7 @@ fn as_masters(name: &str) {
         }
         println!("{name}: {family}");
     }
-    found.assert_none(name);
+    Some(found)
 }
 
 macro_rules! servers {
@@ -390,11 +410,11 @@ macro_rules! servers {
         mod $test {
             #[test]
             fn as_its_replica() {
-                super::as_replica($name);
+                super::each_run($name, 20_261_121, super::as_replica);
             }
             #[test]
             fn as_a_master_beside_it() {
-                super::as_masters($name);
+                super::each_run($name, 20_261_122, super::as_masters);
             }
         }
     )*};
@@ -435,7 +455,7 @@ fn dump_is_taken(server: &str, dump: &str) {
     let Some(master) = Master::start(server, &["--dir", dir, "--dbfilename", "dump.rdb"]) else { return };
     let mut theirs = master.client();
     let mut workload = Workload::new(&master, Random::from_env(20_261_123));
-    workload.run(&mut theirs, requests());
+    workload.run(&mut theirs, runs().1);
     theirs.line("SELECT 0");
     theirs.ask(&["DEBUG", "SET-ACTIVE-EXPIRE", "0"]);
     workload.settle(&master);

@@ -437,6 +437,19 @@ impl Stage {
         {
             return;
         }
+        // A replica's link to its master has commands that are none of ours.
+        let is_of_link = |name: &Vec<u8>| {
+            self.known.contains(&String::from_utf8_lossy(name).to_lowercase())
+                && commands::find(name).is_none()
+        };
+        let inside = match line.compare {
+            Compare::Inner => asked.first(),
+            _ if line.command.starts_with("command|getkeys") => words.get(2),
+            _ => None,
+        };
+        if inside.is_some_and(is_of_link) {
+            return;
+        }
         // Behind less than nothing Valkey begins somewhere, in big sorted sets.
         if !self.found.newest && begins_below_zero(asked) {
             return;
@@ -448,15 +461,6 @@ impl Stage {
             _ if here == Frame::Null && is_command(asked, &["hrandfield"]) && asked.len() == 2 => return,
             // So it does with a key, where all of a database are expired.
             _ if here == Frame::Null && is_command(asked, &["randomkey"]) && self.has_expired_only() => {
-                return;
-            }
-            // Those of a replica's link to its master are none of ours.
-            "command|getkeys" | "command|getkeysandflags"
-                if words.get(2).is_some_and(|name| {
-                    self.known.contains(&String::from_utf8_lossy(name).to_lowercase())
-                        && commands::find(name).is_none()
-                }) =>
-            {
                 return;
             }
             // Builds with the system's Lua take one long string inside another.
