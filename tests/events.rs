@@ -170,6 +170,214 @@ fn what_is_given_a_deadline_that_is_past_goes_as_at_a_real_server() {
     }
 }
 
+/// What meets a key `e` that is past its deadline: of which kind that was, and the requests.
+const MET: &[(&str, &[&str])] = &[
+    (
+        "SET e v",
+        &[
+            "GET e",
+            "TTL e",
+            "TYPE e",
+            "EXISTS e",
+            "EXISTS e e",
+            "STRLEN e",
+            "MGET e live e",
+            "OBJECT ENCODING e",
+            "OBJECT IDLETIME e",
+            "DUMP e",
+            "TOUCH e",
+            "KEYS e*",
+            "SCAN 0 COUNT 1000 MATCH e",
+            "SCAN 0 COUNT 1000 MATCH zzz",
+            "SCAN 0 COUNT 1000 TYPE list",
+            "SCAN 0 COUNT 1000 TYPE string MATCH e*",
+            "SET e w",
+            "SET e w NX",
+            "SET e w XX",
+            "SET e w EXAT 1",
+            "SET e w KEEPTTL",
+            "SET e w GET",
+            "SETNX e w",
+            "GETSET e w",
+            "GETDEL e",
+            "GETEX e",
+            "GETEX e PERSIST",
+            "APPEND e w",
+            "INCR e",
+            "INCRBYFLOAT e 1",
+            "SETRANGE e 1 x",
+            "GETRANGE e 0 1",
+            "SETBIT e 1 1",
+            "GETBIT e 1",
+            "BITCOUNT e",
+            "BITOP NOT d e",
+            "BITFIELD e GET u8 0",
+            "BITFIELD e SET u8 0 1",
+            "BITFIELD_RO e GET u8 0",
+            "MSET e w other x",
+            "MSETNX e w other x",
+            "MSETNX live w e x",
+            "DEL e",
+            "UNLINK e",
+            "DEL e live",
+            "EXPIRE e 100",
+            "PERSIST e",
+            "RENAME e f",
+            "RENAME live e",
+            "RENAMENX live e",
+            "COPY e f",
+            "COPY live e",
+            "MOVE e 1",
+            "RESTORE e 0 x",
+            "LCS e live",
+            "PFCOUNT e",
+            "EXPIRETIME e",
+            "LPUSH e a",
+            "LPUSHX e a",
+            "GET e|DBSIZE",
+            "MULTI|GET e|DBSIZE|EXEC",
+            "WATCH e|MULTI|PING|EXEC",
+            "WATCH e|GET e|MULTI|PING|EXEC",
+            "EVAL return(redis.call('get','e')) 0",
+            "EVAL return(redis.call('exists','e')..redis.call('dbsize')) 0",
+            "EVAL return(redis.call('set','e','1').ok..redis.call('dbsize')) 0",
+            "EVAL_RO return(redis.call('exists','e')..redis.call('dbsize')) 0",
+            "SORT live3 BY w_* GET e*",
+            "CLIENT PAUSE 100000 WRITE|GET e|DBSIZE|CLIENT UNPAUSE|GET e|DBSIZE",
+        ],
+    ),
+    (
+        "RPUSH e a b c",
+        &[
+            "LLEN e",
+            "LPUSHX e a",
+            "LPOP e",
+            "LRANGE e 0 -1",
+            "SORT e",
+            "SORT_RO e",
+            "SORT e STORE d",
+            "LMOVE e live2 LEFT LEFT",
+            "BLPOP e 0.01",
+            "LMPOP 1 e LEFT",
+            "LSET e 0 x",
+            "LREM e 0 x",
+            "LINSERT e BEFORE a b",
+            "RPOPLPUSH e e",
+            "LPOS e a",
+        ],
+    ),
+    (
+        "SADD e a b c",
+        &[
+            "SMEMBERS e",
+            "SCARD e",
+            "SADD e z",
+            "SREM e a",
+            "SINTER e nosuch",
+            "SUNION e nosuch",
+            "SUNIONSTORE d e",
+            "SMOVE e d a",
+            "SINTERCARD 1 e",
+            "SPOP e",
+        ],
+    ),
+    (
+        "ZADD e 1 a 2 b",
+        &[
+            "ZRANGE e 0 -1",
+            "ZUNION 2 e nosuch",
+            "ZINTERCARD 1 e",
+            "ZDIFF 2 e nosuch",
+            "ZADD e 1 q",
+            "ZUNIONSTORE d 1 e",
+            "ZRANGESTORE d e 0 -1",
+            "ZPOPMIN e",
+            "ZREM e a",
+        ],
+    ),
+    (
+        "HSET e f v g w",
+        &[
+            "HGET e f",
+            "HSET e f 1",
+            "HDEL e f",
+            "HLEN e",
+            "HSCAN e 0",
+            "HINCRBY e f 1",
+            "HPERSIST e FIELDS 1 f",
+            "HSETEX e EX 100 FIELDS 1 f v",
+        ],
+    ),
+    (
+        "XADD e 1-1 a b",
+        &[
+            "XLEN e",
+            "XREAD STREAMS e 0",
+            "XREAD BLOCK 10 STREAMS e 0",
+            "XADD e 1-2 a b",
+            "XADD e NOMKSTREAM 1-2 a b",
+            "XINFO STREAM e",
+            "XGROUP CREATE e g 0",
+            "XTRIM e MAXLEN 0",
+        ],
+    ),
+    (
+        "GEOADD e 13 38 p",
+        &[
+            "GEOPOS e p",
+            "GEOSEARCH e FROMMEMBER p BYRADIUS 1 km",
+            "GEOSEARCHSTORE d e FROMMEMBER p BYRADIUS 1 km",
+        ],
+    ),
+    ("PFADD e a", &["PFCOUNT e", "PFADD e z", "PFMERGE e nosuch"]),
+];
+
+#[test]
+fn what_is_met_past_its_deadline_goes_as_at_a_real_server() {
+    for name in [SERVER, "valkey-9.1"] {
+        let real = master_or_skip!(name);
+        let node = Node::replica_of(&real);
+        node.wait_state("streaming");
+        node.client().line("REPLICAOF NO ONE");
+        let sides = [(real.client(), hearer(real.client())), (node.client(), hearer(node.client()))];
+        let told = sides.map(|(mut client, mut hearer)| {
+            client.line("CONFIG SET notify-keyspace-events KEAm");
+            client.line("DEBUG SET-ACTIVE-EXPIRE 0");
+            let mut said_of = |made: &str, requests: &str| {
+                client.line("FLUSHALL");
+                for line in [made, "SET live x", "RPUSH live3 1 2", "PEXPIRE e 1", "DEBUG SLEEP 0.003"] {
+                    let answer = client.line(line);
+                    assert!(!answer.is_error(), "{line}: {answer:?}");
+                }
+                client.ask(&["PUBLISH", "done", ""]);
+                heard(&mut hearer);
+                client.line("CONFIG RESETSTAT");
+                let mut answers = Vec::new();
+                for request in requests.split('|') {
+                    let answer = client.ask(&request.split(' ').collect::<Vec<_>>());
+                    answers.push(if answer.is_error() {
+                        String::from("an error")
+                    } else {
+                        format!("{answer:?}")
+                    });
+                }
+                let counts = ["expired_keys", "keyspace_hits", "keyspace_misses"];
+                let counts = counts.map(|field| client.info("stats", field));
+                let keys = client.line("DBSIZE");
+                client.ask(&["PUBLISH", "done", ""]);
+                let events = heard(&mut hearer);
+                format!("{made}|{requests}\n{answers:?}\n{events:?}\n{counts:?} {keys:?}")
+            };
+            let cases = MET.iter().flat_map(|(made, all)| all.iter().map(move |requests| (made, requests)));
+            cases.map(|(made, requests)| said_of(made, requests)).collect::<Vec<_>>()
+        });
+        let [there, here] = told;
+        let differ: Vec<_> = there.iter().zip(&here).filter(|(there, here)| there != here).collect();
+        let shown: Vec<_> = differ.iter().map(|(there, here)| format!("{there}\nhere:\n{here}")).collect();
+        assert!(differ.is_empty(), "{name}: {} differences\n{}", differ.len(), shown.join("\n\n"));
+    }
+}
+
 /// Commands that look keys up, of those that write above all: as reads do, or without being counted.
 const LOOKUPS: &[&str] = &[
     "SET str abc",

@@ -86,6 +86,12 @@ impl Situation {
         self.tells_misses
     }
 
+    /// Whether a key that is past its deadline goes when somebody meets it. While a script takes long nobody waits for the
+    /// token to see to that.
+    pub(crate) fn expires(&self) -> bool {
+        self.writable && self.paused == Paused::Nothing && self.busy.is_none()
+    }
+
     /// Whether this request, which may run, waits until the pause is over (CLIENT PAUSE).
     pub(crate) fn is_paused(&self, session: &Session, command: &Command) -> bool {
         let queued = session.transaction.as_deref().filter(|_| matches!(command.run, Run::Server(S::Exec)));

@@ -28,6 +28,7 @@ use crate::blocking::{self, Outcome, Unanswered};
 use crate::buffers::Buffers;
 use crate::clock;
 use crate::exclusive;
+use crate::expiry;
 use crate::histogram::Range;
 use crate::node::{Cost, Node};
 use crate::owned::OwnedRequest;
@@ -146,7 +147,7 @@ pub(crate) fn run_with<'n>(
     let now = Now::read();
     session.client().touch(now.steady);
     let situation = Situation::of(node, now.steady);
-    let lookups = Lookups::new(situation.tells_misses());
+    let lookups = Lookups::new(situation.tells_misses(), situation.expires());
     let mut batch = Batch {
         node,
         now,
@@ -271,7 +272,7 @@ fn resume(node: &Arc<Node>, session: &mut Session, reply: &mut Reply) -> Option<
             let nothing = Nothing::NullArray;
             let wait = commands::Wait { timeout: None, nothing, instead: None, look_again: None };
             let unanswered = Unanswered { command: ended.command, words: &words, wait, now: now.steady };
-            let lookups = Lookups::new(node.hub.wants().contains(Wanted::MISS));
+            let lookups = Lookups::new(node.hub.wants().contains(Wanted::MISS), false);
             let looks = (reader, &lookups);
             // Who is gone is not asked for anything: its connection ends.
             session.renew_user(&node.acl);
@@ -284,7 +285,8 @@ fn resume(node: &Arc<Node>, session: &mut Session, reply: &mut Reply) -> Option<
             } else {
                 read_or_wait(node, looks, session, unanswered, ended.until, now, reply)
             };
-            node.looked_up(&lookups, ended.command, session.db());
+            node.stats.local().looked_up(&lookups);
+            node.hub.tell_misses(&lookups, ended.command);
             match answered {
                 Ok(()) => {}
                 Err(Waiting::For(wait)) => return Some(Next::Blocked(wait)),
@@ -462,6 +464,12 @@ impl<'a> Batch<'a> {
                 }
                 Err(error) => node.settle(mark, Err(error), words, reply).1,
             };
+            if lookups.has_expired() {
+                // It goes with whoever meets it, which takes the token: it is asked again, with that.
+                lookups.back_to(before);
+                reply.rollback(mark);
+                break;
+            }
             *ran += 1;
             if self.timer.each {
                 let notable = self.timer.ran_alone(failed);
@@ -544,7 +552,16 @@ impl<'a> Batch<'a> {
                 context.db = context.db.hashed(plan.hashed(words));
                 let before = lookups.until_now();
                 session.remember_reads(&node.hub, command, args);
-                match handler(&context, args, reply) {
+                let answered = handler(&context, args, reply);
+                if lookups.has_expired()
+                    && !matches!(answered, Err(CommandError::Long))
+                    && !self.removes_expired(command)
+                {
+                    lookups.back_to(before);
+                    reply.rollback(mark);
+                    return Step::Stop(Next::Token);
+                }
+                match answered {
                     Err(CommandError::Long) => {
                         lookups.back_to(before);
                         reply.rollback(mark);
@@ -552,7 +569,11 @@ impl<'a> Batch<'a> {
                     }
                     Err(CommandError::Wait(wait)) => {
                         reply.rollback(mark);
-                        node.hub.tell_misses(lookups, command, session.db());
+                        node.hub.tell_misses(lookups, command);
+                        let Some(reader) = self.reader() else {
+                            lookups.back_to(before);
+                            return Step::Stop(Next::Gate);
+                        };
                         node.show(session, command, words, false);
                         let until = wait.timeout.and_then(|timeout| now.steady.checked_add(timeout));
                         let unanswered = Unanswered { command, words, wait: *wait, now: now.steady };
@@ -565,7 +586,7 @@ impl<'a> Batch<'a> {
                         }
                     }
                     answered => {
-                        node.hub.tell_misses(lookups, command, session.db());
+                        node.hub.tell_misses(lookups, command);
                         answered.map(|()| Then::Continue)
                     }
                 }
@@ -580,12 +601,13 @@ impl<'a> Batch<'a> {
                 if !node.upstream.is_writable() {
                     return exclusively(words);
                 }
+                expiry::before(writer, session.db(), command, args, wall);
                 writer.writes_for(Some(session.client().id));
                 let mut context = WriteContext::serving(writer, session.db(), wall, dialect)
                     .counting(lookups)
                     .importing(session.fieldsets());
                 let answered = handler(&mut context, args, reply);
-                node.hub.tell_misses(lookups, command, session.db());
+                expiry::after(node, writer, lookups, command, wall);
                 if node.store.has_ready() {
                     node.blocking.serve(node, writer);
                 }
@@ -666,6 +688,15 @@ impl<'a> Batch<'a> {
             Then::Continue | Then::Rejected => Step::Done,
             Then::Close => Step::Stop(Next::Close),
         }
+    }
+
+    /// Removes what a read has met past its deadline. Says whether it could.
+    #[cold]
+    fn removes_expired(&mut self, command: &Command) -> bool {
+        let (node, lookups, now) = (self.node, self.lookups, self.now.wall);
+        let Some(writer) = self.writer() else { return false };
+        expiry::after(node, writer, lookups, command, now);
+        true
     }
 
     /// Takes the token, if nobody has it or this batch may wait for its holder; the gate is left.

@@ -21,7 +21,7 @@ use std::time::Instant;
 use commands::{Command, CommandError, Group, KeyFlags, Nothing, Run, WriteContext};
 use parking_lot::Mutex;
 use protocol::{Args, Protocol, Reply};
-use storage::{Awaited, DbIndex, Kind, Listener, Lookups, Wanted, Watch, Writer};
+use storage::{Awaited, DbIndex, Kind, Watch, Writer};
 use tokio::sync::Notify;
 
 use crate::acl::{self, Place as DeniedAt, User};
@@ -31,6 +31,7 @@ use crate::batch::Wait;
 use crate::clients::Client;
 use crate::clock;
 use crate::exclusive;
+use crate::expiry;
 use crate::node::Node;
 use crate::owned::OwnedRequest;
 use crate::session::Session;
@@ -352,11 +353,13 @@ fn serve_one(node: &Node, writer: &Writer<'_>, ticket: &Ticket, key: &[u8]) -> b
         ticket.decided.notify_one();
         return true;
     }
-    let lookups = Lookups::new(node.hub.wants().contains(Wanted::MISS));
-    let context = WriteContext::serving(writer, ticket.db, Now::read().wall, node.dialect());
+    let lookups = node.lookups();
+    let now = Now::read().wall;
+    let context = WriteContext::serving(writer, ticket.db, now, node.dialect());
     let mut context = context.counting(&lookups);
     let answered = handler(&mut context, args, &mut reply);
-    node.looked_up(&lookups, ticket.command, ticket.db);
+    node.stats.local().looked_up(&lookups);
+    expiry::after(node, writer, &lookups, ticket.command, now);
     match answered {
         Ok(()) => {}
         Err(CommandError::Wait(wait)) => {

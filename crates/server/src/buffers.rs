@@ -86,10 +86,11 @@ impl Buffers {
             self.input.drain(..self.start);
             self.start = 0;
         }
-        // A peer's announcement alone moves no memory: room grows with what has really arrived.
+        // A peer's announcement alone moves no memory: room grows with what has really arrived, and when that has filled
+        // what there is.
         let wanted = self.parser.wanted().min(self.input.len().saturating_mul(2));
         let room = wanted.saturating_sub(self.input.len()).max(READ_BYTES / 2);
-        if self.input.capacity() - self.input.len() < room {
+        if self.input.capacity() - self.input.len() < READ_BYTES / 2 {
             if wanted == self.parser.wanted() && room > READ_BYTES {
                 // The rest of a long word: twice the room would be memory for nothing.
                 self.input.reserve_exact(room);

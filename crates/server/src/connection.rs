@@ -159,9 +159,13 @@ async fn serve_here<S: Transport>(node: Arc<Node>, mut stream: S, mut session: S
             }
         }
         let client = session.client();
-        client.input_bytes.store(buffers.pending().len(), Relaxed);
         let is_done = buffers.is_empty();
+        if !is_done {
+            // As the next read wants it, so that what is told of it is true until then.
+            buffers.make_room();
+        }
         client.input_room.store(if is_done { 0 } else { buffers.input.capacity() }, Relaxed);
+        client.input_bytes.store(buffers.pending().len(), Relaxed);
         held = if is_done {
             buffers::give_back(buffers);
             if let Some(to) = place.elsewhere()
@@ -371,7 +375,9 @@ impl Ahead<'_> {
                 Poll::Ready(Ok(count)) => was_read(self.node, client, count),
             }
         }
-        client.input_bytes.store(self.input.len() - *self.start, Relaxed);
+        let waiting = self.input.len() - *self.start;
+        client.input_room.store(if waiting == 0 { 0 } else { self.input.capacity() }, Relaxed);
+        client.input_bytes.store(waiting, Relaxed);
         Ok(())
     }
 }

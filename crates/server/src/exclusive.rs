@@ -10,7 +10,7 @@ use std::time::Duration;
 use commands::spec::{Find, KeySpec};
 use commands::{Command, CommandError, Flags, Run, ServerCommand as S, Source, WriteContext};
 use protocol::{Args, Protocol, Reply};
-use storage::{Listener, Lookups, Wanted, Writer};
+use storage::Writer;
 
 use crate::admission;
 use crate::answer::{self, Call, Now, Then};
@@ -19,6 +19,7 @@ use crate::blocking::Unanswered;
 use crate::buffers::Buffers;
 use crate::clock;
 use crate::eviction::Room;
+use crate::expiry;
 use crate::node::Node;
 use crate::owned::OwnedRequest;
 use crate::scripts::{self, ClientHost};
@@ -298,14 +299,15 @@ pub(crate) fn on_data(
     now: Now,
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
-    let lookups = Lookups::new(node.hub.wants().contains(Wanted::MISS));
+    let lookups = node.lookups();
     match command.run {
         Run::Read(handler) => {
             let source = Source::Writer(writer);
             let context = node.read_context(source, session, now.wall, node.dialect(), &lookups);
             session.remember_reads(&node.hub, command, args);
             let answered = handler(&context, args, reply);
-            node.looked_up(&lookups, command, session.db());
+            node.stats.local().looked_up(&lookups);
+            expiry::after(node, writer, &lookups, command, now.wall);
             answered
         }
         Run::Write(handler) => {
@@ -313,12 +315,14 @@ pub(crate) fn on_data(
             if !node.upstream.is_writable() {
                 return Err(CommandError::new(admission::READONLY));
             }
+            expiry::before(writer, session.db(), command, args, now.wall);
             writer.writes_for(Some(session.client().id));
             let context = WriteContext::serving(writer, session.db(), now.wall, node.dialect());
             let mut context = context.counting(&lookups).importing(session.fieldsets());
             context.in_script = session.in_script;
             let answered = handler(&mut context, args, reply);
-            node.looked_up(&lookups, command, session.db());
+            node.stats.local().looked_up(&lookups);
+            expiry::after(node, writer, &lookups, command, now.wall);
             writer.tell();
             answered
         }

@@ -1,16 +1,21 @@
 //! Expiry on a node that follows nobody: what is past its deadline is removed, whether it is asked for or not.
 //!
-//! Owns the walk, a little at a time. Never runs on a replica: there a key goes when the master says so.
+//! Owns the walk, a little at a time, and what becomes of keys that a request meets. Never removes anything on a replica:
+//! there a key goes when the master says so; nor while clients are paused.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use commands::Command;
+use commands::spec::KeyFlags;
+use protocol::Args;
 use storage::value::{Hash, ValueRef};
-use storage::{DbIndex, ScanCursor, UnixMillis, Wanted, Writer};
+use storage::{DbIndex, Lookups, Missed, ScanCursor, UnixMillis, Wanted, Writer};
 
 use crate::clock;
 use crate::latency::Event;
 use crate::node::Node;
+use crate::pause::Paused;
 use crate::stats::add;
 
 /// Keys looked at within one hold of the token.
@@ -44,7 +49,7 @@ impl Walk {
         if node.eviction.is_bounded() {
             node.eviction.make_room(node, &node.store.writer());
         }
-        if !node.walks_expired.load(Relaxed) {
+        if !node.walks_expired.load(Relaxed) || node.pause.at(began) != Paused::Nothing {
             return self;
         }
         // Without the waits for the token.
@@ -78,6 +83,54 @@ impl Walk {
         add(&block.walks_cut_short, u64::from(is_cut_short));
         node.note_event(Event::ExpireCycle, walked);
         self
+    }
+}
+
+/// Removes the keys that this request, which may write, names, as far as they are past their deadline: before it runs, as
+/// whoever looks a key up meets it. Those that are only overwritten, behind the first, go when they are.
+#[inline(never)] // rare enough not to be part of each batch's code
+pub(crate) fn before(writer: &Writer<'_>, db: DbIndex, command: &Command, args: Args<'_>, now: UnixMillis) {
+    let mut db = writer.db(db, now);
+    if db.deadlines() == 0 || writer.is_frozen() {
+        return;
+    }
+    let mut expired = 0;
+    // Wrong arguments may stand behind keys that are looked up before that is seen, or not: the walk finds these.
+    let _ = command.visit_keys(&args, |key| {
+        let is_overwritten = key.flags.contains(KeyFlags::OW) && !key.flags.contains(KeyFlags::ACCESS);
+        if (key.index == 0 || !is_overwritten) && db.is_expired(args.get(key.index)) {
+            writer.writes_for(None);
+            expired += u64::from(db.expire(args.get(key.index)));
+        }
+    });
+    if expired > 0 {
+        (0..expired).for_each(|_| writer.expired_key());
+        // Before what the request itself gives rise to.
+        writer.tell();
+    }
+}
+
+/// Removes what a request has met past its deadline, and tells what it asked for in vain, key by key.
+#[inline]
+pub(crate) fn after(node: &Node, writer: &Writer<'_>, lookups: &Lookups, command: &Command, now: UnixMillis) {
+    let missed = lookups.take();
+    if !missed.is_empty() {
+        after_missing(node, writer, missed, command, now);
+    }
+}
+
+#[cold]
+fn after_missing(node: &Node, writer: &Writer<'_>, missed: Vec<Missed>, command: &Command, now: UnixMillis) {
+    let may_remove = node.upstream.is_writable()
+        && !writer.is_frozen()
+        && node.pause.at(clock::steady()) == Paused::Nothing;
+    for missed in missed {
+        if missed.is_expired && may_remove && writer.db(missed.db, now).expire(&missed.key) {
+            writer.expired_key();
+            writer.writes_for(None);
+            writer.tell();
+        }
+        node.hub.tell_missed([missed], command);
     }
 }
 
@@ -115,8 +168,7 @@ fn step(writer: &Writer<'_>, db: DbIndex, cursor: ScanCursor, now: UnixMillis) -
     });
     let expired = keys.len() as u64;
     for key in keys {
-        // It was there, and says that it was not: its deadline is past.
-        writer.uncounted(|| writer.db(db, now).remove(&key));
+        writer.db(db, now).expire(&key);
     }
     let mut fields = 0;
     for key in hashes {

@@ -13,7 +13,7 @@ use std::time::Instant;
 use commands::Command;
 use parking_lot::Mutex;
 use protocol::Reply;
-use storage::{DbIndex, Listener, Lookups, News, Wanted, glob};
+use storage::{DbIndex, Listener, Lookups, Missed, News, Wanted, glob};
 
 use crate::clients::Client;
 use crate::clock;
@@ -290,21 +290,29 @@ impl Hub {
 
     /// Tells which keys this command looked up in vain.
     #[inline]
-    pub(crate) fn tell_misses(&self, lookups: &Lookups, command: &Command, db: DbIndex) {
-        let missed = lookups.take_missed();
+    pub(crate) fn tell_misses(&self, lookups: &Lookups, command: &Command) {
+        let missed = lookups.take();
         if !missed.is_empty() {
-            self.tell_missed(missed, command, db);
+            self.tell_missed(missed, command);
         }
     }
 
+    /// Tells which of these this command asked for.
     #[cold]
-    fn tell_missed(&self, missed: Vec<Box<[u8]>>, command: &Command, db: DbIndex) {
+    pub(crate) fn tell_missed(&self, missed: impl IntoIterator<Item = Missed>, command: &Command) {
         // It looks without being seen.
         if command.container() == Some("object") {
             return;
         }
-        let event = |key| News::Event { class: Wanted::MISS, name: "keymiss", db, key, fields: Vec::new() };
-        self.hear(missed.into_iter().map(event).collect(), None);
+        let event = |Missed { db, key, .. }| News::Event {
+            class: Wanted::MISS,
+            name: "keymiss",
+            db,
+            key,
+            fields: Vec::new(),
+        };
+        let asked = missed.into_iter().filter(|missed| missed.is_asked);
+        self.hear(asked.map(event).collect(), None);
     }
 
     /// Puts it into the client's outbox; lets the client go when too much waits there.

@@ -9,7 +9,7 @@ use std::time::Instant;
 use commands::{Command, Dialect, Flags, ReadContext, Source};
 use protocol::Reply;
 use protocol::reply::Mark;
-use storage::{DbIndex, Listener, Lookups, Store, UnixMillis};
+use storage::{Listener, Lookups, Store, UnixMillis, Wanted};
 use tokio::sync::Semaphore;
 
 use crate::acl::Acl;
@@ -189,10 +189,9 @@ impl Node {
         context
     }
 
-    /// Counts what this command looked up, and tells what it did not find.
-    pub(crate) fn looked_up(&self, lookups: &Lookups, command: &Command, db: DbIndex) {
-        self.stats.local().looked_up(lookups);
-        self.hub.tell_misses(lookups, command, db);
+    /// To note what the token's holder looks up for a request.
+    pub(crate) fn lookups(&self) -> Lookups {
+        Lookups::new(self.hub.wants().contains(Wanted::MISS), self.upstream.is_writable())
     }
 
     /// What we do as, where servers differ, and what DUMP writes.

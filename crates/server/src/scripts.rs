@@ -159,7 +159,8 @@ impl<'h> ClientHost<'h> {
 
     /// For an attempt in a batch.
     pub(crate) fn attempting(mut self) -> Self {
-        self.attempt = Some(Attempt::default());
+        let lookups = Lookups::new(false, self.node.upstream.is_writable());
+        self.attempt = Some(Attempt { lookups, ..Attempt::default() });
         self
     }
 
@@ -194,6 +195,10 @@ impl<'h> ClientHost<'h> {
         let context = node.read_context(source, session, now, node.dialect(), &attempt.lookups).brief();
         let mark = reply.mark();
         if handler(&context, args, reply).is_err() || reply.is_error_at(mark) {
+            return None;
+        }
+        // What is past its deadline goes when it is met, and not in an attempt.
+        if attempt.lookups.has_expired() {
             return None;
         }
         attempt.bytes += reply.len_since(mark);

@@ -18,14 +18,35 @@ const RANDOM_TRIES_MAX: usize = 100;
 /// ... and how many it walks over before it says that there is none.
 const RANDOM_WALK_MAX: usize = 10_000;
 
+/// How many expired keys that were met and not asked for are kept; the others are for who meets them next.
+const MET_MAX: usize = 10_000;
+
 /// How many keys were looked up, and found or not: `keyspace_hits` and `keyspace_misses` of INFO. Plain cells, for one
 /// thread's batch.
 #[derive(Debug, Default)]
 pub struct Lookups {
     hits: Cell<u64>,
     misses: Cell<u64>,
-    /// Which were not found, where somebody wants to hear that.
-    missed: Option<RefCell<Vec<Box<[u8]>>>>,
+    /// Whether it is kept which were not found.
+    keeps_missed: bool,
+    /// Whether it is kept which were past their deadline.
+    keeps_expired: bool,
+    /// What is kept, in order: as many as a request names, or as many as are passed over for it.
+    kept: RefCell<Vec<Missed>>,
+    met_expired: Cell<bool>,
+}
+
+/// A key that was looked up in vain, or passed over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missed {
+    /// Of which database.
+    pub db: DbIndex,
+    /// The key.
+    pub key: Box<[u8]>,
+    /// It is there, and past its deadline.
+    pub is_expired: bool,
+    /// It was asked for, and not only met on the way.
+    pub is_asked: bool,
 }
 
 /// How many there were at some moment: see [`Lookups::back_to`].
@@ -36,9 +57,10 @@ pub struct LookupsUntil {
 }
 
 impl Lookups {
-    /// None yet; with `by_name` it is kept which keys were not found.
-    pub fn new(by_name: bool) -> Lookups {
-        Lookups { missed: by_name.then(RefCell::default), ..Lookups::default() }
+    /// None yet. With `missed` it is kept which keys were not found; with `expired`, which of those were met, whether they
+    /// were asked for or not, that are past their deadline.
+    pub fn new(missed: bool, expired: bool) -> Lookups {
+        Lookups { keeps_missed: missed, keeps_expired: expired, ..Lookups::default() }
     }
     /// How many were there.
     pub fn hits(&self) -> u64 {
@@ -48,36 +70,52 @@ impl Lookups {
     pub fn misses(&self) -> u64 {
         self.misses.get()
     }
-    /// Which were not, in order, since this was asked last; none where they are not kept.
-    pub fn take_missed(&self) -> Vec<Box<[u8]>> {
-        self.missed.as_ref().map(RefCell::take).unwrap_or_default()
+    /// Whether keys past their deadline are among those that are kept.
+    #[inline]
+    pub fn has_expired(&self) -> bool {
+        self.met_expired.get()
+    }
+    /// What was kept, in order, since this was asked last.
+    #[inline]
+    pub fn take(&self) -> Vec<Missed> {
+        if self.kept.borrow().is_empty() { Vec::new() } else { self.take_some() }
+    }
+    #[cold]
+    fn take_some(&self) -> Vec<Missed> {
+        self.met_expired.set(false);
+        self.kept.take()
     }
     /// As it is now, between two requests.
     pub fn until_now(&self) -> LookupsUntil {
         LookupsUntil { hits: self.hits(), misses: self.misses() }
     }
     /// Forgets what was noted since: those look-ups will be made again.
+    #[cold]
     pub fn back_to(&self, then: LookupsUntil) {
         self.hits.set(then.hits);
         self.misses.set(then.misses);
-        self.take_missed();
+        self.take();
     }
     #[inline]
-    fn note(&self, key: &[u8], found: bool) {
-        if found {
-            self.hits.set(self.hits.get() + 1);
-        } else {
-            self.misses.set(self.misses.get() + 1);
-            if let Some(missed) = &self.missed {
-                keep(missed, key);
-            }
+    fn found(&self) {
+        self.hits.set(self.hits.get() + 1);
+    }
+    #[inline]
+    fn missed(&self, db: DbIndex, key: &[u8], is_expired: bool) {
+        self.misses.set(self.misses.get() + 1);
+        if self.keeps_missed || is_expired {
+            self.keep(Missed { db, key: key.into(), is_expired, is_asked: true });
         }
     }
-}
-
-#[cold]
-fn keep(missed: &RefCell<Vec<Box<[u8]>>>, key: &[u8]) {
-    missed.borrow_mut().push(key.into());
+    #[cold]
+    fn keep(&self, missed: Missed) {
+        let is_expired = missed.is_expired && self.keeps_expired;
+        let is_asked = missed.is_asked && self.keeps_missed;
+        if is_expired || is_asked {
+            self.met_expired.set(self.met_expired.get() || is_expired);
+            self.kept.borrow_mut().push(Missed { is_expired, is_asked, ..missed });
+        }
+    }
 }
 
 /// A numbered database, looked at under a [`crate::Reader`] or [`crate::Writer`], at a given moment.
@@ -91,12 +129,25 @@ pub struct Db<'a> {
     /// What is behind the number, where that stays so: nobody puts another keyspace there while a reader is inside.
     keyspace: Option<&'a Keyspace>,
     hashed: Option<Hashed<'a>>,
+    /// Where it is counted what is looked up.
     lookups: Option<&'a Lookups>,
+    /// Where it is noted what has expired.
+    meets: Option<&'a Lookups>,
 }
 
 impl<'a> Db<'a> {
     pub(crate) fn new(inner: &'a Inner, access: Access<'a>, index: DbIndex, now: UnixMillis) -> Db<'a> {
-        Db { inner, access, index, now, touches: true, keyspace: None, hashed: None, lookups: None }
+        Db {
+            inner,
+            access,
+            index,
+            now,
+            touches: true,
+            keyspace: None,
+            hashed: None,
+            lookups: None,
+            meets: None,
+        }
     }
 
     /// The same for a reader: the keyspace is found once.
@@ -119,18 +170,41 @@ impl<'a> Db<'a> {
 
     /// The same, counting what is looked up.
     pub fn counted(self, lookups: &'a Lookups) -> Db<'a> {
-        Db { lookups: Some(lookups), ..self }
+        Db { lookups: Some(lookups), meets: Some(lookups), ..self }
     }
 
-    /// The same, not counting it.
+    /// The same, not counting it: who asks says [`Db::asked`] instead.
     pub fn uncounted(self) -> Db<'a> {
         Db { lookups: None, ..self }
     }
 
     /// Counts a look-up that was not made here, where look-ups are counted.
     pub fn asked(&self, key: &[u8], found: bool) {
-        if let Some(lookups) = self.lookups {
-            lookups.note(key, found);
+        self.note(key, found, false);
+    }
+
+    #[inline]
+    fn note(&self, key: &[u8], found: bool, is_expired: bool) {
+        match self.lookups {
+            Some(lookups) if found => lookups.found(),
+            Some(lookups) => lookups.missed(self.index, key, is_expired),
+            None if is_expired => self.met_expired(key),
+            None => {}
+        }
+    }
+
+    #[cold]
+    fn missed(&self, key: &[u8], is_expired: bool) {
+        self.note(key, false, is_expired);
+    }
+
+    /// Notes a key that was met on the way to others, and is past its deadline; of very many only the first.
+    #[cold]
+    pub fn met_expired(&self, key: &[u8]) {
+        if let Some(lookups) = self.meets
+            && lookups.kept.borrow().len() < MET_MAX
+        {
+            lookups.keep(Missed { db: self.index, key: key.into(), is_expired: true, is_asked: false });
         }
     }
 
@@ -182,30 +256,42 @@ impl<'a> Db<'a> {
     #[inline]
     pub fn peek(&self, key: &[u8]) -> Option<Ref<'_>> {
         let found = self.keyspace().and_then(|keyspace| keyspace.find(key, self.hash_of(key)));
-        let found = found.filter(|found| found.is_visible(self.now));
-        if let Some(lookups) = self.lookups {
-            lookups.note(key, found.is_some());
+        if found.as_ref().is_some_and(|found| !found.is_visible(self.now)) {
+            drop(found);
+            self.missed(key, true);
+            return None;
         }
+        self.note(key, found.is_some(), false);
         found
     }
 
     /// Looks several keys up as of one moment: locks all their shards together.
     pub fn get_many(&self, keys: &[&[u8]]) -> Refs<'_> {
-        let found = match self.keyspace() {
+        let mut found = match self.keyspace() {
             Some(keyspace) => {
                 let wanted: Vec<(&[u8], KeyHash)> =
                     keys.iter().map(|key| (*key, self.hash_of(key))).collect();
-                keyspace.find_many(&wanted, |entry| entry.is_visible(self.now))
+                keyspace.find_many(&wanted)
             }
             None => Refs::none(keys.len()),
         };
-        if let Some(lookups) = self.lookups {
-            keys.iter().enumerate().for_each(|(place, key)| lookups.note(key, found.get(place).is_some()));
+        for (key, entry) in keys.iter().zip(found.entries()) {
+            let is_there = entry.is_some();
+            *entry = entry.take().filter(|entry| entry.is_visible(self.now));
+            if self.lookups.is_some() {
+                self.note(key, entry.is_some(), is_there);
+            }
         }
         if self.touches {
             found.iter().flatten().for_each(|entry| self.inner.touch(entry, false));
         }
         found
+    }
+
+    /// Whether the key is there and past its deadline.
+    pub fn is_expired(&self, key: &[u8]) -> bool {
+        let found = self.keyspace().and_then(|keyspace| keyspace.find(key, self.hash_of(key)));
+        found.is_some_and(|entry| !entry.is_visible(self.now))
     }
 
     /// Whether the key is there.
@@ -243,7 +329,13 @@ impl<'a> Db<'a> {
         let keyspace = self.keyspace()?;
         let visible = |entry: &EntryView| entry.is_visible(self.now).then(|| entry.key().to_vec());
         for _ in 0..RANDOM_TRIES_MAX {
-            if let Some(key) = keyspace.random(|| self.inner.random(), visible)? {
+            let look = |entry: &EntryView| {
+                visible(entry).or_else(|| {
+                    self.met_expired(entry.key());
+                    None
+                })
+            };
+            if let Some(key) = keyspace.random(|| self.inner.random(), look)? {
                 return Some(key);
             }
         }
@@ -279,12 +371,22 @@ impl<'a> Db<'a> {
         count: usize,
         mut visit: impl FnMut(&[u8], &EntryView),
     ) -> ScanCursor {
-        let Some(keyspace) = self.keyspace() else { return ScanCursor::START };
-        keyspace.scan(cursor, count, |entry| {
+        self.scan_all(cursor, count, |key, entry| {
             if entry.is_visible(self.now) {
-                visit(entry.key(), entry);
+                visit(key, entry);
             }
         })
+    }
+
+    /// The same step, of which keys that have expired are a part.
+    pub fn scan_all(
+        &self,
+        cursor: ScanCursor,
+        count: usize,
+        mut visit: impl FnMut(&[u8], &EntryView),
+    ) -> ScanCursor {
+        let Some(keyspace) = self.keyspace() else { return ScanCursor::START };
+        keyspace.scan(cursor, count, |entry| visit(entry.key(), entry))
     }
 
     /// Visits every key, in hash order of shards. As of one moment only for the token's holder, or while one batch

@@ -63,7 +63,7 @@ pub mod packed;
 pub mod score;
 pub mod value;
 
-pub use db::{Db, Lookups, LookupsUntil};
+pub use db::{Db, Lookups, LookupsUntil, Missed};
 pub use entry::EntryView;
 pub use functions::{Functions, Library};
 pub use keyspace::{KeyHash, Ref, Refs};

@@ -167,6 +167,13 @@ impl Noted {
     }
 }
 
+impl Inner {
+    /// Counts a key that was met: see [`Store::expired_when_met`].
+    pub(crate) fn expired_key(&self) {
+        self.expired_when_met[0].fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 impl Store {
     /// How many changes there were since the store is there, as servers count them to know when to save: one for each
     /// element that was added, removed or set anew, one for a key that changed otherwise. Those of a hold of the token
@@ -175,15 +182,16 @@ impl Store {
         self.inner.changes.load(Ordering::Relaxed)
     }
 
-    /// How many keys, and how many fields of hashes, went as soon as they were given a deadline, which was past; since the
-    /// store is there, or since that was forgotten.
-    pub fn expired_at_once(&self) -> [u64; 2] {
-        self.inner.expired_at_once.each_ref().map(|count| count.load(Ordering::Relaxed))
+    /// How many keys, and how many fields of hashes, went because somebody met them past their deadline, or gave them one
+    /// that was past; since the store is there, or since that was forgotten. Those that are looked for, and removed by
+    /// [`crate::DbMut::expire`], are counted by who does that.
+    pub fn expired_when_met(&self) -> [u64; 2] {
+        self.inner.expired_when_met.each_ref().map(|count| count.load(Ordering::Relaxed))
     }
 
     /// Counts those anew.
-    pub fn forget_expired_at_once(&self) {
-        self.inner.expired_at_once.iter().for_each(|count| count.store(0, Ordering::Relaxed));
+    pub fn forget_expired_when_met(&self) {
+        self.inner.expired_when_met.iter().for_each(|count| count.store(0, Ordering::Relaxed));
     }
 
     /// From now on this listener hears what it wants to. There is one.
@@ -206,14 +214,14 @@ impl crate::Writer<'_> {
         self.noted.wanted.intersects(wanted)
     }
 
-    /// Counts a key that went at once: see [`Store::expired_at_once`].
+    /// Counts a key that was met: see [`Store::expired_when_met`].
     pub fn expired_key(&self) {
-        self.inner.expired_at_once[0].fetch_add(1, Ordering::Relaxed);
+        self.inner.expired_key();
     }
 
     /// The same for so many fields of a hash.
     pub fn expired_fields(&self, count: usize) {
-        self.inner.expired_at_once[1].fetch_add(count as u64, Ordering::Relaxed);
+        self.inner.expired_when_met[1].fetch_add(count as u64, Ordering::Relaxed);
     }
 
     /// Notes an event, if it is wanted.

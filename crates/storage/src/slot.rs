@@ -8,8 +8,9 @@ use crate::entry::{Content, Entry, EntryView};
 use crate::keyspace::{Fate, Place};
 use crate::news::{News, Noted, Wanted};
 use crate::reclaim::{Bin, Trash};
+use crate::store::Inner;
 use crate::time::{DbIndex, UnixMillis};
-use crate::usage::{AccessClock, Usage};
+use crate::usage::Usage;
 use crate::value::{
     Array, Form, HashRef, Kind, ListRef, SetRef, SortedSetRef, Stream, TextRef, Value, ValueKind, ValueRef,
     WrongKind,
@@ -21,7 +22,7 @@ pub struct Slot<'s> {
     place: Place<'s>,
     trash: &'s mut Bin,
     now: UnixMillis,
-    clock: AccessClock,
+    inner: &'s Inner,
     changed: bool,
     /// A collection was emptied, and its key went with it.
     emptied: bool,
@@ -42,12 +43,12 @@ macro_rules! typed {
 }
 
 impl<'s> Slot<'s> {
-    pub(crate) fn new(place: Place<'s>, db: &Db<'_>, trash: &'s mut Bin, noted: &'s Noted) -> Slot<'s> {
+    pub(crate) fn new(place: Place<'s>, db: &Db<'s>, trash: &'s mut Bin, noted: &'s Noted) -> Slot<'s> {
         let slot = Slot {
             place,
             trash,
             now: db.now(),
-            clock: db.inner.clock(),
+            inner: db.inner,
             changed: false,
             emptied: false,
             db: db.index(),
@@ -182,13 +183,31 @@ impl<'s> Slot<'s> {
     /// Notes that a key is to be made where there is none that can be seen.
     #[inline]
     fn event_of_new(&self) {
-        const ASKED: Wanted = Wanted::NEW.union(Wanted::EXPIRED);
-        if self.noted.wanted.intersects(ASKED) && !self.exists() {
+        if !self.exists() {
             if self.place.entry().is_some() {
-                self.event(Wanted::EXPIRED, "expired");
+                self.met_expired();
             }
             self.event(Wanted::NEW, "new");
         }
+    }
+
+    /// Notes that the key goes because somebody met it past its deadline.
+    #[cold]
+    fn met_expired(&self) {
+        self.event(Wanted::EXPIRED, "expired");
+        self.inner.expired_key();
+    }
+
+    /// Removes the key if it is past its deadline. Says whether it was.
+    pub(crate) fn expire(&mut self) -> bool {
+        if self.exists() {
+            return false;
+        }
+        let Some(entry) = self.place.remove() else { return false };
+        self.event(Wanted::EXPIRED, "expired");
+        self.changed = true;
+        self.trash.push(Trash::Entry(entry));
+        true
     }
 
     /// Sets or clears the deadline. Says whether the key is there.
@@ -237,7 +256,7 @@ impl<'s> Slot<'s> {
         let mut room = Vec::new();
         let content = Content::of(payload, &mut room);
         self.changed = true;
-        self.place.set(Entry::new(self.place.key(), form, content, deadline, usage, self.clock));
+        self.place.set(Entry::new(self.place.key(), form, content, deadline, usage, self.inner.clock()));
     }
 
     fn put_content(&mut self, form: Form, content: Content<'_>, deadline: Option<UnixMillis>) {
@@ -246,7 +265,8 @@ impl<'s> Slot<'s> {
         if self.place.entry().is_some() {
             self.place.rewrite(form, content, deadline, self.trash);
         } else {
-            let entry = Entry::new(self.place.key(), form, content, deadline, Usage::default(), self.clock);
+            let entry =
+                Entry::new(self.place.key(), form, content, deadline, Usage::default(), self.inner.clock());
             self.place.set(entry);
         }
     }
@@ -260,6 +280,7 @@ impl<'s> Slot<'s> {
         if was_there {
             return Some(value);
         }
+        self.met_expired();
         self.trash.push(Trash::Value(value));
         None
     }
@@ -269,7 +290,7 @@ impl<'s> Slot<'s> {
         let was_there = self.exists();
         if let Some(entry) = self.place.remove() {
             if !was_there {
-                self.event(Wanted::EXPIRED, "expired");
+                self.met_expired();
             }
             self.changed = true;
             self.trash.push(Trash::Entry(entry));

@@ -67,8 +67,8 @@ pub(crate) struct Inner {
     pub(crate) watches: Watches,
     /// See [`Store::changes`].
     pub(crate) changes: AtomicU64,
-    /// See [`Store::expired_at_once`].
-    pub(crate) expired_at_once: [AtomicU64; 2],
+    /// See [`Store::expired_when_met`].
+    pub(crate) expired_when_met: [AtomicU64; 2],
     pub(crate) listener: OnceLock<Arc<dyn Listener>>,
     pub(crate) reclaimer: Reclaimer,
     /// What accesses note; see [`Store::tick`].
@@ -136,7 +136,7 @@ impl Store {
                 limits: Guarded::new(&gate, Some(Box::new(config.limits))),
                 watches: Watches::default(),
                 changes: AtomicU64::new(0),
-                expired_at_once: Default::default(),
+                expired_when_met: Default::default(),
                 listener: OnceLock::new(),
                 reclaimer: Reclaimer::default(),
                 ticking: Ticking::default(),

@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use crate::db::Db;
 use crate::store::{Inner, Reader, Store};
 use crate::time::{DbIndex, UnixMillis};
 
@@ -87,16 +86,11 @@ impl Reader<'_> {
     }
 }
 
-fn is_expired(db: &Db<'_>, key: &[u8], now: UnixMillis) -> bool {
-    let found = db.peek(key);
-    found.is_some_and(|entry| !entry.is_visible(now))
-}
-
 fn watch(store: &Arc<Inner>, reader: &Reader<'_>, index: DbIndex, key: &[u8], now: UnixMillis) -> Watch {
     let state = State::new(false);
     store.watches.add(index, key, &state);
     // After it is on the list: an edit comes either before this look or finds the watch.
-    let expired = is_expired(&reader.db(index, UnixMillis::NOTHING_EXPIRED), key, now);
+    let expired = reader.db(index, now).is_expired(key);
     state.was_expired.store(expired, Ordering::Relaxed);
     Watch { store: Arc::clone(store), index, key: key.into(), state }
 }
@@ -108,8 +102,7 @@ impl Watch {
         if self.state.touched.load(Ordering::Acquire) {
             return true;
         }
-        !self.state.was_expired.load(Ordering::Relaxed)
-            && is_expired(&reader.db(self.index, UnixMillis::NOTHING_EXPIRED), &self.key, now)
+        !self.state.was_expired.load(Ordering::Relaxed) && reader.db(self.index, now).is_expired(&self.key)
     }
 
     /// Ready when the key was edited, removed, flushed, swapped away or exchanged; until then the task is woken for it.

@@ -367,4 +367,12 @@ impl<'a> DbMut<'a> {
         }
         self.edit(key, |slot| slot.remove())
     }
+
+    /// Removes a key if it is past its deadline, which is no change (see [`crate::Store::changes`]). Says whether it was.
+    ///
+    /// # Panics
+    /// As [`DbMut::edit`].
+    pub fn expire(&mut self, key: &[u8]) -> bool {
+        self.is_expired(key) && self.writer.uncounted(|| self.edit(key, |slot| slot.expire()))
+    }
 }

@@ -63,12 +63,18 @@ pub(crate) fn scan(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> 
     ctx.looks_at(count.min(ctx.db.len()))?;
     let mut found = Reply::new(reply.protocol());
     let mut visited = 0;
-    let next = ctx.db.scan(ScanCursor(cursor), count, |key, entry| {
-        let wanted = kind.is_none_or(|kind| entry.type_name().as_bytes().eq_ignore_ascii_case(kind))
-            && pattern.is_none_or(|pattern| glob::matches(pattern, key));
-        if wanted {
-            visited += 1;
-            found.bulk(key);
+    let next = ctx.db.scan_all(ScanCursor(cursor), count, |key, entry| {
+        if pattern.is_some_and(|pattern| !glob::matches(pattern, key)) {
+            return;
+        }
+        let is_kind = kind.is_none_or(|kind| entry.type_name().as_bytes().eq_ignore_ascii_case(kind));
+        if entry.is_visible(ctx.now) {
+            if is_kind {
+                visited += 1;
+                found.bulk(key);
+            }
+        } else if is_kind || !ctx.dialect.is_valkey() {
+            ctx.db.met_expired(key);
         }
     });
     reply.array(2);

@@ -118,7 +118,7 @@ pub(super) fn resetstat(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     call.node.command_log.reset_totals();
     call.node.samples.reset();
     call.node.saves.reset_counts();
-    call.node.store.forget_expired_at_once();
+    call.node.store.forget_expired_when_met();
     call.node.clients.reset_pipelines();
     call.node.upstream.reset_traffic();
     reply.ok();

@@ -581,8 +581,8 @@ fn stats(facts: &Facts<'_>, text: &mut Text) {
     text.field("instantaneous_output_repl_kbps", format_args!("{link_output:.2}"));
     text.field("rejected_connections", totals.connections_rejected);
     text.none(&["sync_full", "sync_partial_ok", "sync_partial_err"]);
-    // The walk removes what has expired; what is given a deadline that is past goes at once.
-    let [keys, fields] = facts.node.store.expired_at_once();
+    // The walk removes what has expired, and who meets it; what is given a deadline that is past goes at once.
+    let [keys, fields] = facts.node.store.expired_when_met();
     text.field("expired_fields", totals.expired_fields + fields);
     text.field("expired_subkeys", totals.expired_fields + fields);
     text.field("expired_subkeys_active", totals.expired_fields);

@@ -167,6 +167,11 @@ impl Refs<'_> {
         self.entries.get(index)?.as_ref()
     }
 
+    /// The same, to leave some out.
+    pub(crate) fn entries(&mut self) -> &mut [Option<EntryView>] {
+        &mut self.entries
+    }
+
     /// How many keys were asked for.
     pub fn len(&self) -> usize {
         self.entries.len()
@@ -239,12 +244,9 @@ impl Keyspace {
         Some(Ref { entry, _lock: guard })
     }
 
-    /// Looks several keys up, with all their shards locked together. `wanted` gives key and hash of each.
-    pub(crate) fn find_many(
-        &self,
-        wanted: &[(&[u8], KeyHash)],
-        is_visible: impl Fn(&EntryView) -> bool,
-    ) -> Refs<'_> {
+    /// Looks several keys up, with all their shards locked together; expired ones are found too. `wanted` gives key and
+    /// hash of each.
+    pub(crate) fn find_many(&self, wanted: &[(&[u8], KeyHash)]) -> Refs<'_> {
         let mut order: Vec<(usize, &[u8], KeyHash)> =
             wanted.iter().enumerate().map(|(index, (key, hash))| (index, *key, *hash)).collect();
         order.sort_unstable_by_key(|(_, _, hash)| hash.line());
@@ -258,7 +260,7 @@ impl Keyspace {
                 // SAFETY: the view goes with the guards.
                 let entry = table::find(guard, table.bits_of(hash), key).map(|word| unsafe { word.view() });
                 if let Some(place) = entries.get_mut(index) {
-                    *place = entry.filter(&is_visible);
+                    *place = entry;
                 }
             };
             let locks = line::read_together(ascending, &*self.current, || self.next(), &self.moved, look);
