@@ -6,6 +6,7 @@
 
 mod deadlines;
 mod fields;
+mod hidden;
 mod import;
 mod read;
 mod write;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use commands::Command;
 use commands::spec::KeyFlags;
 use protocol::Args;
+use storage::value::hash::Field;
 use storage::value::{Hash, ValueRef};
 use storage::{DbIndex, Lookups, Missed, ScanCursor, UnixMillis, Wanted, Writer};
 
@@ -125,13 +126,60 @@ fn after_missing(node: &Node, writer: &Writer<'_>, missed: Vec<Missed>, command:
         && !writer.is_frozen()
         && node.pause.at(clock::steady()) == Paused::Nothing;
     for missed in missed {
-        if missed.is_expired && may_remove && writer.db(missed.db, now).expire(&missed.key) {
-            writer.expired_key();
+        if missed.is_expired && may_remove {
             writer.writes_for(None);
+            if let Some(fields) = &missed.fields {
+                // Who asks for fields by name is not told of the last one, as by Redis.
+                let tells_all = command.name == "hrandfield";
+                let gone = expire_fields(writer, missed.db, &missed.key, Some(fields), tells_all, now);
+                writer.expired_fields(gone);
+            } else if writer.db(missed.db, now).expire(&missed.key) {
+                writer.expired_key();
+            }
             writer.tell();
         }
         node.hub.tell_missed([missed], command);
     }
+}
+
+/// Removes those fields of a hash that are past their deadlines, of these or of all. Says how many they were. That is told;
+/// where the hash goes with them, only if `tells_all`.
+fn expire_fields(
+    writer: &Writer<'_>,
+    db: DbIndex,
+    key: &[u8],
+    of: Option<&[Box<[u8]>]>,
+    tells_all: bool,
+    now: UnixMillis,
+) -> usize {
+    writer.db(db, now).edit(key, |slot| {
+        let edited = slot.edit(|hash: &mut Hash| {
+            let all = hash.view();
+            let is_past = |field: &Field<'_>| !field.is_visible(now);
+            let gone: Vec<Vec<u8>> = match of {
+                Some(of) => {
+                    let is_past = |name: &&[u8]| all.find(name).as_ref().is_some_and(is_past);
+                    of.iter().map(AsRef::as_ref).filter(is_past).map(<[u8]>::to_vec).collect()
+                }
+                None => all.all().filter(is_past).map(|field| field.name.to_vec()).collect(),
+            };
+            for name in &gone {
+                hash.remove(name);
+            }
+            (gone, hash.view().is_empty())
+        });
+        let Ok(Some((gone, is_emptied))) = edited else { return 0 };
+        if gone.is_empty() {
+            slot.unchanged();
+        } else {
+            // Nobody has changed anything.
+            slot.counts(0);
+        }
+        if !gone.is_empty() && (tells_all || !is_emptied) {
+            slot.event_in(Wanted::HASH, "hexpired", gone.iter().map(Vec::as_slice));
+        }
+        gone.len()
+    })
 }
 
 /// What a step of the walk did.
@@ -170,29 +218,6 @@ fn step(writer: &Writer<'_>, db: DbIndex, cursor: ScanCursor, now: UnixMillis) -
     for key in keys {
         writer.db(db, now).expire(&key);
     }
-    let mut fields = 0;
-    for key in hashes {
-        writer.db(db, now).edit(&key, |slot| {
-            // It is a hash: nobody else changes data meanwhile.
-            let gone = slot.edit(|hash: &mut Hash| {
-                let gone: Vec<Vec<u8>> = hash
-                    .view()
-                    .all()
-                    .filter(|field| !field.is_visible(now))
-                    .map(|field| field.name.to_vec())
-                    .collect();
-                fields += gone.len() as u64;
-                for name in &gone {
-                    hash.remove(name);
-                }
-                gone
-            });
-            // Nobody has changed anything.
-            slot.counts(0);
-            if let Ok(Some(gone)) = gone {
-                slot.event_in(Wanted::HASH, "hexpired", gone.iter().map(Vec::as_slice));
-            }
-        });
-    }
+    let fields = hashes.iter().map(|key| expire_fields(writer, db, key, None, true, now) as u64).sum();
     Stepped { next, keys: expired, fields, millis_left, deadlines }
 }

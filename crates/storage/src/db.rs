@@ -36,15 +36,17 @@ pub struct Lookups {
     met_expired: Cell<bool>,
 }
 
-/// A key that was looked up in vain, or passed over.
+/// A key that was looked up in vain, or passed over; or fields of a hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missed {
     /// Of which database.
     pub db: DbIndex,
     /// The key.
     pub key: Box<[u8]>,
-    /// It is there, and past its deadline.
+    /// It is there, and past its deadline; or its fields are.
     pub is_expired: bool,
+    /// Which, where it is a hash that is there, and some of its fields are past their deadlines.
+    pub fields: Option<Vec<Box<[u8]>>>,
     /// It was asked for, and not only met on the way.
     pub is_asked: bool,
 }
@@ -104,7 +106,7 @@ impl Lookups {
     fn missed(&self, db: DbIndex, key: &[u8], is_expired: bool) {
         self.misses.set(self.misses.get() + 1);
         if self.keeps_missed || is_expired {
-            self.keep(Missed { db, key: key.into(), is_expired, is_asked: true });
+            self.keep(Missed { db, key: key.into(), is_expired, fields: None, is_asked: true });
         }
     }
     #[cold]
@@ -204,7 +206,34 @@ impl<'a> Db<'a> {
         if let Some(lookups) = self.meets
             && lookups.kept.borrow().len() < MET_MAX
         {
-            lookups.keep(Missed { db: self.index, key: key.into(), is_expired: true, is_asked: false });
+            lookups.keep(Missed {
+                db: self.index,
+                key: key.into(),
+                is_expired: true,
+                fields: None,
+                is_asked: false,
+            });
+        }
+    }
+
+    /// Whether somebody wants to know which fields of hashes that are looked at are past their deadlines.
+    #[inline]
+    pub fn meets_expired(&self) -> bool {
+        self.meets.is_some_and(|lookups| lookups.keeps_expired)
+    }
+
+    /// Notes such fields.
+    #[cold]
+    pub fn met_expired_fields(&self, key: &[u8], fields: Vec<Box<[u8]>>) {
+        if let Some(lookups) = self.meets.filter(|_| !fields.is_empty()) {
+            let fields = Some(fields);
+            lookups.keep(Missed {
+                db: self.index,
+                key: key.into(),
+                is_expired: true,
+                fields,
+                is_asked: false,
+            });
         }
     }
 
@@ -278,7 +307,7 @@ impl<'a> Db<'a> {
         for (key, entry) in keys.iter().zip(found.entries()) {
             let is_there = entry.is_some();
             *entry = entry.take().filter(|entry| entry.is_visible(self.now));
-            if self.lookups.is_some() {
+            if self.lookups.is_some() || is_there && entry.is_none() {
                 self.note(key, entry.is_some(), is_there);
             }
         }

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use storage::value::Text;
-use storage::{DbIndex, DbMut, Limits, ScanCursor, Store, StoreConfig, UnixMillis, Value, WrongKind};
+use storage::{
+    DbIndex, DbMut, Limits, Lookups, Missed, ScanCursor, Store, StoreConfig, UnixMillis, Value, WrongKind,
+};
 
 const NOW: UnixMillis = UnixMillis(1000);
 const DB: DbIndex = DbIndex(0);
@@ -254,4 +256,51 @@ fn nobody_waits_for_the_token_inside_a_slot() {
     // Whoever has left waits like everybody else; and a load that was refused is no load.
     drop(store.writer());
     drop(store.begin_load().expect("none is under way"));
+}
+
+/// What has expired is hidden from a look-up, noted by who wants to know, and removed by who may.
+#[test]
+fn expired_keys_that_are_met_are_noted_and_can_be_removed() {
+    let store = store();
+    let put = |key: &[u8], deadline: Option<UnixMillis>| {
+        store.writer().db(DB, UnixMillis(0)).edit(key, |slot| slot.put_text_until(b"v", deadline));
+    };
+    put(b"past", Some(UnixMillis(10)));
+    put(b"coming", Some(UnixMillis(1000)));
+    let missed = |key: &[u8], is_expired: bool, is_asked: bool| Missed {
+        db: DB,
+        key: key.into(),
+        is_expired,
+        fields: None,
+        is_asked,
+    };
+    for (misses, expired, kept) in [
+        (false, false, vec![]),
+        (true, false, vec![missed(b"past", false, true), missed(b"no", false, true)]),
+        (false, true, vec![missed(b"past", true, false)]),
+        (true, true, vec![missed(b"past", true, true), missed(b"no", false, true)]),
+    ] {
+        let (lookups, reader) = (Lookups::new(misses, expired), store.reader());
+        let db = reader.db(DB, UnixMillis(11)).counted(&lookups);
+        let found = db.get_many(&[b"past", b"coming", b"no"]);
+        assert_eq!(found.iter().map(|found| found.is_some()).collect::<Vec<_>>(), [false, true, false]);
+        drop(found);
+        assert_eq!((lookups.hits(), lookups.misses(), lookups.has_expired()), (1, 2, expired));
+        assert_eq!(lookups.take(), kept);
+        assert!(!lookups.has_expired() && lookups.take().is_empty());
+        // Who counts for itself is told of what has expired all the same.
+        assert!(db.uncounted().get(b"past").is_none());
+        assert_eq!(lookups.take(), if expired { vec![missed(b"past", true, false)] } else { vec![] });
+        assert_eq!((lookups.hits(), lookups.misses()), (1, 2));
+    }
+    let writer = store.writer();
+    let mut db = writer.db(DB, UnixMillis(11));
+    assert!(!db.expire(b"coming") && !db.expire(b"no") && db.expire(b"past") && !db.expire(b"past"));
+    assert_eq!(db.len(), 1);
+    drop(db);
+    // Who looks for it counts it itself; who writes over it has met it.
+    assert_eq!(store.expired_when_met(), [0, 0]);
+    drop(writer);
+    store.writer().db(DB, UnixMillis(1001)).edit(b"coming", |slot| slot.put_text(b"new"));
+    assert_eq!(store.expired_when_met(), [1, 0]);
 }

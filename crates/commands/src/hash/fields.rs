@@ -10,6 +10,7 @@ use super::deadlines::{
     Unit, check_is_hash, event_of_past, is_past, parse_field_count, parse_fields, take_fields,
     unknown_argument,
 };
+use super::hidden::{expire, hidden};
 use crate::item::ReplyItem;
 use crate::{CommandError, Role, WriteContext};
 
@@ -62,9 +63,16 @@ pub(crate) fn hgetex(
 ) -> Result<(), CommandError> {
     check_is_hash(ctx, args.get(0))?;
     let Options { expiry, fields, .. } = Options::parse(ctx, args, &HGETEX)?;
+    if ctx.dialect.is_valkey() {
+        // There it is a look-up that is counted.
+        ctx.asking().asked(args.get(0), ctx.db.contains(args.get(0)));
+    }
     let form = deadline_form(ctx.dialect);
     reply.array(fields.len());
     let Some(expiry) = expiry else {
+        if has_hidden(ctx, args.get(0), fields)? {
+            return get_and_edit(ctx, args.get(0), fields, reply, "", |_, _| false);
+        }
         let entry = ctx.db.get(args.get(0));
         let hash = entry.as_ref().map(|entry| entry.hash()).transpose()?;
         for name in fields.iter() {
@@ -105,9 +113,11 @@ fn get_and_edit(
     event: &'static str,
     mut edit: impl FnMut(&mut Hash, &[u8]) -> bool,
 ) -> Result<(), CommandError> {
-    let now = ctx.now;
+    let (now, writer, dialect) = (ctx.now, ctx.writer, ctx.dialect);
     ctx.db.edit(key, |slot| {
         let mut changed = Vec::new();
+        // A Redis removes what it meets past its deadline.
+        let expired = if dialect.is_valkey() { Vec::new() } else { hidden(slot.hash()?, fields.iter(), now) };
         let edited = slot.edit::<Hash, _>(|hash| {
             for name in fields.iter() {
                 reply.item_or_null(hash.view().get(name, now));
@@ -115,17 +125,31 @@ fn get_and_edit(
                     changed.push(name);
                 }
             }
+            for name in &expired {
+                hash.remove(name);
+            }
         })?;
+        expire(slot, writer, &expired);
         if edited.is_none() {
             fields.iter().for_each(|_| reply.null());
-        } else if changed.is_empty() {
+        } else if changed.is_empty() && expired.is_empty() {
             slot.unchanged();
+        } else if changed.is_empty() {
+            // What expires is no change that is counted.
+            slot.counts(0);
         } else {
             slot.counts(changed.len());
             slot.event_in(Wanted::HASH, event, changed.into_iter());
         }
         Ok(())
     })
+}
+
+/// Whether some of these fields go with who asks for them, on a master.
+fn has_hidden(ctx: &WriteContext<'_>, key: &[u8], fields: Args<'_>) -> Result<bool, CommandError> {
+    let entry = ctx.db.peek(key);
+    let hash = entry.as_ref().map(|entry| entry.hash()).transpose()?;
+    Ok(!ctx.dialect.is_valkey() && !hidden(hash, fields.iter(), ctx.now).is_empty())
 }
 
 /// HSETEX key [FNX | FXX] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds |
@@ -156,7 +180,21 @@ pub(crate) fn hsetex(
             Some(Condition::NoKey) => hash.is_none(),
             Some(Condition::Key) => hash.is_some(),
         };
+        // A Valkey tells of what it overwrites; a Redis removes what it meets where it asks whether it is there.
+        let asks = matches!(condition, Some(Condition::NoField | Condition::AllFields));
+        let tells = if dialect.is_valkey() { allowed && !past } else { asks };
+        let names = pairs.iter().map(|[name, _]| *name);
+        let expired = if tells { hidden(hash, names, now) } else { Vec::new() };
+        expire(slot, writer, &expired);
         if !allowed {
+            if !expired.is_empty() {
+                slot.edit::<Hash, _>(|hash| {
+                    for name in &expired {
+                        hash.remove(name);
+                    }
+                })?;
+                slot.counts(0);
+            }
             return Ok(false);
         }
         slot.counts(pairs.len());

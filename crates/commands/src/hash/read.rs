@@ -2,11 +2,33 @@
 
 use protocol::number::parse_int;
 use protocol::{Args, Protocol, Reply};
+use storage::packed::Item;
 use storage::value::hash::{Field, HashRef};
 
 use crate::item::ReplyItem;
 use crate::scan_options::{ScanOptions, parse_cursor};
 use crate::{CommandError, ReadContext};
+
+/// How many fields HRANDFIELD looks at to find those that are past their deadlines.
+const LOOKED_AT_MAX: usize = 1024;
+
+/// The value of a field that is asked for. One that is past its deadline goes with that, on a Redis that is a master; not on
+/// a Valkey.
+#[inline]
+fn get<'h>(ctx: &ReadContext<'_>, key: &[u8], hash: HashRef<'h>, name: &[u8]) -> Option<Item<'h>> {
+    let value = hash.get(name, ctx.now);
+    if value.is_none() && ctx.db.meets_expired() {
+        missed(ctx, key, hash, name);
+    }
+    value
+}
+
+#[cold]
+fn missed(ctx: &ReadContext<'_>, key: &[u8], hash: HashRef<'_>, name: &[u8]) {
+    if hash.find(name).is_some() && !ctx.dialect.is_valkey() {
+        ctx.db.met_expired_fields(key, vec![name.into()]);
+    }
+}
 
 /// HGET key field
 pub(crate) fn hget(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> Result<(), CommandError> {
@@ -14,7 +36,7 @@ pub(crate) fn hget(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> 
         reply.null();
         return Ok(());
     };
-    reply.item_or_null(entry.hash()?.get(args.get(1), ctx.now));
+    reply.item_or_null(get(ctx, args.get(0), entry.hash()?, args.get(1)));
     Ok(())
 }
 
@@ -25,7 +47,7 @@ pub(crate) fn hmget(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) ->
     let fields = args.from(1);
     reply.array(fields.len());
     for field in fields.iter() {
-        reply.item_or_null(hash.and_then(|hash| hash.get(field, ctx.now)));
+        reply.item_or_null(hash.and_then(|hash| get(ctx, args.get(0), hash, field)));
     }
     Ok(())
 }
@@ -41,7 +63,7 @@ pub(crate) fn hlen(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> 
 pub(crate) fn hexists(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> Result<(), CommandError> {
     let entry = ctx.db.get(args.get(0));
     let hash = entry.as_ref().map(|entry| entry.hash()).transpose()?;
-    reply.int(hash.is_some_and(|hash| hash.contains(args.get(1), ctx.now)).into());
+    reply.int(hash.is_some_and(|hash| get(ctx, args.get(0), hash, args.get(1)).is_some()).into());
     Ok(())
 }
 
@@ -49,7 +71,7 @@ pub(crate) fn hexists(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) 
 pub(crate) fn hstrlen(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> Result<(), CommandError> {
     let entry = ctx.db.get(args.get(0));
     let hash = entry.as_ref().map(|entry| entry.hash()).transpose()?;
-    let value = hash.and_then(|hash| hash.get(args.get(1), ctx.now));
+    let value = hash.and_then(|hash| get(ctx, args.get(0), hash, args.get(1)));
     reply.len_int(value.map_or(0, |value| value.len()));
     Ok(())
 }
@@ -150,6 +172,10 @@ pub(crate) fn hrandfield(
     }
     let entry = ctx.db.get(args.get(0));
     let hash = entry.as_ref().map(|entry| entry.hash()).transpose()?;
+    if let Some(hash) = hash.filter(|_| ctx.db.meets_expired() && !ctx.dialect.is_valkey()) {
+        let expired = hash.all().take(LOOKED_AT_MAX).filter(|field| !field.is_visible(ctx.now));
+        ctx.db.met_expired_fields(args.get(0), expired.map(|field| field.name.to_vec().into()).collect());
+    }
     let Some(count) = count else {
         reply.item_or_null(hash.and_then(|hash| hash.random(ctx.now)).map(|field| field.name));
         return Ok(());

@@ -3,9 +3,10 @@
 use protocol::{Args, Reply};
 use storage::Wanted;
 use storage::value::Hash;
-use storage::value::hash::FieldDeadline;
+use storage::value::hash::{FieldDeadline, HashRef};
 
 use super::deadline_form;
+use super::hidden::{expire, expire_one, hidden};
 use crate::extended::Extended;
 use crate::{CommandError, WriteContext};
 
@@ -42,8 +43,14 @@ fn set_pairs(
         return Err(CommandError::WrongArity(command));
     }
     let (limits, now, form) = (ctx.limits, ctx.now, deadline_form(ctx.dialect));
+    let (writer, is_valkey) = (ctx.writer, ctx.dialect.is_valkey());
     let longest = pairs.iter().map(<[u8]>::len).max().unwrap_or(0);
     let added = ctx.db.edit(args.get(0), |slot| {
+        if is_valkey {
+            let names = pairs.as_slice().as_chunks::<2>().0.iter().map(|[name, _]| *name);
+            let hidden = hidden(slot.hash()?, names, now);
+            expire(slot, writer, &hidden);
+        }
         slot.edit_or_new::<Hash, _>(|hash| {
             hash.prepare(pairs.len() / 2, longest, limits);
             pairs
@@ -53,7 +60,8 @@ fn set_pairs(
                 .iter()
                 .filter(|[name, value]| {
                     let before = hash.set(name, value, FieldDeadline::Cleared, limits, form);
-                    !before.is_some_and(|before| before.was_visible(now))
+                    // A Redis takes it for one that is there until it is removed.
+                    !before.is_some_and(|before| !is_valkey || before.was_visible(now))
                 })
                 .count()
         })
@@ -74,10 +82,12 @@ pub(crate) fn hsetnx(
 ) -> Result<(), CommandError> {
     let (name, value) = (args.get(1), args.get(2));
     let (limits, now, form) = (ctx.limits, ctx.now, deadline_form(ctx.dialect));
+    let (writer, dialect) = (ctx.writer, ctx.dialect);
     let set = ctx.db.edit(args.get(0), |slot| {
         if slot.hash()?.is_some_and(|hash| hash.contains(name, now)) {
             return Ok(false);
         }
+        expire_one(slot, writer, name, now, dialect)?;
         slot.edit_or_new::<Hash, _>(|hash| {
             hash.prepare(1, name.len().max(value.len()), limits);
             hash.set(name, value, FieldDeadline::Cleared, limits, form);
@@ -95,16 +105,19 @@ pub(crate) fn hdel(
     args: Args<'_>,
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
-    let now = ctx.now;
+    let (now, is_valkey) = (ctx.now, ctx.dialect.is_valkey());
     let removed = ctx.db.edit(args.get(0), |slot| {
-        let touched =
-            slot.hash()?.is_some_and(|hash| args.from(1).iter().any(|name| hash.find(name).is_some()));
+        // What is hidden is there at a Redis until it is removed, and not at a Valkey.
+        let is_there = |hash: HashRef<'_>, name: &[u8]| {
+            hash.find(name).is_some_and(|field| !is_valkey || field.is_visible(now))
+        };
+        let touched = slot.hash()?.is_some_and(|hash| args.from(1).iter().any(|name| is_there(hash, name)));
         if !touched {
             return Ok::<_, CommandError>(0);
         }
         let mut gone = Vec::new();
         slot.edit::<Hash, _>(|hash| {
-            let removed = |name: &&[u8]| hash.remove(name).is_some_and(|before| before.was_visible(now));
+            let removed = |name: &&[u8]| is_there(hash.view(), name) && hash.remove(name).is_some();
             gone.extend(args.from(1).iter().filter(removed));
         })?;
         slot.counts(gone.len());
@@ -169,12 +182,17 @@ fn change_value<R>(
 ) -> Result<R, CommandError> {
     let name = args.get(1);
     let (limits, now, form) = (ctx.limits, ctx.now, deadline_form(ctx.dialect));
+    let (writer, dialect) = (ctx.writer, ctx.dialect);
     ctx.db.edit(args.get(0), |slot| {
         let mut room = itoa::Buffer::new();
         let old = slot.hash()?.and_then(|hash| hash.get(name, now));
         // A field that is hidden is not there: what is put in its place has no deadline.
         let deadline = if old.is_some() { FieldDeadline::Kept } else { FieldDeadline::Cleared };
+        let is_missing = old.is_none();
         let (answer, new) = change(old.map(|value| value.as_bytes(&mut room)))?;
+        if is_missing {
+            expire_one(slot, writer, name, now, dialect)?;
+        }
         slot.edit_or_new::<Hash, _>(|hash| hash.set(name, &new, deadline, limits, form))?;
         slot.event_in(Wanted::HASH, event, std::iter::once(name));
         Ok(answer)
