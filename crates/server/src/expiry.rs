@@ -9,7 +9,6 @@ use std::time::Duration;
 use commands::Command;
 use commands::spec::KeyFlags;
 use protocol::Args;
-use storage::value::hash::Field;
 use storage::value::{Hash, ValueRef};
 use storage::{DbIndex, Lookups, Missed, ScanCursor, UnixMillis, Wanted, Writer};
 
@@ -21,6 +20,8 @@ use crate::stats::add;
 
 /// Keys looked at within one hold of the token.
 const KEYS_A_HOLD: usize = 256;
+/// Fields of one hash removed within one hold.
+const FIELDS_A_HOLD: usize = 1024;
 /// How long one round takes at most.
 const ROUND_MAX: Duration = Duration::from_millis(2);
 
@@ -62,7 +63,11 @@ impl Walk {
             }
             let now = clock::unix_millis();
             let holding = clock::steady();
-            let stepped = step(&writer, self.db, self.cursor, now);
+            let stepped = if has_deadlines(&writer, self.db) {
+                step(&writer, self.db, self.cursor, now)
+            } else {
+                Stepped::nothing()
+            };
             walked += clock::nanos_since(holding);
             self.cursor = stepped.next;
             add(&node.stats.local().expired_keys, stepped.keys);
@@ -142,7 +147,7 @@ fn after_missing(node: &Node, writer: &Writer<'_>, missed: Vec<Missed>, command:
     }
 }
 
-/// Removes those fields of a hash that are past their deadlines, of these or of all. Says how many they were. That is told;
+/// Removes those fields of a hash that are past their deadlines, of these, or of all; of very many the first. Says how many they were. That is told;
 /// where the hash goes with them, only if `tells_all`.
 fn expire_fields(
     writer: &Writer<'_>,
@@ -154,18 +159,21 @@ fn expire_fields(
 ) -> usize {
     writer.db(db, now).edit(key, |slot| {
         let edited = slot.edit(|hash: &mut Hash| {
-            let all = hash.view();
-            let is_past = |field: &Field<'_>| !field.is_visible(now);
-            let gone: Vec<Vec<u8>> = match of {
+            let gone = match of {
                 Some(of) => {
-                    let is_past = |name: &&[u8]| all.find(name).as_ref().is_some_and(is_past);
-                    of.iter().map(AsRef::as_ref).filter(is_past).map(<[u8]>::to_vec).collect()
+                    let is_past = |hash: &Hash, name: &[u8]| {
+                        hash.view().find(name).is_some_and(|field| !field.is_visible(now))
+                    };
+                    let mut gone = Vec::new();
+                    for name in of {
+                        if is_past(hash, name) && hash.remove(name).is_some() {
+                            gone.push(name.to_vec());
+                        }
+                    }
+                    gone
                 }
-                None => all.all().filter(is_past).map(|field| field.name.to_vec()).collect(),
+                None => hash.take_expired(now, FIELDS_A_HOLD),
             };
-            for name in &gone {
-                hash.remove(name);
-            }
             (gone, hash.view().is_empty())
         });
         let Ok(Some((gone, is_emptied))) = edited else { return 0 };
@@ -195,6 +203,18 @@ struct Stepped {
     deadlines: u64,
 }
 
+impl Stepped {
+    /// There is nothing to do in this database.
+    fn nothing() -> Self {
+        Stepped { next: ScanCursor::START, keys: 0, fields: 0, millis_left: 0, deadlines: 0 }
+    }
+}
+
+fn has_deadlines(writer: &Writer<'_>, db: DbIndex) -> bool {
+    let db = writer.db(db, UnixMillis::NOTHING_EXPIRED);
+    db.deadlines() + db.field_deadlines() > 0
+}
+
 /// Removes what has expired of the next few keys.
 fn step(writer: &Writer<'_>, db: DbIndex, cursor: ScanCursor, now: UnixMillis) -> Stepped {
     let mut keys: Vec<Vec<u8>> = Vec::new();
@@ -209,7 +229,7 @@ fn step(writer: &Writer<'_>, db: DbIndex, cursor: ScanCursor, now: UnixMillis) -
         if !is_visible {
             keys.push(key.to_vec());
         } else if let ValueRef::Hash(hash) = entry.value()
-            && hash.soonest_deadline().is_some_and(|deadline| deadline.is_past(now))
+            && hash.may_have_expired(now)
         {
             hashes.push(key.to_vec());
         }

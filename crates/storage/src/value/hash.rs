@@ -239,6 +239,19 @@ impl Hash {
         }
     }
 
+    /// Takes out at most so many fields that are past their deadlines at `now`; their names.
+    pub fn take_expired(&mut self, now: UnixMillis, most: usize) -> Vec<Vec<u8>> {
+        if let Hash::Big(big) = self {
+            return big.take_expired(now, most);
+        }
+        let expired = self.view().all().filter(|field| !field.is_visible(now)).take(most);
+        let gone: Vec<Vec<u8>> = expired.map(|field| field.name.to_vec()).collect();
+        for name in &gone {
+            self.remove(name);
+        }
+        gone
+    }
+
     /// Takes the form in which fields may have deadlines, though none gets one: on Redis any HPEXPIRE of a small hash
     /// does that, whether or not it finds a field; Valkey waits for a deadline.
     pub fn prepare_deadlines(&mut self, form: DeadlineForm) {
@@ -353,6 +366,21 @@ impl<'a> HashRef<'a> {
             // Those with a deadline stand first.
             HashRef::PackedTtl(_) => self.all().next().is_some_and(|field| field.deadline.is_some()),
             HashRef::Big(big) => big.deadlines() > 0,
+        }
+    }
+
+    /// Whether it is time to look for fields past their deadlines, by [`Hash::take_expired`]: of a big hash that is not looked
+    /// at on end, so that some may have to wait. Costs next to nothing.
+    pub fn may_have_expired(self, now: UnixMillis) -> bool {
+        match self {
+            HashRef::Packed(_) => false,
+            // The soonest stands first.
+            HashRef::PackedTtl(_) => self
+                .all()
+                .next()
+                .and_then(|field| field.deadline)
+                .is_some_and(|deadline| deadline.is_past(now)),
+            HashRef::Big(big) => big.may_have_expired(now),
         }
     }
 

@@ -1,6 +1,7 @@
 //! A big hash: fields as members of a directory.
 //!
-//! Owns the fields, and the count of those that have a deadline.
+//! Owns the fields, the count of those that have a deadline, and when it is worth the while to look for some that are past
+//! theirs.
 
 use crate::UnixMillis;
 use crate::packed::Item;
@@ -9,18 +10,30 @@ use crate::value::member::Member;
 
 use super::{Before, Field, FieldDeadline};
 
+/// So many fields are looked at in a small part of a millisecond: who looks for those past their deadlines waits for a
+/// millisecond per so many before the next look, so that a hash of millions takes no more than a few percent of a processor.
+const LOOKED_AT_A_MILLI: usize = 1000;
+
 /// The fields of a hash above the limits of a packed one.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct BigHash {
     fields: Directory,
     /// How many of them have a deadline.
     deadlines: usize,
+    /// Before this no field is past its deadline, or is looked for.
+    look_at: UnixMillis,
+}
+
+impl Default for BigHash {
+    fn default() -> Self {
+        BigHash::with_capacity(0)
+    }
 }
 
 impl BigHash {
     /// An empty one, laid out for so many fields.
     pub fn with_capacity(fields: usize) -> Self {
-        BigHash { fields: Directory::with_capacity(fields), deadlines: 0 }
+        BigHash { fields: Directory::with_capacity(fields), deadlines: 0, look_at: UnixMillis(i64::MAX) }
     }
 
     /// Its fields.
@@ -48,6 +61,44 @@ impl BigHash {
         self.fields.free_some()
     }
 
+    fn has_new(&mut self, deadline: Option<UnixMillis>) {
+        if let Some(deadline) = deadline {
+            self.deadlines += 1;
+            self.look_at = self.look_at.min(deadline);
+        }
+    }
+
+    /// Whether to look for fields that are past their deadlines.
+    pub(super) fn may_have_expired(&self, now: UnixMillis) -> bool {
+        self.deadlines > 0 && self.look_at.is_past(now)
+    }
+
+    /// Takes out at most so many fields that are past their deadlines; their names.
+    pub(super) fn take_expired(&mut self, now: UnixMillis, most: usize) -> Vec<Vec<u8>> {
+        let mut gone = Vec::new();
+        let mut soonest = UnixMillis(i64::MAX);
+        for field in self.fields.iter().map(field_of) {
+            match field.deadline {
+                Some(deadline) if deadline.is_past(now) => gone.push(field.name.to_vec()),
+                Some(deadline) => soonest = soonest.min(deadline),
+                None => {}
+            }
+            if gone.len() >= most {
+                // There may be more: the next look is at once.
+                soonest = UnixMillis(i64::MIN);
+                break;
+            }
+        }
+        for name in &gone {
+            self.remove(name);
+        }
+        if soonest.0 > i64::MIN {
+            let pause = i64::try_from(self.len() / LOOKED_AT_A_MILLI).unwrap_or(i64::MAX);
+            self.look_at = soonest.max(UnixMillis(now.0.saturating_add(pause)));
+        }
+        gone
+    }
+
     /// Puts a field in, whole.
     pub fn put(&mut self, field: Field<'_>) {
         let (mut name, mut value) = (itoa::Buffer::new(), itoa::Buffer::new());
@@ -63,16 +114,18 @@ impl BigHash {
         };
         let new = || Member::of_hash(name, value, new_deadline);
         let Some(mut field) = self.fields.insert_or_get(name, new) else {
-            self.deadlines += usize::from(new_deadline.is_some());
+            self.has_new(new_deadline);
             return None;
         };
         let before = Before { deadline: field.deadline() };
         if deadline != FieldDeadline::Kept && before.deadline != new_deadline {
             field.set_deadline(new_deadline);
-            self.deadlines += usize::from(new_deadline.is_some());
+            field.set_value(value);
+            self.has_new(new_deadline);
             self.deadlines -= usize::from(before.deadline.is_some());
+        } else {
+            field.set_value(value);
         }
-        field.set_value(value);
         Some(before)
     }
 
@@ -88,7 +141,7 @@ impl BigHash {
         let mut field = self.fields.get_mut(name)?;
         let before = Before { deadline: field.deadline() };
         field.set_deadline(deadline);
-        self.deadlines += usize::from(deadline.is_some());
+        self.has_new(deadline);
         self.deadlines -= usize::from(before.deadline.is_some());
         Some(before)
     }

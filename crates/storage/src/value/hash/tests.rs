@@ -134,6 +134,14 @@ proptest! {
             prop_assert!(sample.iter().all(|name| visible.contains_key(name)));
         }
         prop_assert_eq!(view.soonest_deadline(), model.values().filter_map(|(_, at)| *at).min());
+        // What has expired is taken out, some at a time, and nothing else.
+        let mut rest = hash.clone();
+        while rest.view().may_have_expired(now) {
+            let gone = rest.take_expired(now, 2);
+            prop_assert!(gone.len() <= 2 && gone.iter().all(|name| !visible.contains_key(name)));
+            check(&rest);
+        }
+        prop_assert_eq!(model_of(rest.view()), visible.clone());
         // Sameness is of content: in another form, in another order, and not with anything changed.
         let big = hash.clone().into_big();
         prop_assert!(view.same(big.view()) && big.view().same(view) && view.same(hash.clone().view()));
@@ -210,4 +218,29 @@ fn elements_that_make_no_pairs_or_triples_are_refused() {
     assert!(Hash::from_triples(pack.clone()).is_none());
     pack.push(b"no deadline");
     assert!(Hash::from_triples(pack).is_none());
+}
+
+/// A long look is not begun anew with each field that expires.
+#[test]
+fn a_hash_of_many_fields_is_looked_at_now_and_then() {
+    let mut hash = Hash::with_capacity(5000);
+    let (limits, form) = (small(), DeadlineForm::default());
+    for number in 0..5000i64 {
+        let deadline = FieldDeadline::At(UnixMillis(100 + number));
+        hash.set(number.to_string().as_bytes(), b"v", deadline, &limits, form);
+    }
+    assert!(!hash.view().may_have_expired(UnixMillis(100)));
+    assert!(hash.view().may_have_expired(UnixMillis(101)));
+    // As long as there may be more that have expired, the next look is at once.
+    let now = UnixMillis(120);
+    assert_eq!(hash.take_expired(now, 15).len(), 15);
+    assert!(hash.view().may_have_expired(now));
+    assert_eq!(hash.take_expired(now, 15).len(), 5);
+    // 4,980 fields: the next look is four milliseconds away, though one expires in each; one that is new does not wait.
+    assert!(!hash.view().may_have_expired(UnixMillis(124)));
+    assert!(hash.view().may_have_expired(UnixMillis(125)));
+    hash.set_deadline(b"4000", Some(UnixMillis(121)), form);
+    assert!(hash.view().may_have_expired(UnixMillis(122)));
+    assert_eq!(hash.take_expired(UnixMillis(125), 100).len(), 6);
+    assert_eq!(hash.len(), 5000 - 26);
 }
