@@ -91,9 +91,13 @@ impl Command {
                 }
                 return Ok(());
             }
-            "xread" if !names_streams(args, 0) => return Err(NoKeys),
-            // Behind GROUP and both its names.
-            "xreadgroup" if !names_streams(args, 3) => return Err(NoKeys),
+            "xread" | "xreadgroup" => {
+                // Behind GROUP and both its names.
+                let names = streams(args, if self.name == "xread" { 0 } else { 3 }).ok_or(NoKeys)?;
+                let flags = KeyFlags::RO.union(KeyFlags::ACCESS);
+                names.for_each(|index| visit(KeyAt { index, flags }));
+                return Ok(());
+            }
             _ => {}
         }
         for (place, spec) in self.keys.iter().enumerate() {
@@ -278,23 +282,28 @@ fn first_key(args: &impl Indexed, flags: KeyFlags, mut visit: impl FnMut(KeyAt))
     Ok(())
 }
 
-/// Whether the arguments of XREAD or XREADGROUP come to STREAMS, at this place or behind it, and as many keys as IDs follow:
-/// more than the key specification can say.
-fn names_streams(args: &impl Indexed, from: usize) -> bool {
+/// Where XREAD names its streams: behind the first STREAMS that is in its place among the options, each with an ID. But a
+/// real server looks for it only where its specifications find one, at `from` or later, whatever stands before that.
+fn streams(args: &impl Indexed, from: usize) -> Option<std::ops::Range<usize>> {
+    let is_named = |at: usize| args.at(at).eq_ignore_ascii_case(b"streams");
+    if !(from..args.count().saturating_sub(1)).any(is_named) {
+        return None;
+    }
     let mut at = 0;
     while at < args.count() {
         at += match args.at(at).to_ascii_lowercase().as_slice() {
             b"streams" => {
-                let named = args.count() - at - 1;
-                return at >= from && named > 0 && named.is_multiple_of(2);
+                let first = at + 1;
+                let named = args.count() - first;
+                return (named > 0 && named.is_multiple_of(2)).then_some(first..first + named / 2);
             }
             b"block" | b"count" | b"claim" => 2,
             b"group" => 3,
             b"noack" => 1,
-            _ => return false,
+            _ => return None,
         };
     }
-    false
+    None
 }
 
 /// SET reads its key only when told to compare, and shows it when told to GET.
