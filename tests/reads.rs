@@ -189,6 +189,7 @@ impl Stage {
                 || is_templated
                 || counts_on
                 || loses_its_key(&words)
+                || has_two_deadlines(&words)
                 || line.command.starts_with("flush")
                 || may_wait && line.command != "xreadgroup"
                 || waits(&words)
@@ -608,6 +609,14 @@ fn is_refused(sent: &Sent<'_>) -> bool {
 
 fn is_any_of(word: &[u8], names: &[&str]) -> bool {
     names.iter().any(|name| word.eq_ignore_ascii_case(name.as_bytes()))
+}
+
+/// Whether it is an HSETEX that Valkey's own replicas refuse, because it takes an option that is there twice and passes the
+/// last on as another one.
+fn has_two_deadlines(words: &[Vec<u8>]) -> bool {
+    let options = words.iter().skip(2).take_while(|word| !is_any_of(word, &["fields"]));
+    is_command(words, &["hsetex"])
+        && options.filter(|word| is_any_of(word, &["ex", "px", "exat", "pxat"])).count() > 1
 }
 
 fn is_command(words: &[Vec<u8>], names: &[&str]) -> bool {

@@ -285,11 +285,14 @@ impl<'a> Options<'a> {
         let key_is_word =
             ctx.dialect.is_valkey() && args.is_word(0, "fields") && parse_field_count(args.get(1)).is_some();
         let args = args.from(usize::from(!key_is_word));
-        // Valkey takes an option that is there twice, and counts the last; and as it passes HSETEX on it puts PXAT in the
-        // place of the last alone, so that a master's stream has EX and PXAT (which its own replicas refuse).
-        let is_applying = ctx.role == Role::Replica;
-        let is_taken_again = |before: &[u8], word: &[u8]| {
-            ctx.dialect.is_valkey() && (is_applying || before.eq_ignore_ascii_case(word))
+        // Valkey takes an option that is there twice, and counts the last.
+        let is_taken_again =
+            |before: &[u8], word: &[u8]| ctx.dialect.is_valkey() && before.eq_ignore_ascii_case(word);
+        // As it passes HSETEX on it puts PXAT in the place of the last, and takes conditions out wherever they stand, so that
+        // what is before that PXAT in a master's stream has no meaning (which its own replicas refuse).
+        let args = match last_deadline(args) {
+            Some(at) if ctx.dialect.is_valkey() && ctx.role == Role::Replica => args.from(at),
+            _ => args,
         };
         let mut condition: Option<(&[u8], Condition)> = None;
         let mut expiry: Option<(&[u8], Expiry)> = None;
@@ -335,6 +338,12 @@ impl<'a> Options<'a> {
         let (condition, expiry) = (condition.map(|(_, it)| it), expiry.map(|(_, it)| it));
         Ok(Options { condition, expiry, fields })
     }
+}
+
+/// Where the last PXAT before the fields stands.
+fn last_deadline(args: Args<'_>) -> Option<usize> {
+    let fields = (0..args.len()).find(|at| args.is_word(*at, "fields"))?;
+    (0..fields).rev().find(|at| args.is_word(*at, "pxat"))
 }
 
 fn unit_of(word: &[u8]) -> Option<Unit> {

@@ -274,6 +274,12 @@ fn an_option_that_is_there_twice_counts_last_in_a_stream_of_valkey() {
     let session = Session { dialect: Dialect::valkey(9, 1), ..Session::replica() };
     assert_eq!(session.run("HSETEX h EX 100 PXAT 33333333333444 FIELDS 1 a 1"), ":1|");
     assert_eq!(session.run("HPEXPIRETIME h FIELDS 1 a"), "*1|:33333333333444|");
+    // Of PX PX PX 100, and of PX FNX PX 100, whose condition is taken out.
+    assert_eq!(session.run("HSETEX h PX PX PXAT 33333333333445 FIELDS 1 b 1"), ":1|");
+    assert_eq!(session.run("HSETEX h PX PXAT 33333333333446 FIELDS 1 c 1"), ":1|");
+    assert_eq!(session.run("HPEXPIRETIME h FIELDS 2 b c"), "*2|:33333333333445|:33333333333446|");
+    assert_eq!(session.run("HSETEX h FIELDS 2 PXAT 1 d 1"), ":1|");
+    assert_eq!(session.run("HPEXPIRETIME h FIELDS 2 PXAT d"), "*2|:-1|:-1|");
     assert_eq!(session.run("HSETEX h KEEPTTL KEEPTTL FIELDS 1 a 2"), ":1|");
     assert_eq!(session.run("HPEXPIRETIME h FIELDS 1 a"), "*1|:33333333333444|");
     let mut session = Session::new();
