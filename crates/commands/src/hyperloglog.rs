@@ -6,7 +6,7 @@
 use protocol::{Args, Reply};
 use storage::value::hyperloglog::{self as hll, Corrupt, NoHyperLogLog};
 use storage::value::{Text, TextRef};
-use storage::{Slot, Wanted};
+use storage::{Kind, Slot, Wanted};
 
 use crate::context::{ReadContext, WriteContext};
 use crate::error::CommandError;
@@ -96,7 +96,7 @@ pub(crate) fn pfcount(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) 
         keys => {
             ctx.names(keys.len())?;
             let mut union = hll::no_registers();
-            for entry in ctx.db.get_many(keys).iter().flatten() {
+            for entry in ctx.db.get_many_of(keys, Kind::String).iter().flatten() {
                 hll::unite(&mut union, bytes_of(entry.text()?, &mut itoa::Buffer::new())?)?;
             }
             hll::count_union(&union, ctx.dialect.estimator())
@@ -131,7 +131,7 @@ pub(crate) fn pfmerge(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Re
     let mut union = hll::no_registers();
     let mut dense = ctx.dialect.merges_densely();
     // The destination is one of the sources.
-    for entry in ctx.asking().get_many(args.as_slice()).iter().flatten() {
+    for entry in ctx.asking().get_many_of(args.as_slice(), Kind::String).iter().flatten() {
         let mut digits = itoa::Buffer::new();
         let bytes = bytes_of(entry.text()?, &mut digits)?;
         dense |= hll::is_dense(bytes);

@@ -6,8 +6,8 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use commands::Command;
 use commands::spec::KeyFlags;
+use commands::{Command, Group};
 use protocol::Args;
 use storage::value::{Hash, ValueRef};
 use storage::{DbIndex, Lookups, Missed, ScanCursor, UnixMillis, Wanted, Writer};
@@ -93,7 +93,8 @@ impl Walk {
 }
 
 /// Removes the keys that this request, which may write, names, as far as they are past their deadline: before it runs, as
-/// whoever looks a key up meets it. Those that are only overwritten, behind the first, go when they are.
+/// whoever looks a key up meets it. Those that are only deleted or overwritten go when they are, but for the first of the
+/// latter, and so do lists that something is moved to.
 #[inline(never)] // rare enough not to be part of each batch's code
 pub(crate) fn before(writer: &Writer<'_>, db: DbIndex, command: &Command, args: Args<'_>, now: UnixMillis) {
     let mut db = writer.db(db, now);
@@ -103,8 +104,12 @@ pub(crate) fn before(writer: &Writer<'_>, db: DbIndex, command: &Command, args: 
     let mut expired = 0;
     // Wrong arguments may stand behind keys that are looked up before that is seen, or not: the walk finds these.
     let _ = command.visit_keys(&args, |key| {
-        let is_overwritten = key.flags.contains(KeyFlags::OW) && !key.flags.contains(KeyFlags::ACCESS);
-        if (key.index == 0 || !is_overwritten) && db.is_expired(args.get(key.index)) {
+        let is_looked_at = key.flags.contains(KeyFlags::ACCESS);
+        let is_overwritten = key.flags.contains(KeyFlags::OW) && !is_looked_at && key.index > 0;
+        let is_deleted = key.flags.contains(KeyFlags::RM) && !is_looked_at;
+        let is_added_to = key.flags.contains(KeyFlags::INSERT) && command.group == Group::List;
+        let goes_later = is_overwritten || is_deleted || is_added_to && key.index > 0;
+        if !goes_later && db.is_expired(args.get(key.index)) {
             writer.writes_for(None);
             expired += u64::from(db.expire(args.get(key.index)));
         }

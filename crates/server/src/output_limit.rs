@@ -89,6 +89,9 @@ impl OutputLimits {
     }
 }
 
+/// What a real server has a client's own buffer for, which is not counted: with whatever limit a short answer is given.
+const UNCOUNTED_BYTES: u64 = 16 * 1024;
+
 impl OutputLimit {
     fn from_words(hard: &str, soft: &str, seconds: &str) -> Option<Self> {
         Some(OutputLimit {
@@ -100,13 +103,18 @@ impl OutputLimit {
 
     /// Whether so much ends the connection at once.
     pub(crate) fn is_over(&self, bytes: u64) -> bool {
-        self.hard_bytes > 0 && bytes > self.hard_bytes
+        self.most_bytes().is_some_and(|most| bytes > most)
+    }
+
+    /// How much that is at the most; `None`: any.
+    pub(crate) fn most_bytes(&self) -> Option<u64> {
+        (self.hard_bytes > 0).then(|| self.hard_bytes.saturating_add(UNCOUNTED_BYTES))
     }
 
     /// How long so much may wait; `None`: for ever.
     pub(crate) fn patience(&self, bytes: u64) -> Option<Duration> {
-        (self.soft_bytes > 0 && !self.soft_time.is_zero() && bytes > self.soft_bytes)
-            .then_some(self.soft_time)
+        let is_bounded = self.soft_bytes > 0 && !self.soft_time.is_zero();
+        (is_bounded && bytes.saturating_sub(UNCOUNTED_BYTES) > self.soft_bytes).then_some(self.soft_time)
     }
 }
 
@@ -160,9 +168,10 @@ mod tests {
         let limits = limits.changed("replica 1 2 3 PubSub 4 5 6").unwrap();
         assert_eq!(limits.to_string(), "normal 1048576 65536 30 slave 1 2 3 pubsub 4 5 6");
         let limit = limits.normal;
-        assert!(limit.is_over((1 << 20) + 1) && !limit.is_over(1 << 20));
-        assert_eq!(limit.patience(65_537), Some(Duration::from_secs(30)));
-        assert_eq!(limit.patience(65_536), None);
+        let hard = (1 << 20) + UNCOUNTED_BYTES;
+        assert!(limit.is_over(hard + 1) && !limit.is_over(hard));
+        assert_eq!(limit.patience(65_537 + UNCOUNTED_BYTES), Some(Duration::from_secs(30)));
+        assert_eq!(limit.patience(65_536 + UNCOUNTED_BYTES), None);
         let none = OutputLimit::default();
         assert!(!none.is_over(u64::MAX) && none.patience(u64::MAX).is_none());
         for bad in

@@ -126,10 +126,8 @@ impl Settings {
         if !is_subscriber && !self.has_output_limit.load(Relaxed) {
             return usize::MAX;
         }
-        match self.output_limit(is_subscriber).hard_bytes {
-            0 => usize::MAX,
-            bytes => usize::try_from(bytes).unwrap_or(usize::MAX),
-        }
+        let most = self.output_limit(is_subscriber).most_bytes();
+        most.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(usize::MAX)
     }
 
     /// `tracking-table-max-keys`; 0: any number.

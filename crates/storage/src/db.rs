@@ -12,6 +12,7 @@ use crate::scan::ScanCursor;
 use crate::store::{Hashed, Inner};
 use crate::time::{DbIndex, UnixMillis};
 use crate::usage::UsageRules;
+use crate::value::Kind;
 
 /// How many expired keys RANDOMKEY passes over before it walks on in order.
 const RANDOM_TRIES_MAX: usize = 100;
@@ -296,6 +297,15 @@ impl<'a> Db<'a> {
 
     /// Looks several keys up as of one moment: locks all their shards together.
     pub fn get_many(&self, keys: &[&[u8]]) -> Refs<'_> {
+        self.get_all(keys, |_| false)
+    }
+
+    /// The same, for who asks for them one by one and gives up at the first of another kind: those behind it are not counted.
+    pub fn get_many_of(&self, keys: &[&[u8]], kind: Kind) -> Refs<'_> {
+        self.get_all(keys, |entry| entry.kind() != kind)
+    }
+
+    fn get_all(&self, keys: &[&[u8]], ends: impl Fn(&EntryView) -> bool) -> Refs<'_> {
         let mut found = match self.keyspace() {
             Some(keyspace) => {
                 let wanted: Vec<(&[u8], KeyHash)> =
@@ -304,12 +314,14 @@ impl<'a> Db<'a> {
             }
             None => Refs::none(keys.len()),
         };
+        let mut counts = true;
         for (key, entry) in keys.iter().zip(found.entries()) {
             let is_there = entry.is_some();
             *entry = entry.take().filter(|entry| entry.is_visible(self.now));
-            if self.lookups.is_some() || is_there && entry.is_none() {
+            if counts && (self.lookups.is_some() || is_there && entry.is_none()) {
                 self.note(key, entry.is_some(), is_there);
             }
+            counts = counts && !entry.as_ref().is_some_and(&ends);
         }
         if self.touches {
             found.iter().flatten().for_each(|entry| self.inner.touch(entry, false));

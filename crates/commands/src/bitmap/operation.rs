@@ -59,7 +59,7 @@ pub(crate) fn bitop(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Repl
     }
     let result = {
         let asking = ctx.asking();
-        let found = asking.get_many(keys.as_slice());
+        let found = asking.get_many_of(keys.as_slice(), Kind::String);
         let mut digits = vec![itoa::Buffer::new(); keys.len()];
         let mut sources: Vec<&[u8]> = Vec::with_capacity(keys.len());
         for (entry, digits) in found.iter().zip(&mut digits) {

@@ -61,12 +61,12 @@ pub(crate) fn hgetex(
     args: Args<'_>,
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
-    check_is_hash(ctx, args.get(0))?;
-    let Options { expiry, fields, .. } = Options::parse(ctx, args, &HGETEX)?;
     if ctx.dialect.is_valkey() {
         // There it is a look-up that is counted.
         ctx.asking().asked(args.get(0), ctx.db.contains(args.get(0)));
     }
+    check_is_hash(ctx, args.get(0))?;
+    let Options { expiry, fields, .. } = Options::parse(ctx, args, &HGETEX)?;
     let form = deadline_form(ctx.dialect);
     reply.array(fields.len());
     let Some(expiry) = expiry else {

@@ -73,7 +73,7 @@ fn subtract<'a>(sets: &[Option<SetRef<'a>>], mut give: impl FnMut(Item<'a>) -> b
 /// SINTER key [key ...]
 pub(crate) fn sinter(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> Result<(), CommandError> {
     ctx.names(args.len())?;
-    let refs = ctx.db.get_many(args.as_slice());
+    let refs = ctx.db.get_many_of(args.as_slice(), Kind::Set);
     let sets = sets(&refs)?;
     ctx.looks_at(smallest(&sets))?;
     answer(reply, |give| intersect(&sets, give));
@@ -83,7 +83,7 @@ pub(crate) fn sinter(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -
 /// SUNION key [key ...]
 pub(crate) fn sunion(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> Result<(), CommandError> {
     ctx.names(args.len())?;
-    let refs = ctx.db.get_many(args.as_slice());
+    let refs = ctx.db.get_many_of(args.as_slice(), Kind::Set);
     let sets = sets(&refs)?;
     ctx.looks_at(together(&sets))?;
     answer(reply, |give| unite(&sets, give));
@@ -93,7 +93,7 @@ pub(crate) fn sunion(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -
 /// SDIFF key [key ...]
 pub(crate) fn sdiff(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> Result<(), CommandError> {
     ctx.names(args.len())?;
-    let refs = ctx.db.get_many(args.as_slice());
+    let refs = ctx.db.get_many_of(args.as_slice(), Kind::Set);
     let sets = sets(&refs)?;
     ctx.looks_at(together(&sets))?;
     answer(reply, |give| subtract(&sets, give));
@@ -120,7 +120,7 @@ pub(crate) fn sintercard(
 ) -> Result<(), CommandError> {
     let (keys, limit) = parse_counted(args, false)?;
     ctx.names(keys.len())?;
-    let refs = ctx.db.get_many(keys.as_slice());
+    let refs = ctx.db.get_many_of(keys.as_slice(), Kind::Set);
     let sets = sets(&refs)?;
     ctx.looks_at(smallest(&sets))?;
     count(reply, limit, |give| intersect(&sets, give));
@@ -136,7 +136,7 @@ pub(crate) fn sunioncard(
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
     let (keys, limit) = parse_counted(args, true)?;
-    let refs = ctx.db.get_many(keys.as_slice());
+    let refs = ctx.db.get_many_of(keys.as_slice(), Kind::Set);
     let sets = sets(&refs)?;
     count(reply, limit, |give| unite(&sets, give));
     Ok(())
@@ -149,7 +149,7 @@ pub(crate) fn sdiffcard(
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
     let (keys, limit) = parse_counted(args, false)?;
-    let refs = ctx.db.get_many(keys.as_slice());
+    let refs = ctx.db.get_many_of(keys.as_slice(), Kind::Set);
     let sets = sets(&refs)?;
     count(reply, limit, |give| subtract(&sets, give));
     Ok(())
@@ -283,7 +283,7 @@ fn store(
 ) -> Result<(), CommandError> {
     let result = {
         let asking = ctx.asking();
-        let refs = asking.get_many(args.from(1).as_slice());
+        let refs = asking.get_many_of(args.from(1).as_slice(), Kind::Set);
         combine(&sets(ctx.role, &refs)?, ctx.limits)
     };
     reply.len_int(result.len());
