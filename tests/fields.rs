@@ -284,6 +284,77 @@ fn commandstats_tells_of_a_command_how_often_the_slow_log_was_given_one() {
     assert_eq!(ours, theirs);
 }
 
+/// What a replica counts of this: how often each command came, and all together.
+const STREAM: &[&str] = &[
+    "SET a 1",
+    "SET b 2",
+    "SELECT 1",
+    "SET c 3",
+    "SELECT 0",
+    "MULTI",
+    "INCR a",
+    "INCR a",
+    "EXEC",
+    "EVAL return{redis.call('SET','z','1'),redis.call('INCR','z')} 0",
+    "PEXPIREAT a 9999999999999",
+    "PUBLISH ch x",
+    "LPUSH l a b",
+    "SUNIONSTORE s1 s2",
+    "SADD s2 a",
+    "SUNIONSTORE s1 s2",
+    "GETDEL b",
+    "DEL l s1",
+    "WAIT 2 10000",
+];
+
+#[test]
+fn a_replica_counts_what_the_master_sends_as_a_real_one_does() {
+    for server in ["redis-8.10", "valkey-9.1"] {
+        // No PINGs of its own come between.
+        let options = ["--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1000000"];
+        let master = master_or_skip!(server, options[0], options[1], options[2], options[3]);
+        let real = master.real_replica();
+        let node = Node::replica_of(&master);
+        node.wait_state("streaming");
+        let mut writer = master.client();
+        let (mut theirs, mut ours) = (real.client(), node.client());
+        // The first PING there is.
+        writer.line("SET first 1");
+        real.wait_caught_up(&master);
+        node.wait_caught_up(&master);
+        for client in [&mut theirs, &mut ours] {
+            client.line("CONFIG SET slowlog-log-slower-than -1");
+            client.line("CONFIG RESETSTAT");
+        }
+        for line in STREAM {
+            let answer = writer.line(line);
+            assert!(!answer.is_error(), "{line}: {answer:?}");
+        }
+        real.wait_caught_up(&master);
+        node.wait_caught_up(&master);
+        let [theirs, ours] = [&mut theirs, &mut ours].map(|client| {
+            // As of one moment.
+            let text = client.ask(&["INFO", "commandstats", "stats"]).text();
+            let all = text.lines().find_map(|line| line.strip_prefix("total_commands_processed:"));
+            let all: u64 = all.expect("a count").parse().expect("a number");
+            let lines = text.lines().filter_map(|line| line.strip_prefix("cmdstat_")?.split_once(":calls="));
+            let calls = lines.map(|(name, rest)| {
+                let calls = rest.split(',').next().expect("a count");
+                (name.to_owned(), calls.parse::<u64>().expect("a number"))
+            });
+            let mut calls = calls.collect::<BTreeMap<_, _>>();
+            let sum: u64 = calls.values().sum();
+            // The test's own.
+            calls.remove("info");
+            (calls, all - sum)
+        });
+        let (mut theirs, (ours, beside)) = (theirs.0, ours);
+        // What only replicas and masters say has no row here; it is among all.
+        assert_eq!(theirs.remove("replconf"), Some(beside), "{server}");
+        assert_eq!(ours, theirs, "{server}");
+    }
+}
+
 /// A line of `fields.txt`: what we leave out, or tell otherwise, beside which masters.
 struct Row {
     master: String,

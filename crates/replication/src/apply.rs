@@ -8,11 +8,10 @@
 //! Never does IO, never waits but through its [`Pace`], never decides what follows a divergence.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use commands::keys::ArgsOf;
-use commands::{Command, Dialect, WriteContext, table};
+use commands::{Command, Dialect, WriteContext};
 use protocol::limits::Peer;
 use protocol::parse::Parser;
 use protocol::{Args, Protocol, Reply, Words};
@@ -24,6 +23,7 @@ use crate::journal::Journal;
 use crate::plan::{Plan, Planner, Step, What};
 use crate::position::{Position, PositionCell};
 use crate::replay::{Replaying, Scripts};
+use crate::tally::Tally;
 use scripting::Named;
 
 /// Requests that are understood, prefetched and applied together.
@@ -70,31 +70,6 @@ pub enum Stopped {
     Diverged(Divergence),
     /// The bytes are no requests, so that nothing after them can be found.
     OutOfStep(LinkError),
-}
-
-/// How often each command was applied. One thread counts, any may look.
-#[derive(Debug)]
-pub struct Tally(Box<[AtomicU64]>);
-
-impl Default for Tally {
-    fn default() -> Self {
-        Tally((0..table::COUNT).map(|_| AtomicU64::new(0)).collect())
-    }
-}
-
-impl Tally {
-    fn count(&self, command: &Command) {
-        if let Some(count) = self.0.get(usize::from(command.id())) {
-            // Nobody else writes: no locked instruction is needed.
-            count.store(count.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
-        }
-    }
-
-    /// The commands that were applied at all, and how often.
-    pub fn counts(&self) -> impl Iterator<Item = (&'static Command, u64)> {
-        let counts = self.0.iter().map(|count| count.load(Ordering::Relaxed));
-        table::COMMANDS.iter().zip(counts).filter(|(_, count)| *count > 0)
-    }
 }
 
 /// Applies a stream to a store.
@@ -279,7 +254,7 @@ impl Applier {
             self.db = run.db;
             // Once for all of them, and not with each.
             applied.requests += steps as u64;
-            applied.last = steps.checked_sub(1).and_then(|last| plan.steps.get(last)?.command());
+            applied.last = steps.checked_sub(1).and_then(|last| plan.steps.get(last)?.command);
             let used = if plan.open.is_some() {
                 // The unit that is not whole is read again from its front, once.
                 let end = plan.steps.get(steps - 1).map_or(0, |step| step.end);
@@ -335,6 +310,12 @@ struct Run<'r, P> {
     applied: &'r mut Applied,
 }
 
+/// Requests whose time is measured together: those that readers may come between; of the others each unit alone.
+struct Lap {
+    first: usize,
+    since: Instant,
+}
+
 /// Why a hold of the token ended before the batch did.
 enum Held {
     All,
@@ -363,6 +344,7 @@ impl<P: Pace> Run<'_, P> {
         let mut words = Words::default();
         let mut reply = Reply::new(Protocol::Resp2);
         let mut closed = None;
+        let mut lap = Lap { first: *at, since: self.pace.now() };
         while let Some(step) = steps.get(*at) {
             let length = match step.what {
                 What::Multi => {
@@ -376,26 +358,42 @@ impl<P: Pace> Run<'_, P> {
             let unit = steps.get(*at..*at + length).unwrap_or_default();
             if closes(unit) {
                 if closed.is_none() {
-                    if let Some(time) =
-                        self.gate.must_stay_open(self.pace.now(), writer.has_waiting_readers())
-                    {
+                    let now = self.pace.now();
+                    self.ends(&mut lap, *at, now);
+                    if let Some(time) = self.gate.must_stay_open(now, writer.has_waiting_readers()) {
                         return Ok(Held::Pause(time));
                     }
-                    closed = Some((writer.close_gate(), self.pace.now()));
+                    let gate = writer.close_gate();
+                    lap.since = self.pace.now();
+                    closed = Some((gate, lap.since));
                 }
             } else if closed.is_some() && !self.closes_soon(*at) {
                 self.open(&mut closed);
             }
-            self.unit(&writer, unit, &mut words, &mut reply)?;
+            if let Err(stopped) = self.unit(&writer, unit, &mut words, &mut reply) {
+                self.ends(&mut lap, *at, self.pace.now());
+                return Err(stopped);
+            }
             *at += length;
-            if let Some((_, since)) = &closed
-                && self.pace.now().saturating_duration_since(*since) >= CLOSED_MAX
-            {
-                self.open(&mut closed);
+            if let Some((_, since)) = &closed {
+                let now = self.pace.now();
+                let is_long = now.saturating_duration_since(*since) >= CLOSED_MAX;
+                self.ends(&mut lap, *at, now);
+                if is_long {
+                    self.open(&mut closed);
+                }
             }
         }
         self.open(&mut closed);
+        self.ends(&mut lap, *at, self.pace.now());
         Ok(Held::All)
+    }
+
+    /// The requests since the lap began are counted, with its time; the next begins here.
+    fn ends(&self, lap: &mut Lap, at: usize, now: Instant) {
+        let steps = self.steps.get(lap.first..at).unwrap_or_default();
+        self.tally.ran(steps.iter().map(|step| step.command), now.saturating_duration_since(lap.since));
+        *lap = Lap { first: at, since: now };
     }
 
     fn open<G>(&mut self, closed: &mut Option<(G, Instant)>) {
@@ -470,7 +468,6 @@ impl<P: Pace> Run<'_, P> {
                     let done = handler(&mut context, args, reply);
                     reply.rollback(start);
                     self.applied.commands += 1;
-                    self.tally.count(command);
                     if done.is_ok()
                         && command.container() == Some("function")
                         && let Some(scripts) = self.scripts
@@ -479,10 +476,10 @@ impl<P: Pace> Run<'_, P> {
                     }
                     done.err().map(|error| error.text().into_owned())
                 }
-                What::Script(command, named) => {
+                What::Script(_, named) => {
                     let all = step.request.collect(words);
                     let journal = (!self.ignores).then_some(&mut journal);
-                    self.script(writer, journal, (index, step.db), command, named, all)
+                    self.script(writer, journal, (index, step.db), named, all)
                 }
                 What::ScriptLoad => {
                     if let Some(scripts) = self.scripts {
@@ -509,6 +506,7 @@ impl<P: Pace> Run<'_, P> {
             // A database that does not exist here cannot be passed over: what follows would go to another.
             let selects = matches!(step.what, What::Wrong(crate::plan::Wrong::Database));
             if self.ignores && !selects {
+                self.tally.failed(step.command);
                 self.applied.passed_over.push(divergence);
             } else {
                 if matches!(step.what, What::Script(..)) {
@@ -532,7 +530,6 @@ impl<P: Pace> Run<'_, P> {
         writer: &Writer<'_>,
         journal: Option<&mut Journal<'_>>,
         (place, db): (usize, DbIndex),
-        command: &'static Command,
         named: Named,
         words: &[&[u8]],
     ) -> Option<String> {
@@ -541,7 +538,6 @@ impl<P: Pace> Run<'_, P> {
         let mut host = Replaying { writer, journal, place, db, received, dialect, log };
         let ran = scripts.engine.lock().replay(&mut host, named, words);
         self.applied.commands += 1;
-        self.tally.count(command);
         // A master passes on only what wrote something: an error after a write is what the master's script ended with.
         let differs = ran.met_unknown || !ran.wrote;
         ran.error.filter(|_| differs).map(|error| String::from_utf8_lossy(&error).into_owned())

@@ -116,6 +116,8 @@ fn reach(command: &Command) -> Reach {
 pub(crate) struct Step<'a> {
     pub(crate) request: Request<'a>,
     pub(crate) what: What,
+    /// Its row of the command table, if it has one and its arguments are as many as that says.
+    pub(crate) command: Option<&'static Command>,
     /// For which database.
     pub(crate) db: DbIndex,
     /// Its first key's place in [`Plan::hashed`].
@@ -124,19 +126,6 @@ pub(crate) struct Step<'a> {
     pub(crate) one_key: bool,
     /// Where it ends in the input.
     pub(crate) end: usize,
-}
-
-impl Step<'_> {
-    /// Its row of the command table, if it has one.
-    pub(crate) fn command(&self) -> Option<&'static Command> {
-        match self.what {
-            What::Data(command, _) | What::Script(command, _) => Some(command),
-            _ => {
-                let mut room = Words::default();
-                resolve(self.request.collect(&mut room)).ok().map(|(command, _)| command)
-            }
-        }
-    }
 }
 
 /// What was understood of the requests at the front of the input.
@@ -169,7 +158,7 @@ impl Planner {
         let mut plan = Plan::default();
         let mut room = Words::default();
         for (request, end) in requests {
-            let mut what = self.understand(request.collect(&mut room));
+            let (mut what, command) = self.understand(request.collect(&mut room));
             match (what, plan.open) {
                 (What::Multi, None) => plan.open = Some(plan.steps.len()),
                 (What::Multi, Some(_)) => what = What::Wrong(Wrong::NestedMulti),
@@ -177,7 +166,7 @@ impl Planner {
                 (What::Exec, Some(_)) => plan.open = None,
                 _ => {}
             }
-            let mut step = Step { request, what, db, key: None, one_key: false, end };
+            let mut step = Step { request, what, command, db, key: None, one_key: false, end };
             match what {
                 What::Select(index) => db = index,
                 What::Data(command, _) => {
@@ -194,10 +183,12 @@ impl Planner {
         plan
     }
 
-    fn understand(&self, words: &[&[u8]]) -> What {
+    fn understand(&self, words: &[&[u8]]) -> (What, Option<&'static Command>) {
         let (name, rest) = words.split_first().map_or((&b""[..], words), |(name, rest)| (*name, rest));
         let first = rest.first().copied().unwrap_or_default();
-        match resolve(words) {
+        let resolved = resolve(words);
+        let command = resolved.as_ref().ok().map(|(command, _)| *command);
+        let what = match resolved {
             Ok((command, args)) => match command.run {
                 Run::Write(_) | Run::Read(_) => match command.applied_by() {
                     Some(handler) => What::Data(command, handler),
@@ -227,7 +218,8 @@ impl Planner {
                 if first.eq_ignore_ascii_case(b"getack") { What::AckWanted } else { What::Passed }
             }
             Err(_) => What::Unknown,
-        }
+        };
+        (what, command)
     }
 
     fn select(&self, text: &[u8]) -> What {
@@ -259,7 +251,7 @@ mod tests {
             let words: Vec<&[u8]> =
                 words.into_iter().chain(std::iter::repeat_n(&b"1"[..], padding)).collect();
             let what = planner.understand(&words);
-            assert!(matches!(what, What::Data(..) | What::Unknown), "{}: {what:?}", command.name);
+            assert!(matches!(what.0, What::Data(..) | What::Unknown), "{}: {what:?}", command.name);
         }
     }
 }

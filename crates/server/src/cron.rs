@@ -125,7 +125,8 @@ pub(crate) async fn run(node: Arc<Node>) {
         let elapsed = now.saturating_duration_since(last);
         last = now;
         let samples = &node.samples;
-        samples.operations.sample(node.stats.total(|block| &block.commands_processed), elapsed);
+        let of_clients = node.stats.total(|block| &block.commands_processed);
+        samples.operations.sample(of_clients + node.upstream.requests(), elapsed);
         samples.input.sample(node.stats.total(|block| &block.input_bytes), elapsed);
         samples.output.sample(node.stats.total(|block| &block.output_bytes), elapsed);
         let (link_input, link_output) = node.upstream.traffic();

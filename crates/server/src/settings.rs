@@ -106,9 +106,9 @@ impl Settings {
     /// to.
     pub(crate) fn output_limit(&self, is_subscriber: bool) -> OutputLimit {
         if is_subscriber {
-            self.pushed_limit()
+            self.pushed_limit().of_answers()
         } else if self.has_output_limit.load(Relaxed) {
-            self.config.read().client_output_limits.normal
+            self.config.read().client_output_limits.normal.of_answers()
         } else {
             OutputLimit::default()
         }

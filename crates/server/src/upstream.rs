@@ -19,7 +19,7 @@ mod status;
 mod stream;
 
 pub use replication::{OnDivergence, Resync, Room};
-pub(crate) use status::AsClient;
+pub(crate) use status::{AsClient, Streamed};
 pub use status::{
     LinkCounts, LinkFailure, LinkStatus, MasterAddress, Readable, Role, SpoolStatus, SyncProgress,
 };
@@ -149,8 +149,19 @@ impl UpstreamHandle {
         self.tell(Control::Cut);
     }
 
+    /// What of the stream was applied, since the traffic was counted from zero on.
+    pub(crate) fn streamed(&self) -> Streamed {
+        self.shared.streamed()
+    }
+
+    /// Requests of the stream since the start.
+    pub(crate) fn requests(&self) -> u64 {
+        self.shared.requests()
+    }
+
     /// Counts that traffic from zero on.
     pub(crate) fn reset_traffic(&self) {
+        self.shared.forget_streamed();
         for counter in [&self.shared.input_bytes, &self.shared.output_bytes] {
             counter.store(0, std::sync::atomic::Ordering::Relaxed);
         }

@@ -195,8 +195,16 @@ fn text(node: &Node, now: Now, source: Source<'_>, sizes: Option<Vec<Sizes>>, wa
     let asked = |name: &str| wanted.iter().any(|word| word.eq_ignore_ascii_case(name.as_bytes()));
     let all = asked("all") || asked("everything");
     let usual = wanted.is_empty() || asked("default");
-    let facts =
-        Facts { node, now, source, status: node.upstream.status(), totals: node.stats.totals(), sizes };
+    // As at a real server, what the master sends counts as what clients do.
+    let mut totals = node.stats.totals();
+    let streamed = node.upstream.streamed();
+    totals.commands_processed += streamed.requests;
+    for (own, of_stream) in totals.commands.iter_mut().zip(&streamed.commands) {
+        own.calls += of_stream.calls;
+        own.nanos += of_stream.nanos;
+        own.failed += of_stream.failed;
+    }
+    let facts = Facts { node, now, source, status: node.upstream.status(), totals, sizes };
     let (foreign, without) = match node.dialect().is_valkey() {
         true => (Of::Redis, NOT_IN_VALKEY),
         false => (Of::Valkey, NOT_IN_REDIS),

@@ -17,7 +17,7 @@ use super::LoadRules;
 use super::applier::Mark;
 use super::status::{
     AsClient, LinkCounts, LinkFailure, LinkStatus, MasterAddress, Readable, Role, Socket, SpoolStatus,
-    SyncProgress,
+    Streamed, SyncProgress,
 };
 use crate::clock;
 use crate::spool::SpoolGauge;
@@ -87,8 +87,9 @@ pub(super) struct Shared {
     pub(super) input_bytes: AtomicU64,
     pub(super) output_bytes: AtomicU64,
     pub(super) traffic: Traffic,
-    /// Commands of the stream applied, by name.
+    /// Commands of the stream, since the start; and up to when they count for nothing any more.
     tally: Arc<Tally>,
+    forgotten: Mutex<Streamed>,
     /// What we do as.
     pub(super) dialect: Mutex<Dialect>,
     pub(super) load_rules: Mutex<LoadRules>,
@@ -145,6 +146,7 @@ impl Shared {
             output_bytes: AtomicU64::new(0),
             traffic: Traffic::default(),
             tally,
+            forgotten: Mutex::default(),
             dialect: Mutex::new(Dialect::NEWEST),
             load_rules: Mutex::new(load_rules),
             facts: Mutex::new(Facts {
@@ -317,6 +319,27 @@ impl Shared {
         Some(now.saturating_duration_since(self.start).saturating_sub(heard))
     }
 
+    /// What of the stream was applied, since it was forgotten last.
+    pub(super) fn streamed(&self) -> Streamed {
+        let before = self.forgotten.lock();
+        let mut now = Streamed { requests: self.tally.requests(), commands: self.tally.look() };
+        now.requests = now.requests.saturating_sub(before.requests);
+        for (own, before) in now.commands.iter_mut().zip(&before.commands) {
+            *own = own.since(*before);
+        }
+        now
+    }
+
+    /// From now on it counts from zero on.
+    pub(super) fn forget_streamed(&self) {
+        *self.forgotten.lock() = Streamed { requests: self.tally.requests(), commands: self.tally.look() };
+    }
+
+    /// Requests of the stream since the start.
+    pub(super) fn requests(&self) -> u64 {
+        self.tally.requests()
+    }
+
     pub(super) fn status(&self) -> LinkStatus {
         let holding = self.gauge.holding();
         let now = clock::steady();
@@ -330,7 +353,7 @@ impl Shared {
         let mut counts = facts.counts.clone();
         counts.input_bytes = self.input_bytes.load(Ordering::Relaxed);
         counts.output_bytes = self.output_bytes.load(Ordering::Relaxed);
-        counts.applied = self.tally.counts().map(|(command, count)| (command.name, count)).collect();
+        counts.applied = self.tally.applied().map(|(command, count)| (command.name, count)).collect();
         counts.applied_commands = counts.applied.iter().map(|(_, count)| *count).sum();
         counts.failures = facts.failures.values().copied().collect();
         counts.ignored = facts.ignored.iter().map(|(name, count)| (name.clone(), *count)).collect();

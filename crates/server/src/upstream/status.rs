@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use replication::{ErrorCode, LinkError, LinkState, Position, ReplId};
+use replication::{Count, ErrorCode, LinkError, LinkState, Position, ReplId};
 use storage::{DbIndex, UnixMillis};
 
 /// Where a master is: a host name or an address (IPv6 without brackets), and a port.
@@ -110,6 +110,15 @@ pub(crate) struct AsClient {
     pub(crate) batches: u64,
     /// The last of them: the table's index and one; 0: none yet.
     pub(crate) command: u16,
+}
+
+/// What of the stream was applied.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Streamed {
+    /// Requests.
+    pub(crate) requests: u64,
+    /// By command, in the table's order.
+    pub(crate) commands: Vec<Count>,
 }
 
 /// Where a connection begins and ends.
