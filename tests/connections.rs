@@ -563,3 +563,82 @@ fn who_asks_for_more_than_a_client_may_be_sent_is_let_go_before_it_is_made() {
     );
     assert_eq!(client.line("SRANDMEMBER set -20000").items().len(), 20_000);
 }
+
+/// What CLIENT INFO tells a connection of its transactions: before, in and after them.
+#[test]
+fn transactions_are_told_of_as_by_a_real_server() {
+    for server in ["redis-8.10", "valkey-9.1"] {
+        let master = master_or_skip!(server, "--repl-diskless-sync-delay", "0");
+        let real = master.real_replica();
+        let node = Node::replica_of(&master);
+        node.wait_state("streaming");
+        let told = |mut client: Client| -> Vec<String> {
+            let mut told = Vec::new();
+            for line in [
+                "CLIENT INFO",
+                "EXEC",
+                "CLIENT INFO",
+                "MULTI",
+                "CLIENT INFO",
+                "PING",
+                "CLIENT INFO",
+                "EXEC",
+                "CLIENT INFO",
+                "RESET",
+                "CLIENT INFO",
+                "MULTI",
+                "NOSUCH",
+                "EXEC",
+                "CLIENT INFO",
+            ] {
+                let words: Vec<&str> = line.split(' ').collect();
+                let answer = format!("{:?}", client.ask(&words));
+                let fields = answer.split([' ', '"']).filter(|field| {
+                    ["flags=", "multi=", "watch=", "cmd="].iter().any(|name| field.starts_with(name))
+                });
+                told.push(format!("{line}: {}", fields.collect::<Vec<_>>().join(" ")));
+            }
+            told
+        };
+        assert_eq!(told(node.client()), told(real.client()), "{server}");
+        let watching = |mut client: Client| -> Option<String> {
+            client.line("WATCH a");
+            let answer = client.line("CLIENT INFO").text();
+            answer.split(' ').find(|field| field.starts_with("multi=")).map(str::to_owned)
+        };
+        assert_eq!(watching(node.client()), watching(real.client()), "{server}");
+    }
+}
+
+#[test]
+fn what_is_tracked_may_be_told_to_the_connection_to_the_master() {
+    let master = master_or_skip!("redis-8.10", "--repl-diskless-sync-delay", "0");
+    let real = master.real_replica();
+    let node = Node::replica_of(&master);
+    node.wait_state("streaming");
+    let mut writer = master.client();
+    let mut told = |mut client: Client, follows: &dyn Fn()| -> Vec<String> {
+        let link = client.line("CLIENT LIST TYPE master").text();
+        let id = link.split(' ').find_map(|field| field.strip_prefix("id=")).expect("an id").to_owned();
+        let mut told = Vec::new();
+        for words in [
+            vec!["CLIENT", "TRACKING", "ON", "REDIRECT", "99999"],
+            vec!["CLIENT", "TRACKING", "ON", "REDIRECT", "-1"],
+            vec!["CLIENT", "TRACKING", "ON", "REDIRECT", &id],
+            vec!["CLIENT", "GETREDIR"],
+            vec!["CLIENT", "TRACKINGINFO"],
+            vec!["GET", "a"],
+        ] {
+            told.push(format!("{:?}", client.ask(&words)).replace(&id, "ID"));
+        }
+        writer.line("SET a 1");
+        follows();
+        // Nobody was told, and nothing is broken.
+        told.push(format!("{:?}", client.line("CLIENT TRACKINGINFO")).replace(&id, "ID"));
+        writer.line("DEL a");
+        follows();
+        told
+    };
+    let ours = told(node.client(), &|| node.wait_caught_up(&master));
+    assert_eq!(ours, told(real.client(), &|| real.wait_caught_up(&master)));
+}

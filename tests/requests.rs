@@ -196,3 +196,37 @@ fn pieces_of_requests_in_any_order() {
         assert_same(&mut ours, &mut theirs, &bytes, cut);
     }
 }
+
+/// Words of a line after quotes, as Redis and as Valkey have them: a closing quote ends a word, or does not. A zero byte
+/// ends what is looked at of a line.
+#[test]
+fn quotes_within_words_are_those_of_the_server_that_is_followed() {
+    let lines: &[&[u8]] = &[
+        b"ECHO \"a\"b",
+        b"ECHO 'a'b",
+        b"\"EC\"HO a",
+        b"ECHO \"a\"\"b\"'c'",
+        b"ECHO a\"b\"c d",
+        b"ECHO \"a\" ",
+        b"ECHO \"a\"\tb",
+        b"ECHO \"a\"\x0b",
+        b"ECHO \"a\"b\"",
+        b"ECHO a\"b\\x41\"",
+        b"ECHO a\0b",
+        b"ECHO \"a\"\0",
+    ];
+    for server in ["redis-8.10", "valkey-9.1"] {
+        let master = master_or_skip!(server, "--repl-diskless-sync-delay", "0");
+        let real = master.real_replica();
+        let node = Node::replica_of(&master);
+        node.wait_state("streaming");
+        let (mut ours, mut theirs) =
+            (Server::new(node.port, node.client()), Server::new(real.port, real.client()));
+        for line in lines {
+            let bytes = [*line, b"\r\nECHO more\r\n"].concat();
+            for cut in [0, line.len() / 2, line.len(), bytes.len()] {
+                assert_same(&mut ours, &mut theirs, &bytes, cut);
+            }
+        }
+    }
+}

@@ -3,7 +3,7 @@
 //! Owns vendor and version of the master followed (the newest Redis when there is none), and what follows from them
 //! in texts, digests and payloads. Never decides whether a command exists: the table understands all of them.
 
-use protocol::Reply;
+use protocol::{Quotes, Reply};
 use storage::score::{DoubleForm, DoubleText, format_double};
 use storage::value::hyperloglog::Estimator;
 
@@ -260,6 +260,11 @@ impl Dialect {
     /// Whether MOVE takes the deadline along (2.8 leaves it behind, 3.2 does not).
     pub fn moves_deadlines(self) -> bool {
         self.is_valkey() || self.is_redis_from(3, 0)
+    }
+
+    /// What may follow a quote in a line of words.
+    pub fn quotes(self) -> Quotes {
+        if self.is_valkey() { Quotes::JoinWords } else { Quotes::EndWords }
     }
 
     /// The text of a double in replies.

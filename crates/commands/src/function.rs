@@ -4,7 +4,7 @@
 //! Never runs a library's code, so it cannot know the functions in it: the server asks the scripting engine.
 
 use bytes::Bytes;
-use protocol::{Args, Reply};
+use protocol::{Args, Quotes, Reply};
 use rdb::{Decoder, Item, Step};
 use storage::{Functions, Library, glob};
 
@@ -21,14 +21,14 @@ const ENGINE: &str = "LUA";
 ///
 /// # Errors
 /// The first line is missing or is not `#!lua name=…`, in the servers' words.
-pub fn parse_library(code: &[u8]) -> Result<(Vec<u8>, Library), CommandError> {
+pub fn parse_library(code: &[u8], quotes: Quotes) -> Result<(Vec<u8>, Library), CommandError> {
     const INVALID: CommandError = CommandError::new("ERR Invalid library metadata");
     if !code.starts_with(b"#!") {
         return Err(CommandError::new("ERR Missing library metadata"));
     }
     let end = code.iter().position(|&byte| byte == b'\n');
     let line = end.and_then(|end| code.get(..end)).ok_or(INVALID)?;
-    let words = protocol::words_of_line(line).ok_or(INVALID)?;
+    let words = protocol::words_of_line(line, quotes).ok_or(INVALID)?;
     let (first, values) = words.split_first().ok_or(INVALID)?;
     let engine = first.strip_prefix(b"#!").ok_or(INVALID)?;
     let mut name: Option<&[u8]> = None;
@@ -104,7 +104,7 @@ pub fn changed(
     reply: &mut Reply,
 ) -> Result<Functions, CommandError> {
     match change {
-        Change::Load => loaded(functions, args, reply),
+        Change::Load => loaded(functions, args, by.1.quotes(), reply),
         Change::Delete => {
             let mut functions = functions.clone();
             if functions.remove(args.get(0)).is_none() {
@@ -127,7 +127,12 @@ pub fn changed(
     }
 }
 
-fn loaded(functions: &Functions, args: Args<'_>, reply: &mut Reply) -> Result<Functions, CommandError> {
+fn loaded(
+    functions: &Functions,
+    args: Args<'_>,
+    quotes: Quotes,
+    reply: &mut Reply,
+) -> Result<Functions, CommandError> {
     let mut replace = false;
     let (options, code) = match args.as_slice().split_last() {
         Some((code, options)) => (options, code),
@@ -139,7 +144,7 @@ fn loaded(functions: &Functions, args: Args<'_>, reply: &mut Reply) -> Result<Fu
         }
         replace = true;
     }
-    let (name, library) = parse_library(code)?;
+    let (name, library) = parse_library(code, quotes)?;
     let mut functions = functions.clone();
     if functions.insert(&name, library).is_some() && !replace {
         return Err(CommandError::naming("ERR Library '", &name, "' already exists"));
@@ -202,7 +207,8 @@ fn payload(Opened { body, flavour, version }: Opened<'_>) -> Result<Vec<(Vec<u8>
         const BAD: CommandError = CommandError::new("ERR failed loading functions from the payload");
         match decoder.next(rest).map_err(|_| BAD)? {
             Step::Item { item: Item::Function(code), used } => {
-                libraries.push(parse_library(code)?);
+                // Whatever a server took is taken.
+                libraries.push(parse_library(code, Quotes::JoinWords)?);
                 rest = rest.get(used..).unwrap_or_default();
             }
             _ => return Err(CommandError::new("ERR given type is not a function")),

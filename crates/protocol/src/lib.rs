@@ -36,7 +36,7 @@ pub mod frame;
 pub use args::Args;
 pub use error::ProtocolError;
 pub use frame::{Frame, FrameReader};
-pub use inline::words_of_line;
+pub use inline::{Quotes, words_of_line};
 pub use limits::Peer;
 pub use parse::Parser;
 pub use reply::{Protocol, Reply};

@@ -6,10 +6,10 @@
 //!
 //! Owns the grammar of requests. Never owns the bytes, never knows a command.
 
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 
 use crate::error::ProtocolError;
-use crate::inline;
+use crate::inline::{self, Quotes};
 use crate::limits::{LINE_BYTES_MAX, Peer};
 use crate::number::parse_int;
 use crate::request::{Request, Span};
@@ -43,6 +43,8 @@ pub struct Parser {
     start: usize,
     /// What we know of it.
     state: State,
+    /// What may follow a quote in an inline command, where that was said.
+    quotes: Option<Quotes>,
 }
 
 /// A request that has arrived whole.
@@ -89,6 +91,12 @@ enum Line {
 }
 
 impl Parser {
+    /// From now on this may follow a quote in an inline command. As long as nothing is said, where it matters is a mistake
+    /// ([`ProtocolError::Quotes`]), and found again once something is.
+    pub fn set_quotes(&mut self, quotes: Option<Quotes>) {
+        self.quotes = quotes;
+    }
+
     /// Reads on in `input`, which begins where it began the last time (after what [`Parser::consume`] said to drop),
     /// until `most` requests are whole; returns how many are (call again after answering and consuming them, until 0).
     /// Empty requests are passed over.
@@ -304,12 +312,14 @@ impl Parser {
 
     /// A line of words, as one types it.
     fn inline(&mut self, rest: &[u8], searched: usize, peer: Peer) -> Result<bool, ProtocolError> {
-        let found = rest.get(searched..).and_then(|unsearched| memchr(b'\n', unsearched));
-        let Some(end) = found.map(|end| end + searched) else {
+        // As a string of C has it: there is no end behind a zero byte.
+        let found = rest.get(searched..).and_then(|unsearched| memchr2(b'\n', 0, unsearched));
+        let end = found.map(|end| end + searched);
+        let Some(end) = end.filter(|end| rest.get(*end) == Some(&b'\n')) else {
             if rest.len() > LINE_BYTES_MAX {
                 return Err(ProtocolError::InlineLine);
             }
-            self.state = State::Begin { searched: rest.len() };
+            self.state = State::Begin { searched: end.unwrap_or(rest.len()) };
             return Ok(false);
         };
         let line = rest.get(..end).unwrap_or_default();
@@ -319,7 +329,8 @@ impl Parser {
         }
         let words = self.words.len();
         let unescaped = self.unescaped.len();
-        let Some(is_unescaped) = inline::split(line, &mut self.words, &mut self.unescaped) else {
+        let Some(is_unescaped) = inline::split(line, &mut self.words, &mut self.unescaped, self.quotes)
+        else {
             self.words.truncate(words);
             self.unescaped.truncate(unescaped);
             return Err(ProtocolError::Quotes);

@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use commands::Dialect;
 use commands::convert::{self, ConvertError, Rules, ValueBuilder};
 use commands::function::parse_library;
+use protocol::Quotes;
 use rdb::{Decoder, Flavour, Item, Key, RdbError, Step, Str, Whole};
 use storage::value::{Limits, Text};
 use storage::{DbIndex, Functions, KeyMeta, LoadError, Loading, Store, UnixMillis, Usage};
@@ -312,7 +313,7 @@ impl Builder {
                 self.loading.expect(self.db, keys).map_err(|error| load_error(&error))?;
             }
             Item::Function(code) => {
-                let (name, library) = parse_library(code).map_err(|error| {
+                let (name, library) = parse_library(code, Quotes::JoinWords).map_err(|error| {
                     LinkError::new(ErrorCode::CorruptRdb, format!("a function library: {error}"))
                 })?;
                 if self.functions.insert(&name, library).is_some() {

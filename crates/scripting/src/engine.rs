@@ -226,7 +226,7 @@ impl Engine {
         match self.cache.flags(name, by) {
             Some(known) => known,
             // What is wrong with its first line is told later.
-            None => shebang::parse(script, self.identity.is_valkey()).map_or(None, |(flags, _)| flags),
+            None => shebang::read(script, self.identity.is_valkey()).map_or(None, |line| line.flags),
         }
     }
 

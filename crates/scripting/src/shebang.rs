@@ -2,6 +2,8 @@
 //!
 //! Owns the flags by which a script, or a function, says what it does.
 
+use protocol::{Quotes, words_of_line};
+
 /// What a script says of itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ScriptFlags(u8);
@@ -41,30 +43,51 @@ impl ScriptFlags {
     }
 }
 
-/// A script's flags (none: it is of the old kind, which says nothing) and where its body begins; read as Valkey does, or
-/// as Redis.
+/// What a script's first line says.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct FirstLine {
+    /// None: it is of the old kind, which says nothing.
+    pub(crate) flags: Option<ScriptFlags>,
+    /// Where the body begins.
+    pub(crate) body: usize,
+    /// Why there is no engine for it, in Valkey's words: which looks for one last of all.
+    pub(crate) no_engine: Option<Vec<u8>>,
+}
+
+/// Reads a script's first line as Valkey does, or as Redis; gives its flags and where its body begins.
 ///
 /// # Errors
-/// What is wrong with its first line, in their words.
+/// What is wrong with it, in their words.
 pub(crate) fn parse(script: &[u8], is_valkey: bool) -> Result<(Option<ScriptFlags>, usize), Vec<u8>> {
+    let FirstLine { flags, body, no_engine } = read(script, is_valkey)?;
+    no_engine.map_or(Ok((flags, body)), Err)
+}
+
+/// The same where it does not matter yet whether there is an engine.
+///
+/// # Errors
+/// As [`parse`].
+pub(crate) fn read(script: &[u8], is_valkey: bool) -> Result<FirstLine, Vec<u8>> {
     if !script.starts_with(b"#!") {
-        return Ok((None, 0));
+        return Ok(FirstLine { flags: None, body: 0, no_engine: None });
     }
     let naming = |text: &str, word: &[u8]| [text.as_bytes(), word].concat();
-    let Some(end) = script.iter().position(|byte| *byte == b'\n') else {
+    // As a string of C has it: it ends at a zero byte.
+    let end = script.iter().position(|byte| matches!(byte, b'\n' | 0));
+    let Some(end) = end.filter(|end| script.get(*end) == Some(&b'\n')) else {
         return Err(b"ERR Invalid script shebang".to_vec());
     };
-    let words = script.get(..end).and_then(protocol::words_of_line).unwrap_or_default();
+    let quotes = if is_valkey { Quotes::JoinWords } else { Quotes::EndWords };
+    let words = script.get(..end).and_then(|line| words_of_line(line, quotes)).unwrap_or_default();
     let Some((engine, options)) = words.split_first() else {
         return Err(b"ERR Invalid engine in script shebang".to_vec());
     };
     let name = engine.strip_prefix(b"#!").unwrap_or(engine);
-    if is_valkey && !name.eq_ignore_ascii_case(b"lua") {
-        return Err([b"ERR Could not find scripting engine '", name, b"'"].concat());
-    }
     if !is_valkey && name != b"lua" {
         return Err(naming("ERR Unexpected engine in script shebang: ", engine));
     }
+    let no_engine = (is_valkey && !name.eq_ignore_ascii_case(b"lua"))
+        .then(|| [b"ERR Could not find scripting engine '", name, b"'"].concat());
     let mut flags = ScriptFlags::default();
     for option in options {
         let Some(names) = option.strip_prefix(b"flags=") else {
@@ -79,5 +102,5 @@ pub(crate) fn parse(script: &[u8], is_valkey: bool) -> Result<(Option<ScriptFlag
             }
         }
     }
-    Ok((Some(flags), end))
+    Ok(FirstLine { flags: Some(flags), body: end, no_engine })
 }

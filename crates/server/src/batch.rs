@@ -17,7 +17,7 @@ use commands::{
     Command, CommandError, Dialect, Flags, Nothing, Run, ServerCommand as S, Source, WriteContext,
 };
 use protocol::limits::Peer;
-use protocol::{Args, Reply, Request, Words};
+use protocol::{Args, ProtocolError, Reply, Request, Words};
 use scripting::Called;
 use storage::{DbIndex, Hashed, KeyHash, Listener, Lookups, Reader, Wanted, Writer};
 
@@ -128,7 +128,14 @@ pub(crate) fn run_with<'n>(
         } else {
             (Peer::Unauthenticated, 1)
         };
-        match parser.parse(pending, peer, most) {
+        let mut parsed = parser.parse(pending, peer, most);
+        if parsed == Err(ProtocolError::Quotes) {
+            // Whose rule it is matters to so few lines that the master is asked for only here.
+            parser.set_quotes(Some(node.dialect().quotes()));
+            parsed = parser.parse(pending, peer, most);
+            parser.set_quotes(None);
+        }
+        match parsed {
             Ok(0) => return Next::Read,
             Ok(found) => {
                 let traffic = &session.client().traffic;

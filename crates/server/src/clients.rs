@@ -54,6 +54,8 @@ pub(crate) struct Client {
     pub(crate) queued: AtomicU32,
     /// Bytes of these requests.
     pub(crate) queued_bytes: AtomicU32,
+    /// Whether it has ever asked for a transaction, or watched a key: Valkey tells of a count from then on.
+    pub(crate) has_queued: AtomicBool,
     /// Bytes of the request that waits for a key, or that asks for this line.
     pub(crate) request_bytes: AtomicU32,
     /// Bytes of requests not yet run.
@@ -209,6 +211,7 @@ impl Client {
             command: AtomicU16::new(0),
             queued: AtomicU32::new(0),
             queued_bytes: AtomicU32::new(0),
+            has_queued: AtomicBool::new(false),
             request_bytes: AtomicU32::new(0),
             input_bytes: AtomicUsize::new(0),
             input_room: AtomicUsize::new(0),
@@ -477,7 +480,7 @@ impl Client {
             now.saturating_duration_since(self.since).as_secs(),
             self.idle_seconds(now),
             self.db.load(Relaxed),
-            i64::from(queued) - 1,
+            if is_valkey && self.has_queued.load(Relaxed) { queued.max(1) } else { queued }.cast_signed() - 1,
             self.watched_keys(),
             room - input,
             String::from_utf8_lossy(&self.user_name()),

@@ -275,6 +275,7 @@ impl Session {
     pub(crate) fn begin(&mut self) {
         self.transaction = Some(Box::default());
         self.client().queued.store(1, Relaxed);
+        self.client().has_queued.store(true, Relaxed);
     }
 
     /// Queues a request.
@@ -344,14 +345,20 @@ impl Session {
 
     /// The transaction that MULTI opened, now closed.
     pub(crate) fn end_transaction(&mut self) -> Option<Box<Transaction>> {
+        self.forget_queued();
+        self.transaction.take()
+    }
+
+    /// The client is told of as one without a transaction: while that is run it still has one.
+    pub(crate) fn forget_queued(&self) {
         self.client().queued.store(0, Relaxed);
         self.client().queued_bytes.store(0, Relaxed);
-        self.transaction.take()
     }
 
     /// WATCH of one key.
     pub(crate) fn watch(&mut self, reader: &Reader<'_>, store: &Store, key: &[u8], now: UnixMillis) {
         let db = self.db;
+        self.client().has_queued.store(true, Relaxed);
         let watched = self.watched.get_or_insert_default();
         if let Some(mark) = watched.add(reader, store, db, key, now) {
             self.client().watches(mark);

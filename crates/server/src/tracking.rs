@@ -42,8 +42,8 @@ pub(crate) enum Choice {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Mode {
     pub(crate) choice: Choice,
-    /// The client that is told in its place.
-    pub(crate) redirect: Option<(u64, Weak<Client>)>,
+    /// The client that is told in its place; the connection to the master is told nothing.
+    pub(crate) redirect: Option<(u64, Option<Weak<Client>>)>,
     /// It is not told of what it has changed itself.
     pub(crate) not_own: bool,
 }
@@ -216,6 +216,7 @@ impl Tracked {
             }
             return;
         };
+        let Some(redirect) = redirect else { return };
         match redirect.upgrade().filter(|target| !target.is_gone()) {
             Some(target) if target.speaks() == Protocol::Resp3 || target.is_subscriber() => {
                 hub.send(&target, &Push::new(&|reply| write(reply, keys)));

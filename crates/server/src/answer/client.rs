@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use commands::{CommandError, Source};
+use commands::{Command, CommandError, Source};
 use protocol::Reply;
 use protocol::number::parse_int;
 
@@ -59,10 +59,17 @@ pub(super) fn id(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     Ok(Then::Continue)
 }
 
+/// Who asks is told of with this request as its last; in a transaction, with EXEC.
+fn is_asked_by(client: &Client, command: &'static Command) {
+    if client.queued.load(Relaxed) == 0 {
+        client.ran(command);
+    }
+}
+
 /// CLIENT INFO
 pub(super) fn info(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     let client = call.session.client();
-    client.ran(call.command);
+    is_asked_by(client, call.command);
     client.is_inside(call.words);
     let mut line = client.line(call.now.steady, call.node.dialect());
     client.is_inside(&[]);
@@ -74,7 +81,7 @@ pub(super) fn info(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
 /// CLIENT LIST [option value ...]
 pub(super) fn list(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     let (own, now) = (call.session.client().id, call.now.steady);
-    call.session.client().ran(call.command);
+    is_asked_by(call.session.client(), call.command);
     let filter = Filter::parse(call, call.args.as_slice(), true)?;
     let dialect = call.node.dialect();
     call.session.client().is_inside(call.words);

@@ -43,10 +43,19 @@ impl Options {
                         ));
                     }
                     let id = parse_int(id).ok_or(CommandError::NotInteger)?;
-                    let target = u64::try_from(id).ok().and_then(|id| call.node.clients.get(id));
-                    let target = target
-                        .ok_or(CommandError::new("ERR The client ID you want redirect to does not exist"))?;
-                    options.mode.redirect = Some((target.id, Arc::downgrade(&target)));
+                    let id = u64::try_from(id).ok();
+                    let target =
+                        id.and_then(|id| call.node.clients.get(id)).map(|target| Arc::downgrade(&target));
+                    let is_link =
+                        || call.node.link_client(call.now.steady).is_some_and(|link| Some(link.id) == id);
+                    options.mode.redirect = match id {
+                        Some(id) if target.is_some() || is_link() => Some((id, target)),
+                        _ => {
+                            return Err(CommandError::new(
+                                "ERR The client ID you want redirect to does not exist",
+                            ));
+                        }
+                    };
                     rest = after;
                 }
                 (b"prefix", [prefix, after @ ..]) => {

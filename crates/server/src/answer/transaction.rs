@@ -11,6 +11,7 @@ use crate::admission;
 use crate::eviction::Room;
 use crate::node::Node;
 use crate::session::Session;
+use crate::transaction::Transaction;
 use crate::{clock, exclusive};
 
 /// MULTI
@@ -62,7 +63,13 @@ pub(crate) fn discarded(why: &str) -> String {
 
 /// EXEC: everything that was queued, at one moment. Runs on a thread that may wait.
 pub(crate) fn exec(node: &Arc<Node>, session: &mut Session, reply: &mut Reply) -> Answered {
-    let transaction = session.end_transaction().ok_or(CommandError::new("ERR EXEC without MULTI"))?;
+    let transaction = session.transaction.take().ok_or(CommandError::new("ERR EXEC without MULTI"))?;
+    let answered = run(node, session, &transaction, reply);
+    session.forget_queued();
+    answered
+}
+
+fn run(node: &Arc<Node>, session: &mut Session, transaction: &Transaction, reply: &mut Reply) -> Answered {
     let watched = session.unwatch();
     if transaction.is_broken() {
         return Err(CommandError::new("EXECABORT Transaction discarded because of previous errors."));
