@@ -11,10 +11,6 @@ use std::time::Duration;
 
 use crate::config::parse_set_bytes;
 
-/// As many bytes of answers as a real server has room for in each client count for nothing: a limit of one byte ends only
-/// those who ask for more than that.
-const UNCOUNTED_BYTES: u64 = 16 << 10;
-
 /// The limits of one class of clients. Zero: none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OutputLimit {
@@ -103,12 +99,6 @@ impl OutputLimit {
             soft_bytes: parse_set_bytes(soft).ok()?,
             soft_time: Duration::from_secs(parse_seconds(seconds)?),
         })
-    }
-
-    /// The same with what counts for nothing.
-    pub(crate) fn of_answers(self) -> Self {
-        let with = |bytes: u64| if bytes == 0 { 0 } else { bytes.saturating_add(UNCOUNTED_BYTES) };
-        OutputLimit { hard_bytes: with(self.hard_bytes), soft_bytes: with(self.soft_bytes), ..self }
     }
 
     /// Whether so much ends the connection at once.

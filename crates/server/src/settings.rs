@@ -106,9 +106,9 @@ impl Settings {
     /// to.
     pub(crate) fn output_limit(&self, is_subscriber: bool) -> OutputLimit {
         if is_subscriber {
-            self.pushed_limit().of_answers()
+            self.pushed_limit()
         } else if self.has_output_limit.load(Relaxed) {
-            self.config.read().client_output_limits.normal.of_answers()
+            self.config.read().client_output_limits.normal
         } else {
             OutputLimit::default()
         }
