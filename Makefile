@@ -14,7 +14,7 @@ run: ## a replica on :6380 of MASTER=host:port (without one: of a sample server)
 test: ## what CI runs: units, properties, real servers
 	@tests/run.sh
 
-test-long: ## all 24 servers, bigger and longer runs, fuzzing, sanitizers
+test-long: ## all 24 servers, bigger and longer runs, fuzzing, sanitizers: hours
 	@tests/run.sh --long
 
 soak: ## hours of writes, cuts and comparisons

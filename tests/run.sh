@@ -2,7 +2,8 @@
 # The tests, in three tiers: run.sh [--long | --soak].
 #
 # Gets the real servers that a tier needs, builds, and runs everything with fixed seeds and counts. A test whose
-# tool is missing says `skipped: NAME`, and fails where CI=true.
+# tool is missing says `skipped: NAME`, and fails where CI=true. The long tier takes hours; with another NEARSIDE_SEED
+# what is random in it is other.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 CARGO=${CARGO:-cargo}
