@@ -337,10 +337,11 @@ fn bitfield_flags(args: &impl Indexed) -> KeyFlags {
     KeyFlags::RO.union(KeyFlags::ACCESS)
 }
 
-/// DELEX without a condition does not look at the value.
+/// DELEX without a condition does not look at the value; it is looked for among all the words behind the key.
 fn delex_flags(args: &impl Indexed) -> KeyFlags {
     const CONDITIONS: [&[u8]; 4] = [b"ifeq", b"ifne", b"ifdeq", b"ifdne"];
-    if args.count() > 1 && CONDITIONS.iter().any(|word| args.at(1).eq_ignore_ascii_case(word)) {
+    let is_condition = |index: usize| CONDITIONS.iter().any(|word| args.at(index).eq_ignore_ascii_case(word));
+    if (1..args.count()).any(is_condition) {
         KeyFlags::RW.union(KeyFlags::DELETE)
     } else {
         KeyFlags::RM.union(KeyFlags::DELETE)
