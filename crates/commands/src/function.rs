@@ -26,8 +26,10 @@ pub fn parse_library(code: &[u8], quotes: Quotes) -> Result<(Vec<u8>, Library), 
     if !code.starts_with(b"#!") {
         return Err(CommandError::new("ERR Missing library metadata"));
     }
-    let end = code.iter().position(|&byte| byte == b'\n');
-    let line = end.and_then(|end| code.get(..end)).ok_or(INVALID)?;
+    // As a string of C has it: it ends at a zero byte.
+    let end = code.iter().position(|&byte| matches!(byte, b'\n' | 0));
+    let line = end.filter(|&end| code.get(end) == Some(&b'\n')).and_then(|end| code.get(..end));
+    let line = line.ok_or(INVALID)?;
     let words = protocol::words_of_line(line, quotes).ok_or(INVALID)?;
     let (first, values) = words.split_first().ok_or(INVALID)?;
     let engine = first.strip_prefix(b"#!").ok_or(INVALID)?;
@@ -278,6 +280,23 @@ mod tests {
         assert_eq!(session.run("FUNCTION DELETE other"), "-ERR Library not found|");
         assert_eq!(session.run("FUNCTION DELETE mylib"), "+OK|");
         assert_eq!(session.run("FUNCTION DUMP"), empty);
+    }
+
+    #[test]
+    fn quotes_and_zero_bytes_in_a_first_line_are_the_servers_own_rules() {
+        use super::parse_library;
+        use protocol::Quotes;
+        let name = |code: &[u8], quotes| parse_library(code, quotes).map(|(name, _)| name).ok();
+        // From redis-8.10 and valkey-9.1.
+        let joined = b"#!\"lu\"a name=\"a\"b\nreturn 1";
+        assert_eq!(name(joined, Quotes::EndWords), None);
+        assert_eq!(name(joined, Quotes::JoinWords).as_deref(), Some(&b"ab"[..]));
+        for quotes in [Quotes::EndWords, Quotes::JoinWords] {
+            let error = parse_library(b"#!lua name=a\0b\nreturn 1", quotes)
+                .err()
+                .map(|error| error.text().into_owned());
+            assert_eq!(error.as_deref(), Some("ERR Invalid library metadata"));
+        }
     }
 
     #[test]
