@@ -10,7 +10,7 @@ use commands::spec::KeyFlags;
 use commands::{Command, Group};
 use protocol::Args;
 use storage::value::{Hash, ValueRef};
-use storage::{DbIndex, Lookups, Missed, ScanCursor, UnixMillis, Wanted, Writer};
+use storage::{DbIndex, EntryView, Lookups, Missed, ScanCursor, UnixMillis, Wanted, Writer};
 
 use crate::clock;
 use crate::latency::Event;
@@ -20,6 +20,8 @@ use crate::stats::add;
 
 /// Keys looked at within one hold of the token.
 const KEYS_A_HOLD: usize = 256;
+/// The same where only keys with a deadline are: shards of the keyspace.
+const SHARDS_A_HOLD: usize = 4;
 /// Fields of one hash removed within one hold.
 const FIELDS_A_HOLD: usize = 1024;
 /// How long one round takes at most.
@@ -225,20 +227,27 @@ fn step(writer: &Writer<'_>, db: DbIndex, cursor: ScanCursor, now: UnixMillis) -
     let mut keys: Vec<Vec<u8>> = Vec::new();
     let mut hashes: Vec<Vec<u8>> = Vec::new();
     let (mut millis_left, mut deadlines) = (0u64, 0);
-    let next = writer.db(db, UnixMillis::NOTHING_EXPIRED).scan(cursor, KEYS_A_HOLD, |key, entry| {
+    let all = writer.db(db, UnixMillis::NOTHING_EXPIRED);
+    let look_at = |entry: &EntryView| {
         let is_visible = entry.is_visible(now);
         if is_visible && let Some(deadline) = entry.deadline() {
             millis_left = millis_left.saturating_add(deadline.0.abs_diff(now.0));
             deadlines += 1;
         }
         if !is_visible {
-            keys.push(key.to_vec());
+            keys.push(entry.key().to_vec());
         } else if let ValueRef::Hash(hash) = entry.value()
             && hash.may_have_expired(now)
         {
-            hashes.push(key.to_vec());
+            hashes.push(entry.key().to_vec());
         }
-    });
+    };
+    let next = if all.field_deadlines() > 0 {
+        let mut look_at = look_at;
+        all.scan(cursor, KEYS_A_HOLD, |_, entry| look_at(entry))
+    } else {
+        all.with_deadline(cursor, SHARDS_A_HOLD, look_at)
+    };
     let expired = keys.len() as u64;
     for key in keys {
         writer.db(db, now).expire(&key);

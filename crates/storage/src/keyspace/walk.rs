@@ -134,7 +134,7 @@ impl Keyspace {
         self.visit(ScanCursor::START, usize::MAX, |_| true, visit);
     }
 
-    /// Visits the entries with a deadline of some more shards; see [`crate::Db::expired`].
+    /// Visits the entries with a deadline of some more shards; see [`crate::Db::with_deadline`].
     pub(crate) fn with_deadline(
         &self,
         cursor: ScanCursor,
