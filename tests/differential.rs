@@ -163,7 +163,7 @@ pub fn loses_its_key(words: &[Vec<u8>]) -> bool {
 /// Whether a master tells its replicas all that the request changes. Real replicas of redis-8.10 and valkey-9.1 do not
 /// hear of the zeros behind a string that BITFIELD adds before OVERFLOW FAIL refuses the value, nor that XREADGROUP has
 /// delivered what was pending once more; and replicas of redis-8.10 keep entries that it trims itself for MINID ~ with
-/// ACKED.
+/// ACKED; and a ZADD that changes nothing may leave a sorted set big, for what it would have added.
 fn is_passed_on(words: &[Vec<u8>]) -> bool {
     let is = |word: &[u8], name: &str| word.eq_ignore_ascii_case(name.as_bytes());
     match words {
@@ -173,6 +173,10 @@ fn is_passed_on(words: &[Vec<u8>]) -> bool {
             let streams = rest.iter().position(|word| is(word, "streams"));
             let asked = streams.map_or(&[][..], |at| &rest[at + 1..]);
             asked[asked.len() / 2..].iter().all(|id| id == b">")
+        }
+        [name, rest @ ..] if is(name, "zadd") => {
+            let is_of_size = rest.len() > 100 || rest.iter().any(|word| word.len() > 64);
+            !is_of_size || !rest.iter().any(|word| is(word, "xx") || is(word, "nx"))
         }
         [name, rest @ ..] if is(name, "xadd") || is(name, "xtrim") => {
             !["minid", "~", "acked"].iter().all(|option| rest.iter().any(|word| is(word, option)))

@@ -688,9 +688,11 @@ fn same_answers(name: &str) {
 
 /// Gives back what is found, with what was found before; `None` where the server is not to be had.
 fn same_answers_in_one_run(name: &str, random: Random, requests: usize, found: Found) -> Option<Found> {
-    let master = Master::start(name, &["--repl-diskless-sync-delay", "0"])?;
-    let real = master.replica(&[])?;
-    let ours = Node::replica_of(&master);
+    // On a busy machine a minute without a word from the master is no reason to end the link.
+    const PATIENT: [&str; 2] = ["--repl-timeout", "3600"];
+    let master = Master::start(name, &[&["--repl-diskless-sync-delay", "0"][..], &PATIENT].concat())?;
+    let real = master.replica(&PATIENT)?;
+    let ours = Node::start(&[&["--replicaof", &format!("127.0.0.1:{}", master.port)][..], &PATIENT].concat());
     ours.wait_state("streaming");
     // A busy machine may take as long for a short script.
     ours.set("script-hold-max", "0");
