@@ -693,6 +693,7 @@ fn same_answers_in_one_run(name: &str, random: Random, requests: usize, found: F
     let master = Master::start(name, &[&["--repl-diskless-sync-delay", "0"][..], &PATIENT].concat())?;
     let real = master.replica(&PATIENT)?;
     let ours = Node::start(&[&["--replicaof", &format!("127.0.0.1:{}", master.port)][..], &PATIENT].concat());
+    println!("{name}: the real replica is port {}, ours {}", real.port, ours.port);
     ours.wait_state("streaming");
     // A busy machine may take as long for a short script.
     ours.set("script-hold-max", "0");

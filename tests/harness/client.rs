@@ -153,11 +153,11 @@ impl Client {
     /// Sends many requests at once, and reads all that comes up to the frame `last`, or to the end of the connection.
     ///
     /// # Panics
-    /// Where neither comes for half a minute.
+    /// Where neither comes for as long as anything may take.
     pub fn until(&mut self, requests: &[Vec<Vec<u8>>], last: &Frame) -> Vec<Frame> {
         let mut bytes = Vec::new();
         requests.iter().for_each(|request| Self::encode(request, &mut bytes));
-        self.socket.set_read_timeout(Some(Duration::from_secs(30))).expect("an option");
+        self.socket.set_read_timeout(Some(super::PATIENCE)).expect("an option");
         let mut out = self.socket.try_clone().expect("a second handle");
         let mut frames = Vec::new();
         std::thread::scope(|scope| {
@@ -168,7 +168,8 @@ impl Client {
                     Ok(frame) => frames.push(frame),
                     Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
                         let sent: Vec<String> = requests.iter().map(|words| shown(words)).collect();
-                        panic!("no answer after {} to\n{}", frames.len(), sent.join("\n"));
+                        let port = self.socket.peer_addr().map_or(0, |address| address.port());
+                        panic!("no answer of port {port} after {} to\n{}", frames.len(), sent.join("\n"));
                     }
                     Err(_) => return frames,
                 }
