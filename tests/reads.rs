@@ -433,7 +433,8 @@ impl Stage {
             },
             compare => (compare, words.as_slice()),
         };
-        if asked.iter().any(|word| is_any_of(word, &["zscan", "encoding", "dump", "usage"]))
+        let is_by_name = is_range_by_name(asked);
+        if (is_by_name || asked.iter().any(|word| is_any_of(word, &["zscan", "encoding", "dump", "usage"])))
             && asked.iter().any(|word| self.sorted.contains(word))
         {
             return;
