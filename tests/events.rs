@@ -371,6 +371,7 @@ const FIELDS_MET: &[&str] = &[
     "HSETEX h FXX FIELDS 1 g v",
     "HSETEX h KEEPTTL FIELDS 1 f v",
     "COPY h h2",
+    "COPY h h2|HKEYS h2",
     "RENAME h h3",
     "TYPE h",
     "EXISTS h",

@@ -31,6 +31,7 @@ mod floats; // INCRBYFLOAT and HINCRBYFLOAT: the digits of a real server
 mod equality; // a workload on a real master, then digest and walk: nothing may differ
 mod connections; // thousands at once, and how many there may be
 mod events; // keyspace events, beside a real server
+mod expiry; // requests at random among what goes past its deadline, beside a real master
 mod pushes; // what clients are sent without asking
 mod memory; // what the node says of its memory, beside what it was given
 mod requests; // bytes that are requests, nearly requests, or none: the same answers as a real server's

@@ -22,6 +22,9 @@ use crate::address::Address;
 use crate::outbox::{Mark, Outbox};
 use crate::upstream::AsClient;
 
+/// See [`Client::queued`].
+const NONE_QUEUED: u32 = u32::MAX;
+
 /// About what a watched key takes.
 const WATCH_BYTES: usize = 128;
 
@@ -50,12 +53,10 @@ pub(crate) struct Client {
     pub(crate) thread: AtomicU16,
     /// Its last command: the table's index and one; 0: none yet.
     pub(crate) command: AtomicU16,
-    /// Requests queued since MULTI, and one; 0: no MULTI.
-    pub(crate) queued: AtomicU32,
+    /// Requests queued since MULTI, and one; 0: there was no MULTI, nor a WATCH; [`NONE_QUEUED`]: there is no MULTI any more.
+    queued: AtomicU32,
     /// Bytes of these requests.
-    pub(crate) queued_bytes: AtomicU32,
-    /// Whether it has ever asked for a transaction, or watched a key: Valkey tells of a count from then on.
-    pub(crate) has_queued: AtomicBool,
+    queued_bytes: AtomicU32,
     /// Bytes of the request that waits for a key, or that asks for this line.
     pub(crate) request_bytes: AtomicU32,
     /// Bytes of requests not yet run.
@@ -211,7 +212,6 @@ impl Client {
             command: AtomicU16::new(0),
             queued: AtomicU32::new(0),
             queued_bytes: AtomicU32::new(0),
-            has_queued: AtomicBool::new(false),
             request_bytes: AtomicU32::new(0),
             input_bytes: AtomicUsize::new(0),
             input_room: AtomicUsize::new(0),
@@ -283,6 +283,23 @@ impl Client {
         if user.is_some() || self.said.lock().names.is_some() {
             self.rename(|names| names.user = user);
         }
+    }
+
+    /// How many requests it has queued since MULTI; `None`: it has no transaction.
+    pub(crate) fn queued(&self) -> Option<u32> {
+        self.queued.load(Relaxed).checked_sub(1).filter(|queued| queued + 1 < NONE_QUEUED)
+    }
+
+    /// Notes that it has queued so many requests of so many bytes.
+    pub(crate) fn has_queued(&self, requests: u32, bytes: u32) {
+        self.queued.store(requests.min(NONE_QUEUED - 2) + 1, Relaxed);
+        self.queued_bytes.store(bytes, Relaxed);
+    }
+
+    /// Notes that it has no transaction any more, or that it watches a key: see `queued`.
+    pub(crate) fn has_none_queued(&self) {
+        self.queued.store(NONE_QUEUED, Relaxed);
+        self.queued_bytes.store(0, Relaxed);
     }
 
     /// What is sent to it unasked; made at the first need.
@@ -385,7 +402,7 @@ impl Client {
         if self.is_subscriber() {
             flags.push('P');
         }
-        if self.queued.load(Relaxed) > 0 {
+        if self.queued().is_some() {
             flags.push('x');
         }
         if self.blocked.load(Relaxed) {
@@ -445,7 +462,9 @@ impl Client {
     pub(crate) fn line(&self, now: Instant, dialect: Dialect) -> String {
         let names = self.names();
         let flags = self.flags();
-        let queued = self.queued.load(Relaxed);
+        // A Valkey tells of a count from the first MULTI or WATCH on.
+        let is_counted = dialect.is_valkey() && self.queued.load(Relaxed) > 0;
+        let queued = self.queued().map_or(if is_counted { 0 } else { -1 }, i64::from);
         let [sub, psub, ssub] = self.subscribed();
         let command = match self.command.load(Relaxed).checked_sub(1) {
             Some(index) => {
@@ -480,7 +499,7 @@ impl Client {
             now.saturating_duration_since(self.since).as_secs(),
             self.idle_seconds(now),
             self.db.load(Relaxed),
-            if is_valkey && self.has_queued.load(Relaxed) { queued.max(1) } else { queued }.cast_signed() - 1,
+            queued,
             self.watched_keys(),
             room - input,
             String::from_utf8_lossy(&self.user_name()),

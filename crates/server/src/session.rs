@@ -274,19 +274,16 @@ impl Session {
     /// MULTI
     pub(crate) fn begin(&mut self) {
         self.transaction = Some(Box::default());
-        self.client().queued.store(1, Relaxed);
-        self.client().has_queued.store(true, Relaxed);
+        self.client().has_queued(0, 0);
     }
 
     /// Queues a request.
     pub(crate) fn queue(&mut self, command: &'static Command, words: &[&[u8]]) {
         if let Some(transaction) = &mut self.transaction {
             transaction.push(command, words);
-            let queued = u32::try_from(transaction.queue().len()).unwrap_or(u32::MAX - 1);
+            let queued = u32::try_from(transaction.queue().len()).unwrap_or(u32::MAX);
             let bytes = u32::try_from(transaction.bytes()).unwrap_or(u32::MAX);
-            let client = self.client();
-            client.queued.store(queued + 1, Relaxed);
-            client.queued_bytes.store(bytes, Relaxed);
+            self.client().has_queued(queued, bytes);
         }
     }
 
@@ -351,14 +348,17 @@ impl Session {
 
     /// The client is told of as one without a transaction: while that is run it still has one.
     pub(crate) fn forget_queued(&self) {
-        self.client().queued.store(0, Relaxed);
-        self.client().queued_bytes.store(0, Relaxed);
+        if self.client().queued().is_some() {
+            self.client().has_none_queued();
+        }
     }
 
     /// WATCH of one key.
     pub(crate) fn watch(&mut self, reader: &Reader<'_>, store: &Store, key: &[u8], now: UnixMillis) {
         let db = self.db;
-        self.client().has_queued.store(true, Relaxed);
+        if self.client().queued().is_none() {
+            self.client().has_none_queued();
+        }
         let watched = self.watched.get_or_insert_default();
         if let Some(mark) = watched.add(reader, store, db, key, now) {
             self.client().watches(mark);

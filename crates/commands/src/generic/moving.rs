@@ -1,13 +1,13 @@
 //! Keys under another name or in another database, with their deadlines.
 //!
-//! Owns what happens to what stood there before. Never looks at the value on its way.
+//! Owns what happens to what stood there before. Never looks at the value on its way, but for what a Valkey leaves out of a copy.
 
 use protocol::number::parse_int;
 use protocol::{Args, Reply};
-use storage::{DbIndex, Kind, Slot, Wanted};
+use storage::{DbIndex, Kind, Slot, Value, Wanted};
 
 use super::Done;
-use crate::context::WriteContext;
+use crate::context::{Role, WriteContext};
 use crate::error::CommandError;
 
 /// RENAME key newkey
@@ -123,7 +123,16 @@ pub(crate) fn copy(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply
     if into == ctx.index && from == to {
         return Err(SAME_OBJECT);
     }
-    let copied = ctx.asking().get(from).map(|found| (found.value().to_value(), found.deadline()));
+    let mut copied = ctx.asking().get(from).map(|found| (found.value().to_value(), found.deadline()));
+    if ctx.role == Role::Master
+        && ctx.dialect.is_valkey()
+        && let Some((Value::Hash(hash), _)) = &mut copied
+        && hash.view().visible_len(ctx.now) > 0
+    {
+        // A Valkey leaves behind what is past its deadline. (Of a hash with nothing else it makes an empty one; here it is
+        // hidden in the copy too.)
+        hash.take_expired(ctx.now, usize::MAX);
+    }
     let mut target = ctx.writer.db(into, ctx.now);
     let done = copied.is_some_and(|(value, deadline)| {
         target.edit(to, |slot| {

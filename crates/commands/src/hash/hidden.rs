@@ -34,10 +34,9 @@ pub(super) fn expire(slot: &Slot<'_>, writer: &Writer<'_>, fields: &[&[u8]]) {
     }
 }
 
-/// The same for one whose place another takes. A Redis has removed it before, and the hash with it if it was the last: that
-/// is what is told then.
+/// The same for one whose place another takes. A Redis has removed it before, and the hash with it if it was the last.
 pub(super) fn expire_one(
-    slot: &Slot<'_>,
+    slot: &mut Slot<'_>,
     writer: &Writer<'_>,
     name: &[u8],
     now: UnixMillis,
@@ -48,8 +47,8 @@ pub(super) fn expire_one(
     if hidden.is_empty() || dialect.is_valkey() || hash.is_some_and(|hash| hash.len() > 1) {
         expire(slot, writer, &hidden);
     } else {
+        slot.remove();
         slot.event(Wanted::GENERIC, "del");
-        slot.event(Wanted::NEW, "new");
         writer.expired_fields(1);
     }
     Ok(())

@@ -61,7 +61,7 @@ pub(super) fn id(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
 
 /// Who asks is told of with this request as its last; in a transaction, with EXEC.
 fn is_asked_by(client: &Client, command: &'static Command) {
-    if client.queued.load(Relaxed) == 0 {
+    if client.queued().is_none() {
         client.ran(command);
     }
 }
