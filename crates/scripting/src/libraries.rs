@@ -239,7 +239,7 @@ impl Serve for Loading<'_> {
     fn ask(&mut self, lua: &Lua, request: Request, args: &Arguments) -> Outcome {
         match request {
             Request::Register => register(lua, args, &mut self.registered),
-            _ => crate::run::log(lua, self.log, args),
+            _ => crate::run::log(lua, self.log, args, &crate::texts::REDIS),
         }
     }
 }

@@ -87,9 +87,9 @@ impl Serve for Run<'_> {
 
     fn ask(&mut self, lua: &Lua, request: Request, args: &Arguments) -> Outcome {
         match request {
-            Request::Log => log(lua, &|level, line| self.host.log(level, line), args),
+            Request::Log => log(lua, &|level, line| self.host.log(level, line), args, self.texts()),
             Request::Setresp => self.setresp(lua, args),
-            Request::SetRepl => set_repl(lua, args),
+            Request::SetRepl => set_repl(lua, args, self.texts()),
             _ => raised(lua, "redis.register_function can only be called on FUNCTION LOAD command"),
         }
     }
@@ -222,7 +222,7 @@ impl Run<'_> {
 
     fn setresp(&mut self, lua: &Lua, args: &Arguments) -> Outcome {
         if args.len() != 1 {
-            return raised(lua, "redis.setresp() requires one argument.");
+            return raised(lua, self.texts().no_protocol);
         }
         self.protocol = match number_of(args.get(1)).map(truncated) {
             Some(2) => Protocol::Resp2,
@@ -234,9 +234,9 @@ impl Run<'_> {
 }
 
 /// `redis.log(level, text, …)`
-pub(crate) fn log(lua: &Lua, write: LogLine<'_>, args: &Arguments) -> Outcome {
+pub(crate) fn log(lua: &Lua, write: LogLine<'_>, args: &Arguments, texts: &Texts) -> Outcome {
     if args.len() < 2 {
-        return raised(lua, "redis.log() requires two arguments or more.");
+        return raised(lua, texts.no_log);
     }
     let Some(level) = number_of(args.get(1)).filter(|_| !matches!(args.get(1), Value::String(_))) else {
         return raised(lua, "First argument must be a number (log level).");
@@ -254,12 +254,13 @@ pub(crate) fn log(lua: &Lua, write: LogLine<'_>, args: &Arguments) -> Outcome {
 }
 
 /// `redis.set_repl(flags)`: nothing but commands is ever replicated here.
-fn set_repl(lua: &Lua, args: &Arguments) -> Outcome {
+fn set_repl(lua: &Lua, args: &Arguments, texts: &Texts) -> Outcome {
     if args.len() != 1 {
-        return raised(lua, "redis.set_repl() requires one argument.");
+        return raised(lua, texts.no_flags);
     }
-    match number_of(args.get(1)).map(truncated) {
-        Some(0..=3) => Ok(Ok(MultiValue::new())),
+    // What is no number is none of them.
+    match number_of(args.get(1)).map_or(0, truncated) {
+        0..=3 => Ok(Ok(MultiValue::new())),
         _ => raised(lua, "Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE."),
     }
 }

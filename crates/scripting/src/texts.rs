@@ -14,11 +14,14 @@ pub(crate) struct Texts {
     pub(crate) no_text: &'static str,
     pub(crate) no_command: &'static str,
     pub(crate) no_script: &'static str,
+    pub(crate) no_log: &'static str,
+    pub(crate) no_protocol: &'static str,
+    pub(crate) no_flags: &'static str,
     /// Whether an error says which script it is of.
     pub(crate) names_scripts: bool,
 }
 
-const REDIS: Texts = Texts {
+pub(crate) const REDIS: Texts = Texts {
     wrong_arity: "Wrong number of args calling Redis command from script",
     unknown: "Unknown Redis command called from script",
     not_allowed: "This Redis command is not allowed from script",
@@ -26,6 +29,9 @@ const REDIS: Texts = Texts {
     no_text: "Lua redis lib command arguments must be strings or integers",
     no_command: "Invalid command passed to redis.acl_check_cmd()",
     no_script: "NOSCRIPT No matching script. Please use EVAL.",
+    no_log: "redis.log() requires two arguments or more.",
+    no_protocol: "redis.setresp() requires one argument.",
+    no_flags: "redis.set_repl() requires one argument.",
     names_scripts: true,
 };
 
@@ -38,6 +44,9 @@ const VALKEY_8: Texts = Texts {
     no_text: "Command arguments must be strings or integers",
     no_command: "Invalid command passed to server.acl_check_cmd()",
     no_script: "NOSCRIPT No matching script.",
+    no_log: "server.log() requires two arguments or more.",
+    no_protocol: "server.setresp() requires one argument.",
+    no_flags: "server.set_repl() requires one argument.",
     names_scripts: true,
 };
 
