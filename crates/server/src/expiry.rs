@@ -154,8 +154,8 @@ fn after_missing(node: &Node, writer: &Writer<'_>, missed: Vec<Missed>, command:
     }
 }
 
-/// Removes those fields of a hash that are past their deadlines, of these, or of all; of very many the first. Says how many they were. That is told;
-/// where the hash goes with them, only if `tells_all`.
+/// Removes those fields of a hash that are past their deadlines, of these, or of all; of very many the first. Says how many
+/// they were. That is told; where the hash goes with them, only if `tells_all`.
 fn expire_fields(
     writer: &Writer<'_>,
     db: DbIndex,
