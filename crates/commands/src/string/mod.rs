@@ -244,6 +244,20 @@ mod tests {
         Session::new().transcript(include_str!("../../tests/transcripts/string8.txt"));
     }
 
+    /// Masters up to 6.2 take what later ones refuse.
+    #[test]
+    fn a_replica_counts_down_by_the_lowest_number() {
+        let lowest = i64::MIN;
+        let counted_down = |session: &Session| {
+            session.run("SET n 5");
+            session.run(&format!("DECRBY n {lowest}"))
+        };
+        let replica = Session::replica();
+        assert_eq!(counted_down(&replica), ":-9223372036854775803|");
+        assert_eq!(replica.run("GET n"), "$20|-9223372036854775803|");
+        assert_eq!(counted_down(&Session::new()), "-ERR decrement would overflow|");
+    }
+
     #[test]
     fn a_replica_obeys_passed_deadlines() {
         // From scripted masters of real replicas (redis-7.0, redis-8.10, valkey-9.1).
