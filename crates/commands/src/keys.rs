@@ -91,6 +91,11 @@ impl Command {
                 }
                 return Ok(());
             }
+            "migrate" => {
+                let flags = KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::DELETE);
+                moved_keys(args)?.for_each(|index| visit(KeyAt { index, flags }));
+                return Ok(());
+            }
             "xread" | "xreadgroup" => {
                 // Behind GROUP and both its names.
                 let names = streams(args, if self.name == "xread" { 0 } else { 3 }).ok_or(NoKeys)?;
@@ -306,6 +311,26 @@ fn streams(args: &impl Indexed, from: usize) -> Option<std::ops::Range<usize>> {
     None
 }
 
+/// What MIGRATE moves: the words behind its option KEYS, which is an option only where the key's own place is empty; else
+/// what stands there. The word KEYS at the end names nothing, and is not looked for, as a real server's specification
+/// passes over it.
+fn moved_keys(args: &impl Indexed) -> Result<std::ops::Range<usize>, NoKeys> {
+    if args.count() < 5 {
+        return Err(NoKeys);
+    }
+    let mut at = 5;
+    while at + 1 < args.count() {
+        at += match args.at(at).to_ascii_lowercase().as_slice() {
+            b"keys" if args.at(2).is_empty() => return Ok(at + 1..args.count()),
+            b"keys" => return Err(NoKeys),
+            b"auth" => 2,
+            b"auth2" => 3,
+            _ => 1,
+        };
+    }
+    Ok(2..3)
+}
+
 /// SET reads its key only when told to compare, and shows it when told to GET.
 fn set_flags(args: &impl Indexed) -> KeyFlags {
     let says = |words: &[&[u8]]| {
@@ -460,7 +485,22 @@ mod tests {
             Find::Range { last: -1, step: 1, limit: 0 },
             &[KeyFlags::RW],
         )];
-        assert_eq!(keys(&row("migrate", BACKWARDS), "MIGRATE h p \"\" 0 1 KEYS a b"), Ok(vec![7, 8]));
+        assert_eq!(keys(&row("migrate", BACKWARDS), "MIGRATE h p  0 1 KEYS a b"), Ok(vec![7, 8]));
+
+        // As COMMAND GETKEYS of redis-8.10 has it.
+        let migrate = row("migrate", BACKWARDS);
+        for (line, found) in [
+            ("MIGRATE h p k 0 1", Ok(vec![3])),
+            ("MIGRATE h p  0 1 COPY KEYS a KEYS", Ok(vec![8, 9])),
+            ("MIGRATE h p  0 1 AUTH KEYS KEYS a", Ok(vec![9])),
+            ("MIGRATE h p  0 1 AUTH2 KEYS KEYS KEYS a", Ok(vec![10])),
+            ("MIGRATE h p  0 1 KEYS KEYS a", Ok(vec![7, 8])),
+            ("MIGRATE h p k 0 1 KEYS", Ok(vec![3])),
+            ("MIGRATE h KEYS  KEYS KEYS", Ok(vec![3])),
+            ("MIGRATE h p k 0 1 KEYS a", Err(NoKeys)),
+        ] {
+            assert_eq!(keys(&migrate, line), found, "{line}");
+        }
 
         let sort = row("sort", ONE);
         assert_eq!(keys(&sort, "SORT l BY store GET x STORE d STORE e"), Ok(vec![1, 9]));

@@ -49,10 +49,10 @@ pub use context::{
 };
 pub use dialect::{Dialect, ReplyDouble, Vendor};
 pub use error::{CommandError, printed};
-pub use generic::encoding;
+pub use generic::{encoding, remove};
 pub use hash::Fieldsets;
 pub use resolve::{Unresolved, resolve, resolve_row};
-pub use restore::serialized_bytes;
+pub use restore::{payload_of, serialized_bytes};
 pub use spec::{Command, Flags, Group, KeyFlags, KeySpec, Run, ServerCommand};
 pub use table::find;
 pub use wait::{Nothing, Wait};

@@ -38,7 +38,7 @@ pub(crate) fn dump(context: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply)
         return Ok(());
     };
     context.looks_at(found.value().elements().max(found.value().heap_bytes() / BYTES_AN_ELEMENT))?;
-    reply.bulk(&payload(found.value(), Target::of(found.value(), context.dialect))?);
+    reply.bulk(&payload_of(found.value(), context.dialect)?);
     Ok(())
 }
 
@@ -48,6 +48,14 @@ pub fn serialized_bytes(value: ValueRef<'_>, dialect: Dialect) -> Option<usize> 
     let mut bytes = Vec::new();
     save::write(value, Target::of(value, dialect), &mut bytes).ok()?;
     Some(bytes.len())
+}
+
+/// A value as RESTORE takes it, written by a server of this dialect.
+///
+/// # Errors
+/// It has no form in the version that was chosen.
+pub fn payload_of(value: ValueRef<'_>, dialect: Dialect) -> Result<Vec<u8>, CommandError> {
+    payload(value, Target::of(value, dialect))
 }
 
 /// A value with its type and footer.

@@ -252,6 +252,7 @@ pub enum ServerCommand {
     HotkeysReset,
     HotkeysStart,
     HotkeysStop,
+    Migrate,
     Replicaof,
     Shutdown,
     Debug,

@@ -259,7 +259,7 @@ fn number(text: &[u8]) -> Option<u64> {
 }
 
 /// Appends a request as RESP.
-pub(crate) fn request(out: &mut Vec<u8>, words: &[&[u8]]) {
+pub fn request(out: &mut Vec<u8>, words: &[&[u8]]) {
     out.extend_from_slice(format!("*{}\r\n", words.len()).as_bytes());
     for word in words {
         out.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());

@@ -37,7 +37,7 @@ pub mod error;
 pub use apply::{Applied, Applier, Pace, Stopped};
 pub use divergence::{Divergence, DivergenceKind, OnDivergence, Policy};
 pub use error::{ErrorCode, LinkError};
-pub use handshake::Introduction;
+pub use handshake::{Introduction, request};
 pub use link::{Action, Link, LinkConfig, LinkState, Remedy, Spooled, View};
 pub use position::{Position, PositionCell, ReplId};
 pub use replay::Scripts;

@@ -42,6 +42,9 @@ const ROLE_CHANGED: &str =
 /// What a client is told whom another one woke.
 const UNBLOCKED: &str = "UNBLOCKED client unblocked via CLIENT UNBLOCK";
 
+/// What a client is told whose request ended without an answer.
+const FAILED: &str = "ERR the request failed inside";
+
 /// How a wait ended.
 #[derive(Debug)]
 pub(crate) enum Outcome {
@@ -180,25 +183,47 @@ impl Blocking {
             None => OwnedRequest::copy(words),
             Some(instead) => OwnedRequest::copy(&instead.iter().map(Vec::as_slice).collect::<Vec<_>>()),
         };
+        let ticket = self.ticket(session, command, request);
+        *ticket.again_at.lock() = wait.look_again.and_then(|after| now.checked_add(after));
+        self.waiting.lock().insert(ticket.client, Arc::clone(&ticket));
+        let keys = awaited_keys(command, words).into_iter().map(Box::from).collect();
+        // A moment that no clock can tell is never.
+        let until = wait.timeout.and_then(|timeout| now.checked_add(timeout));
+        Blocked { blocking: Arc::clone(self), ticket, keys, until }
+    }
+
+    /// A wait of this client's, which is told of as one that waits.
+    fn ticket(&self, session: &Session, command: &'static Command, request: OwnedRequest) -> Arc<Ticket> {
         session.client().is_inside(&request.words());
-        let ticket = Arc::new(Ticket {
+        self.count.fetch_add(1, Relaxed);
+        session.client().blocked.store(true, Relaxed);
+        Arc::new(Ticket {
             client: session.client().id,
             user: Arc::clone(session.user()),
             command,
             request,
             db: session.db(),
             protocol: session.protocol(),
-            again_at: Mutex::new(wait.look_again.and_then(|after| now.checked_add(after))),
+            again_at: Mutex::new(None),
             outcome: Mutex::new(None),
             decided: Notify::new(),
-        });
-        self.waiting.lock().insert(ticket.client, Arc::clone(&ticket));
-        self.count.fetch_add(1, Relaxed);
-        session.client().blocked.store(true, Relaxed);
-        let keys = awaited_keys(command, words).into_iter().map(Box::from).collect();
-        // A moment that no clock can tell is never.
-        let until = wait.timeout.and_then(|timeout| now.checked_add(timeout));
-        Blocked { blocking: Arc::clone(self), ticket, keys, until }
+        })
+    }
+
+    /// Begins a wait for what a task of the node does for this request, which nobody else serves or ends: neither CLIENT
+    /// UNBLOCK nor REPLICAOF. That task goes on when the client goes.
+    pub(crate) fn begin_apart(
+        self: &Arc<Self>,
+        session: &mut Session,
+        command: &'static Command,
+        words: &[&[u8]],
+    ) -> (Wait, Promise) {
+        let ticket = self.ticket(session, command, OwnedRequest::copy(words));
+        let promise = Promise { ticket: Arc::clone(&ticket) };
+        let blocked = Blocked { blocking: Arc::clone(self), ticket, keys: Vec::new(), until: None };
+        let wait = blocked.wait(Vec::new());
+        session.blocked = Some(Box::new(blocked));
+        (wait, promise)
     }
 
     /// Serves those who wait for keys that were touched. For the holder of the token.
@@ -312,6 +337,36 @@ impl Blocking {
         drop(queues);
         // What they watch is given back without our lock.
         drop(gone);
+    }
+}
+
+/// That a client which waits is answered: see [`Blocking::begin_apart`].
+#[derive(Debug)]
+pub(crate) struct Promise {
+    ticket: Arc<Ticket>,
+}
+
+impl Promise {
+    /// An answer to be filled for it.
+    pub(crate) fn reply(&self) -> Reply {
+        Reply::new(self.ticket.protocol)
+    }
+
+    /// Answers it, unless it has gone.
+    pub(crate) fn keep(self, reply: Reply) {
+        self.ticket.decide(Outcome::Served(reply));
+    }
+
+    /// Whether its client has gone.
+    pub(crate) fn is_void(&self) -> bool {
+        self.ticket.is_decided()
+    }
+}
+
+impl Drop for Promise {
+    fn drop(&mut self) {
+        // It was not kept: the task failed.
+        self.ticket.decide(Outcome::Error(FAILED));
     }
 }
 

@@ -186,6 +186,7 @@ fn is_secret(command: &Command, words: &[&[u8]], place: usize) -> bool {
     };
     match command.run {
         Run::Server(S::Auth) => place > 0,
+        Run::Server(S::Migrate) => crate::migrate::is_secret(words, place),
         Run::Server(S::Hello) => is_after(1, "auth") || is_after(2, "auth"),
         Run::Server(S::ConfigSet) => {
             place > 2

@@ -20,6 +20,7 @@ use crate::buffers::Buffers;
 use crate::clock;
 use crate::eviction::Room;
 use crate::expiry;
+use crate::migrate;
 use crate::node::Node;
 use crate::owned::OwnedRequest;
 use crate::scripts::{self, ClientHost};
@@ -45,6 +46,7 @@ pub(crate) fn is_wanted(command: &Command, args: Args<'_>) -> bool {
             | S::AclSave
             | S::MemoryMallocStats
             | S::MemoryPurge
+            | S::Migrate
             | S::Save
             | S::Bgsave
             | S::Shutdown,
@@ -62,7 +64,7 @@ pub(crate) fn waits_for_token(command: &Command) -> bool {
     match command.run {
         Run::Read(_) | Run::Container => false,
         Run::Write(_) => true,
-        Run::Server(S::Exec | S::Replicaof | S::Debug | S::Save | S::Bgsave) => true,
+        Run::Server(S::Exec | S::Migrate | S::Replicaof | S::Debug | S::Save | S::Bgsave) => true,
         Run::Server(server) => scripts::needs_engine(server),
     }
 }
@@ -120,7 +122,8 @@ pub(crate) async fn run(node: &Arc<Node>, session: Session, request: OwnedReques
     apart(move || run_here(&node, session, &request)).await
 }
 
-async fn apart<R: Send + 'static>(run: impl FnOnce() -> R + Send + 'static) -> Option<R> {
+/// Runs it on a thread that may wait. `None` when it failed inside.
+pub(crate) async fn apart<R: Send + 'static>(run: impl FnOnce() -> R + Send + 'static) -> Option<R> {
     tokio::task::spawn_blocking(run)
         .await
         .inspect_err(|error| {
@@ -174,6 +177,23 @@ fn run_command(
     let mark = reply.mark();
     let answered = match command.run {
         Run::Server(S::Exec) => answer::exec(node, session, reply),
+        Run::Server(S::Migrate) => {
+            let writer = match hold_unless_busy(node) {
+                Ok(writer) => writer,
+                Err(text) => return refuse(node, command, text, reply),
+            };
+            match migrate::begin(node, session, &writer, command, words) {
+                Ok(Some(wait)) => {
+                    node.show(session, command, words, false);
+                    return (Then::Continue, Some(wait));
+                }
+                Ok(None) => {
+                    reply.simple(migrate::NO_KEY);
+                    Ok(Then::Continue)
+                }
+                Err(error) => Err(error),
+            }
+        }
         Run::Server(server) => {
             if command.flags.contains(Flags::DENYOOM)
                 && match hold_unless_busy(node) {

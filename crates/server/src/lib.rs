@@ -23,6 +23,7 @@ mod pause;
 mod exclusive;
 mod answer;
 mod scripts;
+mod migrate;
 
 mod save;
 mod session;

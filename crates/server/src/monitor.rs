@@ -9,6 +9,7 @@ use commands::{Command, Flags, Run, ServerCommand as S};
 
 use crate::clients::Client;
 use crate::hub::Hub;
+use crate::migrate;
 use crate::outbox::Mark;
 
 /// What stands in the place of a secret.
@@ -50,7 +51,7 @@ pub(crate) fn is_seen_first(command: &Command) -> bool {
 /// The line, without its end: when, for which database, by whom, and the words.
 pub(crate) fn line(micros: i64, db: u32, by: &str, command: Option<&Command>, words: &[&[u8]]) -> String {
     let mut line = format!("{}.{:06} [{db} {by}]", micros / 1_000_000, micros % 1_000_000);
-    let mut secrets = Secrets::of(command);
+    let mut secrets = Secrets::of(command, words);
     for (at, word) in words.iter().enumerate() {
         line.push(' ');
         quoted(if secrets.is_next(at, word) { REDACTED } else { word }, &mut line);
@@ -59,19 +60,22 @@ pub(crate) fn line(micros: i64, db: u32, by: &str, command: Option<&Command>, wo
 }
 
 /// Which words of a request nobody may see.
-enum Secrets {
+enum Secrets<'w> {
     None,
     /// From this word on.
     From(usize),
     /// Name and password behind the word AUTH.
     BehindAuth(Option<usize>),
+    /// Those of MIGRATE, whose keys may have the names of its options.
+    OfMigrate(&'w [&'w [u8]]),
 }
 
-impl Secrets {
-    fn of(command: Option<&Command>) -> Self {
+impl<'w> Secrets<'w> {
+    fn of(command: Option<&Command>, words: &'w [&'w [u8]]) -> Self {
         match command.map(|command| command.run) {
             Some(Run::Server(S::Auth)) => Secrets::From(1),
             Some(Run::Server(S::Hello)) => Secrets::BehindAuth(None),
+            Some(Run::Server(S::Migrate)) => Secrets::OfMigrate(words),
             _ => Secrets::None,
         }
     }
@@ -80,6 +84,7 @@ impl Secrets {
         match self {
             Secrets::None => false,
             Secrets::From(first) => at >= *first,
+            Secrets::OfMigrate(words) => migrate::is_secret(words, at),
             Secrets::BehindAuth(seen) => {
                 let is_secret = seen.is_some_and(|seen| at <= seen + 2);
                 if !is_secret && word.eq_ignore_ascii_case(b"auth") {

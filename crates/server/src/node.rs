@@ -70,6 +70,8 @@ pub(crate) struct Node {
     pub(crate) scripts: Scripts,
     /// For the batch that waits for the token, or has it: one at a time, so that no thread wakes for another's turn.
     pub(crate) waiting_batch: Semaphore,
+    /// For the MIGRATE that is at work: one at a time, as at a real server.
+    pub(crate) moving: Semaphore,
     /// Rates, and peaks.
     pub(crate) samples: Samples,
     /// Who waits for a key.
@@ -146,6 +148,7 @@ impl Node {
             tls,
             acl,
             waiting_batch: Semaphore::new(1),
+            moving: Semaphore::new(1),
             hub,
             pause: Arc::default(),
             settings,

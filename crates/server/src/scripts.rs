@@ -276,7 +276,7 @@ impl Host for ClientHost<'_> {
         if self.attempt.is_some() {
             return self.attempt(command, args, &mut reply).map(|()| reply);
         }
-        let writes = matches!(command.run, Run::Write(_));
+        let writes = matches!(command.run, Run::Write(_) | Run::Server(ServerCommand::Migrate));
         if writes && self.gate.is_none() {
             self.gate = Some(self.writer.close_gate());
         }

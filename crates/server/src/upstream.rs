@@ -18,11 +18,13 @@ mod shared;
 mod status;
 mod stream;
 
+pub(crate) use connect::connect;
 pub use replication::{OnDivergence, Resync, Room};
 pub(crate) use status::{AsClient, Streamed};
 pub use status::{
     LinkCounts, LinkFailure, LinkStatus, MasterAddress, Readable, Role, SpoolStatus, SyncProgress,
 };
+pub(crate) use stream::Stream;
 
 use std::path::PathBuf;
 use std::sync::Arc;

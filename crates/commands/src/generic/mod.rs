@@ -34,7 +34,7 @@ pub(crate) fn del(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply)
 }
 
 /// Removes a key, and says so; says whether it was there.
-fn remove(ctx: &mut WriteContext<'_>, key: &[u8]) -> bool {
+pub fn remove(ctx: &mut WriteContext<'_>, key: &[u8]) -> bool {
     let was_there = ctx.db.remove(key);
     if was_there {
         ctx.event(Wanted::GENERIC, "del", key);

@@ -1,6 +1,8 @@
 //! Keys of any kind: their names, kinds, deadlines, and what moves them about.
 
-use crate::spec::{Begin, Categories as C, Command, Find, Flags as F, Group, KeyFlags as K, KeySpec, Run};
+use crate::spec::{
+    Begin, Categories as C, Command, Find, Flags as F, Group, KeyFlags as K, KeySpec, Run, ServerCommand,
+};
 use crate::{generic, restore, sort};
 
 pub(super) const ROWS: &[Command] = &[
@@ -142,6 +144,17 @@ pub(super) const ROWS: &[Command] = &[
         .flags(&[F::ASKING, F::DENYOOM, F::WRITE])
         .categories(&[C::DANGEROUS, C::KEYSPACE])
         .keys(&[KeySpec::at(1, &[K::OW, K::UPDATE])]),
+    Command::new("migrate", -6, Group::Generic, "2.6.0", Run::Server(ServerCommand::Migrate))
+        .flags(&[F::MOVABLEKEYS, F::WRITE])
+        .categories(&[C::DANGEROUS, C::KEYSPACE])
+        .keys(&[
+            KeySpec::at(3, &[K::RW, K::ACCESS, K::DELETE]),
+            KeySpec::new(
+                Begin::Keyword("KEYS", -2),
+                Find::Range { last: -1, step: 1, limit: 0 },
+                &[K::RW, K::ACCESS, K::DELETE, K::INCOMPLETE],
+            ),
+        ]),
     Command::new("sort", -2, Group::Generic, "1.0.0", Run::Write(sort::sort))
         .flags(&[F::DENYOOM, F::MOVABLEKEYS, F::WRITE])
         .categories(&[C::DANGEROUS, C::LIST, C::SET, C::SORTEDSET])

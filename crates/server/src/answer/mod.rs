@@ -156,6 +156,7 @@ pub(crate) fn run(server: S, call: &mut Call<'_>, reply: &mut Reply) -> Answered
         S::Role => replication::role(call, reply),
         S::Wait => replication::wait(call, reply),
         S::Waitaof => replication::waitaof(call, reply),
+        S::Migrate => crate::migrate::held(call, reply),
         S::Replicaof => replication::replicaof(call, reply),
         S::Lastsave => persistence::lastsave(call, reply),
         S::Save => persistence::save(call, reply),

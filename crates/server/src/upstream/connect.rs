@@ -25,7 +25,7 @@ const KEEPALIVE: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 /// With the last address' reason.
-pub(super) async fn connect(
+pub(crate) async fn connect(
     master: MasterAddress,
     tls: Option<MasterTls>,
     within: Duration,

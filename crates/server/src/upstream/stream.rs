@@ -16,7 +16,7 @@ use tokio_rustls::client::TlsStream;
 use super::status::Socket;
 
 /// See the module.
-pub(super) enum Stream {
+pub(crate) enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
@@ -32,7 +32,7 @@ impl Stream {
     }
 
     /// Reads some into `buffer`, or will wake the task.
-    pub(super) fn poll_read(
+    pub(crate) fn poll_read(
         &mut self,
         context: &mut Context<'_>,
         buffer: &mut BytesMut,
@@ -45,7 +45,7 @@ impl Stream {
 
     /// Sends some of `bytes`, or will wake the task. TLS keeps what it has taken, and sends it on when this is called
     /// again, with nothing too.
-    pub(super) fn poll_send(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    pub(crate) fn poll_send(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self {
             Stream::Plain(_) if bytes.is_empty() => Poll::Pending,
             Stream::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
