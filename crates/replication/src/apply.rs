@@ -20,6 +20,7 @@ use storage::{DbIndex, Hashed, News, Store, UnixMillis, Wanted, Writer};
 use crate::divergence::{Divergence, DivergenceKind};
 use crate::error::{ErrorCode, LinkError};
 use crate::journal::Journal;
+use crate::meter::Meter;
 use crate::plan::{Plan, Planner, Step, What};
 use crate::position::{Position, PositionCell};
 use crate::replay::{Replaying, Scripts};
@@ -86,6 +87,7 @@ pub struct Applier {
     dialect: Dialect,
     ignores: bool,
     tally: Arc<Tally>,
+    meter: Option<Arc<dyn Meter>>,
     gate: GateTimes,
     scripts: Option<Scripts>,
     /// How many requests at the front are known to be a MULTI without its EXEC.
@@ -121,6 +123,7 @@ impl Applier {
             dialect: Dialect::default(),
             ignores,
             tally: Arc::default(),
+            meter: None,
             gate: GateTimes::default(),
             scripts: None,
             gathered: 0,
@@ -132,6 +135,13 @@ impl Applier {
     #[must_use]
     pub fn with_scripts(mut self, scripts: Scripts) -> Self {
         self.scripts = Some(scripts);
+        self
+    }
+
+    /// Tells this one what each request costs, while it is on.
+    #[must_use]
+    pub fn with_meter(mut self, meter: Arc<dyn Meter>) -> Self {
+        self.meter = Some(meter);
         self
     }
 
@@ -246,6 +256,7 @@ impl Applier {
                 position,
                 pace,
                 tally: &self.tally,
+                meter: self.meter.as_deref().filter(|meter| meter.is_on()),
                 gate: &mut self.gate,
                 scripts: self.scripts.as_ref(),
                 applied,
@@ -305,12 +316,15 @@ struct Run<'r, P> {
     position: &'r PositionCell,
     pace: &'r P,
     tally: &'r Tally,
+    /// Where it is on.
+    meter: Option<&'r dyn Meter>,
     gate: &'r mut GateTimes,
     scripts: Option<&'r Scripts>,
     applied: &'r mut Applied,
 }
 
-/// Requests whose time is measured together: those that readers may come between; of the others each unit alone.
+/// Requests whose time is measured together: those that readers may come between; of the others, and for a meter, each
+/// unit alone.
 struct Lap {
     first: usize,
     since: Instant,
@@ -382,6 +396,8 @@ impl<P: Pace> Run<'_, P> {
                 if is_long {
                     self.open(&mut closed);
                 }
+            } else if self.meter.is_some() {
+                self.ends(&mut lap, *at, self.pace.now());
             }
         }
         self.open(&mut closed);
@@ -392,7 +408,11 @@ impl<P: Pace> Run<'_, P> {
     /// The requests since the lap began are counted, with its time; the next begins here.
     fn ends(&self, lap: &mut Lap, at: usize, now: Instant) {
         let steps = self.steps.get(lap.first..at).unwrap_or_default();
-        self.tally.ran(steps.iter().map(|step| step.command), now.saturating_duration_since(lap.since));
+        let time = now.saturating_duration_since(lap.since);
+        self.tally.ran(steps.iter().map(|step| step.command), time);
+        if let Some(meter) = self.meter {
+            weigh(meter, steps, time);
+        }
         *lap = Lap { first: at, since: now };
     }
 
@@ -585,6 +605,19 @@ impl<P: Pace> Run<'_, P> {
             offset: self.position.offset(),
             answer,
         }
+    }
+}
+
+/// Tells what a unit cost that took so long.
+#[cold]
+fn weigh(meter: &dyn Meter, unit: &[Step<'_>], time: Duration) {
+    let run = || unit.iter().filter_map(|step| Some((step.command?, step))).filter(|(row, _)| row.has_keys());
+    let Some(share) = u32::try_from(run().count()).ok().and_then(|number| time.checked_div(number)) else {
+        return;
+    };
+    let exec = unit.last().filter(|last| matches!(last.what, What::Exec));
+    for (command, step) in run() {
+        meter.ran(command, step.request, exec.unwrap_or(step).request.bytes().len(), share);
     }
 }
 

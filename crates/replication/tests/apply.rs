@@ -2,9 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)] // a test's helpers
 
 use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use replication::{Applier, DivergenceKind, ErrorCode, Pace, Position, PositionCell, ReplId, Stopped};
+use protocol::Request;
+use replication::{Applier, DivergenceKind, ErrorCode, Meter, Pace, Position, PositionCell, ReplId, Stopped};
 use storage::{DbIndex, Limits, Store, StoreConfig, UnixMillis};
 
 /// A clock that moves by a microsecond each time it is asked.
@@ -129,6 +132,55 @@ const STREAM: &str = "
     SET d z
     PUBLISH channel message
 ";
+
+/// Notes what it is told.
+#[derive(Debug, Default)]
+struct Noted {
+    is_on: AtomicBool,
+    told: Mutex<Vec<(String, usize, Duration)>>,
+}
+
+impl Meter for Noted {
+    fn is_on(&self) -> bool {
+        self.is_on.load(Relaxed)
+    }
+    fn ran(&self, _: &'static commands::Command, request: Request<'_>, bytes: usize, time: Duration) {
+        let words: Vec<_> = request.words().map(|word| String::from_utf8_lossy(word)).collect();
+        self.told.lock().unwrap().push((words.join(" "), bytes, time));
+    }
+}
+
+#[test]
+fn a_meter_is_told_what_each_request_with_keys_cost() {
+    let meter = Arc::new(Noted::default());
+    let mut replica = Replica::new(false);
+    replica.applier = replica.applier.with_meter(Arc::clone(&meter) as Arc<dyn Meter>);
+    replica.feed(&wire(STREAM)).unwrap();
+    assert!(meter.told.lock().unwrap().is_empty(), "it is off");
+    meter.is_on.store(true, Relaxed);
+    replica.feed(&wire(STREAM)).unwrap();
+    let told = std::mem::take(&mut *meter.told.lock().unwrap());
+    let exec = wire("EXEC").len();
+    let of = |line: &str| (line.to_owned(), wire(line).len());
+    let by_exec = |line: &str| (line.to_owned(), exec);
+    let expected = [
+        of("SET a 1"),
+        of("INCR a"),
+        by_exec("SET b x"),
+        by_exec("SET c y"),
+        by_exec("INCR n"),
+        of("INCR n"),
+        of("SET gone soon PX 5000"),
+        by_exec("INCR n"),
+        of("DEL a b"),
+        of("SET d z"),
+    ];
+    let seen: Vec<_> = told.iter().map(|(line, bytes, _)| (line.clone(), *bytes)).collect();
+    assert_eq!(seen, expected);
+    // The clock goes on with each look: each was looked at by itself, and those of a transaction share alike.
+    assert!(told.iter().all(|(_, _, time)| !time.is_zero()), "{told:?}");
+    assert_eq!(told[2].2, told[3].2);
+}
 
 #[test]
 fn any_split_leaves_the_same_data_and_position() {
