@@ -450,7 +450,7 @@ fn a_replica_of_a_valkey_says_that_it_is_one() {
         let left = client.info("clients", "paused_timeout_milliseconds").expect("a time");
         assert!((1..=1_000_000).contains(&left.parse::<u64>().expect("a number")), "{left}");
         client.line("CLIENT UNPAUSE");
-        for section in ["tls", "scriptingengines", "cluster_info", "threads", "keysizes"] {
+        for section in ["tls", "scriptingengines", "cluster_info", "threads", "keysizes", "hotkeys"] {
             let text = client.ask(&["INFO", section]).text();
             told.push((section.to_owned(), text.lines().next().map(str::to_owned)));
         }

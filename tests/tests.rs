@@ -17,6 +17,7 @@ mod migrate;
 mod program; // options, ports, signals, metrics, strangers
 mod access; // users, and what each may do
 mod fields; // what INFO and CONFIG tell, beside a real replica
+mod hotkeys; // which keys cost most
 mod tools; // redis_exporter, redis-cli
 mod tls; // certificates, right and wrong, with real clients and masters
 mod sockets; // the socket in the file system, and protected mode

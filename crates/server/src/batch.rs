@@ -483,6 +483,7 @@ impl<'a> Batch<'a> {
                 if notable.is_some() || reply.len() > REPLY_BYTES_MAX {
                     let cost = Cost { nanos: notable, reply_bytes: reply.len_since(mark) };
                     node.note(session, command, words, cost);
+                    node.weigh(command, words, cost, true);
                 }
             } else {
                 self.timer.ran(failed);
@@ -671,7 +672,8 @@ impl<'a> Batch<'a> {
         let reply_bytes = reply.len_since(mark);
         session.request_over(command);
         self.node.show(session, command, words, false);
-        if !session.is_answered() && !admission::is_push(command) {
+        let is_heard = session.is_answered() || admission::is_push(command);
+        if !is_heard {
             reply.withdraw(mark);
         }
         let notable = if then == Then::Rejected {
@@ -686,6 +688,7 @@ impl<'a> Batch<'a> {
         if notable.is_some() || self.notes_sizes || reply_bytes > REPLY_BYTES_MAX {
             let cost = Cost { nanos: notable, reply_bytes };
             self.node.note(session, command, words, cost);
+            self.node.weigh(command, words, cost, is_heard);
         }
         if !matches!(command.run, Run::Read(_)) {
             // What this client is sent of its own doing comes before its next answer.

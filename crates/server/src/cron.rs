@@ -133,6 +133,9 @@ pub(crate) async fn run(node: Arc<Node>) {
         samples.link_input.sample(link_input, elapsed);
         samples.link_output.sample(link_output, elapsed);
         client_memory::look(&node);
+        if node.hot_keys.stop_when_over(now) {
+            node.renew_measuring();
+        }
         // So that its number is of the time when it came.
         drop(node.link_client(now));
         if round.is_multiple_of(ROUNDS_PER_SECOND) {

@@ -21,10 +21,10 @@ use crate::clock;
 use crate::eviction::Room;
 use crate::expiry;
 use crate::migrate;
-use crate::node::Node;
+use crate::node::{Cost, Node};
 use crate::owned::OwnedRequest;
 use crate::scripts::{self, ClientHost};
-use crate::session::Session;
+use crate::session::{Replies, Session};
 use crate::stats::add;
 
 /// Whether this is EXEC.
@@ -40,6 +40,8 @@ pub(crate) fn is_wanted(command: &Command, args: Args<'_>) -> bool {
         Run::Server(
             S::Exec
             | S::Replicaof
+            // It waits for nothing; but the rest of its batch would not be measured.
+            | S::HotkeysStart
             | S::ConfigSet
             | S::ClientPause
             | S::AclLoad
@@ -246,7 +248,10 @@ fn run_command(
         return (Then::Continue, None);
     }
     node.show(session, command, words, false);
-    node.ran_apart(session, command, words, (nanos, reply.len_since(mark)), failed);
+    let cost = Cost { nanos: Some(nanos), reply_bytes: reply.len_since(mark) };
+    node.ran_apart(session, command, words, (nanos, cost.reply_bytes), failed);
+    // (What EXEC ran is counted there.)
+    node.weigh(command, words, cost, session.replies == Replies::On);
     (then, None)
 }
 

@@ -49,9 +49,11 @@ mod stats;
 mod histogram; // how long requests took
 mod command_log; // which took long
 mod latency; // and what held them up
+mod hot_keys; // and of which keys
 mod metrics;
 mod http;
 mod memory;
+mod cpu;
 mod cron;
 mod expiry;
 mod shutdown;

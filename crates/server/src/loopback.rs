@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Buf;
+use replication::Meter;
 use storage::Store;
 
 use crate::address::Address;
@@ -16,6 +17,7 @@ use crate::batch::{self, Next};
 use crate::buffers::{self, Buffers};
 use crate::clock;
 use crate::config::Config;
+use crate::hot_keys::HotKeys;
 use crate::node::{Node, Ports};
 use crate::scripts::{self, Scripts};
 use crate::server::{StartError, upstream_config};
@@ -37,10 +39,13 @@ impl Loopback {
     /// As of [`crate::Server::start`].
     pub fn new(store: Store, config: Config) -> Result<Loopback, StartError> {
         let engine = scripts::engine(&config.report_version);
-        let upstream =
-            Upstream::start(upstream_config(&config, 0)?, store.clone(), None, scripts::of_stream(&engine))
-                .map_err(StartError::Thread)?;
-        let node = Arc::new(Node::new(config, store, upstream, Scripts::new(engine), Ports::default())?);
+        let hot_keys = Arc::new(HotKeys::default());
+        let meter = Arc::clone(&hot_keys) as Arc<dyn Meter>;
+        let scripts = scripts::of_stream(&engine);
+        let upstream = Upstream::start(upstream_config(&config, 0)?, store.clone(), None, scripts, meter)
+            .map_err(StartError::Thread)?;
+        let scripts = Scripts::new(engine);
+        let node = Arc::new(Node::new(config, store, upstream, scripts, hot_keys, Ports::default())?);
         let nowhere = Address::from(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
         let registered = node.clients.register(nowhere.clone(), nowhere, 0, clock::steady());
         let session = Session::new(registered, &node.acl);

@@ -21,6 +21,7 @@ use crate::config::{Config, Secret};
 use crate::cron::Samples;
 use crate::eviction::Eviction;
 use crate::histogram::Range;
+use crate::hot_keys::HotKeys;
 use crate::hub::Hub;
 use crate::latency::{Event, Latency};
 use crate::monitor;
@@ -64,6 +65,8 @@ pub(crate) struct Node {
     pub(crate) command_log: CommandLog,
     /// What held up clients.
     pub(crate) latency: Latency,
+    /// Which keys cost most, where somebody wants to know.
+    pub(crate) hot_keys: Arc<HotKeys>,
     /// Whether expired keys are removed before somebody asks for them, on a node that follows nobody.
     pub(crate) walks_expired: AtomicBool,
     /// Clients' scripts.
@@ -130,6 +133,7 @@ impl Node {
         store: Store,
         upstream: UpstreamHandle,
         scripts: Scripts,
+        hot_keys: Arc<HotKeys>,
         ports: Ports,
     ) -> Result<Node, StartError> {
         let databases = config.databases;
@@ -157,6 +161,7 @@ impl Node {
             stats,
             command_log: CommandLog::default(),
             latency: Latency::default(),
+            hot_keys,
             walks_expired: AtomicBool::new(true),
             scripts,
             samples: Samples::default(),
@@ -283,6 +288,20 @@ impl Node {
         }
     }
 
+    /// Counts what a request cost, if that was measured, for its keys (HOTKEYS). `is_heard`: its client is sent the answer.
+    #[cold]
+    pub(crate) fn weigh(&self, command: &'static Command, words: &[&[u8]], cost: Cost, is_heard: bool) {
+        if let Some(nanos) = cost.nanos.filter(|_| self.hot_keys.is_running()) {
+            let answered = if is_heard { cost.reply_bytes } else { 0 };
+            self.hot_keys.count(command, words, nanos, request_bytes(words) + answered);
+        }
+    }
+
+    /// Has every request measured while keys are counted. To be called after each change of that.
+    pub(crate) fn renew_measuring(&self) {
+        self.settings.measures_each(|| self.hot_keys.is_running());
+    }
+
     /// Notes that requests of this command held up others for so long, if that is long.
     #[cold]
     #[inline(never)]
@@ -355,7 +374,7 @@ pub(crate) struct Cost {
 }
 
 /// Bytes of a request as clients send it.
-fn request_bytes(words: &[&[u8]]) -> usize {
+pub(crate) fn request_bytes(words: &[&[u8]]) -> usize {
     // A mark, a number and the line's end.
     let header = |number: usize| number.max(1).ilog10() as usize + 4;
     header(words.len()) + words.iter().map(|word| header(word.len()) + word.len() + 2).sum::<usize>()

@@ -6,6 +6,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use replication::Meter;
 use storage::{Store, StoreConfig};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -13,6 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::config::{Config, LogLevel};
 use crate::cron;
+use crate::hot_keys::HotKeys;
 use crate::listener::Door;
 use crate::node::{self, Node, Ports};
 use crate::scripts::{self, Scripts};
@@ -127,16 +129,18 @@ impl Server {
             Store::new(StoreConfig { databases: config.databases, hash_key, limits: config.limits.clone() });
         store.tick(clock::unix_millis());
         let engine = scripts::engine(&config.report_version);
+        let hot_keys = Arc::new(HotKeys::default());
         let upstream = Upstream::start(
             upstream_config(&config, port)?,
             store.clone(),
             config.replicaof.clone(),
             scripts::of_stream(&engine),
+            Arc::clone(&hot_keys) as Arc<dyn Meter>,
         )
         .map_err(StartError::Thread)?;
         let ports_file = config.ports_file.clone();
-        let node =
-            Arc::new(Node::new(Config { port, ..config }, store, upstream, Scripts::new(engine), ports)?);
+        let config = Config { port, ..config };
+        let node = Arc::new(Node::new(config, store, upstream, Scripts::new(engine), hot_keys, ports)?);
         let mut tasks = JoinSet::new();
         let workers = Arc::new(Workers::start().map_err(StartError::Thread)?);
         // Nobody else has said so before.

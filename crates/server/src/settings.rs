@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use commands::convert::save::Target;
-use parking_lot::{RwLock, RwLockReadGuard};
+use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use tokio::sync::watch;
 
 use crate::config::{Config, LogLevel};
@@ -20,6 +20,10 @@ pub(crate) struct Settings {
     has_output_limit: AtomicBool,
     query_limit: AtomicU64,
     notable: Notable,
+    /// Whether every request is to be measured by itself, however short it is.
+    measures_each: Mutex<bool>,
+    /// See [`Settings::notable_nanos`].
+    notable_nanos: AtomicU64,
     tracks_latency: AtomicBool,
     /// The version of the RDB format that was chosen; 0: none was.
     rdb_version: AtomicU32,
@@ -33,6 +37,8 @@ impl Settings {
             has_output_limit: AtomicBool::new(false),
             query_limit: AtomicU64::new(0),
             notable: Notable::default(),
+            measures_each: Mutex::new(false),
+            notable_nanos: AtomicU64::new(u64::MAX),
             tracks_latency: AtomicBool::new(true),
             rdb_version: AtomicU32::new(0),
             loglevel: watch::Sender::new(config.loglevel),
@@ -77,8 +83,22 @@ impl Settings {
     }
 
     /// From how many nanoseconds on somebody wants to hear of a request; the most there are: nobody does.
+    #[inline]
     pub(crate) fn notable_nanos(&self) -> u64 {
-        self.notable.slow_nanos.load(Relaxed).min(self.notable.spike_nanos.load(Relaxed))
+        self.notable_nanos.load(Relaxed)
+    }
+
+    /// From now on somebody wants to hear of every request, or no longer. `wants` is asked where no other answer comes
+    /// between, so that of several changes the last counts.
+    pub(crate) fn measures_each(&self, wants: impl FnOnce() -> bool) {
+        let mut each = self.measures_each.lock();
+        *each = wants();
+        self.renew_notable_nanos(*each);
+    }
+
+    fn renew_notable_nanos(&self, each: bool) {
+        let least = self.notable.slow_nanos.load(Relaxed).min(self.notable.spike_nanos.load(Relaxed));
+        self.notable_nanos.store(if each { 0 } else { least }, Relaxed);
     }
 
     /// Whether one of so many bytes of requests may be larger than COMMANDLOG lets pass, or be answered at greater
@@ -149,7 +169,10 @@ impl Settings {
         let config = self.config.read();
         self.serve_stale_data.store(config.replica_serve_stale_data, Relaxed);
         self.query_limit.store(config.client_query_limit, Relaxed);
+        let each = self.measures_each.lock();
         self.notable.follow(&config);
+        self.renew_notable_nanos(*each);
+        drop(each);
         self.tracks_latency.store(config.latency_tracking, Relaxed);
         self.rdb_version.store(config.rdb_version.0.unwrap_or_default(), Relaxed);
         let normal = config.client_output_limits.normal;

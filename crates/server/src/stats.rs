@@ -16,7 +16,7 @@ use storage::Lookups;
 use crate::histogram::{self, Histogram, Range};
 
 /// Blocks of counters. More threads than this share some; two threads adding to one only lose a cache line.
-const BLOCKS: usize = 16;
+pub(crate) const BLOCKS: usize = 16;
 
 /// The most error codes counted by name; all of ours are fewer, the bound is against a mistake.
 const ERROR_CODES_MAX: usize = 128;

@@ -33,7 +33,7 @@ use std::thread;
 use std::time::Duration;
 
 use commands::Dialect;
-use replication::{Applier, Policy, Position, Scripts};
+use replication::{Applier, Meter, Policy, Position, Scripts};
 use storage::Store;
 use tokio::sync::{mpsc, oneshot};
 
@@ -244,7 +244,7 @@ pub struct Upstream;
 
 impl Upstream {
     /// Starts the two threads, and follows `master` if there is one; without one, clients may write. `scripts` run what
-    /// old masters pass on.
+    /// old masters pass on; `meter` is told what the stream's requests cost.
     ///
     /// # Errors
     /// When a thread or its runtime cannot be started.
@@ -253,6 +253,7 @@ impl Upstream {
         store: Store,
         master: Option<MasterAddress>,
         scripts: Scripts,
+        meter: Arc<dyn Meter>,
     ) -> std::io::Result<UpstreamHandle> {
         let (input, output, gauge) = spool(SpoolLimits {
             dir: config.dir.clone(),
@@ -260,7 +261,7 @@ impl Upstream {
             disk_max: config.spool_disk_max,
         });
         let policy = Policy::new(config.on_divergence);
-        let applier = Applier::new(store.clone(), policy.ignores()).with_scripts(scripts);
+        let applier = Applier::new(store.clone(), policy.ignores()).with_scripts(scripts).with_meter(meter);
         let shared = Arc::new(Shared::new(gauge.clone(), applier.tally(), master.clone(), config.load_rules));
         let (controls, orders) = mpsc::unbounded_channel();
         let (events, reports) = mpsc::unbounded_channel();

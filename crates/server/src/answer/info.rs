@@ -22,6 +22,7 @@ use crate::clients::Client;
 use crate::clock;
 use crate::command_log::Kind;
 use crate::config::Word;
+use crate::cpu;
 use crate::hub::Sort;
 use crate::memory;
 use crate::node::{Node, Ports};
@@ -80,6 +81,7 @@ const SECTIONS: &[Section] = &[
         write: replication_fields,
     },
     Section { name: "cpu", title: "CPU", told: Told::Usually, of: Of::Both, write: cpu },
+    Section { name: "hotkeys", title: "Hotkeys", told: Told::Usually, of: Of::Redis, write: hot_keys },
     Section { name: "modules", title: "Modules", told: Told::Usually, of: Of::Both, write: |_, _| {} },
     Section {
         name: "commandstats",
@@ -748,36 +750,24 @@ fn is_syncing(status: &LinkStatus) -> bool {
     matches!(status.state, LinkState::WaitingRdb | LinkState::Receiving | LinkState::Loading)
 }
 
-/// Time of the processor, in hundredths of a second as the kernel tells it.
 fn cpu(_: &Facts<'_>, text: &mut Text) {
-    // The thread that the program began with has its number.
-    let main_thread = format!("/proc/self/task/{}/stat", std::process::id());
-    let all: &[(&str, usize)] = &[
-        ("used_cpu_sys", 12),
-        ("used_cpu_user", 11),
-        ("used_cpu_sys_children", 14),
-        ("used_cpu_user_children", 13),
-    ];
-    cpu_of("/proc/self/stat", all, text);
-    cpu_of(&main_thread, &[("used_cpu_sys_main_thread", 12), ("used_cpu_user_main_thread", 11)], text);
+    let (all, main_thread) = (cpu::of_program(), cpu::of_main_thread());
+    for (name, hundredths) in [
+        ("used_cpu_sys", all.system),
+        ("used_cpu_user", all.user),
+        ("used_cpu_sys_children", all.children_system),
+        ("used_cpu_user_children", all.children_user),
+        ("used_cpu_sys_main_thread", main_thread.system),
+        ("used_cpu_user_main_thread", main_thread.user),
+    ] {
+        text.field(name, format_args!("{:.6}", hundredths as f64 / 100.0));
+    }
 }
 
-/// Fields from one of the kernel's lines, and where they stand in it.
-fn cpu_of(file: &str, fields: &[(&str, usize)], text: &mut Text) {
-    let stat = std::fs::read_to_string(file).unwrap_or_default();
-    // The second field is the program's name in brackets, and may hold blanks.
-    let after = stat.rsplit_once(')').map_or("", |(_, after)| after);
-    let ticks = |place: usize| -> f64 {
-        after
-            .split_ascii_whitespace()
-            .nth(place)
-            .and_then(|text| text.parse::<f64>().ok())
-            .unwrap_or_default()
-    };
-    // Fields 14 to 17, of which the first after the bracket is the third.
-    for (name, place) in fields {
-        text.field(name, format_args!("{:.6}", ticks(*place) / 100.0));
-    }
+fn hot_keys(facts: &Facts<'_>, text: &mut Text) {
+    let Some(status) = facts.node.hot_keys.status(facts.now.steady) else { return };
+    text.field("hotkeys-tracking-active", u8::from(status.is_running));
+    text.field("hotkeys-cmd-cpu-time", status.counting.as_millis());
 }
 
 fn commandstats(facts: &Facts<'_>, text: &mut Text) {

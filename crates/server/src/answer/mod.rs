@@ -10,6 +10,7 @@ mod command_log;
 mod config;
 mod connection;
 mod debug;
+mod hotkeys;
 mod import;
 mod info;
 mod key_sizes;
@@ -175,11 +176,11 @@ pub(crate) fn run(server: S, call: &mut Call<'_>, reply: &mut Reply) -> Answered
         }
         S::BackupStart => Err(CommandError::new(persistence::NO_BACKUPS)),
         S::BackupStatus => done(|| persistence::backup_status(reply)),
-        // Nobody has begun to count, nor can.
-        S::HotkeysGet | S::HotkeysStop => done(|| reply.null()),
-        S::HotkeysReset => done(|| reply.ok()),
-        S::HotkeysStart => hotkeys_start(call),
-        S::HotkeysHelp => help(reply, HOTKEYS_HELP),
+        S::HotkeysGet => hotkeys::get(call, reply),
+        S::HotkeysHelp => help(reply, hotkeys::HELP),
+        S::HotkeysReset => hotkeys::reset(call, reply),
+        S::HotkeysStart => hotkeys::start(call, reply),
+        S::HotkeysStop => hotkeys::stop(call, reply),
         S::SlowlogGet => command_log::slowlog_get(call, reply),
         S::SlowlogHelp => help(reply, command_log::SLOWLOG_HELP),
         S::SlowlogLen => command_log::slowlog_len(call, reply),
@@ -266,24 +267,6 @@ const COMMAND_HELP: &[(&str, &str)] = &[
     ("GETKEYSANDFLAGS <full-command>", "The keys of a request, and what is done to them."),
     ("INFO [<command-name> ...]", "Arity, flags and keys of commands."),
     ("LIST [FILTERBY (MODULE <name>|ACLCAT <category>|PATTERN <pattern>)]", "The names of commands."),
-];
-
-/// HOTKEYS START METRICS ...
-fn hotkeys_start(call: &Call<'_>) -> Answered {
-    Err(CommandError::new(if call.args.is_word(0, "metrics") {
-        "ERR hot keys are not counted here: redis-cli --hotkeys finds them under an LFU policy"
-    } else {
-        "ERR METRICS parameter is required"
-    }))
-}
-
-/// HOTKEYS HELP
-const HOTKEYS_HELP: &[(&str, &str)] = &[
-    ("HOTKEYS <subcommand> [<arg> [value] [opt] ...]. Subcommands are:", ""),
-    ("GET", "What was counted: nothing is."),
-    ("RESET", "Forgets what was counted."),
-    ("START METRICS <count> [CPU] [NET] ...", "Would count which keys cost most; not here."),
-    ("STOP", "Ends the counting."),
 ];
 
 /// MODULE HELP

@@ -9,8 +9,8 @@ use super::{Answered, Call, Now, Then};
 use crate::acl::{self, Place};
 use crate::admission;
 use crate::eviction::Room;
-use crate::node::Node;
-use crate::session::Session;
+use crate::node::{Node, request_bytes};
+use crate::session::{Replies, Session};
 use crate::transaction::Transaction;
 use crate::{clock, exclusive};
 
@@ -97,6 +97,7 @@ fn run(node: &Arc<Node>, session: &mut Session, transaction: &Transaction, reply
         return Ok(Then::Continue);
     }
     let mut then = Then::Continue;
+    let answer = reply.mark();
     reply.array(queue.len());
     for (command, request) in queue {
         let words = request.words();
@@ -143,9 +144,14 @@ fn run(node: &Arc<Node>, session: &mut Session, transaction: &Transaction, reply
         if after == Then::Close {
             then = Then::Close;
         }
-        let cost = (clock::nanos_since(began), reply.len_since(mark));
+        let nanos = clock::nanos_since(began);
         node.show(session, command, &words, false);
-        node.ran_apart(session, command, &words, cost, failed);
+        node.ran_apart(session, command, &words, (nanos, reply.len_since(mark)), failed);
+        if node.hot_keys.is_running() {
+            // As a real server counts them: with the bytes of this EXEC, and of its answer as far as it has come.
+            let answered = if session.replies == Replies::On { reply.len_since(answer) } else { 0 };
+            node.hot_keys.count(command, &words, nanos, request_bytes(&[b"EXEC"]) + answered);
+        }
     }
     if let Some(writer) = &writer
         && node.store.has_ready()
