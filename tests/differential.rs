@@ -21,6 +21,8 @@ const REQUESTS: usize = 1_000;
 const REQUESTS_LONG: usize = 20_000;
 /// Runs in the long tier, with a seed and servers of its own each.
 const RUNS_LONG: u64 = 5;
+/// Servers whose replies are compared too; of the others' data alone.
+const COMPARED: [&str; 3] = ["redis-6.2", "redis-8.10", "valkey-9.1"];
 /// How many are sent before replies are compared.
 const BATCH: usize = 50;
 
@@ -185,6 +187,18 @@ fn is_passed_on(words: &[Vec<u8>]) -> bool {
     }
 }
 
+/// Whether a server of this version may end of the request, or never answer: before 6.2 of places so far away that their sum
+/// with a length is another one, and with its first form of BITFIELD of that.
+fn ends_old_server(version: (u32, u32), words: &[Vec<u8>]) -> bool {
+    let is_far = |word: &Vec<u8>| {
+        let number = std::str::from_utf8(word).ok().map(|word| word.trim_start_matches('#'));
+        number.and_then(|number| number.parse::<i64>().ok()).is_some_and(|at| at.unsigned_abs() > 1 << 32)
+    };
+    let is = |name: &[u8]| words.first().is_some_and(|first| first.eq_ignore_ascii_case(name));
+    is(b"bitfield") && version < (4, 0)
+        || version < (6, 2) && (is(b"setrange") || is(b"bitfield") || is(b"sort")) && words.iter().any(is_far)
+}
+
 /// The newest Redis, without data, beside an older one: what it refuses of a read is an error with us too, whatever the
 /// older one answers (a cursor of `-1`, say).
 struct Newest(Option<(Master, Client)>);
@@ -229,6 +243,9 @@ fn as_replica(name: &str, random: Random, requests: usize, mut found: Found) -> 
         // encodings are compared where they are the same.
         reads.retain(|line| !line.command.starts_with("xinfo"));
         reads.retain(|line| depth.encodings || line.command != "object|encoding");
+        if !COMPARED.contains(&name) {
+            reads.clear();
+        }
 
         let rounds = requests / BATCH / 2;
         for round in 0..rounds {
@@ -236,7 +253,7 @@ fn as_replica(name: &str, random: Random, requests: usize, mut found: Found) -> 
             let mut sent = 0;
             for _ in 0..BATCH {
                 let (_, words) = maker.request(&writes);
-                if !is_passed_on(&words) {
+                if !is_passed_on(&words) || ends_old_server(master.version(), &words) {
                     continue;
                 }
                 if is_range_by_name(&words) {
@@ -428,6 +445,35 @@ servers! {
     redis_6_2: "redis-6.2",
     redis_8_10: "redis-8.10",
     valkey_9_1: "valkey-9.1",
+}
+
+/// Other masters, in the long tier: what they pass on leaves the same data here. (Valkey 9.0.0 ends when fields of hashes
+/// expire, by itself.)
+macro_rules! masters {
+    ($($test:ident: $name:literal),* $(,)?) => {$(
+        mod $test {
+            #[test]
+            #[ignore = "long: run by make test-long"]
+            fn as_its_replica() {
+                super::each_run($name, 20_261_124, super::as_replica);
+            }
+        }
+    )*};
+}
+
+masters! {
+    redis_2_8: "redis-2.8",
+    redis_3_2: "redis-3.2",
+    redis_5_0: "redis-5.0",
+    redis_6_0: "redis-6.0",
+    redis_7_0: "redis-7.0",
+    redis_7_2: "redis-7.2",
+    redis_7_4: "redis-7.4",
+    redis_8_0: "redis-8.0",
+    redis_8_2: "redis-8.2",
+    redis_8_6: "redis-8.6",
+    valkey_8_0: "valkey-8.0",
+    valkey_8_1: "valkey-8.1",
 }
 
 /// Touches no data, and takes a real server half a second each time; tests/cases/written.txt has it.

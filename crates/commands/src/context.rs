@@ -2,7 +2,7 @@
 //!
 //! Owns nothing: it borrows the data set for one request. Never knows a connection, an offset, or the time of day.
 
-use protocol::number::parse_int;
+use protocol::number::{parse_float, parse_int};
 use protocol::reply::{Mark, Reply};
 use storage::{Db, DbIndex, DbMut, Functions, Limits, Lookups, Reader, UnixMillis, Wanted, Writer};
 
@@ -168,6 +168,17 @@ impl Role {
         // Of signs and digits, and nothing else: so does `strtoll`, but for blanks before them, which are refused.
         std::str::from_utf8(text).ok()?.parse().ok()
     }
+
+    /// The float that a text is. In a master's stream it is also what old ones take for it, by C's `strtod` up to the first
+    /// zero byte: nothing at all is zero.
+    pub fn float(self, text: &[u8]) -> Option<f64> {
+        let strict = parse_float(text);
+        if strict.is_some() || self == Role::Master {
+            return strict;
+        }
+        let text = text.split(|byte| *byte == 0).next().unwrap_or_default();
+        if text.is_empty() { Some(0.0) } else { parse_float(text) }
+    }
 }
 
 /// For a handler that may write.
@@ -300,6 +311,22 @@ mod tests {
         ] {
             assert_eq!(Role::Replica.integer(text), old, "{}", text.escape_ascii());
             assert_eq!(Role::Master.integer(text), new, "{}", text.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn old_masters_read_floats_as_c_does() {
+        for (text, old, new) in [
+            (&b""[..], Some(0.0), None),
+            (b"\0", Some(0.0), None),
+            (b"1.5\0abc", Some(1.5), None),
+            (b"1.5", Some(1.5), Some(1.5)),
+            (b" 1.5", None, None),
+            (b"1.5 ", None, None),
+            (b"nan", None, None),
+        ] {
+            assert_eq!(Role::Replica.float(text), old, "{}", text.escape_ascii());
+            assert_eq!(Role::Master.float(text), new, "{}", text.escape_ascii());
         }
     }
 

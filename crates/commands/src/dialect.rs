@@ -148,6 +148,11 @@ impl Dialect {
         !self.is_valkey() && !self.is_redis_from(3, 1)
     }
 
+    /// Whether SORT BY what is no pattern gives a list backwards when told DESC (not up to 3.0).
+    pub fn reverses_unsorted_lists(self) -> bool {
+        self.is_valkey() || self.is_redis_from(3, 1)
+    }
+
     /// What SORT takes for a number.
     pub fn sorted_numbers(self) -> SortedNumbers {
         match self.vendor {

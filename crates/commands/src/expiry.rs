@@ -3,7 +3,6 @@
 //! Owns the arithmetic from an argument to a moment, and what a passed deadline means: a master deletes, a replica
 //! obeys (see [`WriteContext::past`]).
 
-use protocol::number::parse_int;
 use storage::{Slot, UnixMillis, Wanted, Writer};
 
 use crate::context::{Role, WriteContext};
@@ -40,21 +39,25 @@ impl Unit {
     pub(crate) fn positive(
         self,
         argument: &[u8],
+        role: Role,
         clock: UnixMillis,
         command: &'static str,
     ) -> Result<UnixMillis, CommandError> {
-        let value = parse_int(argument).ok_or(CommandError::NotInteger)?;
+        let value = role.integer(argument).ok_or(CommandError::NotInteger)?;
         if value <= 0 {
             return Err(CommandError::InvalidExpire(command));
         }
-        self.moment(value, clock).ok_or(CommandError::InvalidExpire(command))
+        self.moment(value, role, clock).ok_or(CommandError::InvalidExpire(command))
     }
 
-    /// The moment that `value` means; `None` beyond what 64 bits hold.
-    pub(crate) fn moment(self, value: i64, clock: UnixMillis) -> Option<UnixMillis> {
-        let millis = if self.seconds { value.checked_mul(1000)? } else { value };
-        let millis = if self.absolute { millis } else { millis.checked_add(clock.0)? };
-        Some(UnixMillis(millis))
+    /// The moment that `value` means; `None` beyond what 64 bits hold. What a master up to 6.0 sends may be beyond: it means
+    /// what the lower 64 bits are there.
+    pub(crate) fn moment(self, value: i64, role: Role, clock: UnixMillis) -> Option<UnixMillis> {
+        let (factor, base) = (if self.seconds { 1000 } else { 1 }, if self.absolute { 0 } else { clock.0 });
+        match role {
+            Role::Replica => Some(UnixMillis(value.wrapping_mul(factor).wrapping_add(base))),
+            Role::Master => Some(UnixMillis(value.checked_mul(factor)?.checked_add(base)?)),
+        }
     }
 }
 
@@ -108,7 +111,9 @@ mod tests {
     #[test]
     fn moments_and_their_limits() {
         let clock = UnixMillis(1_000_000);
-        let at = |word: &[u8], value: &[u8]| Unit::of_word(word).unwrap().positive(value, clock, "set");
+        let at = |word: &[u8], value: &[u8]| {
+            Unit::of_word(word).unwrap().positive(value, Role::Master, clock, "set")
+        };
         assert_eq!(at(b"ex", b"2"), Ok(UnixMillis(1_002_000)));
         assert_eq!(at(b"PX", b"2"), Ok(UnixMillis(1_000_002)));
         assert_eq!(at(b"ExAt", b"2"), Ok(UnixMillis(2000)));

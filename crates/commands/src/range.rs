@@ -4,11 +4,11 @@
 
 use std::ops::Range;
 
-use protocol::number::{parse_float, parse_int};
+use protocol::number::parse_float;
 use storage::score::Score;
 use storage::value::SortedSetRef;
 
-use crate::CommandError;
+use crate::{CommandError, Role};
 
 /// `5`, `(5`, `-inf`.
 #[derive(Clone, Copy, Debug)]
@@ -163,8 +163,8 @@ pub(crate) struct IndexRange {
 impl IndexRange {
     /// # Errors
     /// An index that is no integer.
-    pub(crate) fn parse(start: &[u8], stop: &[u8]) -> Result<Self, CommandError> {
-        let index = |text| parse_int(text).ok_or(CommandError::NotInteger);
+    pub(crate) fn parse(start: &[u8], stop: &[u8], role: Role) -> Result<Self, CommandError> {
+        let index = |text| role.integer(text).ok_or(CommandError::NotInteger);
         Ok(IndexRange { start: index(start)?, stop: index(stop)? })
     }
 
@@ -212,7 +212,7 @@ mod tests {
     #[test]
     fn indexes_count_from_both_ends() {
         let places = |start: &str, stop: &str, len| {
-            IndexRange::parse(start.as_bytes(), stop.as_bytes()).unwrap().places(len)
+            IndexRange::parse(start.as_bytes(), stop.as_bytes(), Role::Master).unwrap().places(len)
         };
         assert_eq!(places("0", "-1", 5), 0..5);
         assert_eq!(places("-2", "-1", 5), 3..5);

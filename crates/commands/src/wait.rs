@@ -10,8 +10,8 @@ use std::time::Duration;
 use protocol::Reply;
 use protocol::number::parse_int;
 
-use crate::CommandError;
 use crate::extended::Extended;
+use crate::{CommandError, Role};
 
 /// There is nothing yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,8 +63,12 @@ impl Wait {
 
 const OUT_OF_RANGE: CommandError = CommandError::new("ERR timeout is out of range");
 
-/// Seconds, with a fraction; 0: without end. Read as servers on x86-64 do, with 80 bits: 1e400 is a number.
-pub(crate) fn seconds(text: &[u8]) -> Result<Option<Duration>, CommandError> {
+/// Seconds, with a fraction; 0: without end. Read as servers on x86-64 do, with 80 bits: 1e400 is a number. What a master has
+/// sent does not wait, whatever it took for a number.
+pub(crate) fn seconds(text: &[u8], role: Role) -> Result<Option<Duration>, CommandError> {
+    if role == Role::Replica {
+        return Ok(None);
+    }
     let bad = CommandError::new("ERR timeout is not a float or out of range");
     let seconds = Extended::parse(text).ok_or(bad)?;
     bounded(seconds.times(1000).ceil().ok_or(OUT_OF_RANGE)?)
@@ -93,7 +97,8 @@ mod tests {
 
     #[test]
     fn seconds_are_read_with_80_bits_and_rounded_up() {
-        let millis = |text: &str| seconds(text.as_bytes()).unwrap().map(|timeout| timeout.as_millis());
+        let millis =
+            |text: &str| seconds(text.as_bytes(), Role::Master).unwrap().map(|timeout| timeout.as_millis());
         for (text, expected) in [
             ("0", None),
             ("-0", None),
@@ -108,7 +113,7 @@ mod tests {
         ] {
             assert_eq!(millis(text), expected, "{text}");
         }
-        let error = |text: &str| seconds(text.as_bytes()).unwrap_err();
+        let error = |text: &str| seconds(text.as_bytes(), Role::Master).unwrap_err();
         for text in ["1e400", "inf", "1e18", "9223372036854775.808", "9223372036854775"] {
             assert_eq!(error(text), OUT_OF_RANGE, "{text}");
         }

@@ -50,7 +50,7 @@ fn parse_offset(argument: &[u8], role: Role, fields: Option<u32>) -> Result<u64,
         ([b'#', number @ ..], Some(width)) => (number, u64::from(width)),
         (number, _) => (number, 1),
     };
-    let place = parse_int(number).and_then(|place| u64::try_from(place).ok()?.checked_mul(width));
+    let place = role.integer(number).and_then(|place| u64::try_from(place).ok()?.checked_mul(width));
     // What a master sends was checked there, by its own limits.
     let fits = |place: &u64| match role {
         Role::Master => place >> 3 < limits::BULK_BYTES_MAX,
@@ -93,7 +93,7 @@ fn edit_bytes<R>(
 /// SETBIT key offset value
 pub(crate) fn setbit(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
     let place = parse_offset(args.get(1), ctx.role, None)?;
-    let value = parse_int(args.get(2)).filter(|value| (0..=1).contains(value));
+    let value = ctx.role.integer(args.get(2)).filter(|value| (0..=1).contains(value));
     let value = value.ok_or(CommandError::new("ERR bit is not an integer or out of range"))? == 1;
     let index = usize::try_from(place >> 3).map_err(|_| CommandError::StringTooLong)?;
     let mask = 0x80u8 >> (place & 7);

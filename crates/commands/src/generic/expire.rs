@@ -2,7 +2,6 @@
 //!
 //! Owns the conditions NX, XX, GT and LT. Never removes a key on a replica, whatever its deadline.
 
-use protocol::number::parse_int;
 use protocol::{Args, Reply};
 use storage::{UnixMillis, Wanted};
 
@@ -130,8 +129,8 @@ fn set(
     command: &'static str,
 ) -> Done {
     let conditions = Conditions::parse(args.from(2))?;
-    let value = parse_int(args.get(1)).ok_or(CommandError::NotInteger)?;
-    let deadline = unit.moment(value, ctx.clock).ok_or(CommandError::InvalidExpire(command))?;
+    let value = ctx.role.integer(args.get(1)).ok_or(CommandError::NotInteger)?;
+    let deadline = unit.moment(value, ctx.role, ctx.clock).ok_or(CommandError::InvalidExpire(command))?;
     let past = ctx.past(deadline);
     let done = ctx.db.edit(args.get(0), |slot| {
         if !slot.exists() || !conditions.allow(slot.deadline(), deadline) {

@@ -2,7 +2,6 @@
 //!
 //! Owns what happens to what stood there before. Never looks at the value on its way, but for what a Valkey leaves out of a copy.
 
-use protocol::number::parse_int;
 use protocol::{Args, Reply};
 use storage::{DbIndex, Kind, Slot, Value, Wanted};
 
@@ -69,7 +68,7 @@ fn replaced(slot: &Slot<'_>, before: Option<Kind>) {
 
 /// A database's number given as an argument.
 fn database(ctx: &WriteContext<'_>, argument: &[u8]) -> Result<DbIndex, CommandError> {
-    let number = parse_int(argument).ok_or(CommandError::NotInteger)?;
+    let number = ctx.role.integer(argument).ok_or(CommandError::NotInteger)?;
     let number = u32::try_from(number).ok().filter(|number| *number < ctx.writer.databases());
     number.map(DbIndex).ok_or(CommandError::DbIndexOutOfRange)
 }

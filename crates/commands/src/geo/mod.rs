@@ -13,14 +13,13 @@ pub(crate) use search::{
 
 use std::fmt::Write as _;
 
-use protocol::number::parse_float;
 use protocol::{Args, Reply};
 use storage::score::Score;
 use storage::value::SortedSetRef;
 use storage::value::geo::Point;
 
 use crate::sorted_set::Addition;
-use crate::{CommandError, Dialect, ReadContext, ReplyDouble, WriteContext};
+use crate::{CommandError, Dialect, ReadContext, ReplyDouble, Role, WriteContext};
 
 /// GEOADD key [NX | XX] [CH] longitude latitude member [longitude latitude member ...]
 pub(crate) fn geoadd(
@@ -47,7 +46,7 @@ pub(crate) fn geoadd(
     let mut elements = Vec::with_capacity(places.len() / 3);
     for place in places.chunks_exact(3) {
         let [longitude, latitude, member] = place else { continue };
-        let score = point(longitude, latitude)?.score();
+        let score = point(longitude, latitude, ctx.role)?.score();
         elements.push((*member, Score::or_zero(score)));
     }
     if elements.is_empty() {
@@ -58,8 +57,8 @@ pub(crate) fn geoadd(
 }
 
 /// Reads a position.
-fn point(longitude: &[u8], latitude: &[u8]) -> Result<Point, CommandError> {
-    let number = |text| parse_float(text).ok_or(CommandError::NotFloat);
+fn point(longitude: &[u8], latitude: &[u8], role: Role) -> Result<Point, CommandError> {
+    let number = |text| role.float(text).ok_or(CommandError::NotFloat);
     let point = Point { longitude: number(longitude)?, latitude: number(latitude)? };
     if !point.is_valid() {
         let text =

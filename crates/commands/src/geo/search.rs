@@ -15,7 +15,7 @@ use super::{coordinate, distance, point, position, unit};
 use crate::partial_sort::partial_sort;
 use crate::range::ScoreRange;
 use crate::sorted_set::store;
-use crate::{CommandError, Dialect, ReadContext, WriteContext};
+use crate::{CommandError, Dialect, ReadContext, Role, WriteContext};
 
 /// The commands' differences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,8 +89,8 @@ struct Hit {
     distance: f64,
 }
 
-fn radius(text: &[u8]) -> Result<f64, CommandError> {
-    let radius = parse_float(text).ok_or(CommandError::new("ERR need numeric radius"))?;
+fn radius(text: &[u8], role: Role) -> Result<f64, CommandError> {
+    let radius = role.float(text).ok_or(CommandError::new("ERR need numeric radius"))?;
     if radius < 0.0 {
         return Err(CommandError::new("ERR radius cannot be negative"));
     }
@@ -121,20 +121,21 @@ impl<'a> Query<'a> {
         variant: Variant,
         set: Option<SortedSetRef<'_>>,
         dialect: Dialect,
+        role: Role,
     ) -> Result<Self, CommandError> {
         let mut query = Query { unit: 1.0, ..Query::default() };
         let mut words = args;
         match variant {
             Variant::Around { .. } => {
-                query.centre = Some(point(args.get(0), args.get(1))?);
-                query.circle(args.get(2), args.get(3))?;
+                query.centre = Some(point(args.get(0), args.get(1), role)?);
+                query.circle(args.get(2), args.get(3), role)?;
                 words = args.from(4);
             }
             Variant::AroundMember { .. } => {
                 // Without a set there is nothing to measure from, and the radius is not even read.
                 if let Some(set) = set {
                     query.centre = Some(centre(set, args.get(0), dialect)?);
-                    query.circle(args.get(1), args.get(2))?;
+                    query.circle(args.get(1), args.get(2), role)?;
                 }
                 words = args.from(3);
             }
@@ -212,11 +213,11 @@ impl<'a> Query<'a> {
                 2
             }
             b"fromlonlat" if words.len() > 2 && !self.from_member && !has_polygon => {
-                self.centre = Some(point(words.get(1), words.get(2))?);
+                self.centre = Some(point(words.get(1), words.get(2), Role::Master)?);
                 3
             }
             b"byradius" if words.len() > 2 && !has_box && !has_polygon => {
-                self.circle(words.get(1), words.get(2))?;
+                self.circle(words.get(1), words.get(2), Role::Master)?;
                 3
             }
             b"bybox" if words.len() > 3 && !has_circle && !has_polygon => {
@@ -242,8 +243,8 @@ impl<'a> Query<'a> {
         self.centre.is_none() && !self.from_member
     }
 
-    fn circle(&mut self, length: &[u8], length_unit: &[u8]) -> Result<(), CommandError> {
-        let radius = radius(length)?;
+    fn circle(&mut self, length: &[u8], length_unit: &[u8], role: Role) -> Result<(), CommandError> {
+        let radius = radius(length, role)?;
         self.unit = unit(length_unit)?;
         self.shape = Some(Shape::Circle { radius });
         Ok(())
@@ -260,7 +261,7 @@ impl<'a> Query<'a> {
         let pairs = words.from(1).as_slice().chunks_exact(2).take(corners);
         let points: Result<Vec<Point>, CommandError> = pairs
             .map(|pair| match pair {
-                [longitude, latitude] => point(longitude, latitude),
+                [longitude, latitude] => point(longitude, latitude, Role::Master),
                 _ => Err(CommandError::Syntax),
             })
             .collect();
@@ -379,7 +380,7 @@ fn listed(
 ) -> Result<(), CommandError> {
     let found = ctx.db.get(args.get(0));
     let set = found.as_deref().map(|entry| entry.sorted_set()).transpose()?;
-    let query = Query::parse(args.from(1), variant, set, ctx.dialect)?;
+    let query = Query::parse(args.from(1), variant, set, ctx.dialect, Role::Master)?;
     let looks_at = |members| ctx.looks_at(members);
     let hits = set.map_or(Ok(Vec::new()), |set| query.run(set, looks_at))?;
     query.list(&hits, ctx.dialect, reply);
@@ -397,7 +398,7 @@ fn listed_or_stored(
     let asking = ctx.asking();
     let found = asking.get(key);
     let set = found.as_deref().map(|entry| entry.sorted_set()).transpose()?;
-    let query = Query::parse(args, variant, set, ctx.dialect)?;
+    let query = Query::parse(args, variant, set, ctx.dialect, ctx.role)?;
     let hits = set.map_or(Ok(Vec::new()), |set| query.run(set, |_| Ok(())))?;
     drop(found);
     let Some(asked) = query.destination else {

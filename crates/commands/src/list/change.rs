@@ -7,7 +7,7 @@ use storage::value::list::{End, Side};
 use protocol::{Args, Reply};
 
 use super::{integer, range, symmetric};
-use crate::{CommandError, WriteContext};
+use crate::{CommandError, Role, WriteContext};
 
 /// LPUSH key element [element ...]
 pub(crate) fn lpush(
@@ -131,14 +131,16 @@ pub(crate) fn lset(
     args: Args<'_>,
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
-    let (limits, dialect) = (ctx.limits, ctx.dialect);
+    let (limits, dialect, role) = (ctx.limits, ctx.dialect, ctx.role);
     ctx.db.edit(args.get(0), |slot| {
         let list = slot.list()?.ok_or(CommandError::NoSuchKey)?;
-        let index = integer(args.get(1))?;
-        // As the master that took it did: its low 32 bits.
+        let index = integer(args.get(1), role)?;
+        // As the master that took it did: its low 32 bits, up to 3.0 of a short list only.
         #[allow(clippy::cast_possible_truncation)]
-        let index = if dialect.cuts_list_index() { i64::from(index as i32) } else { index };
-        let index = list.index(index).ok_or(CommandError::IndexOutOfRange)?;
+        let low = i64::from(index as i32);
+        let index = if dialect.cuts_list_index() { low } else { index };
+        let of_short = || list.index(low).filter(|_| role == Role::Replica);
+        let index = list.index(index).or_else(of_short).ok_or(CommandError::IndexOutOfRange)?;
         slot.edit(|list: &mut List| list.set(index, args.get(2), limits))?;
         slot.event(Wanted::LIST, "lset");
         Ok::<_, CommandError>(())
@@ -153,8 +155,9 @@ pub(crate) fn lrem(
     args: Args<'_>,
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
-    let count = args.get(1);
-    let count = if ctx.dialect.removes_by_any_count() { integer(count)? } else { symmetric(count)? };
+    let (count, role) = (args.get(1), ctx.role);
+    let count =
+        if ctx.dialect.removes_by_any_count() { integer(count, role)? } else { symmetric(count, role)? };
     let (end, most) = match count {
         0 => (End::Head, u64::MAX),
         1.. => (End::Head, count.unsigned_abs()),
@@ -183,7 +186,7 @@ pub(crate) fn ltrim(
     args: Args<'_>,
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
-    let (start, end) = (integer(args.get(1))?, integer(args.get(2))?);
+    let (start, end) = (integer(args.get(1), ctx.role)?, integer(args.get(2), ctx.role)?);
     let limits = ctx.limits;
     ctx.db.edit(args.get(0), |slot| {
         slot.edit(|list: &mut List| {

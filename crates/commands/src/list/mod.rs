@@ -13,7 +13,7 @@ use storage::value::list::End;
 
 use protocol::{Args, Reply};
 
-use crate::CommandError;
+use crate::{CommandError, Role};
 
 pub(crate) use change::{linsert, lpush, lpushx, lrem, lset, ltrim, rpush, rpushx};
 pub(crate) use pop::{blmpop, blpop, brpop, lmpop, lpop, rpop};
@@ -40,14 +40,14 @@ fn at_least(arg: &[u8], lowest: i64, error: CommandError) -> Result<usize, Comma
     number.and_then(|number| usize::try_from(number).ok()).ok_or(error)
 }
 
-/// An integer.
-fn integer(arg: &[u8]) -> Result<i64, CommandError> {
-    protocol::number::parse_int(arg).ok_or(CommandError::NotInteger)
+/// An integer, for who asks in this role.
+fn integer(arg: &[u8], role: Role) -> Result<i64, CommandError> {
+    role.integer(arg).ok_or(CommandError::NotInteger)
 }
 
-/// An integer of which the negative is one too.
-fn symmetric(arg: &[u8]) -> Result<i64, CommandError> {
-    match integer(arg)? {
+/// The same, of which the negative is one too.
+fn symmetric(arg: &[u8], role: Role) -> Result<i64, CommandError> {
+    match integer(arg, role)? {
         i64::MIN => Err(CommandError::new(
             "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
         )),

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use protocol::{Args, Reply};
 
 use super::{at_least, element, integer, range, symmetric};
-use crate::{CommandError, ReadContext};
+use crate::{CommandError, ReadContext, Role};
 
 /// LLEN key
 pub(crate) fn llen(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> Result<(), CommandError> {
@@ -22,7 +22,7 @@ pub(crate) fn lindex(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -
         reply.null();
         return Ok(());
     };
-    let index = integer(args.get(1))?;
+    let index = integer(args.get(1), Role::Master)?;
     match list.index(index).and_then(|index| list.get(index)) {
         Some(found) => element(reply, found),
         None => reply.null(),
@@ -32,7 +32,7 @@ pub(crate) fn lindex(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -
 
 /// LRANGE key start stop
 pub(crate) fn lrange(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> Result<(), CommandError> {
-    let (start, end) = (integer(args.get(1))?, integer(args.get(2))?);
+    let (start, end) = (integer(args.get(1), Role::Master)?, integer(args.get(2), Role::Master)?);
     let found = ctx.db.get(args.get(0));
     let Some(list) = found.as_deref().map(|entry| entry.list()).transpose()? else {
         reply.array(0);
@@ -52,7 +52,7 @@ pub(crate) fn lpos(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> 
     while at < args.len() {
         let value = args.opt(at + 1).ok_or(CommandError::Syntax)?;
         if args.is_word(at, "rank") {
-            rank = match symmetric(value)? {
+            rank = match symmetric(value, Role::Master)? {
                 0 => {
                     return Err(CommandError::new(
                         "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or \

@@ -7,7 +7,7 @@ mod pattern;
 
 use std::cmp::Ordering;
 
-use protocol::number::{parse_float, parse_int};
+use protocol::number::parse_float;
 use protocol::{Args, Reply};
 use storage::packed::Item;
 use storage::value::{List, SortedSet};
@@ -30,6 +30,8 @@ struct Sort<'a> {
     gets: Vec<Pattern<'a>>,
     alpha: bool,
     descending: bool,
+    /// Whether that goes for lists that are left as they are, too.
+    reverses_lists: bool,
     offset: i64,
     /// Negative: all.
     count: i64,
@@ -37,7 +39,7 @@ struct Sort<'a> {
 }
 
 impl<'a> Sort<'a> {
-    fn parse(args: Args<'a>, read_only: bool) -> Result<Self, CommandError> {
+    fn parse(args: Args<'a>, role: Role, read_only: bool) -> Result<Self, CommandError> {
         let mut sort = Sort {
             key: args.get(0),
             by: None,
@@ -45,6 +47,7 @@ impl<'a> Sort<'a> {
             gets: Vec::new(),
             alpha: false,
             descending: false,
+            reverses_lists: true,
             offset: 0,
             count: -1,
             store: None,
@@ -59,8 +62,8 @@ impl<'a> Sort<'a> {
             } else if args.is_word(at, "alpha") {
                 sort.alpha = true;
             } else if args.is_word(at, "limit") && left >= 2 {
-                sort.offset = parse_int(args.get(at + 1)).ok_or(CommandError::NotInteger)?;
-                sort.count = parse_int(args.get(at + 2)).ok_or(CommandError::NotInteger)?;
+                sort.offset = role.integer(args.get(at + 1)).ok_or(CommandError::NotInteger)?;
+                sort.count = role.integer(args.get(at + 2)).ok_or(CommandError::NotInteger)?;
                 at += 2;
             } else if args.is_word(at, "store") && left >= 1 && !read_only {
                 sort.store = Some(args.get(at + 1));
@@ -101,7 +104,8 @@ struct Row {
 
 /// SORT key [BY pattern] [LIMIT offset count] [GET pattern …] [ASC | DESC] [ALPHA] [STORE destination]
 pub(crate) fn sort(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
-    let sort = Sort::parse(args, false)?;
+    let mut sort = Sort::parse(args, ctx.role, false)?;
+    sort.reverses_lists = ctx.dialect.reverses_unsorted_lists();
     let numbers = match ctx.role {
         // What a master took for a number is one for its replica.
         Role::Replica => SortedNumbers::AsStrtod,
@@ -152,7 +156,7 @@ pub(crate) fn sort(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply
 
 /// SORT_RO key [BY pattern] [LIMIT offset count] [GET pattern …] [ASC | DESC] [ALPHA]
 pub(crate) fn sort_ro(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
-    let sort = Sort::parse(args, true)?;
+    let sort = Sort::parse(args, Role::Master, true)?;
     ctx.looks_at_everything()?;
     let sorted = sorted(&sort, &ctx.db, ctx.dialect.sorted_numbers(), ctx.in_script)?;
     answer(&sort, &ctx.db, &sorted, reply);
@@ -339,25 +343,30 @@ enum Loaded {
 fn load(sort: &Sort<'_>, db: &Db<'_>, unsorted: bool) -> Result<Loaded, CommandError> {
     let Some(found) = db.get(sort.key) else { return Ok(Loaded::Ordered(Texts::default())) };
     Ok(match found.value() {
-        ValueRef::List(list) => ordered(sort, unsorted, list.len(), list.iter()),
+        ValueRef::List(list) => {
+            let backwards = sort.descending && sort.reverses_lists;
+            ordered(sort, unsorted, backwards, list.len(), list.iter())
+        }
         ValueRef::Set(set) => Loaded::Set(Texts::collect(set.len(), set.iter())),
         ValueRef::SortedSet(set) => {
-            ordered(sort, unsorted, set.len(), set.iter().map(|element| element.member))
+            ordered(sort, unsorted, sort.descending, set.len(), set.iter().map(|element| element.member))
         }
         other => return Err(other.wrong_kind().into()),
     })
 }
 
-/// All elements; where their own order is the wanted one, only the range, counted from the end that comes first.
+/// All elements; where their own order is the wanted one, or that backwards, only the range, counted from the end that comes
+/// first.
 fn ordered<'i>(
     sort: &Sort<'_>,
     unsorted: bool,
+    backwards: bool,
     len: usize,
     elements: impl DoubleEndedIterator<Item = Item<'i>>,
 ) -> Loaded {
     let range = sort.range(len);
     let (start, count) = (range.start, range.len());
-    match (unsorted, sort.descending) {
+    match (unsorted, backwards) {
         (false, _) => Loaded::Ordered(Texts::collect(len, elements)),
         (true, false) => Loaded::Range(Texts::collect(count, elements.skip(start).take(count))),
         (true, true) => Loaded::Range(Texts::collect(count, elements.rev().skip(start).take(count))),
@@ -366,11 +375,22 @@ fn ordered<'i>(
 
 #[cfg(test)]
 mod tests {
+    use crate::Dialect;
     use crate::testing::Session;
 
     #[test]
     fn transcripts_of_a_real_server() {
         Session::new().transcript(include_str!("../../tests/transcripts/sort.txt"));
+    }
+
+    #[test]
+    fn old_servers_leave_a_list_as_it_is() {
+        let mut session = Session::new();
+        let sorted = |session: &Session| session.run("SORT l BY nosort DESC LIMIT 0 2");
+        session.run("RPUSH l c a b");
+        assert_eq!(sorted(&session), "*2|$1|b|$1|a|");
+        session.dialect = Dialect::redis(2, 8);
+        assert_eq!(sorted(&session), "*2|$1|c|$1|a|");
     }
 
     /// C compares texts up to their first zero byte, and keeps ties as they were; what is stored has no ties.

@@ -1,6 +1,5 @@
 //! ZADD and ZINCRBY.
 
-use protocol::number::parse_float;
 use protocol::{Args, Reply};
 use storage::score::Score;
 use storage::value::SortedSet;
@@ -62,7 +61,8 @@ fn add(
         return Err(CommandError::Syntax);
     }
     addition.check(pairs.len() / 2)?;
-    let parse = |score: &[u8]| parse_float(score).and_then(Score::new).ok_or(CommandError::NotFloat);
+    let role = ctx.role;
+    let parse = |score: &[u8]| role.float(score).and_then(Score::new).ok_or(CommandError::NotFloat);
     let key = args.get(0);
     if let [score, member] = pairs {
         return addition.run(ctx, key, &[(*member, parse(score)?)], reply);

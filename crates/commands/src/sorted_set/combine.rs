@@ -5,14 +5,14 @@
 
 use std::collections::HashMap;
 
-use protocol::number::{parse_float, parse_int};
+use protocol::number::parse_int;
 use protocol::{Args, Reply};
 use storage::packed::Item;
 use storage::score::Score;
 use storage::value::{SetRef, SortedSet, SortedSetRef, ValueRef};
 
 use super::{Listing, store};
-use crate::{CommandError, ReadContext, WriteContext};
+use crate::{CommandError, ReadContext, Role, WriteContext};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Operation {
@@ -128,12 +128,13 @@ impl<'a> Query<'a> {
     /// servers do.
     fn parse(
         args: Args<'a>,
+        role: Role,
         operation: Operation,
         form: Form,
         name: &str,
         check: impl FnOnce(&[&[u8]]) -> Result<(), CommandError>,
     ) -> Result<Self, CommandError> {
-        let count = parse_int(args.get(0)).ok_or(CommandError::NotInteger)?;
+        let count = role.integer(args.get(0)).ok_or(CommandError::NotInteger)?;
         if count < 1 {
             let text = format!("ERR at least 1 input key is needed for '{name}' command");
             return Err(CommandError::Other(text.into()));
@@ -154,7 +155,7 @@ impl<'a> Query<'a> {
         let takes_weights = operation != Operation::Difference && form != Form::Counted;
         while !options.is_empty() {
             let used = if takes_weights && options.len() > keys.len() && options.is_word(0, "weights") {
-                let weights = options.from(1).iter().take(keys.len()).map(parse_float);
+                let weights = options.from(1).iter().take(keys.len()).map(|weight| role.float(weight));
                 query.weights = weights
                     .collect::<Option<_>>()
                     .ok_or(CommandError::new("ERR weight value is not a float"))?;
@@ -304,7 +305,8 @@ fn listed(
     operation: Operation,
     name: &str,
 ) -> Result<(), CommandError> {
-    let query = Query::parse(args, operation, Form::Listed, name, |keys| check_kinds(ctx, keys))?;
+    let query =
+        Query::parse(args, Role::Master, operation, Form::Listed, name, |keys| check_kinds(ctx, keys))?;
     let mut elements = query.run(ctx)?;
     elements.sort_unstable_by(|(member, score), (other_member, other)| {
         (score, member).cmp(&(other, other_member))
@@ -324,7 +326,8 @@ fn stored(
     name: &'static str,
 ) -> Result<(), CommandError> {
     let read = ctx.as_read();
-    let query = Query::parse(args.from(1), operation, Form::Stored, name, |keys| check_kinds(&read, keys))?;
+    let query =
+        Query::parse(args.from(1), ctx.role, operation, Form::Stored, name, |keys| check_kinds(&read, keys))?;
     let elements = query.run(&read)?;
     let result = SortedSet::from_elements(elements, ctx.limits);
     store(ctx, args.get(0), result, name, reply);
@@ -352,9 +355,10 @@ pub(crate) fn zintercard(
     args: Args<'_>,
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
-    let query = Query::parse(args, Operation::Intersection, Form::Counted, "zintercard", |keys| {
-        check_kinds(ctx, keys)
-    })?;
+    let query =
+        Query::parse(args, Role::Master, Operation::Intersection, Form::Counted, "zintercard", |keys| {
+            check_kinds(ctx, keys)
+        })?;
     reply.len_int(query.count(ctx)?);
     Ok(())
 }

@@ -8,7 +8,7 @@ use storage::value::sorted_set::{Element, SortedSet, SortedSetRef};
 
 use super::{Listing, sees_count, store};
 use crate::range::{IndexRange, LexRange, ScoreRange};
-use crate::{CommandError, Dialect, ReadContext, WriteContext};
+use crate::{CommandError, Dialect, ReadContext, Role, WriteContext};
 
 /// By what a range is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +86,7 @@ impl<'a> Query<'a> {
         // From the end, the bounds are given in that order.
         let (min, max) = if reverse { (second, first) } else { (first, second) };
         let bounds = match by {
-            By::Index => Bounds::Index(IndexRange::parse(first, second)?),
+            By::Index => Bounds::Index(IndexRange::parse(first, second, Role::Master)?),
             By::Score => Bounds::Score(ScoreRange::parse(min, max)?),
             By::Lex => Bounds::Lex(LexRange::parse(min, max)?),
         };

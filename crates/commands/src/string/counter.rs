@@ -200,7 +200,7 @@ pub(crate) fn increx(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Rep
         return Err(CommandError::new("ERR ENX flag requires an expiration"));
     }
     let deadline = match words.deadline {
-        Some((unit, argument)) => Some(unit.positive(argument, ctx.clock, "increx")?),
+        Some((unit, argument)) => Some(unit.positive(argument, ctx.role, ctx.clock, "increx")?),
         None => None,
     };
     let past = deadline.and_then(|deadline| ctx.past(deadline));
