@@ -217,6 +217,13 @@ impl<'a> WriteContext<'a> {
         WriteContext::new(writer, index, UnixMillis::NOTHING_EXPIRED, received, dialect, Role::Replica)
     }
 
+    /// In which role numbers are read. A script that an old master ran is run again here, and what was no number there has
+    /// to be none, so that it goes on as it did: up to 3.0 they were read by C (see [`Role::integer`]).
+    pub(crate) fn reads_as(&self) -> Role {
+        let is_strict = self.dialect.is_valkey() || self.dialect.is_redis_from(3, 1);
+        if self.in_script && is_strict { Role::Master } else { self.role }
+    }
+
     /// For a client's command, on a master, at `now`.
     pub fn serving(writer: &'a Writer<'a>, index: DbIndex, now: UnixMillis, dialect: Dialect) -> Self {
         WriteContext::new(writer, index, now, now, dialect, Role::Master)
@@ -328,6 +335,21 @@ mod tests {
             assert_eq!(Role::Replica.float(text), old, "{}", text.escape_ascii());
             assert_eq!(Role::Master.float(text), new, "{}", text.escape_ascii());
         }
+    }
+
+    /// What failed in a script at the master has to fail here.
+    #[test]
+    fn scripts_run_again_read_numbers_as_their_master_did() {
+        let session = Session::replica();
+        let read = |dialect, in_script| {
+            let writer = session.store.writer();
+            let mut context = WriteContext::applying(&writer, session.index, session.now, dialect);
+            context.in_script = in_script;
+            context.reads_as().integer(b"007")
+        };
+        assert_eq!(read(Dialect::redis(2, 8), true), Some(7));
+        assert_eq!(read(Dialect::redis(3, 2), true), None);
+        assert_eq!(read(Dialect::redis(3, 2), false), Some(7));
     }
 
     /// A worker that ran it in a batch would keep its other connections waiting, and the gate from closing.

@@ -89,7 +89,7 @@ pub(crate) fn restore(
     if !options.replace && context.db.contains(key) {
         return Err(BUSY_KEY);
     }
-    let ttl = context.role.integer(args.get(1)).ok_or(CommandError::NotInteger)?;
+    let ttl = context.reads_as().integer(args.get(1)).ok_or(CommandError::NotInteger)?;
     if ttl < 0 {
         return Err(BAD_TTL);
     }

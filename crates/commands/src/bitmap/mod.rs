@@ -92,8 +92,8 @@ fn edit_bytes<R>(
 
 /// SETBIT key offset value
 pub(crate) fn setbit(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
-    let place = parse_offset(args.get(1), ctx.role, None)?;
-    let value = ctx.role.integer(args.get(2)).filter(|value| (0..=1).contains(value));
+    let place = parse_offset(args.get(1), ctx.reads_as(), None)?;
+    let value = ctx.reads_as().integer(args.get(2)).filter(|value| (0..=1).contains(value));
     let value = value.ok_or(CommandError::new("ERR bit is not an integer or out of range"))? == 1;
     let index = usize::try_from(place >> 3).map_err(|_| CommandError::StringTooLong)?;
     let mask = 0x80u8 >> (place & 7);

@@ -129,8 +129,9 @@ fn set(
     command: &'static str,
 ) -> Done {
     let conditions = Conditions::parse(args.from(2))?;
-    let value = ctx.role.integer(args.get(1)).ok_or(CommandError::NotInteger)?;
-    let deadline = unit.moment(value, ctx.role, ctx.clock).ok_or(CommandError::InvalidExpire(command))?;
+    let value = ctx.reads_as().integer(args.get(1)).ok_or(CommandError::NotInteger)?;
+    let deadline =
+        unit.moment(value, ctx.reads_as(), ctx.clock).ok_or(CommandError::InvalidExpire(command))?;
     let past = ctx.past(deadline);
     let done = ctx.db.edit(args.get(0), |slot| {
         if !slot.exists() || !conditions.allow(slot.deadline(), deadline) {

@@ -46,7 +46,7 @@ pub(crate) fn geoadd(
     let mut elements = Vec::with_capacity(places.len() / 3);
     for place in places.chunks_exact(3) {
         let [longitude, latitude, member] = place else { continue };
-        let score = point(longitude, latitude, ctx.role)?.score();
+        let score = point(longitude, latitude, ctx.reads_as())?.score();
         elements.push((*member, Score::or_zero(score)));
     }
     if elements.is_empty() {

@@ -398,7 +398,7 @@ fn listed_or_stored(
     let asking = ctx.asking();
     let found = asking.get(key);
     let set = found.as_deref().map(|entry| entry.sorted_set()).transpose()?;
-    let query = Query::parse(args, variant, set, ctx.dialect, ctx.role)?;
+    let query = Query::parse(args, variant, set, ctx.dialect, ctx.reads_as())?;
     let hits = set.map_or(Ok(Vec::new()), |set| query.run(set, |_| Ok(())))?;
     drop(found);
     let Some(asked) = query.destination else {

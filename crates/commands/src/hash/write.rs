@@ -136,7 +136,7 @@ pub(crate) fn hincrby(
     args: Args<'_>,
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
-    let role = ctx.role;
+    let role = ctx.reads_as();
     let increment = role.integer(args.get(2)).ok_or(CommandError::NotInteger)?;
     let sum = change_value(ctx, args, "hincrby", |value| {
         let old = match value {

@@ -131,7 +131,7 @@ pub(crate) fn lset(
     args: Args<'_>,
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
-    let (limits, dialect, role) = (ctx.limits, ctx.dialect, ctx.role);
+    let (limits, dialect, role) = (ctx.limits, ctx.dialect, ctx.reads_as());
     ctx.db.edit(args.get(0), |slot| {
         let list = slot.list()?.ok_or(CommandError::NoSuchKey)?;
         let index = integer(args.get(1), role)?;
@@ -155,7 +155,7 @@ pub(crate) fn lrem(
     args: Args<'_>,
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
-    let (count, role) = (args.get(1), ctx.role);
+    let (count, role) = (args.get(1), ctx.reads_as());
     let count =
         if ctx.dialect.removes_by_any_count() { integer(count, role)? } else { symmetric(count, role)? };
     let (end, most) = match count {
@@ -186,7 +186,7 @@ pub(crate) fn ltrim(
     args: Args<'_>,
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
-    let (start, end) = (integer(args.get(1), ctx.role)?, integer(args.get(2), ctx.role)?);
+    let (start, end) = (integer(args.get(1), ctx.reads_as())?, integer(args.get(2), ctx.reads_as())?);
     let limits = ctx.limits;
     ctx.db.edit(args.get(0), |slot| {
         slot.edit(|list: &mut List| {

@@ -89,7 +89,7 @@ fn pop_or_wait(
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
     let keys = args.len() - 1;
-    let timeout = wait::seconds(args.get(keys), ctx.role)?;
+    let timeout = wait::seconds(args.get(keys), ctx.reads_as())?;
     let limits = ctx.limits;
     for key in args.iter().take(keys) {
         let found = ctx.db.edit(key, |slot| {
@@ -115,7 +115,7 @@ pub(crate) fn blmpop(
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
     let order = PopOrder::parse(args.from(1), end_named)?;
-    let timeout = wait::seconds(args.get(0), ctx.role)?;
+    let timeout = wait::seconds(args.get(0), ctx.reads_as())?;
     Wait::unless(pop_first(ctx, &order, reply)?, timeout, Nothing::NullArray)
 }
 

@@ -50,7 +50,7 @@ pub(crate) fn blmove(
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
     let (from, to) = (end(args, 2)?, end(args, 3)?);
-    let timeout = wait::seconds(args.get(4), ctx.role)?;
+    let timeout = wait::seconds(args.get(4), ctx.reads_as())?;
     Wait::unless(move_one(ctx, args, from, to, reply)?, timeout, Nothing::Null)
 }
 
@@ -72,7 +72,7 @@ pub(crate) fn brpoplpush(
     args: Args<'_>,
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
-    let timeout = wait::seconds(args.get(2), ctx.role)?;
+    let timeout = wait::seconds(args.get(2), ctx.reads_as())?;
     Wait::unless(move_one(ctx, args, End::Tail, End::Head, reply)?, timeout, Nothing::Null)
 }
 
@@ -115,7 +115,7 @@ pub(crate) fn blmovem(
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
     let (from, to) = (end(args, 2)?, end(args, 3)?);
-    let timeout = wait::seconds(args.get(4), ctx.role)?;
+    let timeout = wait::seconds(args.get(4), ctx.reads_as())?;
     let amount = amount(args.from(5))?;
     Wait::unless(move_many(ctx, args, from, to, amount, reply)?, timeout, Nothing::NullArray)
 }

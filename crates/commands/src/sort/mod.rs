@@ -104,7 +104,7 @@ struct Row {
 
 /// SORT key [BY pattern] [LIMIT offset count] [GET pattern …] [ASC | DESC] [ALPHA] [STORE destination]
 pub(crate) fn sort(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
-    let mut sort = Sort::parse(args, ctx.role, false)?;
+    let mut sort = Sort::parse(args, ctx.reads_as(), false)?;
     sort.reverses_lists = ctx.dialect.reverses_unsorted_lists();
     let numbers = match ctx.role {
         // What a master took for a number is one for its replica.

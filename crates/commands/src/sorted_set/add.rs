@@ -61,7 +61,7 @@ fn add(
         return Err(CommandError::Syntax);
     }
     addition.check(pairs.len() / 2)?;
-    let role = ctx.role;
+    let role = ctx.reads_as();
     let parse = |score: &[u8]| role.float(score).and_then(Score::new).ok_or(CommandError::NotFloat);
     let key = args.get(0);
     if let [score, member] = pairs {

@@ -326,8 +326,9 @@ fn stored(
     name: &'static str,
 ) -> Result<(), CommandError> {
     let read = ctx.as_read();
-    let query =
-        Query::parse(args.from(1), ctx.role, operation, Form::Stored, name, |keys| check_kinds(&read, keys))?;
+    let query = Query::parse(args.from(1), ctx.reads_as(), operation, Form::Stored, name, |keys| {
+        check_kinds(&read, keys)
+    })?;
     let elements = query.run(&read)?;
     let result = SortedSet::from_elements(elements, ctx.limits);
     store(ctx, args.get(0), result, name, reply);

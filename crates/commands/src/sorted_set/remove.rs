@@ -67,7 +67,7 @@ pub(crate) fn zremrangebyrank(
     args: Args<'_>,
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
-    let range = IndexRange::parse(args.get(1), args.get(2), ctx.role)?;
+    let range = IndexRange::parse(args.get(1), args.get(2), ctx.reads_as())?;
     remove_ranks(ctx, args.get(0), reply, "zremrangebyrank", |set| range.places(set.len()))
 }
 
@@ -167,7 +167,7 @@ fn pop_or_wait(
     end: End,
 ) -> Result<(), CommandError> {
     let keys = args.len() - 1;
-    let timeout = wait::seconds(args.get(keys), ctx.role)?;
+    let timeout = wait::seconds(args.get(keys), ctx.reads_as())?;
     for key in args.iter().take(keys) {
         let found = ctx.db.get(key).map(|entry| entry.sorted_set().map(drop)).transpose()?;
         if found.is_some() {
@@ -186,7 +186,7 @@ pub(crate) fn bzmpop(
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
     let order = PopOrder::parse(args.from(1), end_named)?;
-    let timeout = wait::seconds(args.get(0), ctx.role)?;
+    let timeout = wait::seconds(args.get(0), ctx.reads_as())?;
     Wait::unless(pop_first(ctx, &order, reply)?, timeout, Nothing::NullArray)
 }
 

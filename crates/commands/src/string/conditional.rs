@@ -40,7 +40,7 @@ pub(crate) fn msetex(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Rep
     };
     let options = Options::of_msetex(Args::new(options))?;
     let deadline = match options.deadline {
-        Deadline::At(unit, argument) => Some(unit.positive(argument, ctx.role, ctx.clock, "msetex")?),
+        Deadline::At(unit, argument) => Some(unit.positive(argument, ctx.reads_as(), ctx.clock, "msetex")?),
         _ => None,
     };
     let pairs = || {

@@ -27,12 +27,12 @@ pub(crate) fn decr(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply
 
 /// INCRBY key increment
 pub(crate) fn incrby(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
-    add(ctx, args.get(0), ctx.role.integer(args.get(1)).ok_or(CommandError::NotInteger)?, reply)
+    add(ctx, args.get(0), ctx.reads_as().integer(args.get(1)).ok_or(CommandError::NotInteger)?, reply)
 }
 
 /// DECRBY key decrement
 pub(crate) fn decrby(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
-    let decrement = ctx.role.integer(args.get(1)).ok_or(CommandError::NotInteger)?;
+    let decrement = ctx.reads_as().integer(args.get(1)).ok_or(CommandError::NotInteger)?;
     let increment = match (decrement.checked_neg(), ctx.role) {
         (Some(increment), _) => increment,
         // Masters up to 6.2 take the lowest number for what its bits mean when they are negated: itself.
@@ -43,7 +43,7 @@ pub(crate) fn decrby(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Rep
 }
 
 fn add(ctx: &mut WriteContext<'_>, key: &[u8], increment: i64, reply: &mut Reply) -> Done {
-    let role = ctx.role;
+    let role = ctx.reads_as();
     ctx.db.edit(key, |slot| {
         let sum = integer(slot, role)?.checked_add(increment).ok_or(CommandError::Overflow)?;
         slot.put(Text::Int(sum).into());
@@ -200,11 +200,11 @@ pub(crate) fn increx(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Rep
         return Err(CommandError::new("ERR ENX flag requires an expiration"));
     }
     let deadline = match words.deadline {
-        Some((unit, argument)) => Some(unit.positive(argument, ctx.role, ctx.clock, "increx")?),
+        Some((unit, argument)) => Some(unit.positive(argument, ctx.reads_as(), ctx.clock, "increx")?),
         None => None,
     };
     let past = deadline.and_then(|deadline| ctx.past(deadline));
-    let role = ctx.role;
+    let role = ctx.reads_as();
     ctx.db.edit(args.get(0), |slot| {
         let stored = match increment {
             Increment::Int { by, lower, upper } => {

@@ -70,7 +70,7 @@ pub(crate) fn mget(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> 
 pub(crate) fn set(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
     let options = Options::of_set(args.from(2))?;
     let deadline = match options.deadline {
-        Deadline::At(unit, argument) => Some(unit.positive(argument, ctx.role, ctx.clock, "set")?),
+        Deadline::At(unit, argument) => Some(unit.positive(argument, ctx.reads_as(), ctx.clock, "set")?),
         _ => None,
     };
     let past = deadline.and_then(|deadline| ctx.past(deadline));
@@ -146,7 +146,7 @@ fn set_with_deadline(
     unit: Unit,
     command: &'static str,
 ) -> Done {
-    let deadline = unit.positive(args.get(1), ctx.role, ctx.clock, command)?;
+    let deadline = unit.positive(args.get(1), ctx.reads_as(), ctx.clock, command)?;
     let past = ctx.past(deadline);
     ctx.db.edit(args.get(0), |slot| {
         store(slot, args.get(2), Some(deadline), past);
@@ -186,7 +186,7 @@ pub(crate) fn getdel(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Rep
 pub(crate) fn getex(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
     let options = Options::of_getex(args.from(1))?;
     let deadline = match options.deadline {
-        Deadline::At(unit, argument) => Some(unit.positive(argument, ctx.role, ctx.clock, "getex")),
+        Deadline::At(unit, argument) => Some(unit.positive(argument, ctx.reads_as(), ctx.clock, "getex")),
         _ => None,
     };
     let past = deadline.as_ref().and_then(|deadline| ctx.past(*deadline.as_ref().ok()?));

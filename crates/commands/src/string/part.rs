@@ -89,7 +89,7 @@ pub(crate) fn append(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Rep
 
 /// SETRANGE key offset value
 pub(crate) fn setrange(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
-    let offset = ctx.role.integer(args.get(1)).ok_or(CommandError::NotInteger)?;
+    let offset = ctx.reads_as().integer(args.get(1)).ok_or(CommandError::NotInteger)?;
     let offset = u64::try_from(offset).map_err(|_| CommandError::new("ERR offset is out of range"))?;
     let (value, role) = (args.get(2), ctx.role);
     ctx.db.edit(args.get(0), |slot| {
