@@ -235,15 +235,14 @@ fn who_takes_most_stands_first_however_many_are_asked_for() {
         let told = told(&mut client);
         let by_time = pairs(&told["by-cpu-time-us"]);
         assert!(by_time.is_sorted_by(|(_, one), (_, other)| one >= other), "{by_time:?}");
-        assert!(by_time.len() <= 5 && by_time[0].0 == "slow", "{by_time:?}");
+        // Where there are many keys a real server estimates by chance, and may not tell of this one.
+        assert!(by_time.len() <= 5 && (port == real.port || by_time[0].0 == "slow"), "{by_time:?}");
         assert!(by_time[0].1 <= told["all-commands-all-slots-us"].int(), "{told:?}");
         (told["net-bytes-all-commands-all-slots"].int(), pairs(&told["by-net-bytes"]))
     });
-    let [(all_theirs, theirs), (all_ours, ours)] = &ranked;
+    let [(all_theirs, _), (all_ours, ours)] = &ranked;
     assert_eq!(all_theirs, all_ours);
-    // A real server estimates where there are many keys; here those that are hot from the beginning are counted exactly.
-    let names = |told: &[(String, i64)]| told.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
-    assert_eq!(names(theirs), names(ours));
+    // Here those that are hot from the beginning are counted exactly.
     let name = |hot: i64| format!("hot:{hot}:{}", "x".repeat(40));
     let request = |key: &str| "*2\r\n$3\r\nGET\r\n$\r\n\r\n".len() + key.len().to_string().len() + key.len();
     let missing = |hot: i64| (request(&name(hot)) + "$-1\r\n".len()) as i64;

@@ -61,10 +61,10 @@ impl<'a> ScanOptions<'a> {
     }
 }
 
-/// A cursor, as `strtoul` reads one: blanks and a plus before it are passed over.
+/// A cursor, as `strtoul` reads one: blanks and a plus before it are passed over, and a zero byte ends it.
 pub(crate) fn parse_cursor(text: &[u8]) -> Result<u64, CommandError> {
     const BAD: CommandError = CommandError::new("ERR invalid cursor");
-    let text = text.trim_ascii_start();
+    let text = text.split(|byte| *byte == 0).next().unwrap_or_default().trim_ascii_start();
     let digits = text.strip_prefix(b"+").unwrap_or(text);
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return Err(BAD);
@@ -81,12 +81,18 @@ mod tests {
 
     #[test]
     fn cursors_are_read_as_strtoul_reads_them() {
-        for (text, value) in
-            [("0", 0), ("00", 0), (" 12", 12), ("\t1", 1), ("+1", 1), ("18446744073709551615", u64::MAX)]
-        {
+        for (text, value) in [
+            ("0", 0),
+            ("00", 0),
+            (" 12", 12),
+            ("\t1", 1),
+            ("+1", 1),
+            ("7\0x", 7),
+            ("18446744073709551615", u64::MAX),
+        ] {
             assert_eq!(parse_cursor(text.as_bytes()), Ok(value), "{text}");
         }
-        for text in ["", " ", "x", "0x1", "1 ", "-1", "18446744073709551616", "+"] {
+        for text in ["", " ", "x", "0x1", "1 ", "-1", "18446744073709551616", "+", "\0"] {
             assert!(parse_cursor(text.as_bytes()).is_err(), "{text}");
         }
     }

@@ -2,13 +2,14 @@
 //!
 //! Owns the options. Never keeps anything between two steps: the cursor says it all.
 
-use protocol::number::{parse_int, parse_uint};
+use protocol::number::parse_int;
 use protocol::{Args, Reply};
 use storage::{ScanCursor, glob};
 
 use super::Done;
 use crate::context::ReadContext;
 use crate::error::CommandError;
+use crate::scan_options::parse_cursor;
 
 /// About how many keys a step visits when it is not told.
 const COUNT_DEFAULT: usize = 10;
@@ -41,7 +42,7 @@ pub(crate) fn keys(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> 
 
 /// SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]
 pub(crate) fn scan(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
-    let cursor = parse_uint(args.get(0)).ok_or(CommandError::new("ERR invalid cursor"))?;
+    let cursor = parse_cursor(args.get(0))?;
     let (mut count, mut pattern, mut kind) = (COUNT_DEFAULT, None, None);
     for option in args.from(1).as_slice().chunks(2) {
         let [word, value] = option else { return Err(CommandError::Syntax) };

@@ -6,6 +6,7 @@ use protocol::number::parse_int;
 use replication::LinkState;
 
 use super::{Answered, Call, Then};
+use crate::clock;
 use crate::upstream::{MasterAddress, Role};
 
 /// ROLE
@@ -87,6 +88,10 @@ fn timeout(word: &[u8]) -> Result<i64, CommandError> {
     match parse_int(word) {
         None => Err(CommandError::new("ERR timeout is not an integer or out of range")),
         Some(..0) => Err(CommandError::new("ERR timeout is negative")),
+        // It ends at a moment that is no number any more.
+        Some(millis) if millis.checked_add(clock::unix_millis().0).is_none() => {
+            Err(CommandError::new("ERR timeout is out of range"))
+        }
         Some(millis) => Ok(millis),
     }
 }
