@@ -162,14 +162,29 @@ pub fn loses_its_key(words: &[Vec<u8>]) -> bool {
     matches!(words, [name, key, ..] if is(name, &["hsetex"]) && is(key, &["fnx", "fxx", "nx", "xx"]))
 }
 
+fn is_option_of_set(word: &[u8]) -> bool {
+    const NAMES: [&str; 8] = ["ex", "px", "exat", "pxat", "nx", "xx", "get", "keepttl"];
+    NAMES.iter().any(|name| word.eq_ignore_ascii_case(name.as_bytes()))
+}
+
 /// Whether a master tells its replicas all that the request changes. Real replicas of redis-8.10 and valkey-9.1 do not
 /// hear of the zeros behind a string that BITFIELD adds before OVERFLOW FAIL refuses the value, nor that XREADGROUP has
 /// delivered what was pending once more; and replicas of redis-8.10 keep entries that it trims itself for MINID ~ with
-/// ACKED; and a ZADD that changes nothing may leave a sorted set big, for what it would have added.
-fn is_passed_on(words: &[Vec<u8>]) -> bool {
+/// ACKED; and a ZADD that changes nothing may leave a sorted set big, for what it would have added. SET loses what it
+/// compares with on the way where that is the name of an option, and MSETEX has values taken for options.
+pub fn is_passed_on(words: &[Vec<u8>]) -> bool {
     let is = |word: &[u8], name: &str| word.eq_ignore_ascii_case(name.as_bytes());
     match words {
         words if loses_its_key(words) => false,
+        [name, _, _, options @ ..] if is(name, "set") => {
+            let compares =
+                |word: &Vec<u8>| ["ifeq", "ifne", "ifdeq", "ifdne"].iter().any(|name| is(word, name));
+            !options.windows(2).any(|pair| compares(&pair[0]) && is_option_of_set(&pair[1]))
+        }
+        [name, count, pairs @ ..] if is(name, "msetex") => {
+            let count = String::from_utf8_lossy(count).parse().unwrap_or(0);
+            !pairs.iter().take(2 * count).any(|word| is_option_of_set(word))
+        }
         [name, rest @ ..] if is(name, "bitfield") => !rest.iter().any(|word| is(word, "fail")),
         [name, rest @ ..] if is(name, "xreadgroup") => {
             let streams = rest.iter().position(|word| is(word, "streams"));

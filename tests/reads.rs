@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use crate::differential::{
-    gather_payloads, is_determined, is_range_by_name, is_write, loses_its_key, seconds,
+    gather_payloads, is_determined, is_passed_on, is_range_by_name, is_write, seconds,
 };
 use crate::harness::client::shown;
 use crate::harness::found::{Found, told};
@@ -188,7 +188,7 @@ impl Stage {
             if sorts_by_field
                 || is_templated
                 || counts_on
-                || loses_its_key(&words)
+                || !is_passed_on(&words)
                 || has_two_deadlines(&words)
                 || line.command.starts_with("flush")
                 || may_wait && line.command != "xreadgroup"

@@ -354,6 +354,7 @@ fn scripts_that_run_again_answer_and_count_as_at_a_real_replica() {
     node.wait_state("streaming");
     node.set("script-hold-max", "0");
     let theirs = again_and_again(&mut master.client(), &mut replica.client(), AGAIN_AND_AGAIN);
+    node.wait_caught_up(&master);
     let ours = again_and_again(&mut master.client(), &mut node.client(), AGAIN_AND_AGAIN);
     assert_alike(&ours, &theirs);
 }

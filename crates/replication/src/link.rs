@@ -24,9 +24,11 @@ const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
 /// What keeps the master from hanging up while we load. With the CR: masters up to 3.2 take two bytes off their buffer
 /// for the end of any line, and a bare LF would cost the request behind it its first byte.
 const EMPTY_LINE: &[u8] = b"\r\n";
-/// How soon after a diskless transfer the first ACK is said again: a master that has not yet noticed that it sent
-/// everything passes over the one that comes at once.
+/// How soon after a diskless transfer the first ACK is said again, until the stream flows: a master that has not yet
+/// noticed that it sent everything passes over those that come before, and it looks ten times a second, as a rule.
 const ACK_AGAIN: Duration = Duration::from_millis(100);
+/// For how long: a master at `hz 1` has looked by then, and one with nothing to say is not asked for ever.
+const ASKED_FOR: Duration = Duration::from_secs(2);
 /// A stream that was followed this long was no accident: the next failure counts as the first.
 const STEADY: Duration = Duration::from_secs(10);
 
@@ -112,6 +114,8 @@ pub struct Link {
     heard: Instant,
     /// When it last heard from us.
     spoke: Instant,
+    /// Until when it is asked, time and again, to let its stream flow: from a diskless transfer on to the first byte.
+    asks_until: Option<Instant>,
     /// The next PSYNC asks for everything, whatever position there is.
     wants_all: bool,
     /// Since when and from which offset this connection has brought a stream.
@@ -226,6 +230,7 @@ impl Link {
             backoff,
             heard: now,
             spoke: now,
+            asks_until: None,
             wants_all: false,
             streaming_since: None,
         }
@@ -300,8 +305,14 @@ impl Link {
             | State::Handshake { .. }
             | State::Announced { .. }
             | State::Snapshot { .. } => Some(silence),
-            State::Loading { .. } | State::Streaming { .. } => Some(silence.min(self.spoke + SIGN_OF_LIFE)),
+            State::Loading { .. } | State::Streaming { .. } => Some(silence.min(self.speaks())),
         }
+    }
+
+    /// When the master is to hear from us next.
+    fn speaks(&self) -> Instant {
+        let asks = self.asks_until.is_some_and(|until| self.spoke < until);
+        self.spoke + if asks { ACK_AGAIN } else { SIGN_OF_LIFE }
     }
 
     /// The connection stands. `resume` is where the data set is.
@@ -310,6 +321,7 @@ impl Link {
             return (self, Vec::new());
         }
         self.heard = now;
+        self.asks_until = None;
         let resume = resume.filter(|_| !self.wants_all);
         let (handshake, first) = Handshake::begin(resume);
         self.state = State::Handshake { handshake, resume };
@@ -360,7 +372,7 @@ impl Link {
             self.heard = now;
         }
         let silent = now.saturating_duration_since(self.heard) >= self.config.timeout;
-        let quiet = now.saturating_duration_since(self.spoke) >= SIGN_OF_LIFE;
+        let quiet = self.speaks() <= now;
         match &self.state {
             State::Stopped => {}
             // What was received is applied first: the next connection asks for what follows it.
@@ -501,6 +513,7 @@ impl Link {
             State::Loading { at, .. } | State::Streaming { at } => {
                 // The master counts its own PINGs, so every byte counts, whatever it will turn out to be.
                 *at = at.saturating_add(rest.len() as u64);
+                self.asks_until = None;
                 actions.push(Action::Spool(Spooled::Stream(from..input.len())));
                 Ok(input.len())
             }
@@ -515,7 +528,7 @@ impl Link {
         // Only an ACK makes a diskless master let the stream flow; the 0 claims nothing.
         if diskless {
             actions.push(self.ack(0, now));
-            self.spoke = now.checked_sub(SIGN_OF_LIFE - ACK_AGAIN).unwrap_or(now);
+            self.asks_until = Some(now + ASKED_FOR);
         }
     }
 
