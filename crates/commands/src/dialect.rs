@@ -173,6 +173,16 @@ impl Dialect {
         !self.is_valkey() && !self.is_redis_from(7, 0)
     }
 
+    /// Whether what is pending may be claimed when the stream has it no more, as nothing (up to 6.2).
+    pub fn claims_deleted(self) -> bool {
+        !self.is_valkey() && !self.is_redis_from(7, 0)
+    }
+
+    /// Whether DECRBY of the lowest number adds it: its bits, negated, are itself (up to 6.2).
+    pub fn negates_lowest_to_itself(self) -> bool {
+        !self.is_valkey() && !self.is_redis_from(7, 0)
+    }
+
     /// The version of the RDB format that such a server's DUMP writes.
     pub fn rdb_version(self) -> u32 {
         if self.is_valkey() {

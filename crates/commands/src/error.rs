@@ -44,6 +44,8 @@ pub enum CommandError {
     /// The subcommand takes no such words, which its row cannot say; the text repeats its name: see
     /// [`CommandError::of_request`].
     WrongSubcommand,
+    /// A text that ends with the command's name as it was sent: see [`CommandError::of_request`].
+    Named(&'static str),
     /// Too long for a batch of short reads: to be run again under the token. No client ever sees it.
     Long,
     /// There is nothing yet: see [`Wait`].
@@ -67,6 +69,9 @@ impl CommandError {
 
     /// The same, for this request: some texts repeat a name as it was sent.
     pub fn of_request(self, words: &[&[u8]]) -> Self {
+        if let CommandError::Named(before) = self {
+            return CommandError::naming(before, words.first().copied().unwrap_or_default(), "");
+        }
         let CommandError::WrongSubcommand = self else { return self };
         let word = |index: usize| printed(words.get(index).copied().unwrap_or_default());
         let subcommand = word(1);
@@ -112,6 +117,7 @@ impl CommandError {
             CommandError::WrongSubcommand => "ERR unknown subcommand or wrong number of arguments",
             CommandError::Wait(_) => "ERR there is nothing yet",
             CommandError::Long => "ERR this read is too long for a batch",
+            CommandError::Named(text) => text,
             CommandError::Other(text) => text,
             CommandError::Bytes(text) => return String::from_utf8_lossy(text),
         })

@@ -301,8 +301,10 @@ unsafe extern "C-unwind" fn calling(state: *mut lua_State) -> c_int {
     unsafe {
         let args = ffi::lua_gettop(state);
         if args == 0 {
+            // Servers put the `true` of a call that went well in front, and then call that.
             ffi::lua_pushboolean(state, 0);
-            return 1;
+            ffi::lua_pushstring(state, c"attempt to call a boolean value".as_ptr());
+            return 2;
         }
         ffi::lua_pushboolean(state, 1);
         ffi::lua_insert(state, 1);

@@ -187,8 +187,16 @@ impl Run<'_> {
                 return Err((Some(command), self.texts().wrong_arity.to_owned()));
             }
             Err(_) => {
-                self.met_unknown = true;
-                return Err((None, self.texts().unknown.to_owned()));
+                let texts = self.texts();
+                let text = match is_complete_request_of_replicas(words) {
+                    Some(true) => texts.not_allowed,
+                    Some(false) => texts.wrong_arity,
+                    None => {
+                        self.met_unknown = true;
+                        texts.unknown
+                    }
+                };
+                return Err((None, text.to_owned()));
             }
         };
         self.may_run(command, words).map_err(|text| (Some(command), text))?;
@@ -230,6 +238,16 @@ impl Run<'_> {
             _ => return raised(lua, "RESP version must be 2 or 3."),
         };
         Ok(Ok(MultiValue::new()))
+    }
+}
+
+/// Whether these words, which the table has not, are what only replicas send; if so, whether enough of them.
+fn is_complete_request_of_replicas(words: &[&[u8]]) -> Option<bool> {
+    let is = |name: &[u8]| words.first().is_some_and(|word| word.eq_ignore_ascii_case(name));
+    match words.len() {
+        len if is(b"sync") => Some(len == 1),
+        len if is(b"psync") => Some(len >= 3),
+        _ => is(b"replconf").then_some(true),
     }
 }
 

@@ -126,6 +126,7 @@ fn order(args: Args<'_>) -> Result<Order<'_>, CommandError> {
         if order.predicates.len() + regular.len() > PREDICATES_MAX {
             return Err(CommandError::new("ERR too many predicates, maximum is 250"));
         }
+        regular.last().map_or(Ok(()), |text| pattern::measure(text))?;
         at += words;
     }
     // Whether case counts is known only now.

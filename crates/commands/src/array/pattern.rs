@@ -21,14 +21,20 @@ const CLASSES: [&[u8]; 12] = [
     b"upper", b"xdigit",
 ];
 
+/// A pattern that is too long is refused where it stands, whatever is wrong behind it.
+pub(super) fn measure(pattern: &[u8]) -> Result<(), CommandError> {
+    if pattern.len() > PATTERN_BYTES_MAX {
+        return Err(CommandError::new("ERR regular expression is too long, maximum is 2048 bytes"));
+    }
+    Ok(())
+}
+
 /// Compiles a pattern.
 pub(super) fn compile(pattern: &[u8], any_case: bool) -> Result<Regex, CommandError> {
     if pattern.is_empty() {
         return Err(CommandError::new("ERR regular expression is empty"));
     }
-    if pattern.len() > PATTERN_BYTES_MAX {
-        return Err(CommandError::new("ERR regular expression is too long, maximum is 2048 bytes"));
-    }
+    measure(pattern)?;
     let mut parser = Parser { rest: pattern, groups: 0, highest_reference: None };
     let translated = parser.alternatives(0).map_err(Wrong::error)?;
     match parser.highest_reference {

@@ -119,3 +119,23 @@ fn values_are_added_up_and_searched() {
         ",
     );
 }
+
+#[test]
+fn a_pattern_too_long_is_refused_where_it_stands() {
+    let session = Session::new();
+    let long = "x".repeat(2049);
+    let many = "EXACT a ".repeat(250);
+    let too_long = "-ERR regular expression is too long, maximum is 2048 bytes|";
+    let too_many = "-ERR too many predicates, maximum is 250|";
+    for (words, answer) in [
+        (format!("RE {long} {many}"), too_long),
+        (format!("RE {long} LIMIT x"), too_long),
+        (format!("RE {long} bad"), too_long),
+        (format!("RE ( RE {long}"), too_long),
+        (format!("{many} RE {long}"), too_many),
+        (format!("RE ( {many}"), too_many),
+        ("RE ( bad".to_owned(), "-ERR syntax error|"),
+    ] {
+        assert_eq!(session.run(&format!("ARGREP a - + {words}")), answer, "{words}");
+    }
+}

@@ -38,12 +38,6 @@ impl Variant {
     fn takes_store(self) -> bool {
         matches!(self, Variant::Around { stores: true } | Variant::AroundMember { stores: true })
     }
-    fn name(self) -> &'static str {
-        match self {
-            Variant::SearchStore => "GEOSEARCHSTORE",
-            _ => "GEOSEARCH",
-        }
-    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -282,19 +276,17 @@ impl<'a> Query<'a> {
                 }
             }));
         }
-        let name = variant.name();
         let has_polygon = matches!(self.shape, Some(Shape::Polygon(_)));
         if variant.is_search() && self.is_free() && !has_polygon {
-            let text = format!("ERR exactly one of FROMMEMBER or FROMLONLAT can be specified for {name}");
-            return Err(CommandError::Other(text.into()));
+            return Err(CommandError::Named(
+                "ERR exactly one of FROMMEMBER or FROMLONLAT can be specified for ",
+            ));
         }
         if variant.is_search() && self.shape.is_none() {
-            let shapes = match is_newest_valkey(dialect) {
-                true => "BYRADIUS, BYBOX and BYPOLYGON",
-                false => "BYRADIUS and BYBOX",
-            };
-            let text = format!("ERR exactly one of {shapes} can be specified for {name}");
-            return Err(CommandError::Other(text.into()));
+            return Err(CommandError::Named(match is_newest_valkey(dialect) {
+                true => "ERR exactly one of BYRADIUS, BYBOX and BYPOLYGON can be specified for ",
+                false => "ERR exactly one of BYRADIUS and BYBOX can be specified for ",
+            }));
         }
         if self.any && self.count == 0 {
             return Err(CommandError::new("ERR the ANY argument requires COUNT argument"));

@@ -40,7 +40,7 @@ pub(crate) fn xclaim(
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
     let (role, clock) = (ctx.role, ctx.clock);
-    let keeps_deleted = role == Role::Replica && !ctx.dialect.is_valkey() && !ctx.dialect.is_redis_from(7, 0);
+    let keeps_deleted = ctx.dialect.claims_deleted();
     let asking = ctx.asking();
     ctx.db.edit(args.get(0), |slot| {
         asking.asked(args.get(0), slot.exists());
@@ -234,6 +234,7 @@ pub(crate) fn xautoclaim(
         }
     }
     let now = ctx.clock.0;
+    let keeps_deleted = ctx.dialect.claims_deleted();
     let name = args.get(1);
     let asking = ctx.asking();
     ctx.db.edit(args.get(0), |slot| {
@@ -271,7 +272,7 @@ pub(crate) fn xautoclaim(
                     cursor = candidates.get(number).map(|(id, _)| *id);
                     break;
                 }
-                if !stream.contains(*id) {
+                if !keeps_deleted && !stream.contains(*id) {
                     deleted.push(*id);
                     left -= 1;
                 } else if pending.consumer.is_none() || now.saturating_sub(pending.delivered_ms) >= min_idle {
@@ -293,17 +294,20 @@ pub(crate) fn xautoclaim(
                 consumer.active_ms = Some(now);
             }
 
-            reply.array(3);
+            reply.array(if keeps_deleted { 2 } else { 3 });
             reply_id(reply, cursor);
             reply.array(claimed.len());
             for (id, _) in &claimed {
-                match stream.get(*id).filter(|_| !just_id) {
+                match stream.get(*id) {
+                    _ if just_id => reply_id(reply, *id),
                     Some(entry) => reply_entry(reply, entry),
-                    None => reply_id(reply, *id),
+                    None => reply.null(),
                 }
             }
-            reply.array(deleted.len());
-            deleted.iter().for_each(|id| reply_id(reply, *id));
+            if !keeps_deleted {
+                reply.array(deleted.len());
+                deleted.iter().for_each(|id| reply_id(reply, *id));
+            }
         })?;
         slot.counts(changes);
         Ok(())

@@ -97,6 +97,32 @@ fn a_group_reads_claims_and_acknowledges() {
     );
 }
 
+/// As Redis 6.2 answers.
+#[test]
+fn what_is_deleted_is_claimed_as_nothing() {
+    let session = Session { dialect: Dialect::redis(6, 2), ..Session::new() };
+    session.transcript(
+        "
+        > XADD s 1-0 a b
+        < $3|1-0|
+        > XADD s 2-0 a b
+        < $3|2-0|
+        > XGROUP CREATE s g 0
+        < +OK|
+        > XREADGROUP GROUP g c STREAMS s >
+        < *1|*2|$1|s|*2|*2|$3|1-0|*2|$1|a|$1|b|*2|$3|2-0|*2|$1|a|$1|b|
+        > XDEL s 1-0
+        < :1|
+        > XAUTOCLAIM s g d 0 0
+        < *2|$3|0-0|*2|$-1|*2|$3|2-0|*2|$1|a|$1|b|
+        > XAUTOCLAIM s g d 0 0 JUSTID
+        < *2|$3|0-0|*2|$3|1-0|$3|2-0|
+        > XCLAIM s g d 0 1-0
+        < *1|$-1|
+        ",
+    );
+}
+
 #[test]
 fn an_answer_has_its_bounds() {
     let session = Session::new();

@@ -33,11 +33,11 @@ pub(crate) fn incrby(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Rep
 /// DECRBY key decrement
 pub(crate) fn decrby(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
     let decrement = ctx.reads_as().integer(args.get(1)).ok_or(CommandError::NotInteger)?;
-    let increment = match (decrement.checked_neg(), ctx.role) {
-        (Some(increment), _) => increment,
-        // Masters up to 6.2 take the lowest number for what its bits mean when they are negated: itself.
-        (None, Role::Replica) => decrement,
-        (None, Role::Master) => return Err(CommandError::new("ERR decrement would overflow")),
+    let increment = match decrement.checked_neg() {
+        Some(increment) => increment,
+        // (A master has added it, whatever we think its version is.)
+        None if ctx.role == Role::Replica || ctx.dialect.negates_lowest_to_itself() => decrement,
+        None => return Err(CommandError::new("ERR decrement would overflow")),
     };
     add(ctx, args.get(0), increment, reply)
 }

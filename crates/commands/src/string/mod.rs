@@ -236,6 +236,7 @@ pub(crate) fn mset(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply
 
 #[cfg(test)]
 mod tests {
+    use crate::Dialect;
     use crate::testing::Session;
 
     #[test]
@@ -256,6 +257,10 @@ mod tests {
         assert_eq!(counted_down(&replica), ":-9223372036854775803|");
         assert_eq!(replica.run("GET n"), "$20|-9223372036854775803|");
         assert_eq!(counted_down(&Session::new()), "-ERR decrement would overflow|");
+        assert_eq!(
+            counted_down(&Session { dialect: Dialect::redis(6, 2), ..Session::new() }),
+            ":-9223372036854775803|"
+        );
     }
 
     #[test]
