@@ -138,8 +138,8 @@ pub(crate) async fn run(node: Arc<Node>) {
         }
         // So that its number is of the time when it came.
         drop(node.link_client(now));
+        node.store.tick(clock::unix_millis());
         if round.is_multiple_of(ROUNDS_PER_SECOND) {
-            node.store.tick(clock::unix_millis());
             samples.memory_peak(memory::look().used);
             let_idle_go(&node);
             node.hub.look_at_slow(now);

@@ -396,6 +396,12 @@ impl<'a> Db<'a> {
         self.keyspace()?.random(|| self.inner.random(), look)
     }
 
+    /// Seconds since a key of this store was last used, by the clock that noted it ([`crate::Store::tick`]): 0 for one
+    /// that was used since the clock moved. Means nothing where accesses are counted.
+    pub fn idle_seconds(&self, entry: &EntryView) -> u64 {
+        entry.idle_by(self.inner.clock())
+    }
+
     /// By which rules accesses to keys are noted.
     pub fn usage_rules(&self) -> UsageRules {
         self.inner.usage_rules()

@@ -694,6 +694,11 @@ impl EntryView {
         self.last_access().idle_seconds(now)
     }
 
+    /// The same by the store's own clock.
+    pub(crate) fn idle_by(&self, clock: AccessClock) -> u64 {
+        clock.seconds_since(self.last_access())
+    }
+
     /// How often the key is used, as of `now`, by rules that count accesses.
     pub fn frequency(&self, rules: UsageRules, now: UnixMillis) -> u8 {
         rules.frequency(self.last_access(), now)

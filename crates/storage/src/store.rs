@@ -229,7 +229,8 @@ impl Store {
         Some(Writer::new(&self.inner, self.inner.gate.try_token()?))
     }
 
-    /// Tells the store what time it is, for what is noted of accesses: to be called about once a second.
+    /// Tells the store what time it is, for what is noted of accesses: to be called more often than
+    /// once a second.
     pub fn tick(&self, now: UnixMillis) {
         self.inner.ticking.tick(now);
     }

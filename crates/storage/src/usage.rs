@@ -52,7 +52,12 @@ impl AccessClock {
 
     /// The seconds between this access and `now`.
     pub(crate) fn idle_seconds(self, now: UnixMillis) -> u64 {
-        u64::from(AccessClock::at(now).0.wrapping_sub(self.0) & WORD_MASK)
+        AccessClock::at(now).seconds_since(self)
+    }
+
+    /// The seconds that lie between.
+    pub(crate) fn seconds_since(self, before: AccessClock) -> u64 {
+        u64::from(self.0.wrapping_sub(before.0) & WORD_MASK)
     }
 }
 

@@ -54,7 +54,7 @@ pub(crate) fn object_idletime(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut
                  between policies at runtime LRU and LFU data will take some time to adjust.",
             ));
         }
-        Some(found) => reply.int(i64::try_from(found.idle_seconds(ctx.now)).unwrap_or(i64::MAX)),
+        Some(found) => reply.int(i64::try_from(ctx.db.idle_seconds(&found)).unwrap_or(i64::MAX)),
     }
     Ok(())
 }
@@ -120,4 +120,24 @@ pub(crate) fn memory_usage(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Re
         Some(found) => reply.len_int(found.memory_usage()),
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use storage::UnixMillis;
+
+    use crate::testing::Session;
+
+    /// Both moments are the store's, as a real server's are its clock's: what was just used has been idle for no second.
+    #[test]
+    fn idle_is_what_the_stores_clock_says() {
+        let session = Session { now: UnixMillis(6_000), ..Session::new() };
+        session.store.tick(UnixMillis(5_999));
+        session.run("SET k v");
+        assert_eq!(session.run("OBJECT IDLETIME k"), ":0|");
+        session.store.tick(UnixMillis(8_001));
+        assert_eq!(session.run("OBJECT IDLETIME k"), ":3|", "and asking is no use");
+        session.run("GET k");
+        assert_eq!(session.run("OBJECT IDLETIME k"), ":0|");
+    }
 }

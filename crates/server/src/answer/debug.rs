@@ -71,7 +71,7 @@ pub(super) fn debug(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
             });
         }
         (b"object", [key]) => {
-            let (dialect, index, now) = (call.node.dialect(), call.session.db(), call.now.wall);
+            let (dialect, index) = (call.node.dialect(), call.session.db());
             let told = call.exactly(|writer| {
                 // What is there, expired or not.
                 let db = writer.db(index, UnixMillis::NOTHING_EXPIRED);
@@ -80,7 +80,7 @@ pub(super) fn debug(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
                 Some(format!(
                     "Value refcount:1 encoding:{} serializedlength:{serialized} lru_seconds_idle:{}",
                     commands::encoding(key, &entry, dialect),
-                    entry.idle_seconds(now)
+                    db.idle_seconds(&entry)
                 ))
             });
             reply.simple(&told.ok_or(CommandError::NoSuchKey)?);
