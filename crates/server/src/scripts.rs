@@ -9,7 +9,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use commands::{Command, Dialect, Fieldsets, Run, ServerCommand, Source};
+use commands::{Command, CommandError, Dialect, Fieldsets, Run, ServerCommand, Source};
 use parking_lot::{Mutex, MutexGuard};
 use protocol::{Args, Protocol, Reply};
 use scripting::{
@@ -189,6 +189,7 @@ impl<'h> ClientHost<'h> {
     fn attempt(&mut self, command: &'static Command, args: Args<'_>, reply: &mut Reply) -> Option<()> {
         let attempt = self.attempt.as_mut()?;
         let Run::Read(handler) = command.run else { return None };
+        acl::check_sort(self.session.user(), command, args).ok()?;
         let began = clock::steady();
         let source = Source::Writer(self.writer);
         let (node, session, now) = (self.node, &*self.session, self.now.wall);
@@ -256,7 +257,7 @@ impl Host for ClientHost<'_> {
             let text = denial.text(session.user(), command);
             return Err(format!("ERR ACL failure in script: {}", String::from_utf8_lossy(&text)).into());
         }
-        acl::check_sort(session.user(), command, args).map_err(Refusal::from)
+        Ok(())
     }
 
     fn refused(&mut self, command: Option<&'static Command>, line: &[u8]) -> Option<()> {
@@ -282,7 +283,8 @@ impl Host for ClientHost<'_> {
         }
         let began = clock::steady();
         let mark = reply.mark();
-        let answered = match command.run {
+        let allowed = acl::check_sort(self.session.user(), command, args).map_err(CommandError::new);
+        let answered = allowed.and_then(|()| match command.run {
             Run::Server(server) => {
                 let source = Some(Source::Writer(self.writer));
                 let (node, now) = (self.node, self.now);
@@ -293,7 +295,7 @@ impl Host for ClientHost<'_> {
                 exclusive::on_data(self.node, self.writer, self.session, command, args, self.now, &mut reply)
                     .map(|()| Then::Continue)
             }
-        };
+        });
         let (_, failed) = self.node.settle(mark, answered, words, &mut reply);
         if self.node.hub.is_monitored() && monitor::is_seen(command) {
             self.node.hub.show(self.session.db(), "lua", Some(command), words);
