@@ -224,7 +224,7 @@ impl Maker {
         loop {
             self.fill(&line.pattern, &mut words);
             self.spoil(&mut words, if line.command.contains('|') { 2 } else { 1 });
-            if !answered_twice(&words) && !waits_long(&words) {
+            if !answered_twice(&words) && !waits_long(&words) && !expires_soon(&words) && !goes_away(&words) {
                 return (line, words);
             }
             words.clear();
@@ -877,6 +877,29 @@ fn waits_long(words: &[Vec<u8>]) -> bool {
             .any(|pair| pair[0].eq_ignore_ascii_case(b"block") && is_long(Some(&pair[1]), 0.001)),
         _ => false,
     }
+}
+
+/// Whether it sets a deadline that comes while it is asked: two servers would not notice at one moment.
+fn expires_soon(words: &[Vec<u8>]) -> bool {
+    let is_soon = |word: Option<&Vec<u8>>, unit: i64| {
+        let number = word.and_then(|word| std::str::from_utf8(word).ok()?.parse::<i64>().ok());
+        number.is_some_and(|number| number > 0 && number.saturating_mul(unit) < 100_000_000)
+    };
+    let [name, rest @ ..] = words else { return false };
+    match name.to_ascii_lowercase().as_slice() {
+        b"psetex" | b"pexpire" | b"hpexpire" | b"restore" => is_soon(rest.get(1), 1),
+        b"setex" | b"expire" | b"hexpire" => is_soon(rest.get(1), 1000),
+        _ => rest.windows(2).any(|pair| {
+            pair[0].eq_ignore_ascii_case(b"px") && is_soon(pair.get(1), 1)
+                || pair[0].eq_ignore_ascii_case(b"ex") && is_soon(pair.get(1), 1000)
+        }),
+    }
+}
+
+/// Whether it sends keys to where somebody may be, on this machine or on another.
+fn goes_away(words: &[Vec<u8>]) -> bool {
+    let [name, host, port, ..] = words else { return false };
+    name.eq_ignore_ascii_case(b"migrate") && (host != b"127.0.0.1" || port != b"1")
 }
 
 /// Whether it is the encoding of a hash that shares the names of its fields with others (HIMPORT): ours do not, and say

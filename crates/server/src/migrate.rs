@@ -70,7 +70,8 @@ const OPTIONS: usize = 6;
 /// [KEYS key [key …]]
 #[derive(Debug)]
 struct Wish<'w> {
-    to: MasterAddress,
+    /// `None` where no port has that number.
+    to: Option<MasterAddress>,
     /// As it was asked for: the target says whether there is such a database.
     db: i64,
     limit: Duration,
@@ -113,7 +114,7 @@ impl<'w> Wish<'w> {
         let millis = u64::try_from(millis).ok().filter(|millis| *millis > 0);
         let host = String::from_utf8_lossy(args.get(1)).into_owned();
         Ok(Wish {
-            to: MasterAddress { host, port: port(args.get(2)) },
+            to: port(args.get(2)).map(|port| MasterAddress { host, port }),
             db,
             limit: Duration::from_millis(millis.unwrap_or(LIMIT_MILLIS.unsigned_abs())),
             copy,
@@ -124,10 +125,22 @@ impl<'w> Wish<'w> {
     }
 }
 
-/// A port as servers read it: the digits at its beginning, of which the resolver takes 16 bits. Nothing listens on port 0.
-fn port(text: &[u8]) -> u16 {
+/// A port as servers read it, by C's `atoi`: the number at its beginning, cut to 32 bits, of which the resolver takes 16,
+/// and none of what is below zero. Nothing listens on port 0.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // as C does
+fn port(text: &[u8]) -> Option<u16> {
+    let text = text.trim_ascii_start();
+    let (is_negative, text) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        _ => (false, text),
+    };
+    let sign = if is_negative { -1 } else { 1 };
     let digits = text.iter().take_while(|byte| byte.is_ascii_digit());
-    digits.fold(0_u16, |port, digit| port.wrapping_mul(10).wrapping_add(u16::from(digit - b'0')))
+    let number = digits.fold(0_i64, |number, digit| {
+        number.saturating_mul(10).saturating_add(sign * i64::from(digit - b'0'))
+    });
+    Some(number as i32).filter(|number| *number >= 0).map(|number| number as u16)
 }
 
 /// Whether this word of a request is a password, or a user's name beside one.
@@ -216,7 +229,7 @@ struct Batch {
 
 /// A move under way.
 struct Move {
-    to: MasterAddress,
+    to: Option<MasterAddress>,
     limit: Duration,
     copy: bool,
     replace: bool,
@@ -507,8 +520,22 @@ mod tests {
 
     #[test]
     fn ports_are_read_as_c_does() {
-        assert_eq!((port(b"6379"), port(b"6379x"), port(b"x"), port(b"")), (6379, 6379, 0, 0));
-        assert_eq!(port(b"99999"), 34463);
+        for (text, number) in [
+            ("6379", Some(6379)),
+            ("6379x", Some(6379)),
+            (" \t+6379", Some(6379)),
+            ("x", Some(0)),
+            ("", Some(0)),
+            ("-0", Some(0)),
+            ("99999", Some(34463)),
+            ("4294967297", Some(1)),
+            ("-1", None),
+            ("2147483648", None),
+            ("9223372036854775808", None),
+            ("99999999999999999999", None),
+        ] {
+            assert_eq!(port(text.as_bytes()), number, "{text}");
+        }
     }
 
     #[test]

@@ -69,7 +69,8 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Resolves and connects.
-    pub(super) async fn open(to: MasterAddress, limit: Duration) -> Result<Connection, Broke> {
+    pub(super) async fn open(to: Option<MasterAddress>, limit: Duration) -> Result<Connection, Broke> {
+        let to = to.ok_or(Broke::Nowhere)?;
         // In plain TCP: real servers move keys by TLS where `tls-cluster` says so, which is no option here.
         match connect(to, None, limit).await {
             Ok(stream) => {
