@@ -27,6 +27,9 @@ pub enum SortedNumbers {
     ToZeroByte,
     /// The same, and as C's `strtod` goes over it: past blanks before it, and nothing at all is zero.
     AsStrtod,
+    /// The same, and what is beyond a double is the nearest thing: whatever any master took for a number (Redis 8.0 to
+    /// 8.6 take that).
+    OfAnyMaster,
 }
 
 /// What we do as, where versions differ.

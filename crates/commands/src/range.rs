@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use protocol::number::parse_float;
+use protocol::number::parse_float_or_nearest;
 use storage::score::Score;
 use storage::value::SortedSetRef;
 
@@ -36,15 +36,7 @@ fn parse_bound(text: &[u8]) -> Option<Score> {
     }
     let is_blank = |byte: &&u8| matches!(**byte, b' ' | b'\t'..=b'\r');
     let text = text.get(text.iter().take_while(is_blank).count()..)?;
-    if let Some(value) = parse_float(text) {
-        return Score::new(value);
-    }
-    // What `parse_float` refuses of decimal numbers is what does not fit.
-    let unsigned = text.strip_prefix(b"-").or_else(|| text.strip_prefix(b"+")).unwrap_or(text);
-    if !unsigned.first().is_some_and(|byte| byte.is_ascii_digit() || *byte == b'.') {
-        return None;
-    }
-    std::str::from_utf8(text).ok()?.parse().ok().and_then(Score::new)
+    parse_float_or_nearest(text).and_then(Score::new)
 }
 
 /// From one score to another.
@@ -191,6 +183,8 @@ mod tests {
             ("1e400", Some(f64::INFINITY)),
             ("-1e400", Some(f64::NEG_INFINITY)),
             ("1e-400", Some(0.0)),
+            ("-0x1p2000", Some(f64::NEG_INFINITY)),
+            ("0x1p-2000", Some(0.0)),
             (" 5", Some(5.0)),
             ("\t\n-5", Some(-5.0)),
             ("5 ", None),

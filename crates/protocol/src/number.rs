@@ -100,6 +100,21 @@ fn parse_digits(digits: &[u8]) -> Option<u64> {
 /// assert_eq!(parse_float(b" 1"), None);
 /// ```
 pub fn parse_float(text: &[u8]) -> Option<f64> {
+    float(text, false)
+}
+
+/// The same, but that what is too large or too small is always infinity or zero.
+///
+/// ```
+/// use protocol::number::parse_float_or_nearest;
+/// assert_eq!(parse_float_or_nearest(b"-1e400"), Some(f64::NEG_INFINITY));
+/// assert_eq!(parse_float_or_nearest(b"1e-400"), Some(0.0));
+/// ```
+pub fn parse_float_or_nearest(text: &[u8]) -> Option<f64> {
+    float(text, true)
+}
+
+fn float(text: &[u8], or_nearest: bool) -> Option<f64> {
     if let Some(value) = parse_short_integer(text) {
         return Some(value);
     }
@@ -109,7 +124,10 @@ pub fn parse_float(text: &[u8]) -> Option<f64> {
         _ => (false, text),
     };
     if let [b'0', b'x' | b'X', digits @ ..] = unsigned {
-        let value = parse_hex(digits)?;
+        let (value, is_exact) = parse_hex(digits)?;
+        if !is_exact && !or_nearest {
+            return None;
+        }
         return Some(if negative { -value } else { value });
     }
     if unsigned.eq_ignore_ascii_case(b"inf") || unsigned.eq_ignore_ascii_case(b"infinity") {
@@ -121,7 +139,7 @@ pub fn parse_float(text: &[u8]) -> Option<f64> {
     // What is left of Rust's grammar is strtod's decimal one.
     let value: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
     let is_beyond = value.is_infinite() || value == 0.0 && !is_zero(unsigned);
-    if is_beyond && !is_in_reach(unsigned) { None } else { Some(value) }
+    if is_beyond && !or_nearest && !is_in_reach(unsigned) { None } else { Some(value) }
 }
 
 /// Whether Redis 8.10 takes a decimal number that is beyond a double for the nearest thing, and does not refuse it: it has
@@ -162,8 +180,9 @@ fn is_zero(unsigned: &[u8]) -> bool {
     unsigned.iter().take_while(|byte| !matches!(byte, b'e' | b'E')).all(|byte| matches!(byte, b'0' | b'.'))
 }
 
-/// A C hexadecimal float after its `0x`: digits with a point somewhere, then maybe `p` and a power of two.
-fn parse_hex(text: &[u8]) -> Option<f64> {
+/// A C hexadecimal float after its `0x`: digits with a point somewhere, then maybe `p` and a power of two. Says whether it is a
+/// double, and not only next to one that is infinite or zero.
+fn parse_hex(text: &[u8]) -> Option<(f64, bool)> {
     let (digits, power) = match text.iter().position(|byte| matches!(byte, b'p' | b'P')) {
         Some(at) => (text.get(..at)?, parse_power(text.get(at + 1..)?)?),
         None => (text, 0),
@@ -196,10 +215,10 @@ fn parse_hex(text: &[u8]) -> Option<f64> {
         return None;
     }
     if mantissa == 0 {
-        return Some(0.0);
+        return Some((0.0, true));
     }
     let value = scale(mantissa | u64::from(lost), power);
-    (value.is_finite() && value != 0.0).then_some(value)
+    Some((value, value.is_finite() && value != 0.0))
 }
 
 /// The number after an exponent's letter, in decimal; what is far out of range is kept out of range.

@@ -7,7 +7,7 @@ mod pattern;
 
 use std::cmp::Ordering;
 
-use protocol::number::parse_float;
+use protocol::number::{parse_float, parse_float_or_nearest};
 use protocol::{Args, Reply};
 use storage::packed::Item;
 use storage::value::{List, SortedSet};
@@ -108,7 +108,7 @@ pub(crate) fn sort(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply
     sort.reverses_lists = ctx.dialect.reverses_unsorted_lists();
     let numbers = match ctx.role {
         // What a master took for a number is one for its replica.
-        Role::Replica => SortedNumbers::AsStrtod,
+        Role::Replica => SortedNumbers::OfAnyMaster,
         Role::Master => ctx.dialect.sorted_numbers(),
     };
     let asking = ctx.asking();
@@ -283,8 +283,9 @@ fn weight(text: &[u8], numbers: SortedNumbers) -> Result<f64, CommandError> {
     let found = parse_float(text).or_else(|| match numbers {
         SortedNumbers::Whole => None,
         SortedNumbers::ToZeroByte => parse_float(printed(text)),
-        SortedNumbers::AsStrtod => match printed(text).trim_ascii_start() {
+        SortedNumbers::AsStrtod | SortedNumbers::OfAnyMaster => match printed(text).trim_ascii_start() {
             [] => Some(0.0),
+            rest if numbers == SortedNumbers::OfAnyMaster => parse_float_or_nearest(rest),
             rest => parse_float(rest),
         },
     });
@@ -467,7 +468,16 @@ mod tests {
              > SORT l STORE d
              < :4|
              > LRANGE d 0 1
-             < *2|$0||$1|3|",
+             < *2|$0||$1|3|
+             > RPUSH far 1e400 -1e400 1e-400 0x1p-2000
+             < :4|
+             > SORT far STORE d
+             < :4|
+             > LRANGE d 0 -1
+             < *4|$6|-1e400|$9|0x1p-2000|$6|1e-400|$5|1e400|",
         );
+        let master = Session::new();
+        master.run("RPUSH far 1e400");
+        assert!(master.run("SORT far STORE d").starts_with("-ERR One or more scores"));
     }
 }
