@@ -28,6 +28,9 @@ pub struct Depth {
     /// How many nodes a stream has: until some way into 6.2 an entry went into a node that was not full yet, however
     /// long it was. No command can tell, for such masters pass trimming on as exact.
     pub stream_nodes: bool,
+    /// How many of a stream's idempotent IDs are tracked: those past their time are not counted here, and by a real server
+    /// until its cron comes by.
+    pub tracked_ids: bool,
 }
 
 /// Whose values may be packed where the other's are big: a load packs what fits, who has applied each change keeps a
@@ -52,6 +55,7 @@ impl Depth {
             functions: since((7, 0), (0, 0)),
             streams: since((6, 0), (0, 0)),
             stream_nodes: since((7, 0), (0, 0)),
+            tracked_ids: true,
         }
     }
 }
@@ -170,7 +174,7 @@ fn compare_key(
             if depth.streams {
                 same(
                     &[b"XINFO", b"STREAM", key, b"FULL", b"COUNT", b"0"],
-                    Order::StreamInfo { nodes: depth.stream_nodes },
+                    Order::StreamInfo { nodes: depth.stream_nodes, tracked: depth.tracked_ids },
                 );
             }
         }
@@ -203,6 +207,7 @@ enum Order {
     /// does not tell its replicas of a consumer that it made in passing and that has nothing pending.
     StreamInfo {
         nodes: bool,
+        tracked: bool,
     },
 }
 
@@ -227,7 +232,7 @@ impl Order {
                 b"listpackex" => *name = b"listpack".to_vec(),
                 _ => {}
             },
-            (Order::StreamInfo { nodes }, frame) => without_times(frame, nodes),
+            (Order::StreamInfo { nodes, tracked }, frame) => without_times(frame, nodes, tracked),
             _ => {}
         }
     }
@@ -261,13 +266,14 @@ pub fn without_tree_nodes(frame: &mut Frame) {
     }
 }
 
-fn without_times(frame: &mut Frame, nodes: bool) {
+fn without_times(frame: &mut Frame, nodes: bool, tracked: bool) {
     let Frame::Array(items) = frame else { return };
     let mut at = 0;
     while at < items.len() {
         if let Frame::Bulk(name) = &items[at]
             && (matches!(name.as_slice(), b"radix-tree-nodes" | b"seen-time" | b"active-time")
-                || (!nodes && name == b"radix-tree-keys"))
+                || (!nodes && name == b"radix-tree-keys")
+                || (!tracked && matches!(name.as_slice(), b"pids-tracked" | b"iids-tracked")))
             && at + 1 < items.len()
         {
             items[at + 1] = Frame::Null;
@@ -284,7 +290,7 @@ fn without_times(frame: &mut Frame, nodes: bool) {
                 })
             });
         }
-        without_times(&mut items[at], nodes);
+        without_times(&mut items[at], nodes, tracked);
         at += 1;
     }
 }
