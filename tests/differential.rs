@@ -203,8 +203,8 @@ pub fn is_passed_on(words: &[Vec<u8>]) -> bool {
 }
 
 /// Whether a server of this version may end of the request, or never answer: before 6.2 of places so far away that their sum
-/// with a length is another one, and with its first form of BITFIELD of that; up to 8.6 of a HSETEX that leaves a hash too
-/// big for a listpack. Or whether its deadline is a moment beyond 64 bits, which before 7.0 is one long ago, of a key that
+/// with a length is another one, and with its first form of BITFIELD of that; up to 8.6 of a HSETEX (an assertion
+/// of `t_hash.c`, of big hashes). Or whether its deadline is a moment beyond 64 bits, which before 7.0 is one long ago, of a key that
 /// goes when somebody looks for such keys.
 fn ends_old_server(version: (u32, u32), words: &[Vec<u8>]) -> bool {
     let is_far = |word: &Vec<u8>| {
@@ -218,7 +218,7 @@ fn ends_old_server(version: (u32, u32), words: &[Vec<u8>]) -> bool {
     };
     let sets_deadline = ["setex", "psetex", "expire", "pexpire", "expireat", "set", "getex", "restore"];
     is(b"bitfield") && version < (4, 0)
-        || is(b"hsetex") && version < (8, 8) && words.len() > 100
+        || is(b"hsetex") && version < (8, 8)
         || version < (7, 0)
             && sets_deadline.iter().any(|name| is(name.as_bytes()))
             && words.iter().any(is_beyond)
