@@ -22,24 +22,25 @@ has_nightly() {
   command -v rustup > /dev/null && rustup run "$NIGHTLY" rustc --version > /dev/null 2>&1
 }
 
+# (In the profile of all tests: what is not optimized at all takes ten times as long here.)
 in_asan=(env RUSTFLAGS=-Zsanitizer=address CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/asan"
   PROPTEST_CASES="${ASAN_CASES:-256}" PROPTEST_FAILURE_PERSISTENCE=off)
 
 # Shuttle's models switch stacks by themselves, which the sanitizer takes for a fault.
 asan_store() { # which of its tests
   has_nightly || { skipped asan "no toolchain $NIGHTLY"; return; }
-  "${in_asan[@]}" cargo "+$NIGHTLY" test --locked --target "$TARGET" -p nearside-storage "$@" -- --skip model:: || failed=1
+  "${in_asan[@]}" cargo "+$NIGHTLY" test --profile checked --locked --target "$TARGET" -p nearside-storage "$@" -- --skip model:: || failed=1
 }
 
 asan() {
   has_nightly || { skipped asan "no toolchain $NIGHTLY"; return; }
   asan_store --lib --tests
   # Loads that fail half way: what they had built is all given back.
-  "${in_asan[@]}" cargo "+$NIGHTLY" test --locked --target "$TARGET" -p nearside-replication --test load_faults \
+  "${in_asan[@]}" cargo "+$NIGHTLY" test --profile checked --locked --target "$TARGET" -p nearside-replication --test load_faults \
     || failed=1
   # Memory as the sanitizer takes it is no measure for limits, which one test is about.
   # The words of a table have other bits beside the address, so a store that is alive at the program's end looks lost.
-  "${in_asan[@]}" ASAN_OPTIONS=detect_leaks=0 cargo "+$NIGHTLY" test --locked --target "$TARGET" \
+  "${in_asan[@]}" ASAN_OPTIONS=detect_leaks=0 cargo "+$NIGHTLY" test --profile checked --locked --target "$TARGET" \
     --no-default-features -p nearside-cli --test tests -- ${ASAN_TESTS:-faults:: equality::} \
     --skip a_data_set_that_does_not_fit || failed=1
 }

@@ -284,7 +284,7 @@ impl Search {
             let db = writer.db(index, UnixMillis::NOTHING_EXPIRED);
             let mut seen = Vec::new();
             self.sample(&db, rules.samples, rules.policy.volatile, |entry| {
-                seen.push((score(rank, rules, entry, now), entry.key().to_vec()));
+                seen.push((score(&db, rank, rules, entry, now), entry.key().to_vec()));
             });
             seen.into_iter().for_each(|(score, key)| self.remember(Candidate { score, db: index, key }));
         }
@@ -358,9 +358,9 @@ fn is_candidate(writer: &Writer<'_>, index: DbIndex, rules: &EvictionRules) -> b
 }
 
 /// The higher, the sooner it goes.
-fn score(rank: Rank, rules: &EvictionRules, entry: &EntryView, now: UnixMillis) -> u64 {
+fn score(db: &Db<'_>, rank: Rank, rules: &EvictionRules, entry: &EntryView, now: UnixMillis) -> u64 {
     match rank {
-        Rank::Idle | Rank::Unchanged => entry.idle_seconds(now),
+        Rank::Idle | Rank::Unchanged => db.idle_seconds(entry),
         Rank::Rare => u64::from(u8::MAX - entry.frequency(rules.usage(), now)),
         Rank::Chance => 0,
         Rank::Deadline => {

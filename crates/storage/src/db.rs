@@ -399,7 +399,7 @@ impl<'a> Db<'a> {
     /// Seconds since a key of this store was last used, by the clock that noted it ([`crate::Store::tick`]): 0 for one
     /// that was used since the clock moved. Means nothing where accesses are counted.
     pub fn idle_seconds(&self, entry: &EntryView) -> u64 {
-        entry.idle_by(self.inner.clock())
+        entry.idle_seconds(self.inner.clock())
     }
 
     /// By which rules accesses to keys are noted.

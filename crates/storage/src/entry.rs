@@ -689,13 +689,8 @@ impl EntryView {
         AccessClock(self.head().load(Ordering::Relaxed) >> USE_SHIFT)
     }
 
-    /// Seconds since the key was last used, as of `now`; means nothing in a store that counts accesses.
-    pub fn idle_seconds(&self, now: UnixMillis) -> u64 {
-        self.last_access().idle_seconds(now)
-    }
-
-    /// The same by the store's own clock.
-    pub(crate) fn idle_by(&self, clock: AccessClock) -> u64 {
+    /// Seconds since the key was last used, as of this clock; means nothing in a store that counts accesses.
+    pub(crate) fn idle_seconds(&self, clock: AccessClock) -> u64 {
         clock.seconds_since(self.last_access())
     }
 
@@ -833,7 +828,7 @@ mod tests {
                     assert_eq!(view.key(), key);
                     assert_eq!(text(view), value);
                     assert_eq!(view.deadline(), deadline.map(UnixMillis));
-                    assert_eq!(view.idle_seconds(UnixMillis(9000)), 2);
+                    assert_eq!(view.idle_seconds(AccessClock::at(UnixMillis(9000))), 2);
                     assert_eq!(Value::from(Text::new(value)).view().encoding(), view.encoding());
                     assert!(
                         matches!(entry.into_value(), Value::String(kept) if kept.view().to_vec() == value)
@@ -915,11 +910,11 @@ mod tests {
             usage,
             AccessClock::at(UnixMillis(3000)),
         );
-        assert_eq!(entry.view().idle_seconds(UnixMillis(3999)), 5);
+        assert_eq!(entry.view().idle_seconds(AccessClock::at(UnixMillis(3999))), 5);
         let ticking = Ticking::default();
         ticking.tick(UnixMillis(10_000));
         entry.view().touch(&ticking, false, || unreachable!("nothing is counted"));
-        assert_eq!(entry.view().idle_seconds(UnixMillis(12_000)), 2);
+        assert_eq!(entry.view().idle_seconds(AccessClock::at(UnixMillis(12_000))), 2);
         assert_eq!((entry.view().key(), text(entry.view())), (&b"k"[..], b"v".to_vec()));
     }
 }

@@ -50,11 +50,6 @@ impl AccessClock {
         self.0 & COUNTS != 0
     }
 
-    /// The seconds between this access and `now`.
-    pub(crate) fn idle_seconds(self, now: UnixMillis) -> u64 {
-        AccessClock::at(now).seconds_since(self)
-    }
-
     /// The seconds that lie between.
     pub(crate) fn seconds_since(self, before: AccessClock) -> u64 {
         u64::from(self.0.wrapping_sub(before.0) & WORD_MASK)
@@ -226,14 +221,19 @@ mod tests {
         ticking
     }
 
+    /// The seconds between an access and this time.
+    fn idle(access: AccessClock, now: UnixMillis) -> u64 {
+        AccessClock::at(now).seconds_since(access)
+    }
+
     #[test]
     fn seconds_come_round() {
         let clock = AccessClock::at(UnixMillis(3000));
-        assert_eq!(clock.idle_seconds(UnixMillis(9999)), 6);
+        assert_eq!(idle(clock, UnixMillis(9999)), 6);
         let round = 1 << 24;
-        assert_eq!(clock.idle_seconds(UnixMillis((round + 5) * 1000)), 2);
+        assert_eq!(idle(clock, UnixMillis((round + 5) * 1000)), 2);
         let usage = Usage { idle_seconds: Some(10), frequency: Some(99) };
-        assert_eq!(usage.first_access(clock).idle_seconds(UnixMillis(3000)), 10, "the count is not for now");
+        assert_eq!(idle(usage.first_access(clock), UnixMillis(3000)), 10, "the count is not for now");
     }
 
     #[test]
@@ -264,8 +264,8 @@ mod tests {
         ticking.set_rules(UsageRules { noted: Noted::Change, ..UsageRules::default() }, UnixMillis(9000));
         assert!(!ticking.clock().is_plain());
         assert_eq!(ticking.special(before, false, || unreachable!()), before);
-        assert_eq!(ticking.special(before, true, || unreachable!()).idle_seconds(UnixMillis(11_000)), 2);
-        assert_eq!(Usage::default().first_access(ticking.clock()).idle_seconds(UnixMillis(11_000)), 2);
+        assert_eq!(idle(ticking.special(before, true, || unreachable!()), UnixMillis(11_000)), 2);
+        assert_eq!(idle(Usage::default().first_access(ticking.clock()), UnixMillis(11_000)), 2);
         ticking.set_rules(UsageRules::default(), UnixMillis(9000));
         assert!(ticking.clock().is_plain());
     }
