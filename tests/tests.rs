@@ -19,6 +19,7 @@ mod access; // users, and what each may do
 mod fields; // what INFO and CONFIG tell, beside a real replica
 mod hotkeys; // which keys cost most
 mod tools; // redis_exporter, redis-cli
+mod docs; // COMMAND DOCS beside real servers
 mod tls; // certificates, right and wrong, with real clients and masters
 mod sockets; // the socket in the file system, and protected mode
 mod topology; // REPLICAOF, promotion, failover

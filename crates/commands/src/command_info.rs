@@ -205,12 +205,12 @@ pub fn count(reply: &mut Reply) {
     reply.len_int(top_level().count());
 }
 
-fn top_level() -> impl Iterator<Item = &'static Command> {
+pub(crate) fn top_level() -> impl Iterator<Item = &'static Command> {
     table::COMMANDS.iter().filter(|command| command.container().is_none())
 }
 
 /// A command of this name, or a subcommand of this full name (`client|id`).
-fn named(name: &[u8]) -> Option<&'static Command> {
+pub(crate) fn named(name: &[u8]) -> Option<&'static Command> {
     table::find(name)
 }
 
@@ -313,35 +313,6 @@ fn search(kind: &str, fields: &[(&str, &str, bool)], reply: &mut Reply) {
         match value.parse() {
             Ok(number) if *is_number => reply.int(number),
             _ => reply.bulk(value.as_bytes()),
-        }
-    }
-}
-
-/// COMMAND DOCS [name …]
-pub fn docs(names: Args<'_>, reply: &mut Reply) {
-    let mark = reply.defer();
-    let count = if names.is_empty() {
-        top_level().map(|command| docs_of(command, reply)).count()
-    } else {
-        names.iter().filter_map(named).map(|command| docs_of(command, reply)).count()
-    };
-    reply.map_at(mark, count);
-}
-
-fn docs_of(command: &Command, reply: &mut Reply) {
-    reply.bulk(command.name.as_bytes());
-    let subcommands = || table::subcommands(command);
-    let has_subcommands = command.has_subcommands();
-    reply.map(if has_subcommands { 3 } else { 2 });
-    for (field, value) in [("since", command.since), ("group", command.group.name())] {
-        reply.bulk(field.as_bytes());
-        reply.bulk(value.as_bytes());
-    }
-    if has_subcommands {
-        reply.bulk(b"subcommands");
-        reply.map(subcommands().count());
-        for subcommand in subcommands() {
-            docs_of(subcommand, reply);
         }
     }
 }

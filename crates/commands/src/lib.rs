@@ -9,6 +9,7 @@ pub mod table;
 pub mod resolve;
 pub mod keys;
 pub mod channels;
+pub mod command_docs;
 pub mod command_info;
 pub mod digest;
 pub mod dialect;

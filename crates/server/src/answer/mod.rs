@@ -30,7 +30,7 @@ use std::time::Instant;
 use ::scripting::{Kind, Named};
 use commands::ServerCommand as S;
 use commands::function::Change;
-use commands::{Command, CommandError, Source, command_info};
+use commands::{Command, CommandError, Source, command_docs, command_info};
 use protocol::{Args, Reply};
 use storage::{UnixMillis, Writer};
 
@@ -142,7 +142,7 @@ pub(crate) fn run(server: S, call: &mut Call<'_>, reply: &mut Reply) -> Answered
         S::ClientUnblock => client::unblock(call, reply),
         S::Command => done(|| command_info::all(reply)),
         S::CommandCount => done(|| command_info::count(reply)),
-        S::CommandDocs => done(|| command_info::docs(call.args, reply)),
+        S::CommandDocs => done(|| command_docs::docs(call.args, reply)),
         S::CommandGetkeys => command_info::getkeys(call.args, reply).map(|()| Then::Continue),
         S::CommandGetkeysandflags => command_info::getkeysandflags(call.args, reply).map(|()| Then::Continue),
         S::CommandHelp => help(reply, COMMAND_HELP),
@@ -262,7 +262,7 @@ const COMMAND_HELP: &[(&str, &str)] = &[
     ("COMMAND <subcommand> [<arg> [value] [opt] ...]. Subcommands are:", ""),
     ("(no subcommand)", "Every command, with its arity, flags and keys."),
     ("COUNT", "How many commands there are."),
-    ("DOCS [<command-name> ...]", "Group and first version of commands."),
+    ("DOCS [<command-name> ...]", "What commands are for and what they take."),
     ("GETKEYS <full-command>", "The keys of a request."),
     ("GETKEYSANDFLAGS <full-command>", "The keys of a request, and what is done to them."),
     ("INFO [<command-name> ...]", "Arity, flags and keys of commands."),
