@@ -38,7 +38,7 @@ pub(crate) fn msetex(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Rep
     let Some((pairs, options)) = words.and_then(|words| args.as_slice().split_at_checked(words)) else {
         return Err(CommandError::new("ERR wrong number of key-value pairs"));
     };
-    let options = Options::of_msetex(Args::new(options))?;
+    let options = Options::of_msetex(Args::new(options), ctx.dialect)?;
     let deadline = match options.deadline {
         Deadline::At(unit, argument) => Some(unit.positive(argument, ctx.reads_as(), ctx.clock, "msetex")?),
         _ => None,

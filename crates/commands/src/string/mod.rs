@@ -68,7 +68,7 @@ pub(crate) fn mget(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> 
 
 /// SET key value [NX | XX | IFEQ v | IFNE v | IFDEQ d | IFDNE d] [GET] [EX s | PX ms | EXAT s | PXAT ms | KEEPTTL]
 pub(crate) fn set(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
-    let options = Options::of_set(args.from(2))?;
+    let options = Options::of_set(args.from(2), ctx.dialect)?;
     let deadline = match options.deadline {
         Deadline::At(unit, argument) => Some(unit.positive(argument, ctx.reads_as(), ctx.clock, "set")?),
         _ => None,
@@ -184,7 +184,7 @@ pub(crate) fn getdel(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Rep
 
 /// GETEX key [EX s | PX ms | EXAT s | PXAT ms | PERSIST]
 pub(crate) fn getex(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
-    let options = Options::of_getex(args.from(1))?;
+    let options = Options::of_getex(args.from(1), ctx.dialect)?;
     let deadline = match options.deadline {
         Deadline::At(unit, argument) => Some(unit.positive(argument, ctx.reads_as(), ctx.clock, "getex")),
         _ => None,

@@ -2,10 +2,13 @@
 //!
 //! Owns their grammar. Never changes a key.
 
+use std::mem::discriminant;
+
 use protocol::Args;
 use storage::Slot;
 
 use super::digest::{digest_of, parse_digest};
+use crate::dialect::Dialect;
 use crate::error::CommandError;
 use crate::expiry::Unit;
 
@@ -39,6 +42,13 @@ impl<'a> Condition<'a> {
             () if is(b"ifdne") => Condition::DigestNotEqual(operand),
             () => return None,
         })
+    }
+
+    /// Whether it may be said behind this one. Any may be said again, the last one counts; those that compare, not in
+    /// Valkey.
+    fn may_follow(self, before: Condition<'_>, dialect: Dialect) -> bool {
+        before == Condition::Always
+            || discriminant(&before) == discriminant(&self) && !(self.looks_at_value() && dialect.is_valkey())
     }
 
     /// Whether it takes the value, so that a key of another kind is a mistake.
@@ -88,6 +98,16 @@ pub(super) enum Deadline<'a> {
     At(Unit, &'a [u8]),
 }
 
+impl Deadline<'_> {
+    /// Whether it may be said behind this one: any may be said again, and the last one counts.
+    fn may_follow(self, before: Deadline<'_>) -> bool {
+        match (before, self) {
+            (Deadline::At(before, _), Deadline::At(unit, _)) => before == unit,
+            _ => before == Deadline::Unsaid || before == self,
+        }
+    }
+}
+
 /// Everything that may follow the key (and value).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Options<'a> {
@@ -106,26 +126,25 @@ enum Grammar {
 
 impl<'a> Options<'a> {
     /// SET's.
-    pub(super) fn of_set(args: Args<'a>) -> Result<Self, CommandError> {
-        Options::parse(args, Grammar::Set)
+    pub(super) fn of_set(args: Args<'a>, dialect: Dialect) -> Result<Self, CommandError> {
+        Options::parse(args, Grammar::Set, dialect)
     }
     /// GETEX's.
-    pub(super) fn of_getex(args: Args<'a>) -> Result<Self, CommandError> {
-        Options::parse(args, Grammar::Getex)
+    pub(super) fn of_getex(args: Args<'a>, dialect: Dialect) -> Result<Self, CommandError> {
+        Options::parse(args, Grammar::Getex, dialect)
     }
     /// MSETEX's.
-    pub(super) fn of_msetex(args: Args<'a>) -> Result<Self, CommandError> {
-        Options::parse(args, Grammar::Msetex)
+    pub(super) fn of_msetex(args: Args<'a>, dialect: Dialect) -> Result<Self, CommandError> {
+        Options::parse(args, Grammar::Msetex, dialect)
     }
 
     #[inline]
-    fn parse(args: Args<'a>, grammar: Grammar) -> Result<Self, CommandError> {
+    fn parse(args: Args<'a>, grammar: Grammar, dialect: Dialect) -> Result<Self, CommandError> {
         let mut options = Options { condition: Condition::Always, deadline: Deadline::Unsaid, get: false };
         let mut at = 0;
         while let Some(word) = args.opt(at) {
             let is = |name: &[u8]| word.eq_ignore_ascii_case(name);
             let operand = args.opt(at + 1);
-            // Any word may be said again, as long as no other one of its sort was said before.
             let condition = match operand {
                 _ if grammar == Grammar::Getex => None,
                 _ if is(b"nx") => Some((Condition::Missing, 1)),
@@ -143,15 +162,14 @@ impl<'a> Options<'a> {
             };
             at += match (condition, deadline) {
                 (Some((condition, words)), _) => {
-                    if !may_follow(options.condition, condition) {
+                    if !condition.may_follow(options.condition, dialect) {
                         return Err(CommandError::Syntax);
                     }
                     options.condition = condition;
                     words
                 }
                 (None, Some((deadline, words))) => {
-                    let again = !matches!(deadline, Deadline::At(..)) && options.deadline == deadline;
-                    if options.deadline != Deadline::Unsaid && !again {
+                    if !deadline.may_follow(options.deadline) {
                         return Err(CommandError::Syntax);
                     }
                     options.deadline = deadline;
@@ -166,10 +184,4 @@ impl<'a> Options<'a> {
         }
         Ok(options)
     }
-}
-
-/// NX and XX may be repeated; nothing else may follow another condition.
-fn may_follow(before: Condition<'_>, condition: Condition<'_>) -> bool {
-    before == Condition::Always
-        || before == condition && matches!(condition, Condition::Missing | Condition::Present)
 }
