@@ -83,8 +83,10 @@ fn statement(random: &mut Random) -> String {
         2 => format!("local ok, e = pcall(error, {}) return {{ok, e}}", value(random)),
         3 => format!("local t = {} return {{type(t), #tostring(type(t))}}", value(random)),
         4 => format!("return {}, {}", value(random), value(random)),
+        // (Never to 0: written twice by `cut` that would be a step, of a loop without an end.)
         5 => {
-            format!("local r = {{}} for i = 1, {} do r[i] = {} end return r", random.below(5), value(random))
+            let last = 1 + random.below(4);
+            format!("local r = {{}} for i = 1, {last} do r[i] = {} end return r", value(random))
         }
         6 => format!("if {} then return {} end", value(random), value(random)),
         7 => (*random.pick(MISTAKES)).to_owned(),

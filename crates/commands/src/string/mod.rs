@@ -264,6 +264,34 @@ mod tests {
     }
 
     #[test]
+    fn the_last_of_an_option_that_is_said_twice_counts() {
+        // From redis-8.10; of Valkey 9.1 where it says so.
+        let session = Session::new();
+        session.transcript(
+            "> SET k 5 EX x PXAT 1
+             < -ERR syntax error|
+             > SET k 5 PXAT x PXAT 99999999999999
+             < +OK|
+             > PEXPIRETIME k
+             < :99999999999999|
+             > GETEX k EX 100 EX x
+             < -ERR value is not an integer or out of range|
+             > GETEX k PXAT 1 PXAT 88888888888888
+             < $1|5|
+             > MSETEX 1 k 5 PXAT 1 PXAT 77777777777777
+             < :1|
+             > PEXPIRETIME k
+             < :77777777777777|
+             > SET k 6 IFEQ 4 IFEQ 5
+             < +OK|
+             > SET k 6 IFEQ 6 IFNE 6
+             < -ERR syntax error|",
+        );
+        let valkey = Session { dialect: Dialect::valkey(9, 1), ..Session::new() };
+        assert_eq!(valkey.run("SET k 6 IFEQ 4 IFEQ 5"), "-ERR syntax error|");
+    }
+
+    #[test]
     fn a_replica_obeys_passed_deadlines() {
         // From scripted masters of real replicas (redis-7.0, redis-8.10, valkey-9.1).
         let replica = Session::replica();
