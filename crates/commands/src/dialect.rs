@@ -181,6 +181,11 @@ impl Dialect {
         !self.is_valkey() && !self.is_redis_from(7, 0)
     }
 
+    /// Whether a group knows a consumer who was given nothing (Redis from 7.2 on, and every Valkey).
+    pub fn knows_consumers_of_nothing(self) -> bool {
+        self.is_valkey() || self.is_redis_from(7, 2)
+    }
+
     /// Whether DECRBY of the lowest number adds it: its bits, negated, are itself (up to 6.2).
     pub fn negates_lowest_to_itself(self) -> bool {
         !self.is_valkey() && !self.is_redis_from(7, 0)

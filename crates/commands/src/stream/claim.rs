@@ -7,6 +7,8 @@ use storage::{Slot, UnixMillis, Wanted};
 use protocol::{Args, Reply};
 
 use super::{id, integer, integer_or, no_group, reply_entry, reply_id};
+#[cfg(doc)]
+use crate::Dialect;
 use crate::{CommandError, Role, WriteContext};
 
 /// How many entries XAUTOCLAIM looks at for each that it may claim.
@@ -30,6 +32,8 @@ struct Claim {
     follows_reader: bool,
     /// A group's pending entry may outlive the stream's entry (Redis before 7.0).
     keeps_deleted: bool,
+    /// [`Dialect::knows_consumers_of_nothing`].
+    knows_everyone: bool,
 }
 
 /// XCLAIM key group consumer min-idle-time id [id ...] [IDLE ms] [TIME unix-time-milliseconds] [RETRYCOUNT count]
@@ -40,7 +44,7 @@ pub(crate) fn xclaim(
     reply: &mut Reply,
 ) -> Result<(), CommandError> {
     let (role, clock) = (ctx.role, ctx.clock);
-    let keeps_deleted = ctx.dialect.claims_deleted();
+    let dialect = ctx.dialect;
     let asking = ctx.asking();
     ctx.db.edit(args.get(0), |slot| {
         asking.asked(args.get(0), slot.exists());
@@ -49,13 +53,15 @@ pub(crate) fn xclaim(
             return Err(no_group(args.get(0), name));
         }
         let (ids, mut claim) = claim(args, role, clock)?;
-        claim.keeps_deleted = keeps_deleted;
+        claim.keeps_deleted = dialect.claims_deleted();
+        claim.knows_everyone = dialect.knows_consumers_of_nothing();
         let header = reply.defer();
-        let is_new = is_new(slot, name, args.get(2))?;
+        let was_new = is_new(slot, name, args.get(2))?;
         let done =
             slot.edit(|stream: &mut Stream| claim_all(stream, name, args.get(2), &ids, claim, reply))?;
-        slot.counts(done.unwrap_or(0) + usize::from(is_new));
-        if is_new {
+        let is_made = was_new && !is_new(slot, name, args.get(2))?;
+        slot.counts(done.unwrap_or(0) + usize::from(is_made));
+        if is_made {
             slot.event(Wanted::STREAM, "xgroup-createconsumer");
         }
         reply.array_at(header, done.unwrap_or(0));
@@ -77,6 +83,7 @@ fn claim(args: Args<'_>, role: Role, clock: UnixMillis) -> Result<(Vec<StreamId>
         last_id: StreamId::MIN,
         follows_reader: role == Role::Replica,
         keeps_deleted: false,
+        knows_everyone: true,
     };
     let ids: Vec<StreamId> = args.from(4).iter().map_while(|arg| id::strict(arg, 0).ok()).collect();
     let mut at = 4 + ids.len();
@@ -135,6 +142,7 @@ fn claim_all(
         group.entries_read = read;
     }
     group.last_id = group.last_id.max(claim.last_id);
+    let last_seen = last_seen(group, consumer_name);
     let consumer = seen(group, consumer_name, claim.now);
     let mut claimed = 0;
     for id in ids {
@@ -175,6 +183,12 @@ fn claim_all(
         }
         claimed += 1;
     }
+    if claimed == 0
+        && !claim.knows_everyone
+        && let Some(group) = stream.group_mut(group_name)
+    {
+        unsee(group, consumer_name, last_seen);
+    }
     claimed
 }
 
@@ -202,6 +216,23 @@ pub(super) fn seen(group: &mut Group, name: &[u8], now: i64) -> ConsumerId {
         consumer.seen_ms = now;
     }
     id
+}
+
+/// When this consumer was last seen; `None`: there is none of that name.
+pub(super) fn last_seen(group: &Group, name: &[u8]) -> Option<i64> {
+    group.find_consumer(name).and_then(|id| group.consumer(id)).map(|consumer| consumer.seen_ms)
+}
+
+/// Takes back that a consumer was seen, who was given nothing: see [`Dialect::knows_consumers_of_nothing`].
+pub(super) fn unsee(group: &mut Group, name: &[u8], last_seen: Option<i64>) {
+    match (last_seen, group.find_consumer(name)) {
+        (Some(before), Some(id)) => {
+            if let Some(consumer) = group.consumer_mut(id) {
+                consumer.seen_ms = before;
+            }
+        }
+        _ => drop(group.remove_consumer(name)),
+    }
 }
 
 /// One delivery more. Redis counts in an i64, and stops at its end.
@@ -235,6 +266,7 @@ pub(crate) fn xautoclaim(
     }
     let now = ctx.clock.0;
     let keeps_deleted = ctx.dialect.claims_deleted();
+    let knows_everyone = ctx.dialect.knows_consumers_of_nothing();
     let name = args.get(1);
     let asking = ctx.asking();
     ctx.db.edit(args.get(0), |slot| {
@@ -242,13 +274,11 @@ pub(crate) fn xautoclaim(
         if slot.stream()?.is_none_or(|stream| stream.group(name).is_none()) {
             return Err(no_group(args.get(0), name));
         }
-        let is_new = is_new(slot, name, args.get(2))?;
-        if is_new {
-            slot.event(Wanted::STREAM, "xgroup-createconsumer");
-        }
-        let mut changes = usize::from(is_new);
+        let was_new = is_new(slot, name, args.get(2))?;
+        let mut changes = 0;
         slot.edit(|stream: &mut Stream| {
             let Some(group) = stream.group_mut(name) else { return };
+            let last_seen = last_seen(group, args.get(2));
             let consumer = seen(group, args.get(2), now);
             let mut found = group.pending_range(start..=StreamId::MAX);
             let (mut claimed, mut deleted) = (Vec::new(), Vec::new());
@@ -293,6 +323,9 @@ pub(crate) fn xautoclaim(
             if let Some(consumer) = group.consumer_mut(consumer).filter(|_| !claimed.is_empty()) {
                 consumer.active_ms = Some(now);
             }
+            if claimed.is_empty() && !knows_everyone {
+                unsee(group, args.get(2), last_seen);
+            }
 
             reply.array(if keeps_deleted { 2 } else { 3 });
             reply_id(reply, cursor);
@@ -309,7 +342,11 @@ pub(crate) fn xautoclaim(
                 deleted.iter().for_each(|id| reply_id(reply, *id));
             }
         })?;
-        slot.counts(changes);
+        let is_made = was_new && !is_new(slot, name, args.get(2))?;
+        if is_made {
+            slot.event(Wanted::STREAM, "xgroup-createconsumer");
+        }
+        slot.counts(changes + usize::from(is_made));
         Ok(())
     })
 }

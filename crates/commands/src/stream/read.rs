@@ -12,7 +12,7 @@ use storage::value::stream::{ConsumerId, Group, LagRule, Pending, StreamId};
 use protocol::reply::Deferred;
 use protocol::{Args, Protocol, Reply};
 
-use super::claim::{is_new, more, seen};
+use super::claim::{is_new, last_seen, more, seen, unsee};
 use super::{error_with, id, integer, integer_or, lag_rule, reply_entry, reply_fields, reply_id, stream};
 use crate::error::printed;
 use crate::wait::{self, Nothing, Wait};
@@ -174,6 +174,7 @@ pub(crate) fn xreadgroup(
     // History is answered at once, be it empty.
     let is_news_only = from.iter().all(Option::is_none);
     let (now, rule) = (ctx.clock.0, lag_rule(ctx.dialect));
+    let knows_everyone = ctx.dialect.knows_consumers_of_nothing();
     let mut answer = Answer::new(order.bounds);
     for (key, from) in order.keys.iter().zip(from) {
         if !order.bounds.allow(answer.given) {
@@ -183,19 +184,29 @@ pub(crate) fn xreadgroup(
         let asking = ctx.asking();
         ctx.db.edit(key, |slot| {
             asking.asked(key, slot.exists());
-            if is_new(slot, group, consumer)? {
-                slot.counts(2);
-                slot.event(Wanted::STREAM, "xgroup-createconsumer");
-            }
+            let was_new = is_new(slot, group, consumer)?;
             slot.edit(|stream: &mut Stream| {
                 let Some(group_now) = stream.group_mut(group) else { return };
-                let consumer = seen(group_now, consumer, now);
-                let mut turn = Turn { stream, group, consumer, now, order, rule, answer: &mut answer, reply };
+                let last_seen = last_seen(group_now, consumer);
+                let id = seen(group_now, consumer, now);
+                let answer = &mut answer;
+                let mut turn = Turn { stream, group, consumer: id, now, order, rule, answer, reply };
                 match from {
                     Some(id) => turn.history(key, id),
                     None => turn.news(key),
                 }
+                if from.is_none()
+                    && turn.answer.given.entries == before
+                    && !knows_everyone
+                    && let Some(group) = stream.group_mut(group)
+                {
+                    unsee(group, consumer, last_seen);
+                }
             })?;
+            if was_new && !is_new(slot, group, consumer)? {
+                slot.counts(2);
+                slot.event(Wanted::STREAM, "xgroup-createconsumer");
+            }
             if answer.given.entries == before || from.is_some() {
                 // That a consumer was seen, or asked for what it has, is no change of the stream.
                 slot.unchanged();

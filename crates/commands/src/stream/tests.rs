@@ -290,3 +290,30 @@ fn a_valkey_reads_by_fewer_words() {
     let text = "Unbalanced 'xread' list of streams: for each stream key an ID or '$' must be specified.";
     assert_eq!(answer, format!("-ERR {text}|"));
 }
+
+#[test]
+fn servers_before_7_2_know_no_consumer_who_was_given_nothing() {
+    let consumers = |dialect| {
+        let session = Session { dialect, ..Session::new() };
+        for line in ["XADD s 1-0 a 1", "XGROUP CREATE s g 0", "XREADGROUP GROUP g given STREAMS s >"] {
+            session.run(line);
+        }
+        for line in [
+            "XREADGROUP GROUP g late STREAMS s >",
+            "XREADGROUP GROUP g historian STREAMS s 0",
+            "XCLAIM s g hasty 1000000 1-0",
+            "XAUTOCLAIM s g hastier 1000000 0",
+        ] {
+            session.run(line);
+        }
+        let told = session.run("XINFO CONSUMERS s g");
+        let known = |name: &&&str| told.contains(**name);
+        ["given", "hastier", "hasty", "historian", "late"].iter().filter(known).copied().collect::<Vec<_>>()
+    };
+    for old in [Dialect::redis(6, 2), Dialect::redis(7, 0)] {
+        assert_eq!(consumers(old), ["given", "historian"], "{old:?}");
+    }
+    for new in [Dialect::redis(7, 2), Dialect::redis(8, 10), Dialect::valkey(8, 0)] {
+        assert_eq!(consumers(new), ["given", "hastier", "hasty", "historian", "late"], "{new:?}");
+    }
+}
