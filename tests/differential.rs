@@ -80,9 +80,27 @@ pub fn is_range_by_name(words: &[Vec<u8>]) -> bool {
         || words.iter().any(|word| lower(word) == "bylex")
 }
 
+/// Whether it may store elements in the order they come in: their weights may be the same texts, or none.
+fn stores_with_ties(words: &[Vec<u8>]) -> bool {
+    let has = |option: &str| words.iter().any(|word| word.eq_ignore_ascii_case(option.as_bytes()));
+    words.first().is_some_and(|name| name.eq_ignore_ascii_case(b"sort"))
+        && ["by", "alpha", "store"].iter().all(|option| has(option))
+}
+
+/// Whether what it does may be chance, by what its key holds at that moment: see [`is_determined`].
+pub fn may_be_chance(words: &[Vec<u8>]) -> bool {
+    is_range_by_name(words) || stores_with_ties(words)
+}
+
 /// Whether the request has one right answer here and now. A range by name of a big set with more than one score has not:
 /// it depends on the levels that a skip list happens to have, and a real replica gives and removes others than its master.
+/// Nor has SORT of a set where nothing tells elements apart: real replicas store them in another order than their master,
+/// each in that of its own hash table.
 pub fn is_determined(theirs: &mut Client, words: &[Vec<u8>]) -> bool {
+    if stores_with_ties(words) {
+        let kind = theirs.ask(&[b"TYPE".as_slice(), words.get(1).map_or(&[][..], Vec::as_slice)]);
+        return !["set", "zset"].contains(&kind.text().as_str());
+    }
     if !is_range_by_name(words) {
         return true;
     }
@@ -171,11 +189,16 @@ fn is_option_of_set(word: &[u8]) -> bool {
 /// hear of the zeros behind a string that BITFIELD adds before OVERFLOW FAIL refuses the value, nor that XREADGROUP has
 /// delivered what was pending once more; and replicas of redis-8.10 keep entries that it trims itself for MINID ~ with
 /// ACKED; and a ZADD or GEOADD that changes nothing may leave a sorted set big, for what it would have added. SET loses what it
-/// compares with on the way where that is the name of an option, and MSETEX has values taken for options.
-pub fn is_passed_on(words: &[Vec<u8>]) -> bool {
+/// compares with on the way where that is the name of an option, and MSETEX has values taken for options. Before 6.2 a SPOP
+/// whose count is the greatest of all goes beyond the count of changes, and is taken for none, and HINCRBYFLOAT of infinity
+/// leaves an empty hash where nothing was; before 6.0 the SET that INCRBYFLOAT becomes takes the key's deadline away.
+pub fn is_passed_on(version: (u32, u32), words: &[Vec<u8>]) -> bool {
     let is = |word: &[u8], name: &str| word.eq_ignore_ascii_case(name.as_bytes());
     match words {
         words if loses_its_key(words) => false,
+        [name, _, count] if is(name, "spop") => version >= (6, 2) || !is_far(count),
+        [name, .., by] if is(name, "hincrbyfloat") => version >= (6, 2) || !is_infinite(by),
+        [name, ..] if is(name, "incrbyfloat") => version >= (6, 0),
         [name, _, _, options @ ..] if is(name, "set") => {
             let compares =
                 |word: &Vec<u8>| ["ifeq", "ifne", "ifdeq", "ifdne"].iter().any(|name| is(word, name));
@@ -202,15 +225,21 @@ pub fn is_passed_on(words: &[Vec<u8>]) -> bool {
     }
 }
 
+fn is_infinite(word: &[u8]) -> bool {
+    std::str::from_utf8(word).ok().and_then(|word| word.parse::<f64>().ok()).is_some_and(f64::is_infinite)
+}
+
+/// Whether it is a number, or the number of a field (`#9`), that is no size or place of anything.
+fn is_far(word: &[u8]) -> bool {
+    let number = std::str::from_utf8(word).ok().map(|word| word.trim_start_matches('#'));
+    number.and_then(|number| number.parse::<i64>().ok()).is_some_and(|at| at.unsigned_abs() > 1 << 32)
+}
+
 /// Whether a server of this version may end of the request, or never answer: before 6.2 of places so far away that their sum
 /// with a length is another one, and with its first form of BITFIELD of that; up to 8.6 of a HSETEX (an assertion
 /// of `t_hash.c`, of big hashes). Or whether its deadline is a moment beyond 64 bits, which before 7.0 is one long ago, of a key that
 /// goes when somebody looks for such keys.
 fn ends_old_server(version: (u32, u32), words: &[Vec<u8>]) -> bool {
-    let is_far = |word: &Vec<u8>| {
-        let number = std::str::from_utf8(word).ok().map(|word| word.trim_start_matches('#'));
-        number.and_then(|number| number.parse::<i64>().ok()).is_some_and(|at| at.unsigned_abs() > 1 << 32)
-    };
     let is = |name: &[u8]| words.first().is_some_and(|first| first.eq_ignore_ascii_case(name));
     let is_beyond = |word: &Vec<u8>| {
         let number = std::str::from_utf8(word).ok().and_then(|word| word.parse::<i64>().ok());
@@ -222,7 +251,9 @@ fn ends_old_server(version: (u32, u32), words: &[Vec<u8>]) -> bool {
         || version < (7, 0)
             && sets_deadline.iter().any(|name| is(name.as_bytes()))
             && words.iter().any(is_beyond)
-        || version < (6, 2) && (is(b"setrange") || is(b"bitfield") || is(b"sort")) && words.iter().any(is_far)
+        || version < (6, 2)
+            && (is(b"setrange") || is(b"bitfield") || is(b"sort"))
+            && words.iter().any(|word| is_far(word))
 }
 
 /// The newest Redis, without data, beside an older one: what it refuses of a read is an error with us too, whatever the
@@ -284,10 +315,10 @@ fn as_replica(name: &str, random: Random, requests: usize, mut found: Found) -> 
             let mut sent = 0;
             for _ in 0..BATCH {
                 let (_, words) = maker.request(&writes);
-                if !is_passed_on(&words) || ends_old_server(master.version(), &words) {
+                if !is_passed_on(master.version(), &words) || ends_old_server(master.version(), &words) {
                     continue;
                 }
-                if is_range_by_name(&words) {
+                if may_be_chance(&words) {
                     theirs.pipeline(&batch[sent..]);
                     sent = batch.len();
                 }
@@ -300,6 +331,9 @@ fn as_replica(name: &str, random: Random, requests: usize, mut found: Found) -> 
                 gather_payloads(&mut maker, &mut theirs);
             }
             if each_batch {
+                if family == "sorting" {
+                    workload::delete_minus_zeros(&mut master.client());
+                }
                 node.wait_caught_up(&master);
                 let mut ours = node.client();
                 let all =
@@ -396,7 +430,7 @@ fn as_masters(name: &str, random: Random, requests: usize, mut found: Found) -> 
             let (mut there, mut here): (Vec<Frame>, Vec<Frame>) = (Vec::new(), Vec::new());
             for _ in 0..BATCH {
                 let (line, request) = maker.request(&lines);
-                if is_range_by_name(&request) {
+                if may_be_chance(&request) {
                     let sent = there.len();
                     let (replies, took) = timed(|| {
                         (together(&mut theirs, &words[sent..]), together(&mut ours, &words[sent..]))

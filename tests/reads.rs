@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use crate::differential::{
-    gather_payloads, is_determined, is_passed_on, is_range_by_name, is_write, seconds,
+    gather_payloads, is_determined, is_passed_on, is_range_by_name, is_write, may_be_chance, seconds,
 };
 use crate::harness::client::shown;
 use crate::harness::found::{Found, told};
@@ -188,7 +188,7 @@ impl Stage {
             if sorts_by_field
                 || is_templated
                 || counts_on
-                || !is_passed_on(&words)
+                || !is_passed_on(self.master.version(), &words)
                 || has_two_deadlines(&words)
                 || line.command.starts_with("flush")
                 || may_wait && line.command != "xreadgroup"
@@ -202,7 +202,7 @@ impl Stage {
                 let gone = self.expired + PERSISTED_MICROS;
                 wait_for("fields that are long gone", || (micros(&mut client) > gone).then_some(()));
             }
-            if is_range_by_name(&words) {
+            if may_be_chance(&words) {
                 client.pipeline(&batch);
                 all.append(&mut batch);
                 if !is_determined(&mut client, &words) {

@@ -968,7 +968,7 @@ pub fn meet(compare: Compare, words: &[Vec<u8>], apart: i64, here: &mut Frame, t
                     matches!(item, Frame::Bulk(text) if text.contains(&0))
                 }))
             };
-            let is_cut = is_set && (cut(here) || cut(there));
+            let is_cut = !holds("list") && (cut(here) || cut(there));
             if is_set && unsorted || ties && !holds("list") || is_cut {
                 // which elements a LIMIT takes is chance too
                 if let (Frame::Array(a), Frame::Array(b)) = (&*here, &*there)
