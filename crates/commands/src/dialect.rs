@@ -186,6 +186,15 @@ impl Dialect {
         self.is_valkey() || self.is_redis_from(7, 2)
     }
 
+    /// Whether small integers are one value for all keys that hold them, as OBJECT REFCOUNT tells (up to Redis 8.0 and
+    /// Valkey 8.0).
+    pub fn shares_integers(self) -> bool {
+        match self.is_valkey() {
+            true => (self.major, self.minor) < (8, 1),
+            false => !self.is_redis_from(8, 2),
+        }
+    }
+
     /// Whether DECRBY of the lowest number adds it: its bits, negated, are itself (up to 6.2).
     pub fn negates_lowest_to_itself(self) -> bool {
         !self.is_valkey() && !self.is_redis_from(7, 0)
@@ -221,6 +230,12 @@ impl Dialect {
         } else {
             DoubleForm::Seventeen
         }
+    }
+
+    /// How a script's number becomes a word of a command (Redis 7.2 cares for no integers).
+    pub fn form_of_words(self) -> DoubleForm {
+        let is_redis_7_2 = !self.is_valkey() && self.is_redis_from(7, 2) && !self.is_redis_from(7, 4);
+        if is_redis_7_2 { DoubleForm::Digits } else { self.double_form() }
     }
 
     /// How DEBUG DIGEST writes a score.

@@ -209,7 +209,9 @@ fn integer(args: &Arguments, number: usize, least: i64, most: i64) -> Result<Opt
     if args.is_nil(number) {
         return Ok(None);
     }
-    let value = args.integer(number)?;
+    // The original's is of 32 bits.
+    #[allow(clippy::cast_possible_truncation)]
+    let value = i64::from(args.integer(number)? as i32);
     if (least..=most).contains(&value) {
         Ok(Some(value))
     } else {

@@ -78,7 +78,7 @@ fn read(lua: &Lua, args: MultiValue, which: Which, pulse: &Pulse) -> Outcome {
     };
     let mut unpacker = unpack::Unpacker::new(lua, rest, pulse);
     let mut values = MultiValue::new();
-    let all = matches!(which, Which::All) || limit == 0;
+    let all = matches!(which, Which::All) || (limit == 0 && offset == 0);
     while !unpacker.is_empty() && (all || i64::try_from(values.len()).is_ok_and(|read| read < limit)) {
         if values.len() == VALUES_MAX {
             return Ok(Err(Raise::here("stack overflow (too many values to unpack)")));

@@ -289,8 +289,10 @@ fn begin_table(
         && let (Value::String(form), Value::String(text)) =
             (inner.raw_get::<Value>("format")?, inner.raw_get::<Value>("string")?)
     {
-        // Three letters, whatever is given: what is longer is cut, what is shorter filled up.
-        let form: String = form.to_string_lossy().chars().chain("   ".chars()).take(3).collect();
+        // Three letters, whatever is given: what is longer is cut, what is shorter (a zero byte ends it) filled up.
+        let form = form.to_string_lossy();
+        let form: String =
+            form.chars().take_while(|letter| *letter != '\0').chain("   ".chars()).take(3).collect();
         reply.verbatim(&form, &text.as_bytes());
         return Ok(None);
     }

@@ -8,6 +8,7 @@ use bytes::Buf;
 use commands::{Command, Flags, Unresolved, printed};
 use mlua::{Lua, MultiValue, Value};
 use protocol::{Protocol, Reply};
+use storage::score::{DoubleForm, format_double};
 
 use crate::api::{Request, raised};
 use crate::arguments::{Arguments, number_of, text_of, truncated};
@@ -108,6 +109,10 @@ impl Run<'_> {
         if request == Request::AclCheck {
             return match commands::resolve(words) {
                 Ok((command, _)) => Told::Truth(self.host.has_right(command, words)),
+                Err(Unresolved::WrongArity(command)) => match self.texts().no_arity {
+                    Some(text) => self.refuse(request, text),
+                    None => Told::Truth(self.host.has_right(command, words)),
+                },
                 Err(_) => self.refuse(request, self.texts().no_command),
             };
         }
@@ -163,20 +168,14 @@ impl Run<'_> {
     }
 
     /// A number as a word.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss)] // Whether that loses anything is asked.
     fn number(&self, number: f64) -> Vec<u8> {
-        if number == 0.0 {
-            return b"0".to_vec();
-        }
         if number.is_nan() {
             return if number.is_sign_negative() { b"-nan".to_vec() } else { b"nan".to_vec() };
         }
-        let integer = number as i64;
-        // (What does not fit is the largest, which no double is.)
-        if integer as f64 == number && integer != i64::MAX {
-            return itoa::Buffer::new().format(integer).as_bytes().to_vec();
-        }
-        self.host.dialect().double(number).as_bytes().to_vec()
+        let form = self.host.dialect().form_of_words();
+        // Where integers are written as such, the zero that has a sign is one.
+        let number = if number == 0.0 && form == DoubleForm::Shortest { 0.0 } else { number };
+        format_double(number, form).as_bytes().to_vec()
     }
 
     /// The command that these words name, if the script may call it; else why not, beside the command if there is one.
@@ -256,7 +255,7 @@ pub(crate) fn log(lua: &Lua, write: LogLine<'_>, args: &Arguments, texts: &Texts
     if args.len() < 2 {
         return raised(lua, texts.no_log);
     }
-    let Some(level) = number_of(args.get(1)).filter(|_| !matches!(args.get(1), Value::String(_))) else {
+    let Some(level) = number_of(args.get(1)) else {
         return raised(lua, "First argument must be a number (log level).");
     };
     let level = match truncated(level) {

@@ -25,7 +25,6 @@ const KEPT: &[&str] = &[
     "_VERSION",
     "assert",
     "collectgarbage",
-    "coroutine",
     "error",
     "gcinfo",
     "ipairs",
@@ -134,6 +133,7 @@ impl State {
         let table: Table = plain.raw_get("table")?;
         tables::install(&lua, &table, &watch)?;
         add("table", &table)?;
+        add("coroutine", &plain.raw_get("coroutine")?)?;
         let random = Random::default();
         let math: Table = plain.raw_get("math")?;
         random.install(&lua, &math)?;
@@ -239,11 +239,10 @@ fn loadstring(lua: &Lua, args: MultiValue) -> Outcome {
         Err(raise) => return Ok(Err(raise)),
     };
     let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
-    let compiled = if text.first() == Some(&COMPILED) {
-        Err(b"[string \"LuaQ\"]:1: unexpected symbol near 'char(27)'".to_vec())
-    } else {
-        boundary::compile(lua, &CString::new(name).unwrap_or_default(), &text)?
-    };
+    let name = CString::new(name).unwrap_or_default();
+    // What is not at the beginning is no compiled code, but a byte that no text has.
+    let text = if text.first() == Some(&COMPILED) { &[b' ', COMPILED][..] } else { &text };
+    let compiled = boundary::compile(lua, &name, text)?;
     match compiled {
         Ok(compiled) => Ok(Ok(one(Value::Function(compiled)))),
         Err(text) => {
@@ -257,7 +256,7 @@ fn loadstring(lua: &Lua, args: MultiValue) -> Outcome {
 /// load(function [, name]): `loadstring` of the pieces that the function gives.
 fn load(lua: &Lua, plain: &Table) -> mlua::Result<Function> {
     const GATHER: &str = "
-        local pcall, type, concat = ...
+        local pcall, type, concat, byte = ...
         return function(give)
             local pieces, count = {}, 0
             while true do
@@ -269,10 +268,12 @@ fn load(lua: &Lua, plain: &Table) -> mlua::Result<Function> {
                 end
                 count = count + 1
                 pieces[count] = piece
+                if count == 1 and byte(piece) == 27 then return piece end
             end
         end";
     let concat: Function = plain.raw_get::<Table>("table")?.raw_get("concat")?;
-    let needed = (plain.raw_get::<Function>("pcall")?, plain.raw_get::<Function>("type")?, concat);
+    let byte: Function = plain.raw_get::<Table>("string")?.raw_get("byte")?;
+    let needed = (plain.raw_get::<Function>("pcall")?, plain.raw_get::<Function>("type")?, concat, byte);
     let gather: Function = lua.load(GATHER).set_name("=load").call(needed)?;
     function(lua, move |lua, args| {
         let args = Arguments::from(args);

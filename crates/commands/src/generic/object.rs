@@ -37,7 +37,9 @@ pub(crate) fn object_refcount(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut
     match ctx.db.peek(args.get(0)) {
         None => reply.null(),
         Some(found) => reply.int(match found.value() {
-            ValueRef::String(TextRef::Int(0..SHARED_INTEGERS)) => i64::from(i32::MAX),
+            ValueRef::String(TextRef::Int(0..SHARED_INTEGERS)) if ctx.dialect.shares_integers() => {
+                i64::from(i32::MAX)
+            }
             _ => 1,
         }),
     }

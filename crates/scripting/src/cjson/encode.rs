@@ -3,7 +3,7 @@
 use mlua::{Lua, Table, Value};
 
 use super::{DEPTH_MAX, InvalidNumbers, Settings};
-use crate::arguments::{number_of, type_name};
+use crate::arguments::{number_of, truncated, type_name};
 use crate::boundary::Raise;
 use crate::pulse::{End, Pulse};
 use crate::text;
@@ -142,18 +142,23 @@ impl Encoder<'_> {
         Ok(Ok(()))
     }
 
-    /// The highest index of an array; -1: it is an object.
+    /// The highest index of an array; less than zero: it is an object.
+    ///
+    /// cjson keeps it in 32 bits, which an index beyond them turns into the lowest number: then it is an object, unless the
+    /// table has a smaller one behind that, in its own order.
     fn array_length(&self, table: &Table) -> mlua::Result<Result<i64, Raise>> {
-        let (mut most, mut items) = (0, 0_i64);
+        let (mut most, mut items) = (0_i64, 0_i64);
         for pair in table.pairs::<Value, Value>() {
             self.pulse.spend(VALUE_WORK)?;
-            match pair?.0 {
-                Value::Integer(index) if index >= 1 => {
-                    most = most.max(index);
-                    items += 1;
-                }
-                _ => return Ok(Ok(-1)),
+            let key = pair?.0;
+            let is_number = matches!(key, Value::Integer(_) | Value::Number(_));
+            let index = number_of(&key).filter(|index| is_number && *index >= 1.0 && index.floor() == *index);
+            let Some(index) = index else { return Ok(Ok(-1)) };
+            let index = truncated(index);
+            if index > most || index == i64::MIN {
+                most = i32::try_from(index).map_or(i64::from(i32::MIN), i64::from);
             }
+            items += 1;
         }
         let settings = self.settings;
         if settings.sparse_ratio > 0

@@ -115,17 +115,17 @@ impl<'a> Unpacker<'a> {
                         around.left -= 1;
                     }
                     Keys::Awaited => {
-                        match &whole {
+                        around.keys = Keys::Read(whole);
+                        break;
+                    }
+                    Keys::Read(key) => {
+                        match &key {
                             Value::Nil => return Ok(Err(Raise::Bare("table index is nil"))),
                             Value::Number(number) if number.is_nan() => {
                                 return Ok(Err(Raise::Bare("table index is NaN")));
                             }
                             _ => {}
                         }
-                        around.keys = Keys::Read(whole);
-                        break;
-                    }
-                    Keys::Read(key) => {
                         around.table.raw_set(key, whole)?;
                         around.left -= 1;
                     }
