@@ -39,6 +39,8 @@ pub enum CommandError {
     InvalidExpire(&'static str),
     /// A database number that there is not.
     DbIndexOutOfRange,
+    /// An integer that does not fit in C's `int`.
+    BeyondInt,
     /// The number of words, known too late for the table to see.
     WrongArity(&'static str),
     /// The subcommand takes no such words, which its row cannot say; the text repeats its name: see
@@ -108,6 +110,9 @@ impl CommandError {
             }
             CommandError::StringTooLong => "ERR string exceeds maximum allowed size (proto-max-bulk-len)",
             CommandError::DbIndexOutOfRange => "ERR DB index is out of range",
+            CommandError::BeyondInt => {
+                "ERR value is out of range, value must between -2147483648 and 2147483647"
+            }
             CommandError::InvalidExpire(command) => {
                 return Cow::Owned(format!("ERR invalid expire time in '{command}' command"));
             }

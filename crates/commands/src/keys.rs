@@ -170,8 +170,11 @@ impl Command {
     #[inline]
     pub fn read_by_its_name(&'static self) -> Option<(&'static Command, ReadHandler, Option<usize>)> {
         match self.run {
-            // (What may wait takes the way of what is rare.)
-            Run::Read(handler) if !self.is_subcommand() && !self.flags.contains(Flags::BLOCKING) => {
+            // (What may wait takes the way of what is rare, be it for a key or for the end of a pause.)
+            Run::Read(handler)
+                if !self.is_subcommand()
+                    && !self.flags.intersects(Flags::BLOCKING | Flags::MAY_REPLICATE) =>
+            {
                 Some((self, handler, self.first_key().map(|place| place + self.name_words())))
             }
             _ => None,

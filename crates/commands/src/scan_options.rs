@@ -21,6 +21,10 @@ pub(crate) struct ScanOptions<'a> {
     pattern: Option<&'a [u8]>,
 }
 
+/// NOVALUES where there are none.
+pub(crate) const NOVALUES_ELSEWHERE: CommandError =
+    CommandError::new("ERR NOVALUES option can only be used in HSCAN");
+
 impl<'a> ScanOptions<'a> {
     /// Reads the options; `names_word` is the one that asks for names only (HSCAN's NOVALUES, Valkey's NOSCORES).
     pub(crate) fn parse(options: Args<'a>, names_word: Option<&str>) -> Result<Self, CommandError> {
@@ -47,7 +51,7 @@ impl<'a> ScanOptions<'a> {
                     at += 1;
                 }
                 _ if options.is_word(at, "novalues") => {
-                    return Err(CommandError::new("ERR NOVALUES option can only be used in HSCAN"));
+                    return Err(NOVALUES_ELSEWHERE);
                 }
                 _ => return Err(CommandError::Syntax),
             }

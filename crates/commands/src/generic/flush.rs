@@ -37,9 +37,10 @@ pub(crate) fn flushall(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut R
 
 /// SWAPDB index1 index2
 pub(crate) fn swapdb(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply) -> Done {
-    let first = parse_int(args.get(0)).ok_or(CommandError::new("ERR invalid first DB index"))?;
-    let second = parse_int(args.get(1)).ok_or(CommandError::new("ERR invalid second DB index"))?;
-    let known = |number: i64| u32::try_from(number).ok().filter(|number| *number < ctx.writer.databases());
+    let number = |arg: usize| parse_int(args.get(arg)).and_then(|number| i32::try_from(number).ok());
+    let first = number(0).ok_or(CommandError::new("ERR invalid first DB index"))?;
+    let second = number(1).ok_or(CommandError::new("ERR invalid second DB index"))?;
+    let known = |number: i32| u32::try_from(number).ok().filter(|number| *number < ctx.writer.databases());
     let (Some(first), Some(second)) = (known(first), known(second)) else {
         return Err(CommandError::DbIndexOutOfRange);
     };

@@ -69,6 +69,9 @@ fn replaced(slot: &Slot<'_>, before: Option<Kind>) {
 /// A database's number given as an argument.
 fn database(ctx: &WriteContext<'_>, argument: &[u8]) -> Result<DbIndex, CommandError> {
     let number = ctx.reads_as().integer(argument).ok_or(CommandError::NotInteger)?;
+    if i32::try_from(number).is_err() {
+        return Err(CommandError::BeyondInt);
+    }
     let number = u32::try_from(number).ok().filter(|number| *number < ctx.writer.databases());
     number.map(DbIndex).ok_or(CommandError::DbIndexOutOfRange)
 }

@@ -9,7 +9,7 @@ use storage::{ScanCursor, glob};
 use super::Done;
 use crate::context::ReadContext;
 use crate::error::CommandError;
-use crate::scan_options::parse_cursor;
+use crate::scan_options::{NOVALUES_ELSEWHERE, parse_cursor};
 
 /// About how many keys a step visits when it is not told.
 const COUNT_DEFAULT: usize = 10;
@@ -45,8 +45,11 @@ pub(crate) fn scan(ctx: &ReadContext<'_>, args: Args<'_>, reply: &mut Reply) -> 
     let cursor = parse_cursor(args.get(0))?;
     let (mut count, mut pattern, mut kind) = (COUNT_DEFAULT, None, None);
     for option in args.from(1).as_slice().chunks(2) {
-        let [word, value] = option else { return Err(CommandError::Syntax) };
-        let is = |name: &[u8]| word.eq_ignore_ascii_case(name);
+        let is = |name: &[u8]| option.first().is_some_and(|word| word.eq_ignore_ascii_case(name));
+        if is(b"novalues") {
+            return Err(NOVALUES_ELSEWHERE);
+        }
+        let [_, value] = option else { return Err(CommandError::Syntax) };
         if is(b"count") {
             let wanted = parse_int(value).ok_or(CommandError::NotInteger)?;
             if wanted < 1 {

@@ -63,13 +63,13 @@ pub(crate) fn xidmprecord(
     let clock = ctx.clock;
     ctx.db.edit(args.get(0), |slot| {
         let (producer, own_id) = (args.get(1), args.get(2));
+        let entry = id::strict(args.get(3), 0)?;
         if producer.is_empty() {
             return Err(CommandError::new("ERR producer ID must be non-empty"));
         }
         if own_id.is_empty() {
             return Err(CommandError::new("ERR idempotent ID must be non-empty"));
         }
-        let entry = id::strict(args.get(3), 0)?;
         let stream = slot.stream()?.ok_or(CommandError::NoSuchKey)?;
         if !stream.contains(entry) {
             return Err(CommandError::new("ERR No such message in stream"));

@@ -6,7 +6,7 @@ use crate::spec::{Begin, Categories as C, Command, Find, Flags as F, Group, KeyF
 pub(super) const ROWS: &[Command] = &[
     Command::new("pfcount", -2, Group::Hyperloglog, "2.8.9", Run::Read(hyperloglog::pfcount))
         .noting(hyperloglog::pfcount_noted)
-        .flags(&[F::READONLY])
+        .flags(&[F::MAY_REPLICATE, F::READONLY])
         .categories(&[C::HYPERLOGLOG])
         .keys(&[KeySpec::new(
             Begin::Index(1),

@@ -26,11 +26,12 @@ pub(super) const ROWS: &[Command] = &[
     Command::new("publish", 3, Group::Pubsub, "2.0.0", Run::Server(S::Publish)).flags(&[
         F::FAST,
         F::LOADING,
+        F::MAY_REPLICATE,
         F::PUBSUB,
         F::STALE,
     ]),
     Command::new("spublish", 3, Group::Pubsub, "7.0.0", Run::Server(S::Spublish))
-        .flags(&[F::FAST, F::LOADING, F::PUBSUB, F::STALE])
+        .flags(&[F::FAST, F::LOADING, F::MAY_REPLICATE, F::PUBSUB, F::STALE])
         .keys(&[KeySpec::at(1, &[K::NOT_KEY])]),
     Command::new("pubsub", -2, Group::Pubsub, "2.8.0", Run::Container),
     Command::new("pubsub|channels", -2, Group::Pubsub, "2.8.0", Run::Server(S::PubsubChannels)).flags(LOOKS),

@@ -7,6 +7,7 @@ use crate::spec::{Begin, Categories as C, Command, Find, Flags as F, Group, KeyF
 pub(super) const ROWS: &[Command] = &[
     Command::new("eval", -3, Group::Scripting, "2.6.0", Run::Server(S::Eval))
         .flags(&[
+            F::MAY_REPLICATE,
             F::MOVABLEKEYS,
             F::NO_MANDATORY_KEYS,
             F::NOSCRIPT,
@@ -22,6 +23,7 @@ pub(super) const ROWS: &[Command] = &[
         )]),
     Command::new("evalsha", -3, Group::Scripting, "2.6.0", Run::Server(S::Evalsha))
         .flags(&[
+            F::MAY_REPLICATE,
             F::MOVABLEKEYS,
             F::NO_MANDATORY_KEYS,
             F::NOSCRIPT,
@@ -92,6 +94,7 @@ pub(super) const ROWS: &[Command] = &[
         .categories(&[C::SCRIPTING]),
     Command::new("fcall", -3, Group::Scripting, "7.0.0", Run::Server(S::Fcall))
         .flags(&[
+            F::MAY_REPLICATE,
             F::MOVABLEKEYS,
             F::NO_MANDATORY_KEYS,
             F::NOSCRIPT,

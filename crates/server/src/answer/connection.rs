@@ -170,6 +170,7 @@ pub(super) fn read_only(call: &Call<'_>, is_wanted: bool, reply: &mut Reply) -> 
 /// SELECT index
 pub(super) fn select(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     let index = parse_int(call.args.get(0)).ok_or(CommandError::NotInteger)?;
+    let index = i32::try_from(index).map_err(|_| CommandError::BeyondInt)?;
     let index = u32::try_from(index)
         .ok()
         .filter(|index| *index < call.node.databases)
