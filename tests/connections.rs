@@ -266,6 +266,22 @@ fn the_master_s_connection_is_told_as_at_a_real_replica() {
             requests.lines().for_each(|request| assert!(!source.read_soon().expect(request).is_error()));
             same(requests);
         }
+        // Once a link stands, and is cut, and stands again; and how often that was tried until it did, is told too.
+        for connects in ["1", "2"] {
+            for client in [&mut theirs, &mut ours] {
+                wait_for("the link to stand again", || {
+                    let stands = client.info("replication", "master_link_status").as_deref() == Some("up");
+                    // (A Valkey does not tell.)
+                    let total = client.info("replication", "master_total_sync_attempts");
+                    (stands && total.is_none_or(|total| total == connects)).then_some(())
+                });
+                let attempts = client.info("replication", "master_current_sync_attempts");
+                assert_eq!(attempts.unwrap_or_else(|| "1".into()), "1", "{name}");
+            }
+            if connects == "1" {
+                source.line("CLIENT KILL TYPE replica");
+            }
+        }
         let mut client = node.client();
         let of = |client: &mut Client, list: &str| -> Vec<String> {
             let text = client.line(list).text();

@@ -185,6 +185,52 @@ fn a_pause_holds_requests_and_lets_messages_pass() {
     assert_eq!(operator.line("CLIENT UNPAUSE"), Frame::Simple("OK".into()));
 }
 
+#[test]
+fn a_pause_of_writes_holds_what_may_write() {
+    let master = master_or_skip!("redis-8.10");
+    let node = Node::start(&[]);
+    let held: &[&[&[&str]]] = &[
+        &[&["EVAL", "return redis.call('incr', 'n')", "0"]],
+        &[&["EVAL", "#!lua\nreturn 2", "0"]],
+        &[&["EVALSHA", "ffffffffffffffffffffffffffffffffffffffff", "0"]],
+        &[&["FCALL", "nosuch", "0"]],
+        &[&["PFCOUNT", "h"]],
+        &[&["PUBLISH", "c", "m"]],
+        &[&["MULTI"], &["EVAL", "return 1", "0"], &["EXEC"]],
+    ];
+    let passing: &[&[&str]] = &[
+        &["GET", "n"],
+        &["EVAL_RO", "return redis.call('get', 'n')", "0"],
+        &["EVAL", "#!lua flags=no-writes\nreturn 3", "0"],
+        &["EXISTS", "n"],
+    ];
+    let [here, there] = [node.port, master.port].map(|port| {
+        let mut operator = Client::connect(port);
+        operator.line("CLIENT PAUSE 1000000 WRITE");
+        let mut waiting: Vec<Client> = held
+            .iter()
+            .map(|requests| {
+                let (mut client, mut bytes) = (Client::connect(port), Vec::new());
+                requests.iter().for_each(|words| Client::encode(words, &mut bytes));
+                client.send_raw(&bytes);
+                client
+            })
+            .collect();
+        wait_for("all to wait", || {
+            let blocked = operator.info("clients", "blocked_clients");
+            (blocked == Some(held.len().to_string())).then_some(())
+        });
+        let mut told: Vec<Frame> = passing.iter().map(|words| operator.ask(words)).collect();
+        operator.line("CLIENT UNPAUSE");
+        for (client, requests) in waiting.iter_mut().zip(held) {
+            told.extend(requests.iter().map(|_| client.read_soon().expect("an answer")));
+        }
+        told.push(operator.line("GET n"));
+        told
+    });
+    assert_eq!(here, there);
+}
+
 /// A subscriber whose connection was taken over by another thread heard nothing any more.
 #[test]
 fn subscribers_are_heard_while_threads_are_busy() {

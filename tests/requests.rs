@@ -107,6 +107,11 @@ fn mistakes_are_told_in_the_words_of_a_real_server() {
         b"echo 'a\r\n",
         b"echo \"a\\\r\n",
         b"  PING  \t \r\n",
+        // lines of HTTP, and what only begins so
+        b"POST / HTTP/1.1\r\nPING\r\n",
+        b"host: x\r\nPING\r\n",
+        b"*2\r\n$4\r\npOSt\r\n$1\r\na\r\n*1\r\n$4\r\nPING\r\n",
+        b"POSTS a\r\nHost a\r\nPING\r\n",
         b"*1\r\n$-1\r\n",
         b"*1\r\n$-5\r\n",
         b"*1\r\n$\r\n",

@@ -211,14 +211,24 @@ impl Engine {
     /// # Errors
     /// Why it may not.
     pub fn may_say(&self, standing: Standing, called: Called, script: &[u8]) -> Result<(), &'static str> {
-        let flags = match called {
+        let flags = self.flags(called, script);
+        if flags.is_some() { may_begin(standing, flags) } else { Ok(()) }
+    }
+
+    /// Whether a script, or a function of the libraries that are followed, says of itself that it writes nothing.
+    pub fn says_it_only_reads(&self, called: Called, script: &[u8]) -> bool {
+        self.flags(called, script).is_some_and(|flags| flags.has(ScriptFlags::NO_WRITES))
+    }
+
+    /// What it says of itself.
+    fn flags(&self, called: Called, script: &[u8]) -> Option<ScriptFlags> {
+        match called {
             Called::Script(named) => self.script_flags(&name_of(named, script), script, By::Eval),
             Called::Function => {
                 let found = self.libraries.as_ref().and_then(|libraries| libraries.find(script));
                 found.map(|function| function.flags)
             }
-        };
-        if flags.is_some() { may_begin(standing, flags) } else { Ok(()) }
+        }
     }
 
     /// What a script says of itself.

@@ -93,9 +93,16 @@ impl Situation {
     }
 
     /// Whether this request, which may run, waits until the pause is over (CLIENT PAUSE).
-    pub(crate) fn is_paused(&self, session: &Session, command: &Command) -> bool {
+    pub(crate) fn is_paused(
+        &self,
+        node: &Node,
+        session: &Session,
+        command: &Command,
+        args: Args<'_>,
+    ) -> bool {
         let queued = session.transaction.as_deref().filter(|_| matches!(command.run, Run::Server(S::Exec)));
         pause::concerns(self.paused, command, queued)
+            && !(self.paused == Paused::Writes && says_it_only_reads(node, command, args))
     }
 
     /// Why a balancer should send no reads here, if it should not.
@@ -237,6 +244,14 @@ fn script_refusal(
         unsaved: (situation.writable && cannot_save(node)).then_some(MISCONF),
     };
     node.scripts.try_engine(node)?.may_say(standing, called, args.get(0)).err()
+}
+
+/// Whether a script says of itself that it writes nothing, as far as that can be found out without waiting.
+fn says_it_only_reads(node: &Node, command: &Command, args: Args<'_>) -> bool {
+    let Run::Server(server) = command.run else { return false };
+    answer::called(server).is_some_and(|called| {
+        node.scripts.try_engine(node).is_some_and(|engine| engine.says_it_only_reads(called, args.get(0)))
+    })
 }
 
 /// Whether a node that is to save at points could not, and takes no writes for that reason.

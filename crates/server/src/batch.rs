@@ -482,7 +482,7 @@ impl<'a> Batch<'a> {
                 let notable = self.timer.ran_alone(failed);
                 if notable.is_some() || reply.len() > REPLY_BYTES_MAX {
                     let cost = Cost { nanos: notable, reply_bytes: reply.len_since(mark) };
-                    node.note(session, command, words, cost);
+                    node.note(Some(session.client()), command, words, cost);
                     node.weigh(command, words, cost, true);
                 }
             } else {
@@ -491,7 +491,7 @@ impl<'a> Batch<'a> {
             if is_long_enough(&self.timer, reply) {
                 if reply.len() > REPLY_BYTES_MAX && !self.timer.each {
                     let cost = Cost { nanos: None, reply_bytes: reply.len_since(mark) };
-                    node.note(session, command, words, cost);
+                    node.note(Some(session.client()), command, words, cost);
                 }
                 break;
             }
@@ -503,7 +503,15 @@ impl<'a> Batch<'a> {
         let (command, args) = match commands::resolve_row(plan.row(), words) {
             Ok(found) => found,
             Err(unresolved) => {
-                if let commands::Unresolved::WrongArity(command) = unresolved {
+                if is_of_http(words) {
+                    self.warn_of_http(session);
+                    return Step::Stop(Next::Close);
+                }
+                let command = match unresolved {
+                    commands::Unresolved::WrongArity(command) => Some(command),
+                    _ => None,
+                };
+                if let Some(command) = command {
                     self.timer.block.rejected(command);
                     if exclusive::is_exec(command) {
                         let text = commands::resolve::wrong_arity(command);
@@ -512,11 +520,13 @@ impl<'a> Batch<'a> {
                 }
                 let text = unresolved.text(words);
                 self.node.stats.error(&text);
+                session.request_over(command);
                 return self.refuse(session, &text, reply);
             }
         };
         let is_plain = session.is_plain() && self.situation.is_plain();
-        if !(is_plain && matches!(command.run, Run::Read(_))) {
+        if !(is_plain && matches!(command.run, Run::Read(_)) && !command.flags.contains(Flags::MAY_REPLICATE))
+        {
             if let Some(text) = admission::refusal(self.node, session, self.situation, command, args) {
                 self.timer.block.rejected(command);
                 if exclusive::is_exec(command) {
@@ -524,9 +534,10 @@ impl<'a> Batch<'a> {
                     return self.abort(session, text, reply);
                 }
                 self.node.stats.error(text.as_bytes());
+                session.request_over(Some(command));
                 return self.refuse(session, text.as_bytes(), reply);
             }
-            if self.situation.is_paused(session, command) {
+            if self.situation.is_paused(self.node, session, command, args) {
                 let wait = self.node.pause.over();
                 return Step::Stop(Next::Wait(self.node.blocking.counting(session.client(), wait)));
             }
@@ -670,7 +681,7 @@ impl<'a> Batch<'a> {
         };
         let (then, failed) = self.node.settle(mark, answered, words, reply);
         let reply_bytes = reply.len_since(mark);
-        session.request_over(command);
+        session.request_over(Some(command));
         self.node.show(session, command, words, false);
         let is_heard = session.is_answered() || admission::is_push(command);
         if !is_heard {
@@ -687,7 +698,7 @@ impl<'a> Batch<'a> {
         };
         if notable.is_some() || self.notes_sizes || reply_bytes > REPLY_BYTES_MAX {
             let cost = Cost { nanos: notable, reply_bytes };
-            self.node.note(session, command, words, cost);
+            self.node.note(Some(session.client()), command, words, cost);
             self.node.weigh(command, words, cost, is_heard);
         }
         if !matches!(command.run, Run::Read(_)) {
@@ -752,10 +763,23 @@ impl<'a> Batch<'a> {
         self.answered(session, reply, |reply| reply.error_bytes(text))
     }
 
+    #[cold]
+    fn warn_of_http(&self, session: &Session) {
+        if let Some(left_out) = self.node.log.http.turn(clock::steady()) {
+            tracing::warn!(
+                client = %session.client().addr,
+                left_out,
+                "possible SECURITY ATTACK: a POST or Host: arrived, as if a browser were made to send requests \
+                 here; the connection is closed"
+            );
+        }
+    }
+
     /// Answers an EXEC that may not run.
     fn abort(&self, session: &mut Session, text: &str, reply: &mut Reply) -> Step {
         session.end_transaction();
         session.unwatch();
+        session.request_over(None);
         let text = answer::discarded(text);
         self.node.stats.error(text.as_bytes());
         self.answered(session, reply, |reply| reply.error(&text))
@@ -769,6 +793,15 @@ impl<'a> Batch<'a> {
         }
         Step::Done
     }
+}
+
+/// Whether it is a line of HTTP, by which a page in somebody's browser could send requests to a server that is open to its
+/// machine: nothing behind it may be run.
+#[cold]
+fn is_of_http(words: &[&[u8]]) -> bool {
+    words
+        .first()
+        .is_some_and(|name| name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:"))
 }
 
 /// How many reads stand at the beginning that this user may run.

@@ -44,8 +44,8 @@ pub(crate) struct Entry {
     pub(crate) words: Vec<Vec<u8>>,
     /// How many words it had.
     pub(crate) words_sent: usize,
-    /// Who sent it.
-    pub(crate) addr: Address,
+    /// Who sent it; `None`: a script.
+    pub(crate) addr: Option<Address>,
     /// Who that says it is.
     pub(crate) name: String,
 }
@@ -186,6 +186,7 @@ fn is_secret(command: &Command, words: &[&[u8]], place: usize) -> bool {
     };
     match command.run {
         Run::Server(S::Auth) => place > 0,
+        Run::Server(S::AclDeluser | S::AclGetuser | S::AclSetuser) => place > 1,
         Run::Server(S::Migrate) => crate::migrate::is_secret(words, place),
         Run::Server(S::Hello) => is_after(1, "auth") || is_after(2, "auth"),
         Run::Server(S::ConfigSet) => {
@@ -217,6 +218,10 @@ mod tests {
             told("CONFIG SET timeout 7 requirepass secret MasterAuth b"),
             "CONFIG SET timeout 7 requirepass (redacted) MasterAuth (redacted)"
         );
+        assert_eq!(told("ACL SETUSER me >secret on"), "ACL SETUSER (redacted) (redacted) (redacted)");
+        assert_eq!(told("ACL GETUSER me"), "ACL GETUSER (redacted)");
+        assert_eq!(told("ACL DELUSER me"), "ACL DELUSER (redacted)");
+        assert_eq!(told("ACL DRYRUN me GET secret"), "ACL DRYRUN me GET secret");
         assert_eq!(told("GET secret"), "GET secret");
     }
 
@@ -242,7 +247,7 @@ mod tests {
             took,
             words: Vec::new(),
             words_sent: 0,
-            addr: Address::from(std::net::SocketAddr::from(([127, 0, 0, 1], 1))),
+            addr: Some(Address::from(std::net::SocketAddr::from(([127, 0, 0, 1], 1)))),
             name: String::new(),
         };
         (0..5).for_each(|took| log.add(entry(took), 3));

@@ -242,7 +242,7 @@ fn run_command(
     };
     let nanos = clock::nanos_since(began);
     let (then, failed) = node.settle(mark, answered, words, reply);
-    session.request_over(command);
+    session.request_over(Some(command));
     if then == Then::Rejected {
         node.stats.local().rejected(command);
         return (Then::Continue, None);

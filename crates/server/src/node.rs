@@ -246,11 +246,17 @@ impl Node {
         block.ran(command, 1, u64::from(failed), nanos, range);
         block.processed(1);
         session.client().traffic.commands.add(1);
-        self.note(session, command, words, Cost { nanos: Some(nanos), reply_bytes });
+        self.note(Some(session.client()), command, words, Cost { nanos: Some(nanos), reply_bytes });
     }
 
-    /// Keeps a request that cost so much, if that is much.
-    pub(crate) fn note(&self, session: &Session, command: &'static Command, words: &[&[u8]], cost: Cost) {
+    /// Keeps a request of this client (or of a script) that cost so much, if that is much.
+    pub(crate) fn note(
+        &self,
+        client: Option<&Client>,
+        command: &'static Command,
+        words: &[&[u8]],
+        cost: Cost,
+    ) {
         let notable = self.settings.notable();
         if let Some(nanos) = cost.nanos {
             self.note_spike(command, nanos);
@@ -270,7 +276,6 @@ impl Node {
         ];
         for (kind, took) in kept {
             let Some(took) = took else { continue };
-            let client = session.client();
             let (kept_max, most) = self.settings.read().command_log.bounds(kind);
             let entry = command_log::Entry {
                 id: 0,
@@ -278,8 +283,8 @@ impl Node {
                 took,
                 words: kept_max.of(command, words),
                 words_sent: words.len(),
-                addr: client.addr.clone(),
-                name: client.names().name.shown().to_owned(),
+                addr: client.map(|client| client.addr.clone()),
+                name: client.map(|client| client.names().name.shown().to_owned()).unwrap_or_default(),
             };
             self.command_log.of(kind).add(entry, most);
             if kind == Kind::Slow {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering::Acquire, Ordering::Release};
 use std::time::{Duration, Instant};
 
-use commands::{Command, Flags, Run, ServerCommand as S};
+use commands::{Command, Flags};
 use tokio::sync::watch;
 
 use crate::batch::Wait;
@@ -133,9 +133,7 @@ pub(crate) fn concerns(paused: Paused, command: &Command, queued: Option<&Transa
 
 /// Whether replicas may have to hear of it.
 fn may_change(command: &Command) -> bool {
-    command.flags.intersects(Flags::WRITE | Flags::MAY_REPLICATE)
-        || command.applied_by().is_some()
-        || matches!(command.run, Run::Server(S::Publish | S::Spublish))
+    command.flags.intersects(Flags::WRITE | Flags::MAY_REPLICATE) || command.applied_by().is_some()
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ use crate::eviction::Room;
 use crate::exclusive;
 use crate::histogram::Range;
 use crate::monitor;
-use crate::node::Node;
+use crate::node::{Cost, Node};
 use crate::session::Session;
 use crate::upstream::Readable;
 
@@ -300,7 +300,11 @@ impl Host for ClientHost<'_> {
         if self.node.hub.is_monitored() && monitor::is_seen(command) {
             self.node.hub.show(self.session.db(), "lua", Some(command), words);
         }
-        self.count(command, failed, clock::nanos_since(began));
+        let nanos = clock::nanos_since(began);
+        self.count(command, failed, nanos);
+        if nanos >= self.node.settings.notable_nanos() {
+            self.node.note(None, command, words, Cost { nanos: Some(nanos), reply_bytes: 0 });
+        }
         Some(reply)
     }
 

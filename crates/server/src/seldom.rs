@@ -37,6 +37,8 @@ impl Seldom {
 pub(crate) struct OfClients {
     /// A handshake failed.
     pub(crate) handshakes: Seldom,
+    /// One spoke HTTP.
+    pub(crate) http: Seldom,
     /// One was let go for its requests.
     pub(crate) requests: Seldom,
     /// One was let go for the memory of all.

@@ -329,12 +329,13 @@ impl Session {
         }
     }
 
-    /// Notes that a request is over: what CLIENT CACHING said holds for one only, or for one transaction.
+    /// Notes that a request is over, of this command if it was one: what CLIENT CACHING said holds for one only, or for one
+    /// transaction.
     #[inline]
-    pub(crate) fn request_over(&mut self, command: &Command) {
+    pub(crate) fn request_over(&mut self, command: Option<&Command>) {
         if let Some(tracking) = &mut self.tracking
             && self.transaction.is_none()
-            && command.container() != Some("client")
+            && command.and_then(|command| command.container()) != Some("client")
         {
             tracking.cache(false);
         }

@@ -226,6 +226,9 @@ pub(super) fn reply_mode(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
 
 /// CLIENT PAUSE timeout [WRITE | ALL]
 pub(super) fn pause(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
+    if call.args.len() > 2 {
+        return Err(CommandError::WrongSubcommand);
+    }
     let paused = match call.args.opt(1) {
         None => Paused::Everything,
         Some(word) if word.eq_ignore_ascii_case(b"all") => Paused::Everything,
@@ -236,7 +239,11 @@ pub(super) fn pause(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
         None => return Err(CommandError::new("ERR timeout is not an integer or out of range")),
         Some(millis) => u64::try_from(millis).map_err(|_| CommandError::new("ERR timeout is negative"))?,
     };
-    let until = call.now.steady.checked_add(Duration::from_millis(millis));
+    // The moment, too, has to be one for a server, which counts in 64 bits.
+    let fits =
+        |millis: &u64| millis.checked_add_signed(call.now.wall.0).is_some_and(|at| i64::try_from(at).is_ok());
+    let wait = Some(millis).filter(fits).map(Duration::from_millis);
+    let until = wait.and_then(|wait| call.now.steady.checked_add(wait));
     let until = until.ok_or(CommandError::new("ERR timeout is out of range"))?;
     // With the token: whoever writes now has done so when this is answered.
     call.exactly(|_| call.node.pause.begin(paused, until));
@@ -288,7 +295,7 @@ pub(super) fn unblock(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
         [_, how] if how.eq_ignore_ascii_case(b"timeout") => false,
         [_, how] if how.eq_ignore_ascii_case(b"error") => true,
         [_, _] => return Err(CommandError::new("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")),
-        _ => return Err(CommandError::Syntax),
+        _ => return Err(CommandError::WrongSubcommand),
     };
     let id = parse_int(call.args.get(0)).ok_or(CommandError::NotInteger)?;
     let was_blocked = u64::try_from(id).is_ok_and(|id| call.node.blocking.unblock(id, with_error));

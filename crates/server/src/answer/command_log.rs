@@ -103,7 +103,7 @@ fn tell(log: &Log, count: usize, form: Form, reply: &mut Reply) -> Answered {
         reply.int(i64::try_from(entry.took).unwrap_or(i64::MAX));
         reply.array(entry.words.len());
         entry.words.iter().for_each(|word| reply.bulk(word));
-        reply.bulk(entry.addr.to_string().as_bytes());
+        reply.bulk(entry.addr.as_ref().map(ToString::to_string).unwrap_or_default().as_bytes());
         reply.bulk(entry.name.as_bytes());
         if form == Form::Redis {
             reply.len_int(entry.words_sent);

@@ -41,8 +41,10 @@ pub(super) fn unsubscribe(call: &mut Call<'_>, reply: &mut Reply, sort: Sort) ->
     };
     for name in &names {
         call.session.unsubscribe(sort, name);
-        // What was heard until now comes before the word that nothing more is.
-        call.session.take_pushed(reply);
+        // What was heard until now comes before the word that nothing more is; within EXEC, behind all its answers.
+        if call.source.is_none() {
+            call.session.take_pushed(reply);
+        }
         said(call, reply, Some(name), sort);
     }
     if names.is_empty() {

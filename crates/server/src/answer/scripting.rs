@@ -48,10 +48,8 @@ fn script(
     run: impl FnOnce(&mut scripting::Engine, &mut ClientHost<'_>, &Request<'_>) -> Ran,
 ) -> Answered {
     under_token(call, |call, writer| {
-        let mut words = vec![call.command.name.as_bytes()];
-        words.extend(call.args.iter());
         let node = call.node;
-        let request = Request { words: &words, read_only, limits: scripts::limits(node) };
+        let request = Request { words: call.words, read_only, limits: scripts::limits(node) };
         let mut engine = node.scripts.engine(node);
         let mut host = ClientHost::new(node, call.session, writer, call.now);
         let ran = run(&mut engine, &mut host, &request);
@@ -77,15 +75,17 @@ pub(crate) fn attempt(
     writer: &Writer<'_>,
     reply: &mut Reply,
 ) -> Option<Answered> {
-    let mut words = vec![call.command.name.as_bytes()];
-    words.extend(call.args.iter());
-    if words.iter().map(|word| word.len()).sum::<usize>() > ATTEMPT_BYTES_MAX {
+    if call.words.iter().map(|word| word.len()).sum::<usize>() > ATTEMPT_BYTES_MAX {
         return None;
     }
     let node = call.node;
+    // Where what a script calls may have to be kept, it is measured with its words.
+    if u128::from(node.settings.notable_nanos()) <= ATTEMPT_MAX.as_nanos() {
+        return None;
+    }
     let limits = TimeLimits { attempt: Some(ATTEMPT_MAX), ..scripts::limits(node) };
     let read_only = matches!(call.command.run, Run::Server(S::EvalRo | S::EvalshaRo | S::FcallRo));
-    let request = Request { words: &words, read_only, limits };
+    let request = Request { words: call.words, read_only, limits };
     let mut engine = node.scripts.try_engine(node)?;
     let mut host = ClientHost::new(node, call.session, writer, call.now).attempting();
     let ran = match called {
@@ -213,9 +213,16 @@ pub(super) fn list(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
 /// FUNCTION STATS
 pub(super) fn stats(call: &Call<'_>, reply: &mut Reply) -> Answered {
     let scripts = &call.node.scripts;
+    let running = scripts.pulse.running();
+    if running.as_ref().is_some_and(|(running, _)| running.function.is_none())
+        && let Some(text) = scripts.pulse.busy_text()
+    {
+        reply.error(text);
+        return Ok(Then::Rejected);
+    }
     reply.map(2);
     reply.bulk(b"running_script");
-    match scripts.pulse.running() {
+    match running {
         Some((running, time)) if running.function.is_some() => {
             reply.map(3);
             reply.bulk(b"name");

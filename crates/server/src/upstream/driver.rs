@@ -280,9 +280,12 @@ impl Driver {
             Action::Connect => {
                 let Some((_, master)) = &self.link else { return };
                 {
-                    let counts = &mut self.shared.facts.lock().counts;
-                    counts.connects += 1;
-                    counts.connects_since_up += 1;
+                    let mut facts = self.shared.facts.lock();
+                    if std::mem::take(&mut facts.has_stood) {
+                        facts.counts.connects_since_up = 0;
+                    }
+                    facts.counts.connects += 1;
+                    facts.counts.connects_since_up += 1;
                 }
                 self.connection = Connection::Connecting(Box::pin(connect(
                     master.clone(),

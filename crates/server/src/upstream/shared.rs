@@ -112,6 +112,8 @@ pub(super) struct Facts {
     pub(super) down: Option<Instant>,
     /// Since when the stream is followed, if it is.
     pub(super) up: Option<Instant>,
+    /// It was, since a connection was tried last.
+    pub(super) has_stood: bool,
     pub(super) spool_full: bool,
     pub(super) spool_full_count: u64,
     pub(super) counts: LinkCounts,
@@ -157,6 +159,7 @@ impl Shared {
                 sync: None,
                 down: Some(now),
                 up: None,
+                has_stood: false,
                 spool_full: false,
                 spool_full_count: 0,
                 counts: LinkCounts::default(),
@@ -222,7 +225,7 @@ impl Shared {
             if let Some(since) = facts.down.take() {
                 facts.counts.down_total += now.saturating_duration_since(since);
             }
-            facts.counts.connects_since_up = 0;
+            facts.has_stood = true;
             facts.up = Some(now);
             facts.failure = None;
         } else {

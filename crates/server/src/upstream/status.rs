@@ -137,7 +137,7 @@ pub(crate) struct Socket {
 pub struct LinkCounts {
     /// Connections that were tried.
     pub connects: u64,
-    /// Those of them since the link stood last.
+    /// Those of them since the link stood last; while it stands, those that it took.
     pub connects_since_up: u64,
     /// For how long the link was down, since a master is followed.
     pub down_total: Duration,
