@@ -185,6 +185,10 @@ impl Run<'_> {
             Err(Unresolved::WrongArity(command)) => {
                 return Err((Some(command), self.texts().wrong_arity.to_owned()));
             }
+            Err(unresolved @ Unresolved::UnknownSubcommand) if self.texts().names_subcommands => {
+                self.met_unknown = true;
+                return Err((None, format!("-{}", String::from_utf8_lossy(&unresolved.text(words)))));
+            }
             Err(_) => {
                 let texts = self.texts();
                 let text = match is_complete_request_of_replicas(words) {

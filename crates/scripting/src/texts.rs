@@ -21,6 +21,8 @@ pub(crate) struct Texts {
     pub(crate) no_flags: &'static str,
     /// Whether an error says which script it is of.
     pub(crate) names_scripts: bool,
+    /// Whether an unknown subcommand is told of as elsewhere.
+    pub(crate) names_subcommands: bool,
 }
 
 pub(crate) const REDIS: Texts = Texts {
@@ -36,6 +38,7 @@ pub(crate) const REDIS: Texts = Texts {
     no_protocol: "redis.setresp() requires one argument.",
     no_flags: "redis.set_repl() requires one argument.",
     names_scripts: true,
+    names_subcommands: false,
 };
 
 /// Up to 8.1.
@@ -52,11 +55,12 @@ const VALKEY_8: Texts = Texts {
     no_protocol: "server.setresp() requires one argument.",
     no_flags: "server.set_repl() requires one argument.",
     names_scripts: true,
+    names_subcommands: false,
 };
 
 const VALKEY_9_0: Texts = Texts { not_allowed: "This Valkey command is not allowed from script", ..VALKEY_8 };
 
-const VALKEY_9_1: Texts = Texts { names_scripts: false, ..VALKEY_9_0 };
+const VALKEY_9_1: Texts = Texts { names_scripts: false, names_subcommands: true, ..VALKEY_9_0 };
 
 impl Texts {
     /// Those of such a server.
