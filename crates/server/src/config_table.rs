@@ -396,7 +396,8 @@ pub static ROWS: &[Row] = &[
     free(
         "set-max-listpack-value",
         |c| c.limits.set_max_listpack_value.to_string(),
-        |c, text| assign(&mut c.limits.set_max_listpack_value, size(text)?),
+        // (The one of its kind that Redis counts, and does not measure: `1gb` is no number of it.)
+        |c, text| assign(&mut c.limits.set_max_listpack_value, number(text, 0, i64::MAX.unsigned_abs())?),
     ),
     free(
         "zset-max-listpack-entries",
@@ -485,7 +486,7 @@ pub static ROWS: &[Row] = &[
     free(
         "tracking-table-max-keys",
         |c| c.tracking_table_max_keys.to_string(),
-        |c, text| assign(&mut c.tracking_table_max_keys, number(text, 0, u64::MAX)?),
+        |c, text| assign(&mut c.tracking_table_max_keys, number(text, 0, i64::MAX.unsigned_abs())?),
     ),
     free(
         "notify-keyspace-events",
