@@ -658,3 +658,40 @@ fn what_is_tracked_may_be_told_to_the_connection_to_the_master() {
     let ours = told(node.client(), &|| node.wait_caught_up(&master));
     assert_eq!(ours, told(real.client(), &|| real.wait_caught_up(&master)));
 }
+
+/// `timeout` is for who has nothing to say, and not for who waits to be told something.
+#[test]
+fn who_waits_is_not_idle() {
+    let node = Node::start(&[]);
+    let mut operator = node.client();
+    let send = |words: &[&str]| {
+        let (mut client, mut bytes) = (node.client(), Vec::new());
+        Client::encode(words, &mut bytes);
+        client.send_raw(&bytes);
+        client
+    };
+    let waiting: [&[&str]; 3] =
+        [&["BLPOP", "l", "0"], &["BZPOPMIN", "z", "0"], &["XREAD", "BLOCK", "0", "STREAMS", "x", "$"]];
+    let mut waiting = waiting.map(send);
+    let mut monitor = send(&["MONITOR"]);
+    assert_eq!(monitor.read_soon().expect("an answer").text(), "OK");
+    let mut idle = send(&["PING"]);
+    idle.read_soon().expect("an answer");
+    wait_for("all to wait", || {
+        (operator.info("clients", "blocked_clients").as_deref() == Some("3")).then_some(())
+    });
+    operator.line("CONFIG SET timeout 1");
+    // When it is let go, so would they be that came before it.
+    wait_for("the idle one to be let go", || {
+        let left = operator.line("CLIENT LIST TYPE normal").text().lines().count();
+        (left == 5).then_some(())
+    });
+    operator.line("CONFIG SET timeout 0");
+    operator.line("RPUSH l 1");
+    operator.line("ZADD z 1 m");
+    operator.line("XADD x * f v");
+    for client in &mut waiting {
+        assert!(!client.read_soon().expect("what it has waited for").is_error());
+    }
+    while !monitor.read_soon().expect("a request").text().contains("\"XADD\"") {}
+}

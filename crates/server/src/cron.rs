@@ -16,6 +16,7 @@ use crate::clock;
 use crate::expiry::Walk;
 use crate::memory;
 use crate::node::Node;
+use crate::outbox::Mark;
 use crate::save;
 
 /// How often.
@@ -159,6 +160,16 @@ pub(crate) async fn run(node: Arc<Node>) {
     }
 }
 
+/// Makes room, round by round, whenever what was written needs more than a request may make. Runs until dropped.
+pub(crate) async fn keep_in_bounds(node: Arc<Node>) {
+    loop {
+        node.eviction.is_behind().await;
+        let own = Arc::clone(&node);
+        // A panic inside ends this turn; the next write begins another.
+        let _ = tokio::task::spawn_blocking(move || own.eviction.catch_up(&own)).await;
+    }
+}
+
 /// Ends the clients that have been silent for longer than `timeout`.
 fn let_idle_go(node: &Node) {
     let timeout = node.settings.read().timeout;
@@ -167,8 +178,10 @@ fn let_idle_go(node: &Node) {
     }
     let now = clock::steady();
     for client in node.clients.list() {
-        // Who waits for messages has nothing to say.
-        if client.idle_seconds(now) > timeout && !client.is_subscriber() {
+        // Who waits for messages, for a key, or for what others ask, has nothing to say.
+        let waits =
+            client.is_subscriber() || client.blocked.load(Relaxed) || client.marks().contains(Mark::MONITOR);
+        if client.idle_seconds(now) > timeout && !waits {
             tracing::debug!(client = %client.addr, "an idle client is let go");
             client.end();
         }
