@@ -214,3 +214,28 @@ fn who_subscribes_needs_room_too() {
     set(&mut client, "maxmemory", "0");
     assert!(!hearer.ask(&["SUBSCRIBE", "c"]).is_error());
 }
+
+/// Values of megabytes, for which keys of a kilobyte have to go: more than one request makes room for.
+#[test]
+fn room_for_large_values_is_made() {
+    const SMALL: usize = 20_000;
+    const SMALL_BYTES: usize = 1_000;
+    const LARGE: usize = 4;
+    const LARGE_BYTES: usize = 2_000_000;
+    let node = Node::start(&["--maxmemory-policy", "allkeys-random"]);
+    let mut client = node.client();
+    let requests: Vec<Vec<Vec<u8>>> = (0..SMALL)
+        .map(|number| vec![b"SET".to_vec(), format!("small:{number}").into_bytes(), vec![b'x'; SMALL_BYTES]])
+        .collect();
+    client.pipeline(&requests);
+    no_room_left(&mut client);
+    let bound = used(&mut client);
+    let value = "y".repeat(LARGE_BYTES);
+    for number in 0..LARGE {
+        assert_eq!(client.ask(&["SET", &format!("large:{number}"), &value]), Frame::Simple("OK".into()));
+    }
+    wait_for("room", || (used(&mut client) <= bound).then_some(()));
+    let left = client.line("DBSIZE").int();
+    let needed = i64::try_from(LARGE * LARGE_BYTES / (2 * SMALL_BYTES)).expect("few");
+    assert!(left < i64::try_from(SMALL).expect("few") - needed, "{left} keys are left");
+}

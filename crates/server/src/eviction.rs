@@ -4,6 +4,9 @@
 //! what is known of the memory in use. Never evicts on a replica: there a key goes when the master says so. Works
 //! under the writer token, which the caller holds.
 //!
+//! A request makes room for a moment; what is then too much still goes in rounds of the same length beside others, which
+//! follow one upon another until there is room, as Redis' timer does that it sets for that.
+//!
 //! The allocator is not asked at each write, which would take longer than the write. Between two looks requests spend a
 //! budget: some of the room that was left, so that it is asked more often the less there is.
 
@@ -12,6 +15,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use storage::{Db, DbIndex, EntryView, Noted, ScanCursor, UnixMillis, UsageRules, Writer};
+use tokio::sync::Notify;
 
 use crate::config::{Config, Word};
 use crate::latency::Event;
@@ -21,8 +25,11 @@ use crate::{clock, memory};
 
 /// How many candidates are remembered, as in Redis.
 const POOL: usize = 16;
-/// How long one request makes room, at most; the rest goes on beside others, and meanwhile it may write.
+/// How long one request makes room; the rest goes on beside others, round by round, and meanwhile it may write.
 const ROUND_MAX: Duration = Duration::from_millis(1);
+/// How long one makes room that brings much, until as much has gone as it brings: else keys of a kilobyte could not go as
+/// fast as values of a megabyte come.
+const LARGE_ROUND_MAX: Duration = Duration::from_millis(20);
 /// The least that is spent between two looks, in bytes: a look takes some ten microseconds.
 const BUDGET_MIN: u64 = 64 << 10;
 /// What a request costs beside its own bytes.
@@ -128,6 +135,8 @@ pub(crate) struct Eviction {
     /// Whether the last look found no room.
     is_full: AtomicBool,
     search: Mutex<Search>,
+    /// Told where a round was over before there was room.
+    behind: Notify,
 }
 
 /// What one choice leaves for the next.
@@ -195,43 +204,72 @@ impl Eviction {
 
     /// Makes room, if there is none. For the holder of the token, on a thread that may wait.
     pub(crate) fn make_room(&self, node: &Node, writer: &Writer<'_>) -> Room {
-        self.make_room_beside(node, writer, 0)
+        self.make_room_for(node, writer, 0)
     }
 
-    /// The same, where so many bytes in use are a second copy of the request that wants room: it goes when it has run.
-    pub(crate) fn make_room_beside(&self, node: &Node, writer: &Writer<'_>, copied: u64) -> Room {
+    /// The same for a request of so many bytes: those in use that are a second copy of it go when it has run.
+    pub(crate) fn make_room_for(&self, node: &Node, writer: &Writer<'_>, brought: u64) -> Room {
+        let (room, is_behind) = self.round(node, writer, brought);
+        if is_behind {
+            self.behind.notify_one();
+        }
+        room
+    }
+
+    /// Done when there is more to do than requests may.
+    pub(crate) async fn is_behind(&self) {
+        self.behind.notified().await;
+    }
+
+    /// Makes room until there is some, or nothing more may go, with the token free for others between rounds. On a thread
+    /// that may wait.
+    pub(crate) fn catch_up(&self, node: &Node) {
+        while self.round(node, &node.store.writer(), 0).1 {}
+    }
+
+    /// One round; and whether it was over before there was room.
+    fn round(&self, node: &Node, writer: &Writer<'_>, brought: u64) -> (Room, bool) {
         let limit = self.limit.load(Relaxed);
         // Without a limit, on a replica, or while a load compares with these data.
         if limit == 0 || !node.upstream.is_writable() || writer.is_frozen() {
-            return Room::Some;
+            return (Room::Some, false);
         }
         let rules = node.settings.read().eviction;
         let mut search = self.search.lock();
         if node.store.is_settled() {
             search.leaving = 0;
         }
-        let used = memory::look().used.saturating_sub(search.leaving).saturating_sub(copied);
-        let room = match used.checked_sub(limit) {
-            None | Some(0) => Room::Some,
+        let used = memory::look().used.saturating_sub(search.leaving).saturating_sub(brought);
+        let (room, is_behind) = match used.checked_sub(limit) {
+            None | Some(0) => (Room::Some, false),
             Some(over) => {
                 let began = clock::steady();
-                let room = search.evict(node, writer, &rules, over);
+                let made = search.evict(node, writer, &rules, over, brought.min(over));
                 node.note_event(Event::EvictionCycle, clock::nanos_since(began));
-                room
+                made
             }
         };
         let left = limit.saturating_sub(used) / 4;
         let budget = i64::try_from(left.max(BUDGET_MIN)).unwrap_or(i64::MAX);
-        self.budget.store(if room == Room::Some { budget } else { 0 }, Relaxed);
+        // While there is too little, each that writes makes some.
+        self.budget.store(if room == Room::Some && !is_behind { budget } else { 0 }, Relaxed);
         self.is_full.store(room == Room::None, Relaxed);
-        room
+        (room, is_behind)
     }
 }
 
 impl Search {
-    /// Evicts until so many bytes are free, or the time is over.
-    fn evict(&mut self, node: &Node, writer: &Writer<'_>, rules: &EvictionRules, over: u64) -> Room {
-        let Some(rank) = rules.policy.rank else { return Room::None };
+    /// Evicts until so many bytes are free, or the time is over, which is longer for the first `brought` of them. Says whether
+    /// time was too short, too.
+    fn evict(
+        &mut self,
+        node: &Node,
+        writer: &Writer<'_>,
+        rules: &EvictionRules,
+        over: u64,
+        brought: u64,
+    ) -> (Room, bool) {
+        let Some(rank) = rules.policy.rank else { return (Room::None, false) };
         let began = clock::steady();
         let now = clock::unix_millis();
         let mut freed = 0;
@@ -239,7 +277,7 @@ impl Search {
             let Some(victim) = self.choose(writer, rules, rank, now) else {
                 // Keys with a deadline may be far apart: the walk for them goes on at the next turn.
                 let any = (0..writer.databases()).any(|index| is_candidate(writer, DbIndex(index), rules));
-                return if any { Room::Some } else { Room::None };
+                return (if any { Room::Some } else { Room::None }, false);
             };
             let mut db = writer.db(victim.db, UnixMillis::NOTHING_EXPIRED);
             let Some(bytes) = db.peek(&victim.key).map(|entry| entry.memory_usage() as u64) else { continue };
@@ -247,14 +285,15 @@ impl Search {
             writer.event(storage::Wanted::EVICTED, "evicted", victim.db, &victim.key);
             add(&node.stats.local().evicted_keys, 1);
             freed += bytes;
-            if clock::steady().saturating_duration_since(began) > ROUND_MAX {
+            let most = if freed < brought { LARGE_ROUND_MAX } else { ROUND_MAX };
+            if clock::steady().saturating_duration_since(began) > most {
                 break;
             }
         }
         if !node.store.is_settled() {
             self.leaving += freed;
         }
-        Room::Some
+        (Room::Some, freed < over)
     }
 
     fn choose(

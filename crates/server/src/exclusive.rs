@@ -216,8 +216,8 @@ fn run_command(
             };
             let room = match command.run {
                 Run::Write(_) => {
-                    let copied = words.iter().map(|word| word.len() as u64).sum();
-                    node.eviction.make_room_beside(node, &writer, copied)
+                    let brought = words.iter().map(|word| word.len() as u64).sum();
+                    node.eviction.make_room_for(node, &writer, brought)
                 }
                 _ => Room::Some,
             };

@@ -155,6 +155,7 @@ impl Server {
             tasks.spawn(http::serve(Arc::clone(&node), listener));
         }
         tasks.spawn(cron::run(Arc::clone(&node)));
+        tasks.spawn(cron::keep_in_bounds(Arc::clone(&node)));
         tasks.spawn(Arc::clone(&workers).balance());
         if let Some(path) = ports_file {
             write_ports(&path, ports).map_err(|error| StartError::PortsFile { path, error })?;
