@@ -527,6 +527,14 @@ pub fn find(name: &[u8]) -> Option<&'static Row> {
     })
 }
 
+impl Row {
+    /// Its name that was asked for, as the table writes it.
+    pub(crate) fn name_asked(&self, asked: &[u8]) -> &'static str {
+        let others = [self.alias, self.valkeys].into_iter().flatten();
+        others.into_iter().find(|name| asked.eq_ignore_ascii_case(name.as_bytes())).unwrap_or(self.name)
+    }
+}
+
 /// Each name that one of these patterns fits, with its row. A name is given once; one that was asked for by itself is
 /// given as it was written.
 pub fn matching<'a>(patterns: &[&'a [u8]], is_valkey: bool) -> Vec<(&'a [u8], &'static Row)> {
@@ -571,7 +579,7 @@ fn number<T: TryFrom<u64>>(text: &str, least: u64, most: u64) -> Result<T, Strin
 
 /// A number of elements.
 fn count(text: &str) -> Result<usize, String> {
-    number(text, 0, u64::from(u32::MAX))
+    number(text, 0, i64::MAX.unsigned_abs())
 }
 
 /// A number of bytes.
@@ -581,17 +589,23 @@ fn size(text: &str) -> Result<usize, String> {
 
 /// A number for which -1 stands for none.
 fn from_minus_one(text: &str) -> Result<i64, String> {
-    let value: i128 =
-        text.parse().map_err(|_| String::from("argument couldn't be parsed into an integer"))?;
+    integer(text, -1, i64::MAX)
+}
+
+/// A number between these, as a server writes it.
+fn integer(text: &str, least: i64, most: i64) -> Result<i64, String> {
+    let value: Option<i128> = text.parse().ok().filter(|value: &i128| value.to_string() == text);
+    let value = value.ok_or("argument couldn't be parsed into an integer")?;
     i64::try_from(value)
         .ok()
-        .filter(|value| *value >= -1)
-        .ok_or_else(|| format!("argument must be between -1 and {} inclusive", i64::MAX))
+        .filter(|value| (least..=most).contains(value))
+        .ok_or_else(|| format!("argument must be between {least} and {most} inclusive"))
 }
 
 /// A number whose sign has a meaning.
 fn signed(text: &str) -> Result<i32, String> {
-    text.parse().map_err(|_| String::from("argument couldn't be parsed into an integer"))
+    let value = integer(text, i32::MIN.into(), i32::MAX.into())?;
+    i32::try_from(value).map_err(|error| error.to_string())
 }
 
 /// Whether this is one of the encodings' bounds, which the data set itself keeps.

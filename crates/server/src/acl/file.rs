@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::rule::join_selectors;
+use super::rule::{RuleError, join_selectors};
 use super::selector::ChannelsAtFirst;
 use super::user::User;
 
@@ -65,6 +65,11 @@ pub(super) fn parse(
         for rule in &rules {
             match user.following(std::slice::from_ref(rule), channels) {
                 Ok(after) => user = after,
+                // What names no command can be no password.
+                Err((_, why @ RuleError::Unknown)) => {
+                    let rule = String::from_utf8_lossy(rule);
+                    wrong += &format!("{at}: Error in applying operation '{rule}': {why}. ");
+                }
                 Err((_, why)) => wrong += &format!("{at}: {why}. "),
             }
         }
@@ -136,7 +141,12 @@ mod tests {
             ("user c (~a nope)\n", "/users.acl:1: Syntax error. "),
             (
                 "user b on\nuser c +nope\nuser b nope (+get\n",
-                "/users.acl:2: Unknown command or category name in ACL. WARNING: Duplicate user 'b' found on line 3. ",
+                "/users.acl:2: Error in applying operation '+nope': Unknown command or category name in ACL. WARNING: \
+                 Duplicate user 'b' found on line 3. ",
+            ),
+            (
+                "user c (+nope)\n",
+                "/users.acl:1: Error in applying operation '(+nope)': Unknown command or category name in ACL. ",
             ),
         ] {
             assert_eq!(parsed(text), Err(format!("{told}{END}")), "{text}");

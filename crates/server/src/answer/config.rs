@@ -46,20 +46,20 @@ pub(super) fn set(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
             CommandError::naming("ERR CONFIG SET failed (possibly related to argument '", name, &why)
         };
         let change = row.set.ok_or_else(|| refused(row.fixed))?;
-        if rows.iter().any(|(known, ..): &(&str, _, _)| *known == row.name) {
+        if rows.iter().any(|(known, ..): &(&str, _, _, _)| *known == row.name) {
             return Err(refused("duplicate parameter"));
         }
-        rows.push((row.name, change, value));
+        rows.push((row.name, row.name_asked(name), change, value));
     }
     let to_the_link = rows.iter().any(|(name, ..)| config_table::is_of_link(name));
     call.node.settings.change(|config| {
-        // From here on an option is named as the table names it, and not as the client did.
-        for (name, change, value) in &rows {
+        // From here on an option is named as the table writes it, and not as the client did.
+        for (_, asked, change, value) in &rows {
             // What is no text is no number either, nor a word of theirs: most options have their own words for that.
             let changed = change(config, &String::from_utf8_lossy(value));
             let is_text = std::str::from_utf8(value).is_ok();
             changed.and_then(|()| if is_text { Ok(()) } else { Err("the value is no text".into()) }).map_err(
-                |why| error(format!("ERR CONFIG SET failed (possibly related to argument '{name}') - {why}")),
+                |why| error(format!("ERR CONFIG SET failed (possibly related to argument '{asked}') - {why}")),
             )?;
         }
         let more_clients = rows.iter().any(|(name, ..)| *name == "maxclients");
