@@ -160,16 +160,6 @@ pub(crate) async fn run(node: Arc<Node>) {
     }
 }
 
-/// Makes room, round by round, whenever what was written needs more than a request may make. Runs until dropped.
-pub(crate) async fn keep_in_bounds(node: Arc<Node>) {
-    loop {
-        node.eviction.is_behind().await;
-        let own = Arc::clone(&node);
-        // A panic inside ends this turn; the next write begins another.
-        let _ = tokio::task::spawn_blocking(move || own.eviction.catch_up(&own)).await;
-    }
-}
-
 /// Ends the clients that have been silent for longer than `timeout`.
 fn let_idle_go(node: &Node) {
     let timeout = node.settings.read().timeout;

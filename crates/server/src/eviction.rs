@@ -10,6 +10,7 @@
 //! The allocator is not asked at each write, which would take longer than the write. Between two looks requests spend a
 //! budget: some of the room that was left, so that it is asked more often the less there is.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -216,14 +217,9 @@ impl Eviction {
         room
     }
 
-    /// Done when there is more to do than requests may.
-    pub(crate) async fn is_behind(&self) {
-        self.behind.notified().await;
-    }
-
     /// Makes room until there is some, or nothing more may go, with the token free for others between rounds. On a thread
     /// that may wait.
-    pub(crate) fn catch_up(&self, node: &Node) {
+    fn catch_up(&self, node: &Node) {
         while self.round(node, &node.store.writer(), 0).1 {}
     }
 
@@ -255,6 +251,16 @@ impl Eviction {
         self.budget.store(if room == Room::Some && !is_behind { budget } else { 0 }, Relaxed);
         self.is_full.store(room == Room::None, Relaxed);
         (room, is_behind)
+    }
+}
+
+/// Makes room, round by round, whenever what was written needs more than a request may make. Runs until dropped.
+pub(crate) async fn keep_in_bounds(node: Arc<Node>) {
+    loop {
+        node.eviction.behind.notified().await;
+        let own = Arc::clone(&node);
+        // A panic inside ends this turn; the next write begins another.
+        let _ = tokio::task::spawn_blocking(move || own.eviction.catch_up(&own)).await;
     }
 }
 

@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::config::{Config, LogLevel};
 use crate::cron;
+use crate::eviction;
 use crate::hot_keys::HotKeys;
 use crate::listener::Door;
 use crate::node::{self, Node, Ports};
@@ -155,7 +156,7 @@ impl Server {
             tasks.spawn(http::serve(Arc::clone(&node), listener));
         }
         tasks.spawn(cron::run(Arc::clone(&node)));
-        tasks.spawn(cron::keep_in_bounds(Arc::clone(&node)));
+        tasks.spawn(eviction::keep_in_bounds(Arc::clone(&node)));
         tasks.spawn(Arc::clone(&workers).balance());
         if let Some(path) = ports_file {
             write_ports(&path, ports).map_err(|error| StartError::PortsFile { path, error })?;
