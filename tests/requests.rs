@@ -150,6 +150,45 @@ fn mistakes_are_told_in_the_words_of_a_real_server() {
             assert_same(&mut ours, &mut theirs, &bytes, head.len());
         }
     }
+    // Lines with an end, which comes with them.
+    for length in [65_000, 100_000] {
+        let mut bytes = b"ECHO ".to_vec();
+        bytes.resize(length, b'1');
+        bytes.extend_from_slice(b"\r\nPING\r\n");
+        assert_same(&mut ours, &mut theirs, &bytes, 0);
+    }
+}
+
+/// CLIENT REPLY within EXEC holds from one of its requests to the next, and who ends itself there hears no more.
+#[test]
+fn what_is_not_to_be_heard_of_a_transaction_is_not_said() {
+    let master = master_or_skip!("redis-8.10");
+    let node = Node::start(&[]);
+    let (mut ours, mut theirs) =
+        (Server::new(node.port, node.client()), Server::new(master.port, master.client()));
+    for server in [&mut ours, &mut theirs] {
+        server.control.line("ACL SETUSER one on nopass ~* &* +@all");
+    }
+    for (before, queued, after) in [
+        ("", "ECHO a\r\nCLIENT REPLY OFF\r\nECHO b\r\nGET", "PING"),
+        ("", "ECHO a\r\nCLIENT REPLY OFF\r\nECHO b\r\nCLIENT REPLY ON\r\nECHO c", "PING"),
+        ("", "ECHO a\r\nCLIENT REPLY SKIP\r\nECHO b", "ECHO skipped\r\nPING"),
+        ("CLIENT REPLY OFF\r\n", "ECHO a\r\nCLIENT REPLY ON\r\nECHO b", "PING"),
+        ("CLIENT REPLY OFF\r\n", "ECHO a\r\nEXPIRE a b", "CLIENT REPLY ON\r\nPING"),
+        ("CLIENT REPLY OFF\r\n", "ECHO a\r\nNOSUCH", "CLIENT REPLY ON\r\nPING"),
+        ("CLIENT REPLY OFF\r\n", "SUBSCRIBE a\r\nECHO b", "CLIENT REPLY ON\r\nPING"),
+        ("WATCH a\r\nSET a 1\r\nCLIENT REPLY OFF\r\n", "ECHO a", "CLIENT REPLY ON\r\nPING"),
+        (
+            "AUTH one x\r\n",
+            "ECHO a\r\nCLIENT KILL USER one SKIPME no\r\nECHO b\r\nINCR killed\r\nGET",
+            "PING",
+        ),
+        ("AUTH one x\r\n", "ECHO a\r\nCLIENT KILL USER one SKIPME no\r\nECHO b\r\nINCR killed", "PING"),
+        ("GET killed\r\n", "PING", "PING"),
+    ] {
+        let bytes = format!("{before}MULTI\r\n{queued}\r\nEXEC\r\n{after}\r\n");
+        assert_same(&mut ours, &mut theirs, bytes.as_bytes(), 0);
+    }
 }
 
 /// What a stranger may not send, before it has said who it is.

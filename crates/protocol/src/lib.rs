@@ -39,5 +39,5 @@ pub use frame::{Frame, FrameReader};
 pub use inline::{Quotes, words_of_line};
 pub use limits::Peer;
 pub use parse::Parser;
-pub use reply::{Deferred, Protocol, Reply};
+pub use reply::{Deferred, Mark, Protocol, Reply};
 pub use request::{Request, Words};

@@ -17,6 +17,10 @@ pub const REQUEST_BYTES_MAX: usize = 1024 * 1024 * 1024;
 /// 20 digits, and what people type into a terminal is shorter.
 pub const LINE_BYTES_MAX: usize = 64 * 1024;
 
+/// The longest inline command whose end is there: what a real server has read, 16 KiB at a time, when it finds no end
+/// within [`LINE_BYTES_MAX`] and gives up.
+pub const INLINE_BYTES_MAX: usize = LINE_BYTES_MAX + 16 * 1024;
+
 /// The most words in a request of a client that has yet to authenticate: AUTH and HELLO need fewer.
 pub const UNAUTHENTICATED_WORDS_MAX: u64 = 10;
 

@@ -10,7 +10,7 @@ use memchr::{memchr, memchr2};
 
 use crate::error::ProtocolError;
 use crate::inline::{self, Quotes};
-use crate::limits::{LINE_BYTES_MAX, Peer};
+use crate::limits::{INLINE_BYTES_MAX, LINE_BYTES_MAX, Peer};
 use crate::number::parse_int;
 use crate::request::{Request, Span};
 
@@ -314,12 +314,17 @@ impl Parser {
     fn inline(&mut self, rest: &[u8], searched: usize, peer: Peer) -> Result<bool, ProtocolError> {
         // As a string of C has it: there is no end behind a zero byte.
         let found = rest.get(searched..).and_then(|unsearched| memchr2(b'\n', 0, unsearched));
-        let end = found.map(|end| end + searched);
-        let Some(end) = end.filter(|end| rest.get(*end) == Some(&b'\n')) else {
-            if rest.len() > LINE_BYTES_MAX {
-                return Err(ProtocolError::InlineLine);
-            }
-            self.state = State::Begin { searched: end.unwrap_or(rest.len()) };
+        let stop = found.map_or(rest.len(), |at| at + searched);
+        let end = Some(stop).filter(|end| rest.get(*end) == Some(&b'\n'));
+        let is_too_long = match end {
+            None => rest.len() > LINE_BYTES_MAX,
+            Some(end) => end > INLINE_BYTES_MAX,
+        };
+        if is_too_long {
+            return Err(ProtocolError::InlineLine);
+        }
+        let Some(end) = end else {
+            self.state = State::Begin { searched: stop };
             return Ok(false);
         };
         let line = rest.get(..end).unwrap_or_default();
@@ -569,6 +574,15 @@ mod tests {
             input.resize(LINE_BYTES_MAX + 5, b'1');
             assert_eq!(mistake(&input, Peer::Client).as_deref(), Some(words));
         }
+        // With its end too.
+        let mut inline = vec![b'1'; INLINE_BYTES_MAX];
+        inline.push(b'\n');
+        assert_eq!(mistake(&inline, Peer::Client), None);
+        inline.insert(0, b'1');
+        assert_eq!(
+            mistake(&inline, Peer::Client).as_deref(),
+            Some("ERR Protocol error: too big inline request")
+        );
         let strangers = Peer::Unauthenticated;
         assert_eq!(
             mistake(b"*11\r\n", strangers).as_deref(),

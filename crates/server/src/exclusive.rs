@@ -141,8 +141,12 @@ fn run_here(node: &Arc<Node>, mut session: Session, request: &OwnedRequest) -> A
     let words = request.words();
     let mut reply = Reply::new(session.protocol());
     reply.bound(node.settings.reply_bytes_max(session.client().is_subscriber()));
+    let mut is_exec = false;
     let (then, wait) = match commands::resolve(&words) {
-        Ok((command, args)) => run_command(node, &mut session, command, &words, args, &mut reply),
+        Ok((command, args)) => {
+            is_exec = matches!(command.run, Run::Server(S::Exec));
+            run_command(node, &mut session, command, &words, args, &mut reply)
+        }
         Err(unresolved) => {
             unresolved.answer(&words, &mut reply);
             (Then::Continue, None)
@@ -155,7 +159,8 @@ fn run_here(node: &Arc<Node>, mut session: Session, request: &OwnedRequest) -> A
     if wait.is_some() {
         return Answered { session, reply: Reply::new(Protocol::Resp2), then, wait };
     }
-    if !session.is_answered() {
+    // What is not to be heard of EXEC it has taken back itself: what it ran may have changed that.
+    if !session.is_answered() && !is_exec {
         reply = Reply::new(session.protocol());
     }
     Answered { session, reply, then, wait: None }
@@ -241,7 +246,12 @@ fn run_command(
         }
     };
     let nanos = clock::nanos_since(began);
+    let is_unheard_exec =
+        matches!(command.run, Run::Server(S::Exec)) && answered.is_err() && !session.is_heard();
     let (then, failed) = node.settle(mark, answered, words, reply);
+    if is_unheard_exec {
+        reply.withdraw(mark);
+    }
     session.request_over(Some(command));
     if then == Then::Rejected {
         node.stats.local().rejected(command);

@@ -396,6 +396,11 @@ impl Session {
         client.rename(|names| names.name.clear());
     }
 
+    /// Whether what is said now is heard.
+    pub(crate) fn is_heard(&self) -> bool {
+        matches!(self.replies, Replies::On | Replies::SkipTwo)
+    }
+
     /// Whether the request that was just run is answered; moves SKIP on.
     pub(crate) fn is_answered(&mut self) -> bool {
         match self.replies {

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use commands::{CommandError, Flags, Run, ServerCommand as S, Source};
-use protocol::Reply;
+use protocol::{Mark, Reply};
 
 use super::{Answered, Call, Now, Then};
 use crate::acl::{self, Place};
 use crate::admission;
 use crate::eviction::Room;
 use crate::node::{Node, request_bytes};
-use crate::session::{Replies, Session};
+use crate::session::Session;
 use crate::transaction::Transaction;
 use crate::{clock, exclusive};
 
@@ -92,13 +92,17 @@ fn run(node: &Arc<Node>, session: &mut Session, transaction: &Transaction, reply
     }
     let now = Now::read();
     // Under the token nobody else closes the gate, so entering it does not wait.
+    let answer = reply.mark();
     if watched.is_some_and(|watched| watched.is_touched(&node.store.reader(), now.wall)) {
         reply.null_array();
+        withdraw_unheard(session, reply, answer);
         return Ok(Then::Continue);
     }
     let mut then = Then::Continue;
-    let answer = reply.mark();
+    // The caller has ended itself: it hears no more, and what it queued runs all the same.
+    let mut has_left = false;
     reply.array(queue.len());
+    withdraw_unheard(session, reply, answer);
     for (command, request) in queue {
         let words = request.words();
         let args = protocol::Args::new(words.get(command.name_words()..).unwrap_or_default());
@@ -115,13 +119,11 @@ fn run(node: &Arc<Node>, session: &mut Session, transaction: &Transaction, reply
                  command is no longer allowed for the following reason: {}",
                 denial.text_at_exec()
             );
-            node.stats.error(text.as_bytes());
-            reply.error(&text);
+            refuse(node, session, &text, has_left, reply);
             continue;
         }
         if let Err(text) = acl::check_sort(session.user(), command, args) {
-            node.stats.error(text.as_bytes());
-            reply.error(text);
+            refuse(node, session, text, has_left, reply);
             continue;
         }
         let began = clock::steady();
@@ -141,16 +143,21 @@ fn run(node: &Arc<Node>, session: &mut Session, transaction: &Transaction, reply
             }
         };
         let (after, failed) = node.settle(mark, answered, &words, reply);
+        if has_left {
+            reply.withdraw(mark);
+        } else if !admission::is_push(command) {
+            withdraw_unheard(session, reply, mark);
+        }
         if after == Then::Close {
             then = Then::Close;
+            has_left = true;
         }
         let nanos = clock::nanos_since(began);
         node.show(session, command, &words, false);
         node.ran_apart(session, command, &words, (nanos, reply.len_since(mark)), failed);
         if node.hot_keys.is_running() {
             // As a real server counts them: with the bytes of this EXEC, and of its answer as far as it has come.
-            let answered = if session.replies == Replies::On { reply.len_since(answer) } else { 0 };
-            node.hot_keys.count(command, &words, nanos, request_bytes(&[b"EXEC"]) + answered);
+            node.hot_keys.count(command, &words, nanos, request_bytes(&[b"EXEC"]) + reply.len_since(answer));
         }
     }
     if let Some(writer) = &writer
@@ -159,6 +166,21 @@ fn run(node: &Arc<Node>, session: &mut Session, transaction: &Transaction, reply
         node.blocking.serve(node, writer);
     }
     Ok(then)
+}
+
+/// Refuses one of the queued requests.
+fn refuse(node: &Node, session: &Session, text: &str, has_left: bool, reply: &mut Reply) {
+    node.stats.error(text.as_bytes());
+    if !has_left && session.is_heard() {
+        reply.error(text);
+    }
+}
+
+/// Takes back what was said since, where CLIENT REPLY asks for silence: within EXEC it says so from one to the next.
+fn withdraw_unheard(session: &Session, reply: &mut Reply, since: Mark) {
+    if !session.is_heard() {
+        reply.withdraw(since);
+    }
 }
 
 /// EXEC where waiting is not allowed: it never comes here, for it ends its batch.
