@@ -399,6 +399,46 @@ fn a_new_data_set_is_told_to_those_who_keep_keys() {
     assert_eq!(client.ask(&["GET", "k"]).text(), "other");
 }
 
+/// A client that waited for a stream and keeps what came hears of the entry that woke it, is answered, and hears of the
+/// next: as at a real replica.
+#[test]
+fn who_waited_for_a_stream_hears_of_the_next_change() {
+    let master = master_or_skip!("redis-8.10", "--repl-diskless-sync-delay", "0");
+    let real = master.real_replica();
+    let node = Node::replica_of(&master);
+    node.wait_state("streaming");
+    let mut writer = master.client();
+    for mode in ["", "OPTIN"] {
+        for round in 0..20 {
+            let key = format!("stream:{mode}:{round}");
+            let mut hear = |mut client: Client, mut other: Client, start: u32| -> Vec<String> {
+                client.ask(&["HELLO", "3"]);
+                client.line(&format!("CLIENT TRACKING ON {mode}"));
+                if mode == "OPTIN" {
+                    client.line("CLIENT CACHING YES");
+                }
+                client.send_raw(format!("XREAD BLOCK 0 STREAMS {key} $\r\n").as_bytes());
+                wait_for("a client that waits", || {
+                    (other.info("clients", "blocked_clients")? == "1").then_some(())
+                });
+                let mut heard = Vec::new();
+                for (id, messages) in [(start, 2), (start + 1, 1)] {
+                    writer.line(&format!("XADD {key} {id}-1 a b"));
+                    for _ in 0..messages {
+                        heard.push(format!("{:?}", client.read_soon().expect("a message")));
+                    }
+                }
+                // What was said before the request that waited held for that one.
+                client.line(&format!("GET other:{key}"));
+                heard.push(format!("{:?}", client.line("CLIENT TRACKINGINFO")));
+                heard.iter().map(|text| text.replace(&format!("{start}-1"), "ID")).collect()
+            };
+            let ours = hear(node.client(), node.client(), 1);
+            assert_eq!(ours, hear(real.client(), real.client(), 3), "{mode}, round {round}");
+        }
+    }
+}
+
 #[test]
 fn more_keys_than_may_be_tracked_are_told_as_changed() {
     let node = Node::start(&[]);

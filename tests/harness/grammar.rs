@@ -936,7 +936,9 @@ pub fn meet(compare: Compare, words: &[Vec<u8>], apart: i64, here: &mut Frame, t
         }),
         Compare::Scan => {
             let begun = |frame: &Frame| frame.items().first().is_some_and(|cursor| cursor.bytes() != b"0");
-            if begun(here) || begun(there) {
+            let from = if words[0].eq_ignore_ascii_case(b"scan") { 1 } else { 2 };
+            let is_from_within = words.get(from).is_some_and(|cursor| cursor != b"0");
+            if is_from_within || begun(here) || begun(there) {
                 // a part of the round: each server takes its own way
                 *here = there.clone();
             }

@@ -148,13 +148,17 @@ impl Replica {
     /// Runs until SIGTERM, SIGINT, or a client's SHUTDOWN, then ends it.
     ///
     /// # Errors
-    /// When the process may not listen for signals.
+    /// When the process may not listen for signals; and when the master's stream can be applied no more because of a
+    /// mistake of ours, so that who is served here is sent elsewhere, and whoever started the program starts it anew.
     pub fn run(mut self) -> io::Result<()> {
         let Some(parts) = self.parts.take() else { return Ok(()) };
         let ended = parts.runtime.block_on(async {
             tokio::select! {
                 signal = server::signalled() => signal.map(Some),
                 () = parts.server.ended_by_client() => Ok(None),
+                () = parts.server.upstream().broken() => {
+                    Err(io::Error::other("the master's stream cannot be applied any more: see the log for why"))
+                }
             }
         });
         if let Ok(Some(signal)) = ended {

@@ -302,12 +302,8 @@ impl Builder {
                 self.flavour = flavour;
                 self.loaded.dialect = dialect_of(flavour, version);
             }
-            Item::Aux { name, value } => self.aux(name, value),
-            Item::SelectDb(index) if index < self.databases => self.db = DbIndex(index),
-            Item::SelectDb(index) => {
-                let text = format!("the snapshot has a database {index}, there are {} here", self.databases);
-                return Err(LinkError::new(ErrorCode::CorruptRdb, text));
-            }
+            Item::Aux { name, value } => self.aux(name, value)?,
+            Item::SelectDb(index) => self.db = self.database(index)?,
             Item::ResizeDb { keys, .. } => {
                 let keys = usize::try_from(keys).unwrap_or(usize::MAX);
                 self.loading.expect(self.db, keys).map_err(|error| load_error(&error))?;
@@ -330,18 +326,18 @@ impl Builder {
         Ok(())
     }
 
-    fn aux(&mut self, name: Str<'_>, value: Str<'_>) {
+    fn aux(&mut self, name: Str<'_>, value: Str<'_>) -> Result<(), LinkError> {
         let (name, value) = (name.to_vec(), value.to_vec());
         if name == b"lua" {
             self.loaded.scripts.push(value);
-            return;
+            return Ok(());
         }
         let text = String::from_utf8_lossy(&value);
         match name.as_slice() {
             b"repl-stream-db" => {
                 // -1: none is selected yet.
                 if let Ok(db) = text.parse() {
-                    self.loaded.db = DbIndex(db);
+                    self.loaded.db = self.database(db)?;
                 }
             }
             b"redis-ver" | b"valkey-ver" => {
@@ -356,6 +352,17 @@ impl Builder {
             }
             _ => {}
         }
+        Ok(())
+    }
+
+    /// A database that is here too: one of the snapshot, or the one that the stream after it begins in (of a master that is
+    /// a replica itself, which passes on what it is sent, perhaps with no SELECT for a long time).
+    fn database(&self, index: u32) -> Result<DbIndex, LinkError> {
+        if index < self.databases {
+            return Ok(DbIndex(index));
+        }
+        let text = format!("the snapshot has a database {index}, there are {} here", self.databases);
+        Err(LinkError::new(ErrorCode::CorruptRdb, text))
     }
 }
 
@@ -428,6 +435,19 @@ mod tests {
         let mut load = Load::begin(store, None)?;
         file.chunks(piece).try_for_each(|piece| load.feed(piece))?;
         load.finish(|_| ())
+    }
+
+    /// Of a master that follows another and passes on what that one sends: it names the database for who comes later.
+    #[test]
+    fn a_stream_that_begins_in_a_database_that_is_not_here_is_refused() {
+        for (db, is_taken) in [("15", true), ("16", false), ("-1", true)] {
+            let mut snapshot = b"REDIS0011\xfa\x0erepl-stream-db".to_vec();
+            snapshot.push(u8::try_from(db.len()).expect("short"));
+            snapshot.extend_from_slice(db.as_bytes());
+            let mut load = Load::begin(&store(), None).expect("no other load");
+            let fed = load.feed(&snapshot);
+            assert_eq!(fed.is_ok(), is_taken, "{db}: {fed:?}");
+        }
     }
 
     #[test]

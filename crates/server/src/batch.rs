@@ -97,6 +97,13 @@ pub(crate) enum Next {
 
 /// Runs a batch of what `buffers` hold.
 pub(crate) fn run(node: &Arc<Node>, session: &mut Session, buffers: &mut Buffers) -> Next {
+    if session.tracking.is_some()
+        && session.blocked.as_ref().is_some_and(|blocked| blocked.is_to_run_again())
+        && node.store.try_writer().is_none()
+    {
+        // Who is told of changes hears of the one that woke it before it is answered: when that hold of the token is over.
+        return Next::Token;
+    }
     run_with(None, Duration::from_nanos(STAY_NANOS_MAX), node, session, buffers)
 }
 
@@ -269,6 +276,7 @@ fn resume(node: &Arc<Node>, session: &mut Session, reply: &mut Reply) -> Option<
     session.client().is_inside(&[]);
     let now = Now::read();
     session.client().touch(now.steady);
+    session.take_pushed(reply);
     let mark = reply.mark();
     let (mut closes, mut is_denied) = (false, false);
     match outcome {
@@ -314,6 +322,7 @@ fn resume(node: &Arc<Node>, session: &mut Session, reply: &mut Reply) -> Option<
         }
     }
     let failed = reply.is_error_at(mark);
+    session.request_over(Some(ended.command));
     if !session.is_answered() {
         reply.rollback(mark);
     }
@@ -343,6 +352,9 @@ fn read_or_wait(
     reply: &mut Reply,
 ) -> Result<(), Waiting> {
     let Run::Read(handler) = unanswered.command.run else { return Ok(()) };
+    let args = Args::new(unanswered.words.get(unanswered.command.name_words()..).unwrap_or_default());
+    // The change that woke it was told since it asked, and is told once.
+    session.remember_reads(&node.hub, unanswered.command, args);
     let keys = blocking::awaited_keys(unanswered.command, unanswered.words);
     let watches = keys.iter().map(|key| reader.watch(&node.store, session.db(), key, now.wall)).collect();
     let instead = unanswered.wait.instead.take();

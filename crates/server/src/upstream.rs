@@ -225,6 +225,13 @@ impl UpstreamHandle {
         *self.shared.load_rules.lock() = rules;
     }
 
+    /// Returns when the applier of the master's stream has failed inside: what it was at may be done by half, so that the
+    /// data are no state of the master's any more. Who owns the node ends it.
+    pub async fn broken(&self) {
+        // The sender is in `shared`, so the channel stays open.
+        let _ = self.shared.broken.subscribe().wait_for(|broken| *broken).await;
+    }
+
     /// Ends the link and both threads; returns when they have ended. Data stay as they are.
     pub async fn shutdown(&self) {
         let (done, ended) = oneshot::channel();
@@ -284,5 +291,73 @@ impl Upstream {
             handle.replicaof(master);
         }
         Ok(handle)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader, Write};
+    use std::net::TcpListener;
+
+    use commands::Command;
+    use protocol::Request;
+    use replication::{ErrorCode, LinkState};
+    use storage::{Limits, StoreConfig};
+
+    use super::*;
+    use crate::config::Config;
+    use crate::{scripts, server};
+
+    /// What a mistake of ours looks like.
+    #[derive(Debug)]
+    struct Fails;
+
+    impl Meter for Fails {
+        fn is_on(&self) -> bool {
+            true
+        }
+
+        fn ran(&self, _: &'static Command, _: Request<'_>, _: usize, _: Duration) {
+            panic!("the applier fails here, on purpose");
+        }
+    }
+
+    /// Answers whoever connects as a master with an empty data set does, and sends a write.
+    fn master(listener: &TcpListener) {
+        let Ok((mut stream, _)) = listener.accept() else { return };
+        let lines = BufReader::new(stream.try_clone().expect("the same socket")).lines();
+        for line in lines.map_while(Result::ok) {
+            let answer: &[u8] = match line.to_ascii_lowercase().as_str() {
+                "ping" => b"+PONG\r\n",
+                "replconf" => b"+OK\r\n",
+                "psync" => {
+                    b"+FULLRESYNC 0123456789012345678901234567890123456789 0\r\n$18\r\nREDIS0009\xff\0\0\0\0\0\0\0\0\
+                      *3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\n1\r\n"
+                }
+                _ => continue,
+            };
+            stream.write_all(answer).expect("the replica reads");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_failure_inside_the_applier_is_told_to_who_owns_the_node() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+        let port = listener.local_addr().expect("an address").port();
+        let answering = thread::spawn(move || master(&listener));
+        let store = Store::new(StoreConfig { databases: 1, hash_key: [1, 2], limits: Limits::default() });
+        let config = Config::default();
+        let scripts = scripts::of_stream(&scripts::engine(&config.report_version));
+        let config = server::upstream_config(&config, 0).expect("no TLS");
+        let master = MasterAddress { host: "127.0.0.1".into(), port };
+        let handle = Upstream::start(config, store, Some(master), scripts, Arc::new(Fails)).expect("threads");
+        handle.broken().await;
+        let status = handle.status();
+        assert_eq!(status.state, LinkState::Stopped);
+        assert_eq!(status.failure.expect("a reason").error.code, ErrorCode::Internal);
+        // The link has ended; a promotion is not waited for.
+        handle.promote().await;
+        handle.shutdown().await;
+        answering.join().expect("the master ended with the link");
     }
 }

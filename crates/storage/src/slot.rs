@@ -24,6 +24,8 @@ pub struct Slot<'s> {
     now: UnixMillis,
     inner: &'s Inner,
     changed: bool,
+    /// Who watches the key is not told.
+    quiet: bool,
     /// A collection was emptied, and its key went with it.
     emptied: bool,
     db: DbIndex,
@@ -50,6 +52,7 @@ impl<'s> Slot<'s> {
             now: db.now(),
             inner: db.inner,
             changed: false,
+            quiet: false,
             emptied: false,
             db: db.index(),
             noted,
@@ -113,6 +116,12 @@ impl<'s> Slot<'s> {
         self.changed = false;
     }
 
+    /// Says that who watches the key, or keeps what it has read, need not hear of this edit, which is a change all the same:
+    /// of who reads a stream's entries, say, and not of the entries. Who waits for the key looks at it again.
+    pub fn quietly(&mut self) {
+        self.quiet = true;
+    }
+
     /// Says how many changes this edit is, where it is not one (see [`crate::Store::changes`]); not to be said of one that
     /// has changed nothing.
     #[inline]
@@ -123,6 +132,10 @@ impl<'s> Slot<'s> {
 
     pub(crate) fn has_changed(&self) -> bool {
         self.changed
+    }
+
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
     }
 
     /// Notes an event of this class that happened to the key, if somebody listens. (That a key is new, that it went because

@@ -211,6 +211,10 @@ impl Watches {
 
     fn touch_states(&self, index: DbIndex, key: &[u8], states: &[Arc<State>]) {
         states.iter().for_each(|state| state.touch());
+        self.note_ready(index, key, states);
+    }
+
+    fn note_ready(&self, index: DbIndex, key: &[u8], states: &[Arc<State>]) {
         if states.iter().any(|state| state.is_awaited) {
             let mut ready = self.ready();
             if !ready.iter().any(|(at, known)| *at == index && **known == *key) {
@@ -256,6 +260,14 @@ impl Watches {
         let told = |state: &&Arc<State>| !state.was_expired.swap(false, Ordering::Relaxed);
         let told: Vec<_> = states.iter().filter(told).cloned().collect();
         self.touch_states(index, key, &told);
+    }
+
+    /// Tells only those who await this key.
+    #[cold]
+    pub(crate) fn touch_awaited(&self, index: DbIndex, key: &[u8]) {
+        if let Some(states) = self.lock().get(&index).and_then(|keys| keys.get(key)) {
+            self.note_ready(index, key, states);
+        }
     }
 
     /// The same for every watched key of a database that `is_there`, before or after all its keys were exchanged.

@@ -311,14 +311,17 @@ impl<'a> DbMut<'a> {
             self.writer.noted.count(1, 0);
         }
         let is_followed = has_changed && watches.any();
-        if is_followed {
+        let is_told = is_followed && !slot.is_quiet();
+        if is_told {
             watches.touch(self.db.index(), key, slot.exists());
+        } else if is_followed {
+            watches.touch_awaited(self.db.index(), key);
         }
         drop(slot);
         if !self.writer.noted.wanted.is_empty() {
             self.writer.tell_if_much();
         }
-        if is_followed && watches.follows_all() {
+        if is_told && watches.follows_all() {
             self.writer.note(News::Changed { db: self.db.index(), key: key.into() });
         }
         self.writer.inner.reclaimer.free(&mut self.trash);

@@ -57,6 +57,7 @@ pub(crate) fn xclaim(
         claim.knows_everyone = dialect.knows_consumers_of_nothing();
         let header = reply.defer();
         let was_new = is_new(slot, name, args.get(2))?;
+        slot.quietly();
         let done =
             slot.edit(|stream: &mut Stream| claim_all(stream, name, args.get(2), &ids, claim, reply))?;
         let is_made = was_new && !is_new(slot, name, args.get(2))?;
@@ -276,6 +277,7 @@ pub(crate) fn xautoclaim(
         }
         let was_new = is_new(slot, name, args.get(2))?;
         let mut changes = 0;
+        slot.quietly();
         slot.edit(|stream: &mut Stream| {
             let Some(group) = stream.group_mut(name) else { return };
             let last_seen = last_seen(group, args.get(2));
@@ -403,6 +405,7 @@ pub(crate) fn xnack(
         }
         let ids = ids.ok_or(CommandError::new("ERR syntax error, expected IDS keyword"))?;
         let ids = id::all(ids.iter().copied())?;
+        slot.quietly();
         let done = slot.edit(|stream: &mut Stream| {
             ids.into_iter()
                 .filter(|id| release(stream, name, *id, verdict, retry_count, makes_pending))

@@ -163,6 +163,9 @@ fn answer(
     if deleted > 0 {
         slot.counts(deleted);
         slot.event(Wanted::STREAM, "xdel");
+    } else {
+        // References may have gone, and acknowledged entries: the entries are as they were.
+        slot.quietly();
     }
     Ok(())
 }

@@ -37,6 +37,9 @@ pub(crate) fn xgroup_create(
         let added = found.map_or(0, Stream::entries_added);
         let group = Group::new(last_id, entries_read(options, added, dialect));
         let is_new = !slot.exists();
+        if !is_new {
+            slot.quietly();
+        }
         slot.edit_or_new(|stream: &mut Stream| {
             if is_new {
                 stream.begin(limits);
@@ -69,6 +72,7 @@ pub(crate) fn xgroup_setid(
             id => id::loose(id, 0)?,
         };
         let read = entries_read(options, stream.entries_added(), dialect);
+        slot.quietly();
         slot.edit(|stream: &mut Stream| {
             if let Some(group) = stream.group_mut(args.get(1)) {
                 group.last_id = last_id;
@@ -126,6 +130,7 @@ pub(crate) fn xgroup_destroy(
 ) -> Result<(), CommandError> {
     let removed = ctx.db.edit(args.get(0), |slot| {
         slot.stream()?.ok_or(NO_STREAM)?;
+        slot.quietly();
         let removed = slot.edit(|stream: &mut Stream| stream.remove_group(args.get(1)))?;
         if removed == Some(true) {
             slot.event(Wanted::STREAM, "xgroup-destroy");
@@ -177,6 +182,7 @@ fn edit_group<R>(
 ) -> Result<Option<R>, CommandError> {
     ctx.db.edit(args.get(0), |slot| {
         slot.stream()?.ok_or(NO_STREAM)?;
+        slot.quietly();
         let done = slot.edit(|stream: &mut Stream| stream.group_mut(args.get(1)).map(edit))?;
         let done = done.flatten();
         if !matches!(done, Some(Some(_))) {
@@ -230,6 +236,7 @@ pub(crate) fn xack(
             return Ok(0);
         }
         let ids = id::all(args.from(2).iter())?;
+        slot.quietly();
         let done = slot.edit(|stream: &mut Stream| {
             let group = stream.group_mut(args.get(1))?;
             Some(ids.into_iter().filter(|id| group.remove_pending(*id).is_some()).count())
@@ -279,6 +286,7 @@ pub(crate) fn xsetid(
         if role == Role::Master {
             check_setid(stream, last_id, added)?;
         }
+        slot.quietly();
         slot.edit(|stream: &mut Stream| {
             stream.set_last_id(last_id);
             if let Some(added) = added {

@@ -35,6 +35,7 @@ pub(crate) fn xcfgset(
     }
     ctx.db.edit(args.get(0), |slot| {
         slot.stream()?.ok_or(CommandError::NoSuchKey)?;
+        slot.quietly();
         let changed = slot.edit(|stream: &mut Stream| {
             let known = stream.idempotency_mut();
             known.configure(duration_s.unwrap_or(known.duration_s()), ids_max.unwrap_or(known.ids_max()))
@@ -83,6 +84,7 @@ pub(crate) fn xidmprecord(
             }
             None => {}
         }
+        slot.quietly();
         slot.edit(|stream: &mut Stream| stream.idempotency_mut().remember(producer, own_id, entry, clock))?;
         Ok(())
     })?;

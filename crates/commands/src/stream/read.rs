@@ -185,6 +185,7 @@ pub(crate) fn xreadgroup(
         ctx.db.edit(key, |slot| {
             asking.asked(key, slot.exists());
             let was_new = is_new(slot, group, consumer)?;
+            slot.quietly();
             slot.edit(|stream: &mut Stream| {
                 let Some(group_now) = stream.group_mut(group) else { return };
                 let last_seen = last_seen(group_now, consumer);

@@ -34,8 +34,8 @@ pub(super) fn role(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
                 LinkState::WaitingRetry | LinkState::Stopped => "connect",
             };
             reply.bulk(state.as_bytes());
-            // As in Redis: the offset of a data set that there is.
-            reply.int(if status.loaded { offset } else { -1 });
+            // As in Redis: the offset of a stream that is followed.
+            reply.int(if status.state == LinkState::Streaming { offset } else { -1 });
         }
     }
     Ok(Then::Continue)
@@ -157,12 +157,9 @@ pub(super) fn replicaof(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
         return Ok(Then::Continue);
     }
     tracing::info!(client = %call.session.client().addr, %master, "following another master, as a client asked");
-    let was_master = call.node.upstream.role() == Role::Master;
     call.node.note_master(Some(master.clone()));
     call.node.upstream.replicaof(master);
-    if was_master {
-        call.node.blocking.end_all();
-    }
+    call.node.blocking.end_all();
     reply.ok();
     Ok(Then::Continue)
 }

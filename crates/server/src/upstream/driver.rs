@@ -531,10 +531,11 @@ impl Driver {
     }
 
     fn applier_is_gone(&mut self) {
-        let error = LinkError::new(ErrorCode::Internal, "the applier ended; the data stay as they are");
+        let error = LinkError::new(ErrorCode::Internal, "the applier of the master's stream failed inside");
         tracing::error!("{}", error.text);
         self.connection = Connection::None;
         self.shared.failed(&error);
         self.shared.link_is(LinkState::Stopped, None);
+        self.shared.broken.send_replace(true);
     }
 }

@@ -12,6 +12,7 @@ use commands::Dialect;
 use parking_lot::Mutex;
 use replication::{Applied, ErrorCode, LinkError, LinkState, PositionCell, ReplId, Tally};
 use storage::UnixMillis;
+use tokio::sync::watch;
 
 use super::LoadRules;
 use super::applier::Mark;
@@ -94,6 +95,8 @@ pub(super) struct Shared {
     pub(super) dialect: Mutex<Dialect>,
     pub(super) load_rules: Mutex<LoadRules>,
     pub(super) facts: Mutex<Facts>,
+    /// The applier has failed inside.
+    pub(super) broken: watch::Sender<bool>,
     gauge: SpoolGauge<Mark>,
 }
 
@@ -166,6 +169,7 @@ impl Shared {
                 failures: BTreeMap::new(),
                 ignored: BTreeMap::new(),
             }),
+            broken: watch::Sender::new(false),
             gauge,
         }
     }
