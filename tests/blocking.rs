@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::harness::{Client, Frame, Node, wait_for};
+use crate::harness::proxy::{Plan, Proxy};
+use crate::harness::{Client, Frame, Node, free_port, wait_for};
 
 /// Scenes, each for an empty server: `a: …` asks as client `a`, `a> …` sends what will wait, and goes on when it does,
 /// `a<` reads what it is told.
@@ -503,10 +504,10 @@ fn a_replica_s_readers_are_woken_by_the_stream() {
 /// A data set that takes the place of another may have what was waited for.
 #[test]
 fn a_full_sync_wakes_readers() {
-    let (master, other) = (master_or_skip!("redis-8.10"), master_or_skip!("redis-7.4"));
-    let node = Node::replica_of(&master);
+    let master = master_or_skip!("redis-8.10", "--repl-backlog-size", "16384");
+    let wire = Proxy::new(master.port);
+    let node = Node::start(&["--replicaof", &format!("127.0.0.1:{}", wire.port)]);
     node.wait_state("streaming");
-    other.client().line("XADD s 5-1 from other");
     let mut reader = node.client();
     let mut bytes = Vec::new();
     Client::encode(&["XREAD", "BLOCK", "0", "STREAMS", "s", "0"], &mut bytes);
@@ -514,27 +515,91 @@ fn a_full_sync_wakes_readers() {
     wait_for("the reader", || {
         (node.client().info("clients", "blocked_clients").as_deref() == Some("1")).then_some(())
     });
-    node.client().line(&format!("REPLICAOF 127.0.0.1 {}", other.port));
+    wire.plan(Plan { cut_at: Some(0), ..Plan::default() });
+    wire.cut();
+    let mut writer = master.client();
+    writer.line("XADD s 5-1 from snapshot");
+    // More than the backlog holds.
+    writer.ask(&["SET", "large", &"x".repeat(1 << 20)]);
+    wire.plan(Plan::default());
+    node.hurry();
     let read = reader.read_soon().expect("the entry");
-    assert_eq!(format!("{read:?}"), "[[\"s\", [[\"5-1\", [\"from\", \"other\"]]]]]");
+    assert_eq!(format!("{read:?}"), "[[\"s\", [[\"5-1\", [\"from\", \"snapshot\"]]]]]");
+    assert_eq!(writer.info("stats", "sync_full").as_deref(), Some("2"));
 }
 
-/// Who waits for a write is told when the node follows a master.
+/// Who waits is told when the node follows a master, or another than before: as at a real server, which tells ROLE no
+/// offset until it follows.
 #[test]
 fn who_waits_is_told_that_the_node_is_a_replica_now() {
-    let master = master_or_skip!("redis-8.10");
+    let (master, other) = (master_or_skip!("redis-8.10"), master_or_skip!("redis-8.10"));
+    other.client().line("SET a b");
     let node = Node::start(&[]);
-    let mut waiting = node.client();
-    let mut bytes = Vec::new();
-    Client::encode(&["BLPOP", "k", "0"], &mut bytes);
-    waiting.send_raw(&bytes);
-    wait_for("the client", || {
-        (node.client().info("clients", "blocked_clients").as_deref() == Some("1")).then_some(())
-    });
-    node.client().line(&format!("REPLICAOF 127.0.0.1 {}", master.port));
-    let Frame::Error(told) = waiting.read_soon().expect("an error") else { panic!("an error") };
-    assert!(told.starts_with("UNBLOCKED force unblock"), "{told}");
-    assert!(waiting.read_soon().is_err(), "its connection ends");
+    let real = master_or_skip!("redis-8.10");
+    let told = |port: u16| {
+        let mut seen = Vec::new();
+        for (request, master) in
+            [("BLPOP k 0\r\n", master.port), ("XREAD BLOCK 0 STREAMS s $\r\n", free_port())]
+        {
+            let mut waiting = Client::connect(port);
+            waiting.send_raw(request.as_bytes());
+            let mut client = Client::connect(port);
+            wait_for("the client", || {
+                (client.info("clients", "blocked_clients").as_deref() == Some("1")).then_some(())
+            });
+            client.line(&format!("REPLICAOF 127.0.0.1 {master}"));
+            seen.push(format!("{:?}", waiting.read_soon().expect("an error")));
+            assert!(waiting.read_soon().is_err(), "its connection ends");
+            seen.push(format!("{:?}", client.line("ROLE").items()[4]));
+            wait_for("the link", || {
+                let is_up = client.info("replication", "master_link_status").as_deref() == Some("up");
+                (is_up || seen.len() > 2).then_some(())
+            });
+        }
+        seen
+    };
+    let ours = told(node.port);
+    assert_eq!(
+        ours[0],
+        "-UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)"
+    );
+    assert_eq!(ours, told(real.port));
+}
+
+/// Streams that expire, or go because there is no room, are told to those who wait for them in a group.
+#[test]
+fn who_waits_for_a_stream_that_goes_is_told() {
+    let real = master_or_skip!("redis-8.10");
+    let node = Node::start(&[]);
+    let told = |port: u16| {
+        let mut client = Client::connect(port);
+        let waits = |client: &mut Client, key: &str| {
+            client.line(&format!("XGROUP CREATE {key} g $ MKSTREAM"));
+            let mut waiting = Client::connect(port);
+            waiting.send_raw(format!("XREADGROUP GROUP g c BLOCK 0 STREAMS {key} >\r\n").as_bytes());
+            wait_for("the client", || {
+                (client.info("clients", "blocked_clients").as_deref() == Some("1")).then_some(())
+            });
+            waiting
+        };
+        let mut seen = Vec::new();
+        let mut hears =
+            |mut waiting: Client| seen.push(format!("{:?}", waiting.read_soon().expect("an error")));
+        let waiting = waits(&mut client, "actively");
+        client.line("PEXPIRE actively 1");
+        hears(waiting);
+        client.line("DEBUG SET-ACTIVE-EXPIRE 0");
+        let waiting = waits(&mut client, "lazily");
+        client.line("PEXPIRE lazily 1");
+        wait_for("its deadline", || (client.line("EXISTS lazily").int() == 0).then_some(()));
+        hears(waiting);
+        let waiting = waits(&mut client, "for-room");
+        client.line("CONFIG SET maxmemory-policy allkeys-random maxmemory 1");
+        hears(waiting);
+        client.line("CONFIG SET maxmemory 0 maxmemory-policy noeviction");
+        seen
+    };
+    assert_eq!(told(node.port), told(real.port));
 }
 
 /// No element is lost or given twice when many wait, time out and push at once.

@@ -589,6 +589,78 @@ fn what_fails_leaves_the_file_before() {
     assert_ne!(fs::read(&path).expect("a file"), whole);
 }
 
+/// Who ends a node that saves at points, by a request or by a signal, finds all in the file that anybody was told is
+/// written.
+#[test]
+fn the_end_saves_where_save_points_are_set() {
+    if Master::start("redis-8.10", &[]).is_none() {
+        return;
+    }
+    for end in ["SHUTDOWN", "SHUTDOWN NOW", "-TERM", "-INT"] {
+        let node = Node::start(&["--save", "3600 1"]);
+        let is_asked = end.starts_with("SHUTDOWN");
+        let (begun, writers): (Vec<_>, Vec<_>) = (0..3)
+            .map(|number| {
+                let (told, begun) = std::sync::mpsc::channel();
+                let mut client = node.client();
+                let key = format!("count:{number}");
+                let writer = thread::spawn(move || {
+                    let mut last = 0;
+                    // Not answered: written or not.
+                    while let Ok(Frame::Int(count)) = client.try_ask(&["INCR", &key]) {
+                        last = count;
+                        let _nobody_waits = told.send(count);
+                    }
+                    (key, last)
+                });
+                (begun, writer)
+            })
+            .unzip();
+        for begun in begun {
+            while begun.recv().expect("it writes") < 50 {}
+        }
+        if is_asked {
+            node.client().send_raw(format!("{end}\r\n").as_bytes());
+        } else {
+            node.signal(end);
+        }
+        let told: Vec<_> = writers.into_iter().map(|writer| writer.join().expect("it ends")).collect();
+        wait_for("the end", || Client::try_connect(node.port).is_err().then_some(()));
+        let loaded = loaded("redis-8.10", &node);
+        let mut reader = loaded.client();
+        for (key, last) in told {
+            let saved: i64 = reader.ask(&["GET", &key]).text().parse().expect("a number");
+            assert!((last..=last + 1).contains(&saved), "{end}: {key} is {saved}, was told {last}");
+        }
+    }
+    // Asked not to, or where that is not wanted, nothing is written.
+    for (save, end) in [("3600 1", "SHUTDOWN NOSAVE"), ("", "SHUTDOWN")] {
+        let node = Node::start(&["--save", save]);
+        let mut client = node.client();
+        client.line("SET a 1");
+        client.send_raw(format!("{end}\r\n").as_bytes());
+        wait_for("the end", || Client::try_connect(node.port).is_err().then_some(()));
+        assert!(!node.dir().join("dump.rdb").exists(), "{end}");
+    }
+}
+
+/// Neither a request nor a signal ends a node whose data cannot be saved, as a real server; it goes on as before.
+#[test]
+fn the_end_waits_for_a_save_that_can_be_made() {
+    let node = Node::start(&["--save", "3600 1"]);
+    let mut client = node.client();
+    client.line("SET a 1");
+    // What stands where the new file is made cannot be written to.
+    let unfinished = node.dir().join(format!("temp-{}.rdb", node.pid()));
+    fs::create_dir(&unfinished).expect("a folder");
+    assert_eq!(client.ask(&["SHUTDOWN"]).text(), "ERR Errors trying to SHUTDOWN. Check logs.");
+    node.signal("-TERM");
+    wait_for("what is said of it", || node.log().contains("the node goes on").then_some(()));
+    assert_eq!(client.line("SET a 2").text(), "OK");
+    client.send_raw(b"SHUTDOWN NOSAVE\r\n");
+    wait_for("the end", || Client::try_connect(node.port).is_err().then_some(()));
+}
+
 /// Commands with several changes in one, beside those whose events are compared.
 const CHANGES: &[&str] = &[
     "FLUSHALL",

@@ -305,6 +305,12 @@ impl Node {
         let port = client.info("replication", "master_port").expect("a replica");
         assert!(!client.ask(&["REPLICAOF", &host, &port]).is_error());
     }
+    /// Sends it a signal: `-TERM`.
+    pub fn signal(&self, signal: &str) {
+        assert!(
+            Command::new("kill").args([signal, &self.pid().to_string()]).status().expect("kill").success()
+        );
+    }
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.child.as_ref().expect("running").0.id()

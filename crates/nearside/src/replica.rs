@@ -145,27 +145,17 @@ impl Replica {
         self.ports
     }
 
-    /// Runs until SIGTERM, SIGINT, or a client's SHUTDOWN, then ends it.
+    /// Runs until SIGTERM, SIGINT, or a client's SHUTDOWN, then ends it. Where save points are set the data set is saved
+    /// first; a signal is passed over when that fails.
     ///
     /// # Errors
     /// When the process may not listen for signals; and when the master's stream can be applied no more because of a
     /// mistake of ours, so that who is served here is sent elsewhere, and whoever started the program starts it anew.
     pub fn run(mut self) -> io::Result<()> {
         let Some(parts) = self.parts.take() else { return Ok(()) };
-        let ended = parts.runtime.block_on(async {
-            tokio::select! {
-                signal = server::signalled() => signal.map(Some),
-                () = parts.server.ended_by_client() => Ok(None),
-                () = parts.server.upstream().broken() => {
-                    Err(io::Error::other("the master's stream cannot be applied any more: see the log for why"))
-                }
-            }
-        });
-        if let Ok(Some(signal)) = ended {
-            tracing::info!(signal, "ending");
-        }
+        let ended = parts.runtime.block_on(until_the_end(&parts.server));
         parts.end();
-        ended.map(|_| ())
+        ended
     }
 
     /// Ends it: no more clients, no more link. Returns when everything has ended.
@@ -181,6 +171,26 @@ impl Drop for Replica {
         if let Some(parts) = self.parts.take() {
             parts.end();
         }
+    }
+}
+
+async fn until_the_end(server: &Server) -> io::Result<()> {
+    loop {
+        let signal = tokio::select! {
+            signal = server::signalled() => signal?,
+            () = server.ended_by_client() => return Ok(()),
+            () = server.upstream().broken() => {
+                return Err(io::Error::other("the master's stream cannot be applied any more: see the log for why"));
+            }
+        };
+        if server.may_end().await {
+            tracing::info!(signal, "ending");
+            return Ok(());
+        }
+        tracing::error!(
+            signal,
+            "the data set could not be saved, so the node goes on: SHUTDOWN NOSAVE ends it without"
+        );
     }
 }
 

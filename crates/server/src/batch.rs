@@ -639,9 +639,7 @@ impl<'a> Batch<'a> {
                     .importing(session.fieldsets());
                 let answered = handler(&mut context, args, reply);
                 expiry::after(node, writer, lookups, command, wall);
-                if node.store.has_ready() {
-                    node.blocking.serve(node, writer);
-                }
+                node.blocking.serve_ready(node, writer);
                 if let Err(CommandError::Wait(wait)) = answered {
                     reply.rollback(mark);
                     node.show(session, command, words, false);
@@ -663,9 +661,7 @@ impl<'a> Batch<'a> {
                 if may_wait {
                     call.session.client().ran(command);
                     let answered = answer::run(server, &mut call, reply);
-                    if node.store.has_ready() {
-                        node.blocking.serve(node, writer);
-                    }
+                    node.blocking.serve_ready(node, writer);
                     answered
                 } else {
                     match answer::attempt(&mut call, called, writer, reply) {
@@ -729,6 +725,7 @@ impl<'a> Batch<'a> {
         let (node, lookups, now) = (self.node, self.lookups, self.now.wall);
         let Some(writer) = self.writer() else { return false };
         expiry::after(node, writer, lookups, command, now);
+        node.blocking.serve_ready(node, writer);
         true
     }
 

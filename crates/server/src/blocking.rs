@@ -14,7 +14,7 @@ use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::task::Poll;
 use std::time::Instant;
 
@@ -66,6 +66,8 @@ pub(crate) enum Outcome {
 #[derive(Debug)]
 struct Ticket {
     client: u64,
+    /// How many began before it.
+    turn: u64,
     /// Who it was when it began.
     user: Arc<User>,
     command: &'static Command,
@@ -107,6 +109,8 @@ pub(crate) struct Blocking {
     /// Those who write, by the keys that they wait for, first come first.
     queues: Mutex<HashMap<Place, Queue>>,
     count: AtomicUsize,
+    /// How many waits have begun.
+    turns: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -114,6 +118,24 @@ struct Queue {
     tickets: VecDeque<Arc<Ticket>>,
     /// Has the key told of when it is touched.
     _awaited: Awaited,
+}
+
+/// How many of those who wait for a key are looked at together.
+const TICKETS_AT_ONCE: usize = 64;
+
+impl Queue {
+    /// The first of those whose turn is this one or later.
+    fn from(&self, turn: u64) -> Vec<Arc<Ticket>> {
+        let passed = self.tickets.partition_point(|ticket| ticket.turn < turn);
+        self.tickets.iter().skip(passed).take(TICKETS_AT_ONCE).cloned().collect()
+    }
+
+    /// Takes one out, if it is there.
+    fn remove(&mut self, ticket: &Ticket) {
+        if let Ok(at) = self.tickets.binary_search_by_key(&ticket.turn, |ticket| ticket.turn) {
+            self.tickets.remove(at);
+        }
+    }
 }
 
 /// A wait, as its session keeps it: given up when this is dropped.
@@ -199,6 +221,7 @@ impl Blocking {
         session.client().blocked.store(true, Relaxed);
         Arc::new(Ticket {
             client: session.client().id,
+            turn: self.turns.fetch_add(1, Relaxed),
             user: Arc::clone(session.user()),
             command,
             request,
@@ -226,8 +249,17 @@ impl Blocking {
         (wait, promise)
     }
 
-    /// Serves those who wait for keys that were touched. For the holder of the token.
-    pub(crate) fn serve(&self, node: &Node, writer: &Writer<'_>) {
+    /// Serves those who wait for keys that were touched, if any was. For the holder of the token, between two requests:
+    /// neither in a transaction nor in a script.
+    #[inline]
+    pub(crate) fn serve_ready(&self, node: &Node, writer: &Writer<'_>) {
+        if node.store.has_ready() {
+            self.serve(node, writer);
+        }
+    }
+
+    #[cold]
+    fn serve(&self, node: &Node, writer: &Writer<'_>) {
         loop {
             // What a served client pushes may be what another waits for.
             let ready = node.store.take_ready();
@@ -236,18 +268,38 @@ impl Blocking {
             }
             let mut served = false;
             for place in ready {
-                let tickets: Vec<_> = match self.queues.lock().get(&place) {
-                    Some(queue) => queue.tickets.iter().cloned().collect(),
-                    None => continue,
-                };
-                for ticket in tickets {
-                    served |= serve_one(node, writer, &ticket, &place.1);
-                }
+                served |= self.serve_place(node, writer, &place);
             }
             if !served {
                 // What was touched by who found nothing is of no use to anybody.
                 let _nothing_new = node.store.take_ready();
                 return;
+            }
+        }
+    }
+
+    /// Serves those who wait for one key, in their order. Says whether there was something for anybody.
+    fn serve_place(&self, node: &Node, writer: &Writer<'_>, place: &Place) -> bool {
+        let (index, key) = (place.0, &*place.1);
+        let look = || writer.db(index, clock::unix_millis()).peek(key).map(|entry| entry.kind());
+        let (mut served, mut kind, mut from) = (false, look(), 0);
+        loop {
+            let tickets = match self.queues.lock().get(place) {
+                Some(queue) => queue.from(from),
+                None => return served,
+            };
+            let Some(last) = tickets.last() else { return served };
+            from = last.turn + 1;
+            for ticket in tickets {
+                // Of a thousand clients that wait for a list one is served by a push, and it is empty again.
+                if !may_serve(ticket.command, kind) || !serve_one(node, writer, &ticket, key) {
+                    continue;
+                }
+                served = true;
+                kind = look();
+                if let Some(queue) = self.queues.lock().get_mut(place) {
+                    queue.remove(&ticket);
+                }
             }
         }
     }
@@ -329,7 +381,7 @@ impl Blocking {
         for key in &blocked.keys {
             let place = (blocked.ticket.db, key.clone());
             let Some(queue) = queues.get_mut(&place) else { continue };
-            queue.tickets.retain(|ticket| !Arc::ptr_eq(ticket, &blocked.ticket));
+            queue.remove(&blocked.ticket);
             if queue.tickets.is_empty() {
                 gone.extend(queues.remove(&place));
             }
@@ -436,14 +488,19 @@ fn serve_one(node: &Node, writer: &Writer<'_>, ticket: &Ticket, key: &[u8]) -> b
     true
 }
 
-/// Whether an error about a kind is one to be told: not when the awaited key is to blame.
-fn is_awaited_kind(context: &WriteContext<'_>, command: &Command, key: &[u8]) -> bool {
-    let kind = context.db.peek(key).map(|entry| entry.kind());
+/// Whether there may be something for who waits in this command, where the key holds this kind of value. (Who reads a stream
+/// is told, too, that it is gone.)
+fn may_serve(command: &Command, kind: Option<Kind>) -> bool {
     match command.group {
         Group::List => kind == Some(Kind::List),
         Group::SortedSet => kind == Some(Kind::SortedSet),
         _ => true,
     }
+}
+
+/// Whether an error about a kind is one to be told: not when the awaited key is to blame.
+fn is_awaited_kind(context: &WriteContext<'_>, command: &Command, key: &[u8]) -> bool {
+    may_serve(command, context.db.peek(key).map(|entry| entry.kind()))
 }
 
 /// The keys whose values it waits for: of a move, where it moves from.

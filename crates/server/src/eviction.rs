@@ -220,7 +220,13 @@ impl Eviction {
     /// Makes room until there is some, or nothing more may go, with the token free for others between rounds. On a thread
     /// that may wait.
     fn catch_up(&self, node: &Node) {
-        while self.round(node, &node.store.writer(), 0).1 {}
+        let mut is_behind = true;
+        while is_behind {
+            let writer = node.store.writer();
+            is_behind = self.round(node, &writer, 0).1;
+            // Who waits for a stream hears that it is gone.
+            node.blocking.serve_ready(node, &writer);
+        }
     }
 
     /// One round; and whether it was over before there was room.

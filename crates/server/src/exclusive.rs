@@ -66,7 +66,16 @@ pub(crate) fn waits_for_token(command: &Command) -> bool {
     match command.run {
         Run::Read(_) | Run::Container => false,
         Run::Write(_) => true,
-        Run::Server(S::Exec | S::Migrate | S::Replicaof | S::Debug | S::Save | S::Bgsave) => true,
+        Run::Server(
+            S::Exec
+            | S::Migrate
+            | S::Replicaof
+            | S::Debug
+            | S::Save
+            | S::Bgsave
+            | S::ClientPause
+            | S::ConfigSet,
+        ) => true,
         Run::Server(server) => scripts::needs_engine(server),
     }
 }
@@ -154,7 +163,7 @@ fn run_here(node: &Arc<Node>, mut session: Session, request: &OwnedRequest) -> A
     };
     if node.store.has_ready() {
         // Touched by what has no hold of the token of its own here.
-        node.blocking.serve(node, &hold(node));
+        node.blocking.serve_ready(node, &hold(node));
     }
     if wait.is_some() {
         return Answered { session, reply: Reply::new(Protocol::Resp2), then, wait };
@@ -231,9 +240,7 @@ fn run_command(
             }
             let now = Now::read();
             let answered = on_data(node, &writer, session, command, args, now, reply);
-            if node.store.has_ready() {
-                node.blocking.serve(node, &writer);
-            }
+            node.blocking.serve_ready(node, &writer);
             match (answered, command.run) {
                 (Err(CommandError::Wait(wait)), Run::Write(_)) => {
                     node.show(session, command, words, false);

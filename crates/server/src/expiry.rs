@@ -51,7 +51,9 @@ impl Walk {
         // Every database is entered at most once in a round: when there is little, little is done.
         let mut left = node.databases;
         if node.eviction.is_bounded() {
-            node.eviction.make_room(node, &node.store.writer());
+            let writer = node.store.writer();
+            node.eviction.make_room(node, &writer);
+            node.blocking.serve_ready(node, &writer);
         }
         if !node.walks_expired.load(Relaxed) || node.pause.at(began) != Paused::Nothing {
             return self;
@@ -70,6 +72,8 @@ impl Walk {
             } else {
                 Stepped::nothing()
             };
+            // Who waits for a stream hears that it is gone.
+            node.blocking.serve_ready(node, &writer);
             walked += clock::nanos_since(holding);
             self.cursor = stepped.next;
             add(&node.stats.local().expired_keys, stepped.keys);

@@ -328,9 +328,7 @@ impl Move {
             let settled = exclusive::apart(move || {
                 let writer = exclusive::hold(&here);
                 moving.settle(&here, &writer, batch, &answers);
-                if here.store.has_ready() {
-                    here.blocking.serve(&here, &writer);
-                }
+                here.blocking.serve_ready(&here, &writer);
                 moving
             });
             let Some(settled) = settled.await else { return };

@@ -24,6 +24,7 @@ use parking_lot::{Condvar, Mutex};
 use storage::{Progress, SnapshotOver, UnixMillis, Writer};
 
 use crate::node::Node;
+use crate::pause::Paused;
 use crate::upstream::Readable;
 use crate::{clock, exclusive, memory};
 
@@ -283,20 +284,36 @@ pub(crate) fn save(node: &Node, writer: &Writer<'_>) -> Result<Written, SaveErro
     saved
 }
 
-/// The same instead of one that runs apart from clients, which is ended: for who will ask for nothing any more.
+/// What is saved before the end: when it `asked` for that or, where nothing was said, when save points are set. One that
+/// runs apart from clients is ended. Afterwards clients' writes wait for the end, so that what they were told is written
+/// is in the file.
 ///
 /// # Errors
-/// As [`save`].
-pub(crate) fn save_at_last(node: &Node) -> Result<Written, SaveError> {
+/// As [`save`]; then the node goes on.
+pub(crate) fn save_before_end(node: &Node, asked: Option<bool>) -> Result<(), SaveError> {
+    // Nothing, and half a data set, does not take the place of a file that has one.
+    let has_data = !matches!(node.upstream.readable(), Readable::Empty | Readable::Loading);
+    if !asked.unwrap_or_else(|| has_data && !node.settings.read().save.is_empty()) {
+        return Ok(());
+    }
     loop {
         node.saves.end_running();
-        match save(node, &exclusive::hold(node)) {
+        let writer = exclusive::hold(node);
+        match save(node, &writer) {
             // One came between.
             Err(SaveError::Running) => {}
-            saved => return saved,
+            Err(error) => return Err(error),
+            Ok(_) => {
+                node.upstream.takes_no_more_writes();
+                node.pause.begin(Paused::Writes, clock::steady() + PAUSE_AT_END);
+                return Ok(());
+            }
         }
     }
 }
+
+/// Longer than the end takes.
+const PAUSE_AT_END: Duration = Duration::from_secs(3600);
 
 /// Says in the log how it ended.
 fn told(node: &Node, saved: &Result<Written, SaveError>) {

@@ -22,7 +22,7 @@ use crate::scripts::{self, Scripts};
 use crate::tls::{Sides, TlsError};
 use crate::upstream::{LinkStatus, Upstream, UpstreamConfig, UpstreamHandle};
 use crate::workers::Workers;
-use crate::{clock, http, listener, open_files};
+use crate::{clock, http, listener, open_files, save};
 
 /// Why a node could not start.
 #[derive(Debug, thiserror::Error)]
@@ -205,6 +205,14 @@ impl Server {
     /// Returns when a client has asked for the end (SHUTDOWN).
     pub async fn ended_by_client(&self) {
         self.node.shutdown.wait().await;
+    }
+
+    /// Saves what is to be saved before the end, where save points are set. False when that could not be done: then nothing
+    /// has changed, and who asked for the end by a signal is to ask again, or a client by SHUTDOWN NOSAVE.
+    pub async fn may_end(&self) -> bool {
+        let node = Arc::clone(&self.node);
+        let saving = tokio::task::spawn_blocking(move || save::save_before_end(&node, None).is_ok());
+        saving.await.unwrap_or(false)
     }
 
     /// Ends the node: no more clients, no more link. Returns when everything has ended.

@@ -221,8 +221,9 @@ pub(super) fn shutdown(call: &mut Call<'_>) -> Answered {
     if abort {
         return Err(CommandError::new("ERR No shutdown in progress."));
     }
-    tracing::info!(client = %call.session.client().addr, save, "a client asked to shut down");
-    if save && crate::save::save_at_last(call.node).is_err() && !force {
+    let asked = if nosave { Some(false) } else { save.then_some(true) };
+    tracing::info!(client = %call.session.client().addr, save = ?asked, "a client asked to shut down");
+    if crate::save::save_before_end(call.node, asked).is_err() && !force {
         return Err(CommandError::new("ERR Errors trying to SHUTDOWN. Check logs."));
     }
     call.node.shutdown.begin();

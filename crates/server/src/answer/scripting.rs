@@ -35,7 +35,7 @@ fn under_token(call: &mut Call<'_>, work: impl FnOnce(&mut Call<'_>, &Writer<'_>
             let writer = exclusive::hold_unless_busy(node).map_err(CommandError::new)?;
             let done = work(call, &writer);
             // A transaction does so at its own end.
-            node.blocking.serve(node, &writer);
+            node.blocking.serve_ready(node, &writer);
             done
         }
     }

@@ -160,10 +160,8 @@ fn run(node: &Arc<Node>, session: &mut Session, transaction: &Transaction, reply
             node.hot_keys.count(command, &words, nanos, request_bytes(&[b"EXEC"]) + reply.len_since(answer));
         }
     }
-    if let Some(writer) = &writer
-        && node.store.has_ready()
-    {
-        node.blocking.serve(node, writer);
+    if let Some(writer) = &writer {
+        node.blocking.serve_ready(node, writer);
     }
     Ok(then)
 }
