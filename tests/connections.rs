@@ -143,6 +143,47 @@ fn lines_told(port: u16, master: &Master) -> Vec<Vec<(String, String)>> {
     told
 }
 
+/// The last command of a client is the one that it named last, whether it was run, queued, or refused.
+#[test]
+fn the_last_command_is_the_one_that_was_named() {
+    let master = master_or_skip!("redis-8.10");
+    let real = master.real_replica();
+    let node = Node::replica_of(&master);
+    node.wait_state("streaming");
+    let told = |port: u16| -> Vec<String> {
+        let (mut client, mut other) = (Client::connect(port), Client::connect(port));
+        let id = client.line("CLIENT ID").int().to_string();
+        let requests = [
+            "GET a",
+            "MULTI",
+            "GET a",
+            "HGET a b",
+            "NOSUCH",
+            "EXEC",
+            "SET a b",
+            "GET",
+            "CONFIG NOSUCH",
+            "CONFIG GET",
+            "GET a\r\nNOSUCH",
+            "NOSUCH\r\nGET a",
+            "GET a\r\nSET a b\r\nGET a b",
+            "CLIENT NO-EVICT on",
+            "OBJECT FREQ a",
+        ];
+        requests
+            .iter()
+            .map(|request| {
+                client.send_raw(format!("{request}\r\n").as_bytes());
+                request.lines().for_each(|_| drop(client.read_soon().expect("an answer")));
+                let line = other.ask(&["CLIENT", "LIST", "ID", &id]).text();
+                let command = fields(&line).into_iter().find(|(name, _)| name == "cmd").expect("its command");
+                format!("{request}: {}", command.1)
+            })
+            .collect()
+    };
+    assert_eq!(told(node.port), told(real.port));
+}
+
 /// These fields depend on the machine, on time, or on how a server keeps its buffers.
 const OWN_FIELDS: &[&str] = &[
     "id",

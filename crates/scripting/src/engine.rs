@@ -268,8 +268,10 @@ impl Engine {
             return Ran::refused(no_script(host), reply);
         }
         let flags = self.script_flags(name, script, by);
-        if let Err(text) = may_begin(host.standing(), flags) {
-            return Ran { rejected: flags.is_some(), ..Ran::refused(text, reply) };
+        if flags.is_some()
+            && let Err(text) = may_begin(host.standing(), flags)
+        {
+            return Ran { rejected: true, ..Ran::refused(text, reply) };
         }
         let (keys, args) = match keys_and_args(request.words, "ERR value is not an integer or out of range") {
             Ok(split) => split,
@@ -293,6 +295,12 @@ impl Engine {
             Ok(body) => body,
             Err(text) => return Ran::refused(text, reply),
         };
+        // One that says nothing of itself is looked at when it is there, and is a script.
+        if flags.is_none()
+            && let Err(text) = may_begin(host.standing(), flags)
+        {
+            return Ran::refused(text, reply);
+        }
         let Some(state) = &self.scripts else { return Ran::refused(no_script(host), reply) };
         let verbatim = by == By::Stream;
         if verbatim {

@@ -172,6 +172,7 @@ pub(crate) fn run_with<'n>(
         writer,
         lookups: &lookups,
         notes_sizes: node.settings.notes_sizes(pending.len(), REPLY_BYTES_MAX),
+        named: Named::AsRun,
         timer: Timer::start(node, now.steady, stay_max),
     };
     // The last batch may have left some of what was parsed and planned.
@@ -209,8 +210,14 @@ pub(crate) fn run_with<'n>(
             break;
         }
     }
-    if let Some(command) = batch.timer.command {
-        session.client().ran(command);
+    match batch.named {
+        Named::Nothing => session.client().named_none(),
+        Named::Command(command) => session.client().ran(command),
+        Named::AsRun => {
+            if let Some(command) = batch.timer.command {
+                session.client().ran(command);
+            }
+        }
     }
     session.client().traffic.commands.add(batch.timer.untold());
     drop(batch);
@@ -402,7 +409,18 @@ struct Batch<'a> {
     lookups: &'a Lookups,
     /// Whether some request may be larger, or be answered at greater length, than COMMANDLOG lets pass.
     notes_sizes: bool,
+    /// What the last request named.
+    named: Named,
     timer: Timer<'a>,
+}
+
+/// See [`Batch::named`].
+enum Named {
+    /// What was run last.
+    AsRun,
+    Command(&'static Command),
+    /// No command.
+    Nothing,
 }
 
 impl<'a> Batch<'a> {
@@ -460,6 +478,7 @@ impl<'a> Batch<'a> {
         if self.reader().is_none() {
             return Step::Stop(Next::Gate);
         }
+        self.named = Named::AsRun;
         let Some(reader) = &self.reader else { return Step::Stop(Next::Gate) };
         let (node, lookups) = (self.node, self.lookups);
         let mut context =
@@ -523,6 +542,7 @@ impl<'a> Batch<'a> {
                     commands::Unresolved::WrongArity(command) => Some(command),
                     _ => None,
                 };
+                self.named = command.map_or(Named::Nothing, Named::Command);
                 if let Some(command) = command {
                     self.timer.block.rejected(command);
                     if exclusive::is_exec(command) {
@@ -536,6 +556,7 @@ impl<'a> Batch<'a> {
                 return self.refuse(session, &text, reply);
             }
         };
+        self.named = Named::Command(command);
         let is_plain = session.is_plain() && self.situation.is_plain();
         if !(is_plain && matches!(command.run, Run::Read(_)) && !command.flags.contains(Flags::MAY_REPLICATE))
         {

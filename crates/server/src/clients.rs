@@ -543,9 +543,14 @@ impl Client {
         self.request_bytes.store(u32::try_from(bytes).unwrap_or(u32::MAX), Relaxed);
     }
 
-    /// Notes its last command.
+    /// Notes its last command, refused or not.
     pub(crate) fn ran(&self, command: &'static Command) {
         self.command.store(command.id() + 1, Relaxed);
+    }
+
+    /// Notes that its last request named none.
+    pub(crate) fn named_none(&self) {
+        self.command.store(0, Relaxed);
     }
 
     /// Ends it: its task is dropped where it waits.

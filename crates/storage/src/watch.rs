@@ -253,6 +253,10 @@ impl Watches {
     pub(crate) fn touch(&self, index: DbIndex, key: &[u8], is_there: bool) {
         let watched = self.lock();
         let Some(states) = watched.get(&index).and_then(|keys| keys.get(key)) else { return };
+        self.touch_those(index, key, states, is_there);
+    }
+
+    fn touch_those(&self, index: DbIndex, key: &[u8], states: &[Arc<State>], is_there: bool) {
         if is_there {
             return self.touch_states(index, key, states);
         }
@@ -270,14 +274,21 @@ impl Watches {
         }
     }
 
-    /// The same for every watched key of a database that `is_there`, before or after all its keys were exchanged.
-    pub(crate) fn touch_all(&self, index: DbIndex, is_there: impl Fn(&[u8]) -> bool) {
+    /// The same for every watched key of a database of which all keys are exchanged: that `was_there`, or `is_there`
+    /// afterwards.
+    pub(crate) fn touch_all(
+        &self,
+        index: DbIndex,
+        was_there: impl Fn(&[u8]) -> bool,
+        is_there: impl Fn(&[u8]) -> bool,
+    ) {
         if !self.any() {
             return;
         }
         for (key, states) in self.lock().get(&index).into_iter().flatten() {
-            if is_there(key) {
-                self.touch_states(index, key, states);
+            let is_there = is_there(key);
+            if is_there || was_there(key) {
+                self.touch_those(index, key, states, is_there);
             }
         }
     }

@@ -92,10 +92,9 @@ impl<'s> Writer<'s> {
         if let Some(old) = old.keyspace() {
             old.respect_marks(true);
         }
-        self.inner.watches.touch_all(index, |key| {
-            old.contains(key)
-                || new.as_ref().is_some_and(|new| new.find(key, self.inner.hasher.hash(key)).is_some())
-        });
+        let is_there =
+            |key: &[u8]| new.as_ref().is_some_and(|new| new.find(key, self.inner.hasher.hash(key)).is_some());
+        self.inner.watches.touch_all(index, |key| old.contains(key), is_there);
         database.replace(&exclusive.closed, new, &self.keyspaces);
         self.replaced(None);
         *self.load.borrow_mut() = Some(Arc::clone(load));
@@ -132,10 +131,9 @@ impl<'s> Writer<'s> {
         self.assert_not_frozen();
         let database = |index| self.inner.database(index).expect("the database exists");
         let exclusive = self.close_gate();
-        let contains = |index, key: &[u8]| self.all(index).contains(key);
-        for index in [first, second] {
-            self.inner.watches.touch_all(index, |key| contains(first, key) || contains(second, key));
-        }
+        let contains = |index| move |key: &[u8]| self.all(index).contains(key);
+        self.inner.watches.touch_all(first, contains(first), contains(second));
+        self.inner.watches.touch_all(second, contains(second), contains(first));
         self.noted.count(1, 0);
         database(first).swap(&exclusive.closed, database(second));
         self.replaced(Some(first));
@@ -151,7 +149,7 @@ impl<'s> Writer<'s> {
         if let Some(database) = self.inner.database(index) {
             let exclusive = self.close_gate();
             self.noted.count(self.all(index).len() as u64, 0);
-            self.inner.watches.touch_all(index, |key| self.all(index).contains(key));
+            self.inner.watches.touch_all(index, |key| self.all(index).contains(key), |_| false);
             database.replace(&exclusive.closed, None, &self.keyspaces);
             self.replaced(Some(index));
         }
@@ -166,7 +164,7 @@ impl<'s> Writer<'s> {
         let database = self.inner.database(index).expect("the database exists");
         let exclusive = self.close_gate();
         self.noted.count(self.all(index).len() as u64, 0);
-        self.inner.watches.touch_all(index, |key| self.all(index).contains(key));
+        self.inner.watches.touch_all(index, |key| self.all(index).contains(key), |_| false);
         let cell = Guarded::new(&self.inner.gate, None);
         database.swap(&exclusive.closed, &cell);
         self.replaced(Some(index));

@@ -164,8 +164,8 @@ fn write(bytes: &mut [u8], operation: &Operation, value: i128) {
     }
 }
 
-/// Carries an operation out; `None` when it fails by overflow.
-fn run(bytes: &mut [u8], operation: &Operation, changes: &mut usize) -> Option<i128> {
+/// Carries an operation out; `None` when it fails by overflow. In a value that `grows` whatever is set is a change.
+fn run(bytes: &mut [u8], operation: &Operation, grows: bool, changes: &mut usize) -> Option<i128> {
     let Operation { width, overflow, .. } = *operation;
     let present = width.value(read(bytes, operation));
     let (answer, (value, overflowed)) = match operation.action {
@@ -189,7 +189,7 @@ fn run(bytes: &mut [u8], operation: &Operation, changes: &mut usize) -> Option<i
     if overflowed && overflow == Overflow::Fail {
         return None;
     }
-    *changes += usize::from(value != present);
+    *changes += usize::from(grows || value != present);
     write(bytes, operation, value);
     Some(answer)
 }
@@ -215,15 +215,24 @@ pub(crate) fn bitfield(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut R
     let mark = reply.mark();
     ctx.db
         .edit(args.get(0), |slot| {
+            let grows = slot.text()?.is_none_or(|text| text.len() < len);
             let mut changes = 0;
             edit_bytes(slot, len, |bytes| {
                 reply.array(operations.len());
                 for operation in &operations {
-                    answer(run(bytes, operation, &mut changes), reply);
+                    answer(run(bytes, operation, grows, &mut changes), reply);
                 }
             })?;
-            slot.counts(changes);
-            slot.event(Wanted::STRING, "setbit");
+            if changes > 0 {
+                slot.counts(changes);
+                slot.event(Wanted::STRING, "setbit");
+            } else if grows {
+                // By what came to nothing: as in Redis nobody hears of it.
+                slot.counts(0);
+                slot.quietly();
+            } else {
+                slot.unchanged();
+            }
             Ok(())
         })
         .inspect_err(|_| reply.rollback(mark))
