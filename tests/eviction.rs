@@ -239,3 +239,101 @@ fn room_for_large_values_is_made() {
     let needed = i64::try_from(LARGE * LARGE_BYTES / (2 * SMALL_BYTES)).expect("few");
     assert!(left < i64::try_from(SMALL).expect("few") - needed, "{left} keys are left");
 }
+
+/// Commands that change a key, that change nothing, and that only read, after these.
+const USES: &[&str] = &[
+    "SETRANGE k 0 ",
+    "SET k 1 NX",
+    "SETNX k 1",
+    "GETEX k",
+    "GETEX k EX 100",
+    "SADD s a",
+    "SADD s b",
+    "HSETNX h a c",
+    "HSET h a 1",
+    "ZADD z 1 a",
+    "ZADD z 2 a",
+    "EXPIRE k 10 XX",
+    "EXPIRE k 100",
+    "XDEL x 9-9",
+    "XADD x 9-9 a b",
+    "XGROUP CREATE x g 0",
+    "XREADGROUP GROUP gg c COUNT 1 STREAMS x >",
+    "XACK x gg 1-1",
+    "XSETID x 9-9",
+    "GET k",
+    "TOUCH k",
+    "APPEND k ",
+    "APPEND k b",
+    "SETBIT k 0 0",
+    "LTRIM l 0 -1",
+    "LREM l 0 zz",
+    "SORT l STORE l",
+    "PERSIST k",
+    "BITFIELD k SET u8 0 118",
+    "INCRBY n 0",
+    "LSET l 0 a",
+    "RPOPLPUSH l l",
+    "SMOVE s s a",
+    "SPOP s 0",
+    "HDEL h zz",
+    "HEXPIRE h 100 FIELDS 1 a",
+    "HGETEX h FIELDS 1 a",
+    "RENAME k k",
+    "GETSET k v",
+    "SET k v GET",
+    "EVAL return(redis.call('get','k')) 0",
+];
+const USED: &[&str] = &["k", "s", "h", "z", "x", "l", "n"];
+const MADE: &[&str] = &[
+    "SET k v",
+    "SADD s a",
+    "HSET h a 1",
+    "ZADD z 1 a",
+    "XADD x 1-1 a b",
+    "XADD x 2-1 a b",
+    "XGROUP CREATE x gg 0",
+    "RPUSH l a",
+    "SET n 5",
+    "SET still 1",
+];
+
+/// By `allkeys-lrm` what counts is when a key was changed: as at a real server, not when it was asked to change and
+/// did not.
+#[test]
+fn what_changes_nothing_is_no_change() {
+    let real = master_or_skip!("redis-8.10");
+    let node = Node::start(&[]);
+    let (mut ours, mut theirs) = (node.client(), real.client());
+    let databases = USES.len().min(16);
+    let mut seen = [Vec::new(), Vec::new()];
+    for uses in USES.chunks(databases) {
+        let mut both = [&mut ours, &mut theirs];
+        for client in &mut both {
+            client.line("CONFIG SET maxmemory-policy allkeys-lrm");
+            client.line("FLUSHALL");
+            for at in 0..uses.len() {
+                client.line(&format!("SELECT {at}"));
+                MADE.iter().for_each(|line| drop(client.line(line)));
+            }
+        }
+        for client in &mut both {
+            client.line("SELECT 0");
+            wait_for("some seconds", || (client.line("OBJECT IDLETIME still").int() >= 3).then_some(()));
+        }
+        for (client, seen) in both.into_iter().zip(&mut seen) {
+            for (at, line) in uses.iter().enumerate() {
+                client.line(&format!("SELECT {at}"));
+                drop(client.ask(&line.split(' ').collect::<Vec<_>>()));
+            }
+            for (at, line) in uses.iter().enumerate() {
+                client.line(&format!("SELECT {at}"));
+                // However long it took until here.
+                let still = client.line("OBJECT IDLETIME still").int();
+                let is_changed = |key: &&&str| client.ask(&["OBJECT", "IDLETIME", key]).int() + 1 < still;
+                seen.push(format!("{line}: {:?}", USED.iter().filter(is_changed).collect::<Vec<_>>()));
+            }
+        }
+    }
+    assert_eq!(seen[0], seen[1]);
+}

@@ -10,7 +10,7 @@ use crate::news::{News, Noted, Wanted};
 use crate::reclaim::{Bin, Trash};
 use crate::store::Inner;
 use crate::time::{DbIndex, UnixMillis};
-use crate::usage::Usage;
+use crate::usage::{self, Usage};
 use crate::value::{
     Array, Form, HashRef, Kind, ListRef, SetRef, SortedSetRef, Stream, TextRef, Value, ValueKind, ValueRef,
     WrongKind,
@@ -58,9 +58,20 @@ impl<'s> Slot<'s> {
             noted,
         };
         if let (true, Some(entry)) = (db.touches(), slot.entry()) {
-            db.inner.touch(entry, true);
+            db.inner.touch(entry, false);
         }
         slot
+    }
+
+    /// Notes that the value was changed, where that is what usage is.
+    #[inline]
+    pub(crate) fn touch_changed(&self) {
+        if !self.inner.clock().is_plain()
+            && self.inner.usage_rules().noted == usage::Noted::Change
+            && let Some(entry) = self.entry()
+        {
+            self.inner.touch(entry, true);
+        }
     }
 
     /// The key's entry; `None` when there is none, or its deadline is past.

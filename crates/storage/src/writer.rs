@@ -308,6 +308,9 @@ impl<'a> DbMut<'a> {
         if has_changed {
             self.writer.noted.count(1, 0);
         }
+        if has_changed && self.db.touches() {
+            slot.touch_changed();
+        }
         let is_followed = has_changed && watches.any();
         let is_told = is_followed && !slot.is_quiet();
         if is_told {
