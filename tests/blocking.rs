@@ -297,6 +297,20 @@ const SCENES: &[(&str, &str)] = &[
     ",
     ),
     (
+        "who moves an element needs room when it comes",
+        "
+        a> BLMOVE from to LEFT LEFT 0
+        w: MULTI
+        w: RPUSH from 1
+        w: CONFIG SET maxmemory 1
+        w: EXEC
+        a<
+        w: CONFIG SET maxmemory 0
+        w: LRANGE from 0 -1
+        w: EXISTS to
+        ",
+    ),
+    (
         "who waits is let go",
         "
         a: CLIENT SETNAME a

@@ -218,7 +218,7 @@ fn config_resetstat_resets_what_a_real_server_resets() {
     let [ours, theirs] = [node.client(), real.client()].map(|mut client| {
         wait_for("the key", || (client.line("EXISTS a").int() == 1).then_some(()));
         client.line("CONFIG SET slowlog-log-slower-than 0");
-        for request in ["GET a", "GET b", "LPUSH a b", "NOSUCH"] {
+        for request in ["GET a", "GET b", "LPUSH a b", "NOSUCH", "AUTH no no"] {
             client.ask(&request.split(' ').collect::<Vec<_>>());
         }
         client.line("CONFIG SET slowlog-log-slower-than -1");
@@ -230,6 +230,7 @@ fn config_resetstat_resets_what_a_real_server_resets() {
             "total_error_replies",
             "slowlog_commands_count",
             "rejected_connections",
+            "acl_access_denied_auth",
         ];
         let mut told = left.map(|field| client.info("stats", field)).to_vec();
         told.push(client.info("persistence", "rdb_saves"));

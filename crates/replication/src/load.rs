@@ -369,7 +369,8 @@ impl Builder {
 /// What came with a key.
 fn meta(key: &Key<'_>) -> KeyMeta {
     KeyMeta {
-        deadline: key.deadline.map(UnixMillis),
+        // -1 is none to a server that reads it, though none writes it.
+        deadline: key.deadline.filter(|deadline| *deadline != -1).map(UnixMillis),
         usage: Usage { idle_seconds: key.idle, frequency: key.frequency },
     }
 }

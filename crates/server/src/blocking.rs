@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::task::Poll;
 use std::time::Instant;
 
-use commands::{Command, CommandError, Group, KeyFlags, Nothing, Run, WriteContext};
+use commands::{Command, CommandError, Flags, Group, KeyFlags, Nothing, Run, WriteContext};
 use parking_lot::Mutex;
 use protocol::{Args, Protocol, Reply};
 use storage::{Awaited, DbIndex, Kind, Watch, Writer};
@@ -456,6 +456,13 @@ fn serve_one(node: &Node, writer: &Writer<'_>, ticket: &Ticket, key: &[u8]) -> b
         let text = admission::denied(&user, ticket.command, denial);
         node.stats.error(&text);
         *outcome = Some(Outcome::Denied(text));
+        drop(outcome);
+        ticket.decided.notify_one();
+        return true;
+    }
+    if ticket.command.flags.contains(Flags::DENYOOM) && node.eviction.is_full() {
+        node.stats.error(admission::OOM.as_bytes());
+        *outcome = Some(Outcome::Denied(admission::OOM.into()));
         drop(outcome);
         ticket.decided.notify_one();
         return true;

@@ -49,11 +49,6 @@ const fn fixed(name: &'static str, get: fn(&Config) -> String) -> Row {
     }
 }
 
-/// A value that can change while Redis runs, and is fixed at the start here.
-const fn started(name: &'static str, get: fn(&Config) -> String) -> Row {
-    Row { fixed: "it is fixed at the start here", ..fixed(name, get) }
-}
-
 /// A value that is fixed at the start, because clients could have files written elsewhere by it.
 const fn protected(name: &'static str, get: fn(&Config) -> String) -> Row {
     Row { fixed: "can't set protected config", ..fixed(name, get) }
@@ -106,6 +101,16 @@ macro_rules! always {
     };
 }
 
+/// A value that can change while Redis runs, and is fixed at the start here: to set it to what it is, is no mistake.
+macro_rules! started {
+    ($name:literal, $get:expr) => {
+        free($name, $get, |c, text| {
+            let get: fn(&Config) -> String = $get;
+            if text == get(c) { Ok(()) } else { Err(String::from("it is fixed at the start here")) }
+        })
+    };
+}
+
 /// A value of TLS that is a path, and can change.
 macro_rules! file {
     ($name:literal, $field:ident) => {
@@ -120,7 +125,7 @@ macro_rules! file {
 /// Every row.
 pub static ROWS: &[Row] = &[
     // ---- where and who ----
-    started("tls-port", |c| c.tls_port.to_string()),
+    started!("tls-port", |c| c.tls_port.to_string()),
     file!("tls-cert-file", cert_file),
     file!("tls-key-file", key_file),
     file!("tls-client-cert-file", client_cert_file),
@@ -147,8 +152,8 @@ pub static ROWS: &[Row] = &[
         |c| c.tls.server_name.clone().unwrap_or_default(),
         |c, text| assign(&mut c.tls.server_name, some_text(text)),
     ),
-    started("bind", |c| c.bind_addresses().join(" ")),
-    started("port", |c| c.port.to_string()),
+    started!("bind", |c| c.bind_addresses().join(" ")),
+    started!("port", |c| c.port.to_string()),
     fixed("unixsocket", |c| path(&c.unixsocket)),
     fixed("unixsocketperm", |c| format!("{:o}", c.unixsocketperm)),
     protected("dir", |c| absolute(&c.dir)),
@@ -493,7 +498,17 @@ pub static ROWS: &[Row] = &[
         |c| keyspace_events::letters(c.notify_keyspace_events),
         |c, text| assign(&mut c.notify_keyspace_events, keyspace_events::parse(text)?),
     ),
-    started("proto-max-bulk-len", |_| protocol::limits::BULK_BYTES_MAX.to_string()),
+    free(
+        "proto-max-bulk-len",
+        |_| protocol::limits::BULK_BYTES_MAX.to_string(),
+        |_, text| {
+            if parse_set_bytes(text)? == protocol::limits::BULK_BYTES_MAX {
+                Ok(())
+            } else {
+                Err(String::from("it is always '512mb' here"))
+            }
+        },
+    ),
 ];
 
 /// The most keys that one is chosen from, as in Redis.
@@ -584,7 +599,11 @@ fn count(text: &str) -> Result<usize, String> {
 
 /// A number of bytes.
 fn size(text: &str) -> Result<usize, String> {
-    usize::try_from(parse_set_bytes(text)?).map_err(|_| String::from("argument must be a memory value"))
+    let bytes = parse_set_bytes(text)?;
+    i64::try_from(bytes)
+        .ok()
+        .and_then(|bytes| usize::try_from(bytes).ok())
+        .ok_or_else(|| format!("argument must be between 0 and {} inclusive", i64::MAX))
 }
 
 /// A number for which -1 stands for none.

@@ -199,6 +199,13 @@ impl Session {
         }
     }
 
+    /// It sees no requests any more.
+    pub(crate) fn ends_monitor(&mut self) {
+        if let Some(rare) = &mut self.rare {
+            rare.monitoring = None;
+        }
+    }
+
     /// MONITOR; false when it did so already.
     pub(crate) fn monitor(&mut self, hub: &Arc<Hub>) -> bool {
         let is_news = !self.is_monitor();

@@ -102,6 +102,11 @@ impl Reclaimer {
         (self.waiting.load(Ordering::Relaxed), self.freed.load(Ordering::Relaxed))
     }
 
+    /// Counts those that it has done anew.
+    pub(crate) fn forget_freed(&self) {
+        self.freed.store(0, Ordering::Relaxed);
+    }
+
     /// Has `job` done by the thread, however much waits there; for what must not be done here, or is rare.
     pub(crate) fn run_later(&self, job: impl FnOnce() + Send + 'static) {
         self.waiting.fetch_add(1, Ordering::Relaxed);

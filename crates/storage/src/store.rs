@@ -256,6 +256,11 @@ impl Store {
         self.inner.reclaimer.counts()
     }
 
+    /// Counts anew how many were.
+    pub fn forget_freed(&self) {
+        self.inner.reclaimer.forget_freed();
+    }
+
     /// Waits until everything that is freed in the background is free. For tests, and before memory is measured.
     pub fn settle(&self) {
         self.inner.reclaimer.settle();

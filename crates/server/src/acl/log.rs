@@ -133,13 +133,6 @@ impl Log {
         }
     }
 
-    /// CONFIG RESETSTAT
-    pub(crate) fn reset_counts(&self) {
-        for reason in [Reason::Auth, Reason::Command, Reason::Key, Reason::Channel, Reason::Database] {
-            self.counter(reason).store(0, Relaxed);
-        }
-    }
-
     /// Notes a refusal.
     pub(crate) fn note(&self, refusal: Refusal, now: UnixMillis, entries_max: usize) {
         self.counter(refusal.reason).fetch_add(1, Relaxed);

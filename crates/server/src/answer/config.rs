@@ -114,11 +114,11 @@ pub(super) fn set(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
 /// CONFIG RESETSTAT
 pub(super) fn resetstat(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     call.node.stats.reset();
-    call.node.acl.log.reset_counts();
     call.node.command_log.reset_totals();
     call.node.samples.reset();
     call.node.saves.reset_counts();
     call.node.store.forget_expired_when_met();
+    call.node.store.forget_freed();
     call.node.clients.reset_pipelines();
     call.node.upstream.reset_traffic();
     reply.ok();

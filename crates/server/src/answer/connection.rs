@@ -180,8 +180,9 @@ pub(super) fn select(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     Ok(Then::Continue)
 }
 
-/// QUIT
-pub(super) fn quit(reply: &mut Reply) -> Answered {
+/// QUIT. Who monitors is not shown its own.
+pub(super) fn quit(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
+    call.session.ends_monitor();
     reply.ok();
     Ok(Then::Close)
 }

@@ -103,7 +103,7 @@ pub(crate) fn run(server: S, call: &mut Call<'_>, reply: &mut Reply) -> Answered
         S::Ping => connection::ping(call, reply),
         S::Echo => connection::echo(call, reply),
         S::Select => connection::select(call, reply),
-        S::Quit => connection::quit(reply),
+        S::Quit => connection::quit(call, reply),
         S::Reset => connection::reset(call, reply),
         S::Time => connection::time(reply),
         S::AclCat => acl::cat(call, reply),
