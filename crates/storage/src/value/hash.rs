@@ -19,6 +19,9 @@ use crate::UnixMillis;
 use crate::memory::array_bytes;
 use crate::packed::{Item, Listpack, ListpackRef};
 
+/// The deadlines of fields that Redis keeps with them in a listpack, in milliseconds since 1970: 48 bits, and 0 for none.
+const DEADLINES: std::ops::Range<i64> = 0..1 << 48;
+
 /// A hash.
 #[derive(Clone, Debug)]
 pub enum Hash {
@@ -131,12 +134,11 @@ impl Hash {
         Some(Hash::Packed(pack))
     }
 
-    /// A small one from a listpack of triples; `None` when its elements are no triples with a deadline (or 0) as
-    /// the third. They are put in order when they are not.
+    /// A small one from a listpack of triples; `None` when its elements are no triples with a deadline (or 0) that a field
+    /// can have as the third. They are put in order when they are not.
     pub fn from_triples(pack: Listpack) -> Option<Hash> {
-        if !pack.len().is_multiple_of(3)
-            || pack.view().iter().skip(2).step_by(3).any(|item| item.as_int().is_none())
-        {
+        let is_deadline = |item: Item<'_>| item.as_int().is_some_and(|millis| DEADLINES.contains(&millis));
+        if !pack.len().is_multiple_of(3) || !pack.view().iter().skip(2).step_by(3).all(is_deadline) {
             return None;
         }
         let order = |field: Field<'_>| field.deadline.map_or(i64::MAX, |deadline| deadline.0);

@@ -216,8 +216,17 @@ fn elements_that_make_no_pairs_or_triples_are_refused() {
     pack.push(b"value");
     assert!(Hash::from_pairs(pack.clone()).is_some());
     assert!(Hash::from_triples(pack.clone()).is_none());
-    pack.push(b"no deadline");
-    assert!(Hash::from_triples(pack).is_none());
+    for (deadline, is_one) in [
+        ("no deadline", false),
+        ("-1", false),
+        ("0", true),
+        ("281474976710655", true),
+        ("281474976710656", false),
+    ] {
+        let mut triple = pack.clone();
+        triple.push(deadline.as_bytes());
+        assert_eq!(Hash::from_triples(triple).is_some(), is_one, "{deadline}");
+    }
 }
 
 /// A long look is not begun anew with each field that expires.
