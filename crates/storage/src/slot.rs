@@ -26,6 +26,8 @@ pub struct Slot<'s> {
     changed: bool,
     /// Who watches the key is not told.
     quiet: bool,
+    /// It was said how the value was used before.
+    has_usage: bool,
     /// A collection was emptied, and its key went with it.
     emptied: bool,
     db: DbIndex,
@@ -53,6 +55,7 @@ impl<'s> Slot<'s> {
             inner: db.inner,
             changed: false,
             quiet: false,
+            has_usage: false,
             emptied: false,
             db: db.index(),
             noted,
@@ -66,7 +69,8 @@ impl<'s> Slot<'s> {
     /// Notes that the value was changed, where that is what usage is.
     #[inline]
     pub(crate) fn touch_changed(&self) {
-        if !self.inner.clock().is_plain()
+        if !self.has_usage
+            && !self.inner.clock().is_plain()
             && self.inner.usage_rules().noted == usage::Noted::Change
             && let Some(entry) = self.entry()
         {
@@ -280,6 +284,7 @@ impl<'s> Slot<'s> {
         let mut room = Vec::new();
         let content = Content::of(payload, &mut room);
         self.changed = true;
+        self.has_usage = true;
         self.place.set(Entry::new(self.place.key(), form, content, deadline, usage, self.inner.clock()));
     }
 
