@@ -68,12 +68,14 @@ fn diskless(name: &str) {
 /// Its +FULLRESYNC tells the offset of that moment; its snapshot is of a later one, and what lies between is not sent.
 /// So the data are exact and the offset is not, and after a cut nothing but everything may be asked for.
 fn diskless_with_an_early_offset(name: &str) {
-    let Some(master) = Master::start(name, DISKLESS) else { return };
+    // A PING between would be such a thing too.
+    let args = [DISKLESS, &["--repl-ping-slave-period", "3600"]].concat();
+    let Some(master) = Master::start(name, &args) else { return };
     let mut workload = Workload::new(&master, Random::from_env(20_260_101));
     let mut client = master.client();
     workload.run(&mut client, requests());
     let proxy = Proxy::new(master.port);
-    let node = Node::start(&["--replicaof", &format!("127.0.0.1:{}", proxy.port)]);
+    let node = Node::start(&["--replicaof", &format!("127.0.0.1:{}", proxy.port), "--repl-timeout", "3600"]);
     workload.run(&mut client, requests());
     node.wait_state("streaming");
     workload.run(&mut client, requests());
