@@ -272,7 +272,7 @@ impl Driver {
         if state != self.shared.link_state() {
             tracing::debug!(%state, "link");
         }
-        self.shared.link_is(state, heard);
+        self.shared.link_is(self.epoch, state, heard);
     }
 
     fn obey(&mut self, action: Action, input: &Bytes) {
@@ -485,7 +485,7 @@ impl Driver {
             seed: random(),
         };
         self.link = Some((Link::new(config, clock::steady()), master));
-        self.shared.link_is(LinkState::WaitingRetry, None);
+        self.shared.link_is(self.epoch, LinkState::WaitingRetry, None);
         self.tick();
     }
 
@@ -504,7 +504,7 @@ impl Driver {
         self.link = None;
         self.promoting = Some((epoch, done));
         self.leave(epoch, Role::Master);
-        self.shared.link_is(LinkState::Stopped, None);
+        self.shared.link_is(self.epoch, LinkState::Stopped, None);
     }
 
     /// Drops the connection and what came over it, and has the applier take another role.
@@ -535,7 +535,7 @@ impl Driver {
         tracing::error!("{}", error.text);
         self.connection = Connection::None;
         self.shared.failed(&error);
-        self.shared.link_is(LinkState::Stopped, None);
+        self.shared.link_is(self.epoch, LinkState::Stopped, None);
         self.shared.broken.send_replace(true);
     }
 }

@@ -75,6 +75,8 @@ pub(super) struct Shared {
     epoch: AtomicU64,
     /// The epoch that ended what was under way before it.
     left_at: AtomicU64,
+    /// The epoch in which the master that is followed was named.
+    followed_at: AtomicU64,
     /// The offset received.
     pub(super) received: AtomicU64,
     /// When the master was heard last: milliseconds since `start`, plus one; 0: not connected.
@@ -124,6 +126,14 @@ pub(super) struct Facts {
     pub(super) ignored: BTreeMap<String, u64>,
 }
 
+impl Facts {
+    /// The stream is not followed.
+    fn is_down(&mut self) {
+        self.up = None;
+        self.down.get_or_insert_with(clock::steady);
+    }
+}
+
 impl Shared {
     pub(super) fn new(
         gauge: SpoolGauge<Mark>,
@@ -141,6 +151,7 @@ impl Shared {
             emptied: AtomicBool::new(false),
             epoch: AtomicU64::new(0),
             left_at: AtomicU64::new(0),
+            followed_at: AtomicU64::new(0),
             received: AtomicU64::new(0),
             heard: AtomicU64::new(0),
             start: now,
@@ -205,6 +216,10 @@ impl Shared {
         if facts.role != role {
             self.left_at.store(epoch, Ordering::Release);
             facts.role = role;
+            // The driver may be at the old link still.
+            self.followed_at.store(epoch, Ordering::SeqCst);
+            self.state.store(place(LinkState::WaitingRetry), Ordering::SeqCst);
+            facts.is_down();
         }
         self.writable.store(false, Ordering::Release);
         tell(master, epoch);
@@ -215,11 +230,16 @@ impl Shared {
         LinkState::ALL.get(place).copied().unwrap_or(LinkState::Stopped)
     }
 
-    /// Notes where the link stands.
-    pub(super) fn link_is(&self, state: LinkState, heard: Option<Instant>) {
+    /// Notes where the link of this epoch stands, unless another master is followed by now.
+    pub(super) fn link_is(&self, epoch: u64, state: LinkState, heard: Option<Instant>) {
         let heard = heard.map_or(0, |heard| millis(heard.saturating_duration_since(self.start)) + 1);
         self.heard.store(heard, Ordering::Relaxed);
-        let before = self.state.swap(place(state), Ordering::AcqRel);
+        let before = self.state.swap(place(state), Ordering::SeqCst);
+        // Looked at after that: either this sees the other master, or who names it comes later and overwrites the state.
+        if epoch < self.followed_at.load(Ordering::SeqCst) {
+            self.state.store(place(LinkState::WaitingRetry), Ordering::SeqCst);
+            return;
+        }
         if before == place(state) {
             return;
         }
@@ -233,8 +253,7 @@ impl Shared {
             facts.up = Some(now);
             facts.failure = None;
         } else {
-            facts.up = None;
-            facts.down.get_or_insert_with(clock::steady);
+            facts.is_down();
         }
     }
 
