@@ -642,6 +642,18 @@ fn the_end_saves_where_save_points_are_set() {
         wait_for("the end", || Client::try_connect(node.port).is_err().then_some(()));
         assert!(!node.dir().join("dump.rdb").exists(), "{end}");
     }
+    // A node to which nobody has written leaves the file of the one before as it is.
+    let mut node = Node::start(&["--save", "3600 1"]);
+    let path = node.dir().join("dump.rdb");
+    node.client().line("SET a 1");
+    node.client().send_raw(b"SHUTDOWN\r\n");
+    wait_for("the end", || Client::try_connect(node.port).is_err().then_some(()));
+    let before = fs::read(&path).expect("a file");
+    node.restart();
+    assert!(node.log().contains("the first save takes its place"), "{}", node.log());
+    node.client().send_raw(b"SHUTDOWN\r\n");
+    wait_for("the end", || Client::try_connect(node.port).is_err().then_some(()));
+    assert_eq!(fs::read(&path).expect("a file"), before);
 }
 
 /// Neither a request nor a signal ends a node whose data cannot be saved, as a real server; it goes on as before.

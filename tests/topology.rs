@@ -289,3 +289,16 @@ fn relative_deadlines_count_from_the_moment_of_their_receipt() {
         assert!((900_000..=1_000_000 - 2000).contains(&left), "{key}: {left} ms are left");
     }
 }
+
+/// SIGHUP, which a terminal sends when it closes, and `systemctl reload`, ends nothing: with and without TLS.
+#[test]
+fn a_hangup_ends_nothing() {
+    let node = Node::start(&[]);
+    let mut client = node.client();
+    client.line("SET a 1");
+    node.signal("-HUP");
+    // A signal that came after it is heard after it.
+    client.line("CONFIG SET loglevel debug");
+    assert_eq!(client.line("GET a").text(), "1");
+    assert_eq!(node.client().line("PING").text(), "PONG");
+}

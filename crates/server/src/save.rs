@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use commands::convert::snapshot::{Facts, Recording, SnapshotError, Written};
 use parking_lot::{Condvar, Mutex};
-use storage::{Progress, SnapshotOver, UnixMillis, Writer};
+use storage::{DbIndex, Progress, SnapshotOver, UnixMillis, Writer};
 
 use crate::node::Node;
 use crate::pause::Paused;
@@ -291,8 +291,10 @@ pub(crate) fn save(node: &Node, writer: &Writer<'_>) -> Result<Written, SaveErro
 /// # Errors
 /// As [`save`]; then the node goes on.
 pub(crate) fn save_before_end(node: &Node, asked: Option<bool>) -> Result<(), SaveError> {
-    // Nothing, and half a data set, does not take the place of a file that has one.
-    let has_data = !matches!(node.upstream.readable(), Readable::Empty | Readable::Loading);
+    // Nothing, and half a data set, does not take the place of a file that has one: what was there before is not loaded at
+    // the start, so that a node to which nobody has written has nothing.
+    let is_whole = !matches!(node.upstream.readable(), Readable::Empty | Readable::Loading);
+    let has_data = is_whole && (node.store.changes() > 0 || has_keys(node));
     if !asked.unwrap_or_else(|| has_data && !node.settings.read().save.is_empty()) {
         return Ok(());
     }
@@ -309,6 +311,19 @@ pub(crate) fn save_before_end(node: &Node, asked: Option<bool>) -> Result<(), Sa
                 return Ok(());
             }
         }
+    }
+}
+
+fn has_keys(node: &Node) -> bool {
+    let reader = node.store.reader();
+    (0..node.databases).any(|index| !reader.db(DbIndex(index), UnixMillis::NOTHING_EXPIRED).is_empty())
+}
+
+/// Says that the first save will take the place of a file of before, which is not loaded here.
+pub(crate) fn warn_of_file_before(node: &Node) {
+    let path = path(node);
+    if !node.settings.read().save.is_empty() && path.exists() {
+        tracing::warn!(path = %path.display(), "this file is not loaded, and the first save takes its place");
     }
 }
 

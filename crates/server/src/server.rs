@@ -149,9 +149,7 @@ impl Server {
         for door in doors {
             tasks.spawn(listener::accept(Arc::clone(&node), Arc::clone(&workers), door));
         }
-        if ports.tls.is_some() || node.settings.read().tls.replication {
-            tasks.spawn(renew_tls_on_signal(Arc::clone(&node)));
-        }
+        tasks.spawn(renew_tls_on_signal(Arc::clone(&node)));
         if let Some((listener, _)) = http {
             tasks.spawn(http::serve(Arc::clone(&node), listener));
         }
@@ -161,6 +159,7 @@ impl Server {
         if let Some(path) = ports_file {
             write_ports(&path, ports).map_err(|error| StartError::PortsFile { path, error })?;
         }
+        save::warn_of_file_before(&node);
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
             port = ports.resp.map_or_else(|| String::from("off"), |port| port.to_string()),
@@ -238,11 +237,15 @@ fn check_directory(config: &Config) -> Result<(), StartError> {
     is_directory.map_err(|error| StartError::Directory { dir: dir.clone(), error })
 }
 
-/// Reads the certificates and keys again at each SIGHUP, so that whoever renews them needs no password of ours.
+/// Reads the certificates and keys again at each SIGHUP, so that whoever renews them needs no password of ours. Where there
+/// are none the signal is passed over, as by Redis: it ends nothing.
 async fn renew_tls_on_signal(node: Arc<Node>) {
     let Ok(mut hangups) = signal(SignalKind::hangup()) else { return };
     while hangups.recv().await.is_some() {
         let config = node.settings.read().clone();
+        if config.tls_port == 0 && !config.tls.replication {
+            continue;
+        }
         match node.renew_tls(&config) {
             Ok(()) => tracing::info!("TLS: certificates and keys are read again"),
             Err(error) => tracing::error!(%error, "TLS: the old certificates and keys stay"),
