@@ -340,7 +340,8 @@ pub(crate) fn is_push(command: &Command) -> bool {
 /// Whether a script takes long; then, whether it has written.
 fn busy(node: &Node) -> Option<bool> {
     let pulse = &node.scripts.pulse;
-    pulse.is_busy().then(|| pulse.has_written())
+    // One in a transaction that has written cannot be read around either.
+    pulse.is_busy().then(|| pulse.has_written() || node.store.try_reader().is_none())
 }
 
 /// Whether the command looks at data in a batch.

@@ -658,9 +658,11 @@ impl<'a> Batch<'a> {
                 let mut context = WriteContext::serving(writer, session.db(), wall, dialect)
                     .counting(lookups)
                     .importing(session.fieldsets());
+                let kept_out = node.blocking.keeps_out(writer, session.db(), command, args);
                 let answered = handler(&mut context, args, reply);
                 expiry::after(node, writer, lookups, command, wall);
                 node.blocking.serve_ready(node, writer);
+                drop(kept_out);
                 if let Err(CommandError::Wait(wait)) = answered {
                     reply.rollback(mark);
                     node.show(session, command, words, false);

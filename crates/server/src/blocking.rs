@@ -21,7 +21,7 @@ use std::time::Instant;
 use commands::{Command, CommandError, Flags, Group, KeyFlags, Nothing, Run, WriteContext};
 use parking_lot::Mutex;
 use protocol::{Args, Protocol, Reply};
-use storage::{Awaited, DbIndex, Kind, Watch, Writer};
+use storage::{Awaited, DbIndex, Exclusive, Kind, Watch, Writer};
 use tokio::sync::Notify;
 
 use crate::acl::{self, Place as DeniedAt, User};
@@ -109,6 +109,8 @@ pub(crate) struct Blocking {
     /// Those who write, by the keys that they wait for, first come first.
     queues: Mutex<HashMap<Place, Queue>>,
     count: AtomicUsize,
+    /// How many keys there are in `queues`.
+    places: AtomicUsize,
     /// How many waits have begun.
     turns: AtomicU64,
 }
@@ -174,6 +176,7 @@ impl Blocking {
             });
             queue.tickets.push_back(Arc::clone(&blocked.ticket));
         }
+        self.places.store(queues.len(), Relaxed);
         drop(queues);
         // A REPLICAOF that came between has ended all the others.
         if !node.upstream.is_writable() {
@@ -247,6 +250,35 @@ impl Blocking {
         let wait = blocked.wait(Vec::new());
         session.blocked = Some(Box::new(blocked));
         (wait, promise)
+    }
+
+    /// Whether somebody waits for a key to be written to.
+    pub(crate) fn waits_for_keys(&self) -> bool {
+        self.places.load(Relaxed) > 0
+    }
+
+    /// Keeps readers out while a request that may bring what somebody waits for is run, and that one is served: nobody else
+    /// sees it there.
+    #[inline]
+    pub(crate) fn keeps_out<'w>(
+        &self,
+        writer: &'w Writer<'_>,
+        db: DbIndex,
+        command: &Command,
+        args: Args<'_>,
+    ) -> Option<Exclusive<'w>> {
+        (self.waits_for_keys() && self.is_awaited(db, command, args)).then(|| writer.close_gate())
+    }
+
+    #[cold]
+    fn is_awaited(&self, db: DbIndex, command: &Command, args: Args<'_>) -> bool {
+        let queues = self.queues.lock();
+        let mut is_awaited = false;
+        // What cannot be told from its arguments is refused by its handler.
+        let _told = command.visit_keys(&args, |found| {
+            is_awaited |= queues.contains_key(&(db, Box::from(args.get(found.index))));
+        });
+        is_awaited
     }
 
     /// Serves those who wait for keys that were touched, if any was. For the holder of the token, between two requests:
@@ -386,6 +418,7 @@ impl Blocking {
                 gone.extend(queues.remove(&place));
             }
         }
+        self.places.store(queues.len(), Relaxed);
         drop(queues);
         // What they watch is given back without our lock.
         drop(gone);

@@ -239,8 +239,13 @@ fn run_command(
                 return refuse(node, command, admission::OOM, reply);
             }
             let now = Now::read();
+            let kept_out = match command.run {
+                Run::Write(_) => node.blocking.keeps_out(&writer, session.db(), command, args),
+                _ => None,
+            };
             let answered = on_data(node, &writer, session, command, args, now, reply);
             node.blocking.serve_ready(node, &writer);
+            drop(kept_out);
             match (answered, command.run) {
                 (Err(CommandError::Wait(wait)), Run::Write(_)) => {
                     node.show(session, command, words, false);

@@ -118,8 +118,10 @@ pub(crate) struct ClientHost<'h> {
     node: &'h Arc<Node>,
     session: &'h mut Session,
     writer: &'h Writer<'h>,
-    /// Closed with its first write.
+    /// Closed with its first write, or message.
     gate: Option<Exclusive<'h>>,
+    /// It is part of a transaction, which keeps others out by itself.
+    is_part: bool,
     /// When it began: for its commands no time passes.
     now: Now,
     /// There was no room when it began.
@@ -154,7 +156,19 @@ impl<'h> ClientHost<'h> {
         let fieldsets = session.take_fieldsets();
         let full = node.upstream.is_writable() && node.eviction.make_room(node, writer) == Room::None;
         session.in_script = true;
-        ClientHost { node, session, writer, gate: None, now, full, selected, fieldsets, attempt: None }
+        let is_part = writer.has_closed_gate();
+        ClientHost {
+            node,
+            session,
+            writer,
+            gate: None,
+            is_part,
+            now,
+            full,
+            selected,
+            fieldsets,
+            attempt: None,
+        }
     }
 
     /// For an attempt in a batch.
@@ -218,6 +232,10 @@ impl Drop for ClientHost<'_> {
         let fieldsets = self.fieldsets.take();
         self.session.put_fieldsets(fieldsets);
         self.session.in_script = false;
+        if self.gate.is_some() && !self.is_part {
+            // Before others can see what they are served with.
+            self.node.blocking.serve_ready(self.node, self.writer);
+        }
     }
 }
 
@@ -277,8 +295,13 @@ impl Host for ClientHost<'_> {
         if self.attempt.is_some() {
             return self.attempt(command, args, &mut reply).map(|()| reply);
         }
-        let writes = matches!(command.run, Run::Write(_) | Run::Server(ServerCommand::Migrate));
-        if writes && self.gate.is_none() {
+        // Who hears a message finds what was written with it.
+        let shows = matches!(
+            command.run,
+            Run::Write(_)
+                | Run::Server(ServerCommand::Migrate | ServerCommand::Publish | ServerCommand::Spublish)
+        );
+        if shows && self.gate.is_none() {
             self.gate = Some(self.writer.close_gate());
         }
         let began = clock::steady();

@@ -109,6 +109,11 @@ impl<'s> Writer<'s> {
         Exclusive { closed: self.token.close() }
     }
 
+    /// Whether the gate is closed by this holder.
+    pub fn has_closed_gate(&self) -> bool {
+        self.token.has_closed()
+    }
+
     /// Whether readers wait for the gate to open: when none does, it need not be open for long between two units.
     pub fn has_waiting_readers(&self) -> bool {
         self.inner.gate.has_waiting()

@@ -6,8 +6,8 @@ use protocol::number::parse_int;
 use replication::LinkState;
 
 use super::{Answered, Call, Then};
-use crate::clock;
 use crate::upstream::{MasterAddress, Role};
+use crate::{clock, exclusive};
 
 /// ROLE
 pub(super) fn role(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
@@ -157,8 +157,11 @@ pub(super) fn replicaof(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
         return Ok(Then::Continue);
     }
     tracing::info!(client = %call.session.client().addr, %master, "following another master, as a client asked");
+    // Under the token: neither a transaction nor a script is refused the second half of its writes.
+    let writer = exclusive::hold_unless_busy(call.node).map_err(CommandError::new)?;
     call.node.note_master(Some(master.clone()));
     call.node.upstream.replicaof(master);
+    drop(writer);
     call.node.blocking.end_all();
     reply.ok();
     Ok(Then::Continue)

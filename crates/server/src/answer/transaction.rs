@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use commands::{CommandError, Flags, Run, ServerCommand as S, Source};
+use commands::{Command, CommandError, Flags, Run, ServerCommand as S, Source};
 use protocol::{Mark, Reply};
 
 use super::{Answered, Call, Now, Then};
@@ -83,6 +83,10 @@ fn run(node: &Arc<Node>, session: &mut Session, transaction: &Transaction, reply
     } else {
         Some(exclusive::hold_unless_busy(node).map_err(|text| super::error(discarded(text)))?)
     };
+    // Asked under the token: a REPLICAOF may have come between.
+    if writer.is_some() && transaction.has(Flags::WRITE) && !node.upstream.is_writable() {
+        return Err(super::error(discarded(admission::READONLY)));
+    }
     if let Some(writer) = &writer
         && transaction.has(Flags::WRITE)
         && node.eviction.make_room(node, writer) == Room::None
@@ -103,7 +107,16 @@ fn run(node: &Arc<Node>, session: &mut Session, transaction: &Transaction, reply
     let mut has_left = false;
     reply.array(queue.len());
     withdraw_unheard(session, reply, answer);
+    let mut exclusive = None;
     for (command, request) in queue {
+        if let Some(writer) = &writer
+            && exclusive.is_none()
+            && (queue.len() > 1 || node.blocking.waits_for_keys())
+            && shows(command)
+        {
+            // From here on nobody sees it by half, or what those who wait are served with.
+            exclusive = Some(writer.close_gate());
+        }
         let words = request.words();
         let args = protocol::Args::new(words.get(command.name_words()..).unwrap_or_default());
         let mark = reply.mark();
@@ -163,7 +176,21 @@ fn run(node: &Arc<Node>, session: &mut Session, transaction: &Transaction, reply
     if let Some(writer) = &writer {
         node.blocking.serve_ready(node, writer);
     }
+    drop(exclusive);
     Ok(then)
+}
+
+/// Whether others may see what it does: changes of data, and messages, whose hearers are to find what was written with
+/// them. A script says so with its first write alone.
+fn shows(command: &Command) -> bool {
+    match command.run {
+        Run::Read(_) | Run::Container => false,
+        Run::Write(_) | Run::Server(S::Publish | S::Spublish) => true,
+        Run::Server(server) => {
+            command.flags.contains(Flags::WRITE)
+                || super::called(server).is_some() && !command.flags.contains(Flags::READONLY)
+        }
+    }
 }
 
 /// Refuses one of the queued requests.
