@@ -39,6 +39,7 @@ mod memory; // what the node says of its memory, beside what it was given
 mod requests; // bytes that are requests, nearly requests, or none: the same answers as a real server's
 mod invariants; // what a master's transactions keep true, never seen broken
 mod whole; // transactions, scripts and what is waited for: whole to others, or not at all
+mod orders; // what an operator orders of clients: in force when it is answered
 mod watched; // WATCH and what clients keep: what is a change to them
 mod patterns; // random patterns, and what scripts do with texts and tables
 mod scripts; // Lua: of old masters, of clients, and what never ends

@@ -135,7 +135,10 @@ impl Client {
     }
     /// Sends bytes as they are.
     pub fn send_raw(&mut self, bytes: &[u8]) {
-        self.socket.write_all(bytes).expect("send");
+        self.try_send_raw(bytes).expect("send");
+    }
+    pub fn try_send_raw(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.socket.write_all(bytes)
     }
     /// Sends many requests at once and reads all their replies.
     pub fn pipeline(&mut self, requests: &[Vec<Vec<u8>>]) -> Vec<Frame> {

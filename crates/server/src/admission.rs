@@ -100,9 +100,15 @@ impl Situation {
         command: &Command,
         args: Args<'_>,
     ) -> bool {
-        let queued = session.transaction.as_deref().filter(|_| matches!(command.run, Run::Server(S::Exec)));
+        let queued = session.transaction.as_deref().filter(|_| exclusive::is_exec(command));
         pause::concerns(self.paused, command, queued)
             && !(self.paused == Paused::Writes && says_it_only_reads(node, command, args))
+    }
+
+    /// Whether another pause is on than when this was looked at.
+    #[inline]
+    pub(crate) fn is_overtaken(&self, node: &Node, now: Instant) -> bool {
+        node.pause.at(now) != self.paused
     }
 
     /// Why a balancer should send no reads here, if it should not.
@@ -131,7 +137,7 @@ pub(crate) struct Needs {
 impl Needs {
     fn of(command: &Command, session: &Session) -> Self {
         let own = |flag| !command.flags.contains(flag);
-        let queued = session.transaction.as_deref().filter(|_| matches!(command.run, Run::Server(S::Exec)));
+        let queued = session.transaction.as_deref().filter(|_| exclusive::is_exec(command));
         // What is being loaded is given up for another master: who named a wrong one is not made to wait for it.
         let ends_the_load = matches!(command.run, Run::Server(S::Replicaof));
         Needs {
@@ -268,7 +274,7 @@ fn redirection(node: &Node, session: &Session, command: &'static Command) -> Opt
     if !session.is_redirected() || !node.dialect().is_valkey() {
         return None;
     }
-    let queued = session.transaction.as_deref().filter(|_| matches!(command.run, Run::Server(S::Exec)));
+    let queued = session.transaction.as_deref().filter(|_| exclusive::is_exec(command));
     let has = |flag| command.flags.contains(flag) || queued.is_some_and(|queued| queued.has(flag));
     let is_read_here = session.client().read_only.load(Relaxed);
     if !has(Flags::WRITE) && (is_read_here || !has(Flags::READONLY)) {

@@ -451,7 +451,7 @@ impl<'a> Batch<'a> {
         }));
         if planned.len() > 1 && session.reads_plainly() {
             let (index, now) = (session.db(), self.now.wall);
-            if let Some(reader) = self.reader() {
+            if let Some(reader) = self.reader(session) {
                 reader.db(index, now).prefetch(planned.iter().filter_map(|plan| match plan {
                     Plan::Read(_, _, Some((_, hash))) => Some(*hash),
                     Plan::Read(_, _, None) | Plan::Other(_) => None,
@@ -475,7 +475,7 @@ impl<'a> Batch<'a> {
         reply: &mut Reply,
         ran: &mut usize,
     ) -> Step {
-        if self.reader().is_none() {
+        if self.reader(session).is_none() {
             return Step::Stop(Next::Gate);
         }
         self.named = Named::AsRun;
@@ -547,7 +547,7 @@ impl<'a> Batch<'a> {
                     self.timer.block.rejected(command);
                     if exclusive::is_exec(command) {
                         let text = commands::resolve::wrong_arity(command);
-                        return self.abort(session, text.strip_prefix("ERR ").unwrap_or(&text), reply);
+                        return self.abort(session, &text, reply);
                     }
                 }
                 let text = unresolved.text(words);
@@ -563,8 +563,7 @@ impl<'a> Batch<'a> {
             if let Some(text) = admission::refusal(self.node, session, self.situation, command, args) {
                 self.timer.block.rejected(command);
                 if exclusive::is_exec(command) {
-                    let text = text.strip_prefix("ERR ").unwrap_or(&text);
-                    return self.abort(session, text, reply);
+                    return self.abort(session, &text, reply);
                 }
                 self.node.stats.error(text.as_bytes());
                 session.request_over(Some(command));
@@ -598,7 +597,7 @@ impl<'a> Batch<'a> {
         let answered = match command.run {
             Run::Read(handler) => {
                 let (node, now, dialect, lookups) = (self.node, self.now, self.dialect, self.lookups);
-                let Some(reader) = self.reader() else { return Step::Stop(Next::Gate) };
+                let Some(reader) = self.reader(session) else { return Step::Stop(Next::Gate) };
                 let mut context =
                     node.read_context(Source::Reader(reader), session, now.wall, dialect, lookups);
                 context.db = context.db.hashed(plan.hashed(words));
@@ -607,7 +606,7 @@ impl<'a> Batch<'a> {
                 let answered = handler(&context, args, reply);
                 if lookups.has_expired()
                     && !matches!(answered, Err(CommandError::Long))
-                    && !self.removes_expired(command)
+                    && !self.removes_expired(session, command)
                 {
                     lookups.back_to(before);
                     reply.rollback(mark);
@@ -622,7 +621,7 @@ impl<'a> Batch<'a> {
                     Err(CommandError::Wait(wait)) => {
                         reply.rollback(mark);
                         node.hub.tell_misses(lookups, command);
-                        let Some(reader) = self.reader() else {
+                        let Some(reader) = self.reader(session) else {
                             lookups.back_to(before);
                             return Step::Stop(Next::Gate);
                         };
@@ -648,7 +647,7 @@ impl<'a> Batch<'a> {
                 if !node.eviction.may_write(words) {
                     return exclusively(words);
                 }
-                let Some(writer) = self.writer() else { return Step::Stop(Next::Token) };
+                let Some(writer) = self.writer(session) else { return Step::Stop(Next::Token) };
                 // Asked under the token: a REPLICAOF may have come between.
                 if !node.upstream.is_writable() {
                     return exclusively(words);
@@ -678,7 +677,7 @@ impl<'a> Batch<'a> {
                 let (node, may_wait) = (self.node, self.may_wait);
                 // On its own clock where others may have taken long before it.
                 let now = if may_wait { Now::read() } else { self.now };
-                let Some(writer) = self.writer() else { return Step::Stop(Next::Token) };
+                let Some(writer) = self.writer(session) else { return Step::Stop(Next::Token) };
                 let source = Some(Source::Writer(writer));
                 let mut call = Call { node, session, command, words, args, now, source };
                 if may_wait {
@@ -697,7 +696,7 @@ impl<'a> Batch<'a> {
                 session.client().traffic.commands.add(self.timer.untold());
                 let (node, now) = (self.node, self.now);
                 let source = match server {
-                    S::Info | S::MemoryDoctor | S::MemoryStats | S::Watch => match self.reader() {
+                    S::Info | S::MemoryDoctor | S::MemoryStats | S::Watch => match self.reader(session) {
                         Some(reader) => Some(Source::Reader(reader)),
                         None => return Step::Stop(Next::Gate),
                     },
@@ -744,21 +743,26 @@ impl<'a> Batch<'a> {
 
     /// Removes what a read has met past its deadline. Says whether it could.
     #[cold]
-    fn removes_expired(&mut self, command: &Command) -> bool {
+    fn removes_expired(&mut self, session: &Session, command: &Command) -> bool {
         let (node, lookups, now) = (self.node, self.lookups, self.now.wall);
-        let Some(writer) = self.writer() else { return false };
+        let Some(writer) = self.writer(session) else { return false };
         expiry::after(node, writer, lookups, command, now);
         node.blocking.serve_ready(node, writer);
         true
     }
 
-    /// Takes the token, if nobody has it or this batch may wait for its holder; the gate is left.
-    fn writer(&mut self) -> Option<&Writer<'a>> {
+    /// Takes the token, if nobody has it or this batch may wait for its holder; the gate is left. Not if what has been
+    /// answered under it since this batch was let in says that its client may no longer go on so (CLIENT KILL, CLIENT
+    /// PAUSE, ACL SETUSER): then it begins anew.
+    fn writer(&mut self, session: &Session) -> Option<&Writer<'a>> {
         self.reader = None;
         if self.writer.is_none() {
             let node = self.node;
-            self.writer =
+            let taken =
                 if self.may_wait { exclusive::hold_unless_busy(node).ok() } else { node.store.try_writer() };
+            self.writer = taken.filter(|_| {
+                session.is_as_admitted(&node.acl) && !self.situation.is_overtaken(node, self.now.steady)
+            });
         }
         self.writer.as_ref()
     }
@@ -771,8 +775,9 @@ impl<'a> Batch<'a> {
         answer::called(server).filter(|_| !is_bounded())
     }
 
-    /// Enters the gate, unless this batch is inside already; `None` while it is closed.
-    fn reader(&mut self) -> Option<&Reader<'a>> {
+    /// Enters the gate, unless this batch is inside already; `None` while it is closed. Not with rights that were taken
+    /// away while it was: then this batch begins anew.
+    fn reader(&mut self, session: &Session) -> Option<&Reader<'a>> {
         self.writer = None;
         if self.reader.is_none() {
             if self.may_wait {
@@ -782,6 +787,8 @@ impl<'a> Batch<'a> {
             self.reader = self.node.store.try_reader();
             if self.reader.is_none() {
                 add(&self.timer.block.gate_waits, 1);
+            } else if !session.is_as_admitted(&self.node.acl) {
+                self.reader = None;
             }
         }
         self.reader.as_ref()
@@ -809,12 +816,10 @@ impl<'a> Batch<'a> {
 
     /// Answers an EXEC that may not run.
     fn abort(&self, session: &mut Session, text: &str, reply: &mut Reply) -> Step {
-        session.end_transaction();
-        session.unwatch();
+        let text = answer::abort(session, text.as_bytes());
         session.request_over(None);
-        let text = answer::discarded(text);
-        self.node.stats.error(text.as_bytes());
-        self.answered(session, reply, |reply| reply.error(&text))
+        self.node.stats.error(&text);
+        self.answered(session, reply, |reply| reply.error_bytes(&text))
     }
 
     fn answered(&self, session: &mut Session, reply: &mut Reply, answer: impl FnOnce(&mut Reply)) -> Step {

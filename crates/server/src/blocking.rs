@@ -484,6 +484,9 @@ fn serve_one(node: &Node, writer: &Writer<'_>, ticket: &Ticket, key: &[u8]) -> b
     let (Some(user), Some(client)) = (node.acl.renewed(&ticket.user), node.clients.get(ticket.client)) else {
         return false;
     };
+    if client.is_gone() {
+        return false;
+    }
     if let Err(denial) = acl::check(&user, ticket.command, args, ticket.db) {
         admission::note_denial_of(node, (&client, &user), ticket.command, args, denial, DeniedAt::Toplevel);
         let text = admission::denied(&user, ticket.command, denial);

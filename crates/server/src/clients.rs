@@ -83,7 +83,7 @@ pub(crate) struct Client {
     said: Mutex<Said>,
     /// What is sent to it unasked; most connections have none.
     outbox: OnceLock<Box<Outbox>>,
-    /// Its connection is over.
+    /// Its connection is over, or is to end.
     gone: AtomicBool,
     /// How it is ended.
     task: Mutex<Task>,
@@ -329,7 +329,7 @@ impl Client {
         self.outbox_if_any().map_or(-1, Outbox::redirect)
     }
 
-    /// Whether its connection is over.
+    /// Whether its connection is over, or is to end.
     pub(crate) fn is_gone(&self) -> bool {
         self.gone.load(Relaxed)
     }
@@ -553,8 +553,10 @@ impl Client {
         self.command.store(0, Relaxed);
     }
 
-    /// Ends it: its task is dropped where it waits.
+    /// Ends it: its task is dropped where it waits. What it has asked for, and what still waits for the token, is not run:
+    /// whoever ends it under the token may say that nothing more comes of it.
     pub(crate) fn end(&self) {
+        self.gone.store(true, Relaxed);
         let mut task = self.task.lock();
         match &*task {
             Task::Known(task) => task.abort(),

@@ -4,7 +4,9 @@
 //! comes back answered. A batch that begins with a short write or a script moves over whole ([`run_batch`]), one of the
 //! node's at a time, and holds the token for [`HOLD_MAX`] at most. Never runs on a worker.
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use commands::spec::{Find, KeySpec};
@@ -12,7 +14,7 @@ use commands::{Command, CommandError, Flags, Run, ServerCommand as S, Source, Wr
 use protocol::{Args, Protocol, Reply};
 use storage::Writer;
 
-use crate::admission;
+use crate::admission::{self, Situation};
 use crate::answer::{self, Call, Now, Then};
 use crate::batch::{self, Next, Wait};
 use crate::blocking::Unanswered;
@@ -43,9 +45,12 @@ pub(crate) fn is_wanted(command: &Command, args: Args<'_>) -> bool {
             // It waits for nothing; but the rest of its batch would not be measured.
             | S::HotkeysStart
             | S::ConfigSet
+            | S::ClientKill
             | S::ClientPause
+            | S::AclDeluser
             | S::AclLoad
             | S::AclSave
+            | S::AclSetuser
             | S::MemoryMallocStats
             | S::MemoryPurge
             | S::Migrate
@@ -73,8 +78,37 @@ pub(crate) fn waits_for_token(command: &Command) -> bool {
             | S::Debug
             | S::Save
             | S::Bgsave
+            | S::ClientKill
             | S::ClientPause
+            | S::AclDeluser
+            | S::AclLoad
+            | S::AclSetuser
             | S::ConfigSet,
+        ) => true,
+        Run::Server(server) => scripts::needs_engine(server),
+    }
+}
+
+/// Whether all of it is done under the token, which is taken before it is asked once more whether it may run. The others
+/// take it for a part of what they do, or cannot have it: a promotion waits for the applier, which waits for the token, and
+/// who changes the role of the node in a transaction (Sentinel does) reads no data in it.
+fn runs_under_token(session: &Session, command: &Command) -> bool {
+    match command.run {
+        // A long read waits for the token too.
+        Run::Read(_) | Run::Write(_) => true,
+        Run::Container => false,
+        Run::Server(S::Exec) => session.transaction.as_deref().is_none_or(|queued| {
+            !queued.queue().iter().any(|(command, _)| matches!(command.run, Run::Server(S::Replicaof)))
+        }),
+        Run::Server(
+            S::Migrate
+            | S::Save
+            | S::Bgsave
+            | S::ClientKill
+            | S::ClientPause
+            | S::AclDeluser
+            | S::AclLoad
+            | S::AclSetuser,
         ) => true,
         Run::Server(server) => scripts::needs_engine(server),
     }
@@ -128,10 +162,26 @@ pub(crate) async fn run_batch(
 const HOLD_MAX: Duration = Duration::from_millis(1);
 
 /// Answers a request where waiting is allowed. `None` when it could not: then the connection has lost its session.
-pub(crate) async fn run(node: &Arc<Node>, session: Session, request: OwnedRequest) -> Option<Answered> {
-    let node = Arc::clone(node);
-    apart(move || run_here(&node, session, &request)).await
+pub(crate) async fn run(
+    node: &Arc<Node>,
+    mut session: Session,
+    mut request: OwnedRequest,
+) -> Option<Answered> {
+    loop {
+        let here = Arc::clone(node);
+        let (ran, asked) = apart(move || (run_here(&here, session, &request), request)).await?;
+        let paused = match ran {
+            Ok(answered) => return Some(answered),
+            Err(Paused(session)) => session,
+        };
+        let mut pause = node.blocking.counting(paused.client(), node.pause.over());
+        poll_fn(|context| if pause.is_over(context) { Poll::Ready(()) } else { Poll::Pending }).await;
+        (session, request) = (paused, asked);
+    }
 }
+
+/// A pause (CLIENT PAUSE) came before the request could run: it is to be run again when that is over.
+struct Paused(Session);
 
 /// Runs it on a thread that may wait. `None` when it failed inside.
 pub(crate) async fn apart<R: Send + 'static>(run: impl FnOnce() -> R + Send + 'static) -> Option<R> {
@@ -146,33 +196,48 @@ pub(crate) async fn apart<R: Send + 'static>(run: impl FnOnce() -> R + Send + 's
 }
 
 /// Answers it on this thread, which may wait.
-fn run_here(node: &Arc<Node>, mut session: Session, request: &OwnedRequest) -> Answered {
+fn run_here(node: &Arc<Node>, mut session: Session, request: &OwnedRequest) -> Result<Answered, Paused> {
     let words = request.words();
     let mut reply = Reply::new(session.protocol());
     reply.bound(node.settings.reply_bytes_max(session.client().is_subscriber()));
-    let mut is_exec = false;
-    let (then, wait) = match commands::resolve(&words) {
+    let mut is_of_exec = false;
+    let over = match commands::resolve(&words) {
         Ok((command, args)) => {
-            is_exec = matches!(command.run, Run::Server(S::Exec));
+            is_of_exec = is_exec(command);
             run_command(node, &mut session, command, &words, args, &mut reply)
         }
         Err(unresolved) => {
             unresolved.answer(&words, &mut reply);
-            (Then::Continue, None)
+            Over::Answered(Then::Continue)
         }
     };
     if node.store.has_ready() {
         // Touched by what has no hold of the token of its own here.
         node.blocking.serve_ready(node, &hold(node));
     }
-    if wait.is_some() {
-        return Answered { session, reply: Reply::new(Protocol::Resp2), then, wait };
+    match over {
+        Over::Paused => Err(Paused(session)),
+        Over::Waits(wait) => {
+            let reply = Reply::new(Protocol::Resp2);
+            Ok(Answered { session, reply, then: Then::Continue, wait: Some(wait) })
+        }
+        Over::Answered(then) => {
+            // What is not to be heard of EXEC it has taken back itself: what it ran may have changed that.
+            if !session.is_answered() && !is_of_exec {
+                reply = Reply::new(session.protocol());
+            }
+            Ok(Answered { session, reply, then, wait: None })
+        }
     }
-    // What is not to be heard of EXEC it has taken back itself: what it ran may have changed that.
-    if !session.is_answered() && !is_exec {
-        reply = Reply::new(session.protocol());
-    }
-    Answered { session, reply, then, wait: None }
+}
+
+/// How a request's time here ends.
+enum Over {
+    Answered(Then),
+    /// It waits for this, and is answered then.
+    Waits(Wait),
+    /// It is to be run again when a pause is over.
+    Paused,
 }
 
 fn run_command(
@@ -182,26 +247,37 @@ fn run_command(
     words: &[&[u8]],
     args: Args<'_>,
     reply: &mut Reply,
-) -> (Then, Option<Wait>) {
+) -> Over {
     if admission::is_queued(session, command) {
         queue_script(node, session, command, words, reply);
-        return (Then::Continue, None);
+        return Over::Answered(Then::Continue);
+    }
+    let writer = match runs_under_token(session, command).then(|| hold_unless_busy(node)).transpose() {
+        Ok(writer) => writer,
+        Err(text) => return refuse(node, session, command, text.as_bytes(), reply),
+    };
+    // Much may have been answered since it was let in: who was ended, or may not any more, changes nothing after that.
+    if !session.renew_user(&node.acl) {
+        return Over::Answered(Then::Close);
+    }
+    let situation = Situation::of(node, clock::steady());
+    if let Some(text) = admission::refusal(node, session, situation, command, args) {
+        return refuse(node, session, command, text.as_bytes(), reply);
+    }
+    if situation.is_paused(node, session, command, args) {
+        return Over::Paused;
     }
     let began = clock::steady();
     session.client().ran(command);
     node.show(session, command, words, true);
     let mark = reply.mark();
-    let answered = match command.run {
-        Run::Server(S::Exec) => answer::exec(node, session, reply),
-        Run::Server(S::Migrate) => {
-            let writer = match hold_unless_busy(node) {
-                Ok(writer) => writer,
-                Err(text) => return refuse(node, command, text, reply),
-            };
-            match migrate::begin(node, session, &writer, command, words) {
+    let answered = match (command.run, &writer) {
+        (Run::Server(S::Exec), writer) => answer::exec(node, session, writer.as_ref(), reply),
+        (Run::Server(S::Migrate), Some(writer)) => {
+            match migrate::begin(node, session, writer, command, words) {
                 Ok(Some(wait)) => {
                     node.show(session, command, words, false);
-                    return (Then::Continue, Some(wait));
+                    return Over::Waits(wait);
                 }
                 Ok(None) => {
                     reply.simple(migrate::NO_KEY);
@@ -210,56 +286,53 @@ fn run_command(
                 Err(error) => Err(error),
             }
         }
-        Run::Server(server) => {
-            if command.flags.contains(Flags::DENYOOM)
-                && match hold_unless_busy(node) {
-                    Ok(writer) => node.eviction.make_room(node, &writer) == Room::None,
-                    Err(text) => return refuse(node, command, text, reply),
-                }
+        (Run::Server(server), writer) => {
+            if let Some(writer) = writer
+                && command.flags.contains(Flags::DENYOOM)
+                && node.eviction.make_room(node, writer) == Room::None
             {
-                return refuse(node, command, admission::OOM, reply);
+                return refuse(node, session, command, admission::OOM.as_bytes(), reply);
             }
-            let mut call = Call { node, session, command, words, args, now: Now::read(), source: None };
+            let source = writer.as_ref().map(Source::Writer);
+            let mut call = Call { node, session, command, words, args, now: Now::read(), source };
             answer::run(server, &mut call, reply)
         }
-        Run::Read(_) | Run::Write(_) | Run::Container => {
-            // A long read waits for the token too.
-            let writer = match hold_unless_busy(node) {
-                Ok(writer) => writer,
-                Err(text) => return refuse(node, command, text, reply),
-            };
+        (Run::Read(_) | Run::Write(_), Some(writer)) => {
             let room = match command.run {
                 Run::Write(_) => {
                     let brought = words.iter().map(|word| word.len() as u64).sum();
-                    node.eviction.make_room_for(node, &writer, brought)
+                    node.eviction.make_room_for(node, writer, brought)
                 }
                 _ => Room::Some,
             };
             if room == Room::None && command.flags.contains(Flags::DENYOOM) {
-                return refuse(node, command, admission::OOM, reply);
+                return refuse(node, session, command, admission::OOM.as_bytes(), reply);
             }
             let now = Now::read();
             let kept_out = match command.run {
-                Run::Write(_) => node.blocking.keeps_out(&writer, session.db(), command, args),
+                Run::Write(_) => node.blocking.keeps_out(writer, session.db(), command, args),
                 _ => None,
             };
-            let answered = on_data(node, &writer, session, command, args, now, reply);
-            node.blocking.serve_ready(node, &writer);
+            let answered = on_data(node, writer, session, command, args, now, reply);
+            node.blocking.serve_ready(node, writer);
             drop(kept_out);
             match (answered, command.run) {
                 (Err(CommandError::Wait(wait)), Run::Write(_)) => {
                     node.show(session, command, words, false);
                     let unanswered = Unanswered { command, words, wait: *wait, now: now.steady };
-                    let wait = node.blocking.begin(node, session, unanswered);
-                    return (Then::Continue, Some(wait));
+                    return Over::Waits(node.blocking.begin(node, session, unanswered));
                 }
                 (answered, _) => answered.map(|()| Then::Continue),
             }
         }
+        // A container is resolved to what it contains, and all that touches data has the token.
+        (Run::Container | Run::Read(_) | Run::Write(_), _) => Ok(Then::Continue),
     };
+    if let Some(writer) = writer {
+        node.blocking.serve_ready(node, &writer);
+    }
     let nanos = clock::nanos_since(began);
-    let is_unheard_exec =
-        matches!(command.run, Run::Server(S::Exec)) && answered.is_err() && !session.is_heard();
+    let is_unheard_exec = is_exec(command) && answered.is_err() && !session.is_heard();
     let (then, failed) = node.settle(mark, answered, words, reply);
     if is_unheard_exec {
         reply.withdraw(mark);
@@ -267,22 +340,33 @@ fn run_command(
     session.request_over(Some(command));
     if then == Then::Rejected {
         node.stats.local().rejected(command);
-        return (Then::Continue, None);
+        return Over::Answered(Then::Continue);
     }
     node.show(session, command, words, false);
     let cost = Cost { nanos: Some(nanos), reply_bytes: reply.len_since(mark) };
     node.ran_apart(session, command, words, (nanos, cost.reply_bytes), failed);
     // (What EXEC ran is counted there.)
     node.weigh(command, words, cost, session.replies == Replies::On);
-    (then, None)
+    Over::Answered(then)
 }
 
-/// Refuses a request that is not run.
-fn refuse(node: &Node, command: &'static Command, text: &str, reply: &mut Reply) -> (Then, Option<Wait>) {
-    node.stats.error(text.as_bytes());
+/// Refuses a request that is not run; what EXEC would have run is not run either.
+fn refuse(
+    node: &Node,
+    session: &mut Session,
+    command: &'static Command,
+    text: &[u8],
+    reply: &mut Reply,
+) -> Over {
     node.stats.local().rejected(command);
-    reply.error(text);
-    (Then::Continue, None)
+    let of_exec = is_exec(command).then(|| answer::abort(session, text));
+    let text = of_exec.as_deref().unwrap_or(text);
+    node.stats.error(text);
+    session.request_over(Some(command));
+    if !is_exec(command) || session.is_heard() {
+        reply.error_bytes(text);
+    }
+    Over::Answered(Then::Continue)
 }
 
 /// Queues a request that runs a script for EXEC, unless the script says of itself what forbids that.

@@ -136,10 +136,17 @@ impl Session {
         }
     }
 
-    /// Looks at its user again if the access list has changed. False when its user is gone: then it must go too.
+    /// Looks at its user again if the access list has changed. False when its user is gone, or it has itself been ended:
+    /// then it must go.
     #[inline]
     pub(crate) fn renew_user(&mut self, acl: &Acl) -> bool {
-        acl.version() == self.acl_version || self.look_at_user(acl)
+        !self.client().is_gone() && (acl.version() == self.acl_version || self.look_at_user(acl))
+    }
+
+    /// Whether [`Session::renew_user`] would find all as it was.
+    #[inline]
+    pub(crate) fn is_as_admitted(&self, acl: &Acl) -> bool {
+        acl.version() == self.acl_version && !self.client().is_gone()
     }
 
     #[cold]

@@ -125,11 +125,21 @@ fn selector_of(selector: &Selector, dialect: Dialect, reply: &mut Reply) {
     }
 }
 
+/// Changes users where nobody reads or writes: what they have asked for is done when this is answered, or is asked again
+/// whether they may.
+fn exactly<R>(call: &Call<'_>, change: impl FnOnce() -> R) -> R {
+    call.exactly(|writer| {
+        let _nobody_reads = writer.close_gate();
+        change()
+    })
+}
+
 /// ACL SETUSER username rule ...
 pub(super) fn setuser(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     let (name, rules) = (call.args.get(0), call.args.from(1).as_slice());
     let channels = call.node.settings.read().acl_pubsub_default;
-    call.node.acl.set(name, rules, channels).map_err(|error| match error {
+    let changed = exactly(call, || call.node.acl.set(name, rules, channels));
+    changed.map_err(|error| match error {
         SetError::Name => CommandError::new("ERR Usernames can't contain spaces or null characters"),
         SetError::Unclosed(word) => {
             error_of(&[b"ERR Unmatched parenthesis in acl selector starting at '", word, b"'."])
@@ -158,8 +168,10 @@ pub(super) fn deluser(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     if names.contains(&DEFAULT) {
         return Err(CommandError::new("ERR The 'default' user cannot be removed"));
     }
-    reply.len_int(call.node.acl.remove(names));
-    end_who_is_gone(call);
+    exactly(call, || {
+        reply.len_int(call.node.acl.remove(names));
+        end_who_is_gone(call);
+    });
     Ok(Then::Continue)
 }
 
@@ -182,8 +194,12 @@ pub(super) fn load(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
         return Err(no_file(call.node.dialect()));
     }
     let channels = call.node.settings.read().acl_pubsub_default;
-    call.node.acl.load(channels).map_err(|why| error(format!("ERR {why}")))?;
-    end_who_is_gone(call);
+    let loaded = exactly(call, || {
+        let loaded = call.node.acl.load(channels);
+        end_who_is_gone(call);
+        loaded
+    });
+    loaded.map_err(|why| error(format!("ERR {why}")))?;
     reply.ok();
     Ok(end_who_may_hear_no_more(call))
 }

@@ -99,6 +99,11 @@ pub(super) fn list(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
 
 /// CLIENT KILL ip:port | CLIENT KILL <option> <value> ...
 pub(super) fn kill(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
+    // With the token: what they have asked for is done when this is answered, or is not done.
+    call.exactly(|_| kill_any(call, reply))
+}
+
+fn kill_any(call: &Call<'_>, reply: &mut Reply) -> Answered {
     let own = call.session.client().id;
     let mut victims = call.node.everyone(call.now.steady);
     if let [address] = call.args.as_slice() {

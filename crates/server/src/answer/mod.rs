@@ -40,7 +40,7 @@ use crate::session::Session;
 
 pub(crate) use info::is_long as is_long_info;
 pub(crate) use scripting::{ATTEMPT_BYTES_MAX, attempt, called};
-pub(crate) use transaction::{discarded, exec};
+pub(crate) use transaction::{abort, exec};
 
 /// The time of a batch, on both clocks.
 #[derive(Clone, Copy, Debug)]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use commands::{Command, CommandError, Flags, Run, ServerCommand as S, Source};
 use protocol::{Mark, Reply};
+use storage::Writer;
 
 use super::{Answered, Call, Now, Then};
 use crate::acl::{self, Place};
@@ -56,43 +57,50 @@ pub(super) fn unwatch(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     Ok(Then::Continue)
 }
 
-/// What EXEC says where it is itself refused.
-pub(crate) fn discarded(why: &str) -> String {
-    format!("EXECABORT Transaction discarded because of: {why}")
+/// Gives up what was queued, as EXEC is itself refused: what it says then.
+pub(crate) fn abort(session: &mut Session, why: &[u8]) -> Vec<u8> {
+    session.end_transaction();
+    session.unwatch();
+    discarded(why)
 }
 
-/// EXEC: everything that was queued, at one moment. Runs on a thread that may wait.
-pub(crate) fn exec(node: &Arc<Node>, session: &mut Session, reply: &mut Reply) -> Answered {
+fn discarded(why: &[u8]) -> Vec<u8> {
+    let why = why.strip_prefix(b"ERR ").unwrap_or(why);
+    [b"EXECABORT Transaction discarded because of: ", why].concat()
+}
+
+/// EXEC: everything that was queued, at one moment. For who has the token, but where what was queued changes the role of the
+/// node.
+pub(crate) fn exec(
+    node: &Arc<Node>,
+    session: &mut Session,
+    writer: Option<&Writer<'_>>,
+    reply: &mut Reply,
+) -> Answered {
     let transaction = session.transaction.take().ok_or(CommandError::new("ERR EXEC without MULTI"))?;
-    let answered = run(node, session, &transaction, reply);
+    let answered = run(node, session, writer, &transaction, reply);
     session.forget_queued();
     answered
 }
 
-fn run(node: &Arc<Node>, session: &mut Session, transaction: &Transaction, reply: &mut Reply) -> Answered {
+fn run(
+    node: &Arc<Node>,
+    session: &mut Session,
+    writer: Option<&Writer<'_>>,
+    transaction: &Transaction,
+    reply: &mut Reply,
+) -> Answered {
     let watched = session.unwatch();
     if transaction.is_broken() {
         return Err(CommandError::new("EXECABORT Transaction discarded because of previous errors."));
     }
     let queue = transaction.queue();
-    // A promotion waits for the applier, which waits for the token: it cannot run under it. Who changes the role of
-    // the node in a transaction (Sentinel does) reads no data in it.
-    let changes_role = queue.iter().any(|(command, _)| matches!(command.run, Run::Server(S::Replicaof)));
-    let writer = if changes_role {
-        None
-    } else {
-        Some(exclusive::hold_unless_busy(node).map_err(|text| super::error(discarded(text)))?)
-    };
-    // Asked under the token: a REPLICAOF may have come between.
-    if writer.is_some() && transaction.has(Flags::WRITE) && !node.upstream.is_writable() {
-        return Err(super::error(discarded(admission::READONLY)));
-    }
-    if let Some(writer) = &writer
+    if let Some(writer) = writer
         && transaction.has(Flags::WRITE)
         && node.eviction.make_room(node, writer) == Room::None
         && transaction.has(Flags::DENYOOM)
     {
-        return Err(super::error(discarded(admission::OOM)));
+        return Err(CommandError::Bytes(discarded(admission::OOM.as_bytes())));
     }
     let now = Now::read();
     // Under the token nobody else closes the gate, so entering it does not wait.
@@ -109,7 +117,7 @@ fn run(node: &Arc<Node>, session: &mut Session, transaction: &Transaction, reply
     withdraw_unheard(session, reply, answer);
     let mut exclusive = None;
     for (command, request) in queue {
-        if let Some(writer) = &writer
+        if let Some(writer) = writer
             && exclusive.is_none()
             && (queue.len() > 1 || node.blocking.waits_for_keys())
             && shows(command)
@@ -141,9 +149,9 @@ fn run(node: &Arc<Node>, session: &mut Session, transaction: &Transaction, reply
         }
         let began = clock::steady();
         node.show(session, command, &words, true);
-        let answered = match (command.run, &writer) {
+        let answered = match (command.run, writer) {
             (Run::Server(server), _) => {
-                let source = writer.as_ref().map(Source::Writer);
+                let source = writer.map(Source::Writer);
                 let mut call = Call { node, session, command, words: &words, args, now, source };
                 super::run(server, &mut call, reply)
             }
@@ -173,7 +181,7 @@ fn run(node: &Arc<Node>, session: &mut Session, transaction: &Transaction, reply
             node.hot_keys.count(command, &words, nanos, request_bytes(&[b"EXEC"]) + reply.len_since(answer));
         }
     }
-    if let Some(writer) = &writer {
+    if let Some(writer) = writer {
         node.blocking.serve_ready(node, writer);
     }
     drop(exclusive);
