@@ -23,7 +23,7 @@ fn main() -> ExitCode {
         }
     };
     log::start(config.loglevel);
-    let replica = match Replica::builder().config(config).start() {
+    let replica = match Replica::builder().config(config).heeds_signals().start() {
         Ok(replica) => replica,
         Err(error) => {
             tracing::error!("{error}");

@@ -81,7 +81,7 @@ pub(crate) struct Options {
     unixsocketperm: u32,
 
     /// An address to listen on; may be given several times [default: all]
-    #[arg(long, value_name = "ADDRESS", value_delimiter = ' ')]
+    #[arg(long, value_name = "ADDRESS", value_delimiter = ' ', allow_hyphen_values = true)]
     bind: Vec<String>,
 
     /// Where the files go
@@ -119,7 +119,7 @@ pub(crate) struct Options {
     masterauth: Option<String>,
 
     /// A file with the password to give to the master
-    #[arg(long, value_name = "PATH", conflicts_with = "masterauth")]
+    #[arg(long, value_name = "PATH")]
     masterauth_file: Option<PathBuf>,
 
     /// The password that clients must give; better in the environment, where no process list shows it
@@ -127,7 +127,7 @@ pub(crate) struct Options {
     requirepass: Option<String>,
 
     /// A file with the password that clients must give
-    #[arg(long, value_name = "PATH", conflicts_with = "requirepass")]
+    #[arg(long, value_name = "PATH")]
     requirepass_file: Option<PathBuf>,
 
     /// A user: its name, and rules as ACL SETUSER takes them; may be given several times
@@ -367,7 +367,7 @@ impl Options {
         Ok(Config {
             replicaof: self.master()?,
             masteruser: self.masteruser.filter(|user| !user.is_empty()),
-            masterauth: password("--masterauth-file", self.masterauth, self.masterauth_file)?,
+            masterauth: password("masterauth", self.masterauth, self.masterauth_file)?,
             replica_announce_ip: self.replica_announce_ip,
             replica_announce_port: self.replica_announce_port,
             listen: self.port.0.is_some(),
@@ -389,7 +389,7 @@ impl Options {
             unixsocketperm: self.unixsocketperm,
             bind: self.bind,
             protected_mode: self.protected_mode,
-            requirepass: password("--requirepass-file", self.requirepass, self.requirepass_file)?,
+            requirepass: password("requirepass", self.requirepass, self.requirepass_file)?,
             users: self.user,
             aclfile: self.aclfile,
             acllog_max_len: self.acllog_max_len,
@@ -444,14 +444,18 @@ fn save_points(words: &[String]) -> Result<SavePoints, String> {
     SavePoints::parse(&words.join(" ")).map_err(|why| format!("--save '{}': {why}", words.join(" ")))
 }
 
-/// A password as it was given, or the first line of its file.
+/// A password as it was given (empty: none was), or the first line of its file; `option` is the name of the one for itself.
 fn password(option: &str, given: Option<String>, file: Option<PathBuf>) -> Result<Option<Secret>, String> {
-    let Some(path) = file else { return Ok(given.and_then(Secret::new)) };
-    let text =
-        std::fs::read_to_string(&path).map_err(|error| format!("{option} {}: {error}", path.display()))?;
-    Secret::new(text.lines().next().unwrap_or_default())
-        .map(Some)
-        .ok_or_else(|| format!("{option} {}: the file holds no password", path.display()))
+    let given = given.and_then(Secret::new);
+    let Some(path) = file else { return Ok(given) };
+    let failed = |why: &str| format!("--{option}-file {}: {why}", path.display());
+    if given.is_some() {
+        let variable = option.to_ascii_uppercase();
+        return Err(failed(&format!("--{option} or NEARSIDE_{variable} says one, too")));
+    }
+    let text = std::fs::read_to_string(&path).map_err(|error| failed(&error.to_string()))?;
+    let first = text.lines().next().unwrap_or_default();
+    Secret::new(first).map(Some).ok_or_else(|| failed("the file holds no password"))
 }
 
 #[cfg(test)]
@@ -505,6 +509,30 @@ mod tests {
         }
         assert_eq!(config("--replicaof no one").unwrap().replicaof, None);
         assert!(config("--replicaof nowhere").unwrap_err().contains("--replicaof"));
+        assert!(config("--replicaof redis://10.0.0.1:7000").unwrap_err().contains("no URL"));
+    }
+
+    #[test]
+    fn a_password_is_said_once() {
+        let path = std::env::temp_dir().join(format!("nearside-password-{}", std::process::id()));
+        std::fs::write(&path, "secret\nno part of it").unwrap();
+        let file = || Some(path.clone());
+        let told = |given: Option<&str>, file| {
+            password("requirepass", given.map(String::from), file)
+                .map(|secret| secret.map(|secret| secret.reveal().to_owned()))
+        };
+        assert_eq!(told(Some("given"), None), Ok(Some("given".into())));
+        assert_eq!(told(None, file()), Ok(Some("secret".into())));
+        assert_eq!(told(Some(""), file()), Ok(Some("secret".into())), "a variable that is set to nothing");
+        let error = told(Some("given"), file()).unwrap_err();
+        assert!(error.contains("--requirepass or NEARSIDE_REQUIREPASS says one, too"), "{error}");
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn an_address_that_may_be_missing_is_named_as_to_redis() {
+        let config = config("--bind 127.0.0.1 --bind -::1 --port 0").unwrap();
+        assert_eq!(config.bind, ["127.0.0.1", "-::1"]);
     }
 
     #[test]

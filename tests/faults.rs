@@ -545,7 +545,8 @@ fn a_master_that_is_none() {
     other_database.extend_from_slice(&scripted::string("key", "value"));
     for (rdb, stream, code) in [
         (b"REDIS0999\xff".to_vec(), "", "unknown_rdb_version"),
-        (other_database, "", "corrupt_rdb"),
+        (other_database, "", "too_few_databases"),
+        (b"REDIS0009\xfe\x00\x00\x01k\xc4".to_vec(), "", "corrupt_rdb"), // an encoding that there is not
         (scripted::rdb(&[]), "+OK\r\n", "bad_stream"),
     ] {
         let master = Scripted::start(|_| None);

@@ -14,6 +14,7 @@ use crate::replica::Replica;
 #[must_use = "nothing runs before start()"]
 pub struct Builder {
     config: Config,
+    heeds_signals: bool,
     wrong: Option<BuildError>,
 }
 
@@ -33,6 +34,9 @@ pub enum BuildError {
     /// The system refused something.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// The process may not listen for signals.
+    #[error("cannot listen for signals: {0}")]
+    Signals(std::io::Error),
     /// No runtime.
     #[error("cannot start the runtime's threads: {0}")]
     Runtime(std::io::Error),
@@ -40,7 +44,8 @@ pub enum BuildError {
 
 impl Default for Builder {
     fn default() -> Self {
-        Builder { config: Config { listen: false, http: None, ..Config::default() }, wrong: None }
+        let config = Config { listen: false, http: None, ..Config::default() };
+        Builder { config, heeds_signals: false, wrong: None }
     }
 }
 
@@ -118,6 +123,13 @@ impl Builder {
         self
     }
 
+    /// SIGTERM and SIGINT are taken from before the first port is open, for a program that is to live in
+    /// [`Replica::run`]. Without this they are taken from there on.
+    pub fn heeds_signals(mut self) -> Self {
+        self.heeds_signals = true;
+        self
+    }
+
     /// Starts it. It begins to follow its master at once: see [`Replica::wait_for_sync`].
     ///
     /// # Errors
@@ -125,7 +137,7 @@ impl Builder {
     pub fn start(self) -> Result<Replica, BuildError> {
         match self.wrong {
             Some(error) => Err(error),
-            None => Replica::start(self.config),
+            None => Replica::start(self.config, self.heeds_signals),
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use server::config::{Config, LogLevel};
 use server::upstream::{LinkStatus, Readable, SyncProgress, UpstreamHandle};
-use server::{Ports, Server, clock};
+use server::{Ports, Server, Signals, clock};
 use storage::Store;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -30,6 +30,8 @@ pub struct Replica {
 #[derive(Debug)]
 struct Parts {
     server: Server,
+    /// Where they were asked for at the start.
+    signals: Option<Signals>,
     runtime: Runtime,
 }
 
@@ -83,7 +85,7 @@ impl Replica {
         Builder::default()
     }
 
-    pub(crate) fn start(config: Config) -> Result<Replica, BuildError> {
+    pub(crate) fn start(config: Config, heeds_signals: bool) -> Result<Replica, BuildError> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             // It accepts connections, scrapes and signals; who serves them has threads of its own.
             .worker_threads(1)
@@ -91,12 +93,18 @@ impl Replica {
             .thread_name("nearside-main")
             .build()
             .map_err(BuildError::Runtime)?;
-        let server = apart(|| runtime.block_on(Server::start(config)))?;
+        let (server, signals) = apart(|| {
+            runtime.block_on(async {
+                // First: who finds the port open may ask for the end.
+                let signals = heeds_signals.then(Signals::listen).transpose().map_err(BuildError::Signals)?;
+                Ok::<_, BuildError>((Server::start(config).await?, signals))
+            })
+        })?;
         Ok(Replica {
             watcher: Watcher { upstream: server.upstream().clone(), loglevel: server.loglevel() },
             store: server.store().clone(),
             ports: server.ports(),
-            parts: Some(Parts { server, runtime }),
+            parts: Some(Parts { server, signals, runtime }),
         })
     }
 
@@ -152,8 +160,9 @@ impl Replica {
     /// When the process may not listen for signals; and when the master's stream can be applied no more because of a
     /// mistake of ours, so that who is served here is sent elsewhere, and whoever started the program starts it anew.
     pub fn run(mut self) -> io::Result<()> {
-        let Some(parts) = self.parts.take() else { return Ok(()) };
-        let ended = parts.runtime.block_on(until_the_end(&parts.server));
+        let Some(mut parts) = self.parts.take() else { return Ok(()) };
+        let signals = parts.signals.take();
+        let ended = parts.runtime.block_on(until_the_end(&parts.server, signals));
         parts.end();
         ended
     }
@@ -174,10 +183,11 @@ impl Drop for Replica {
     }
 }
 
-async fn until_the_end(server: &Server) -> io::Result<()> {
+async fn until_the_end(server: &Server, signals: Option<Signals>) -> io::Result<()> {
+    let mut signals = signals.map_or_else(Signals::listen, Ok)?;
     loop {
         let signal = tokio::select! {
-            signal = server::signalled() => signal?,
+            signal = signals.next() => signal,
             () = server.ended_by_client() => return Ok(()),
             () = server.upstream().broken() => {
                 return Err(io::Error::other("the master's stream cannot be applied any more: see the log for why"));
@@ -196,7 +206,7 @@ async fn until_the_end(server: &Server) -> io::Result<()> {
 
 impl Parts {
     fn end(self) {
-        let Parts { server, runtime } = self;
+        let Parts { server, runtime, .. } = self;
         apart(|| runtime.block_on(server.shutdown()));
         // A request on the blocking pool may still hold a thread; nobody waits for its answer.
         runtime.shutdown_background();

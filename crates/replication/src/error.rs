@@ -99,6 +99,8 @@ codes! {
     UnknownRdbType = "unknown_rdb_type",
     /// The snapshot breaks its own format.
     CorruptRdb = "corrupt_rdb",
+    /// The master has data in a database that is not here: see `--databases`.
+    TooFewDatabases = "too_few_databases",
     /// The stream is no sequence of requests.
     BadStream = "bad_stream",
     /// The stream has a command that we do not know.

@@ -362,7 +362,7 @@ impl Builder {
             return Ok(DbIndex(index));
         }
         let text = format!("the snapshot has a database {index}, there are {} here", self.databases);
-        Err(LinkError::new(ErrorCode::CorruptRdb, text))
+        Err(LinkError::new(ErrorCode::TooFewDatabases, text))
     }
 }
 

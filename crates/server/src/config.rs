@@ -238,6 +238,9 @@ pub fn parse_millis(text: &str) -> Result<Duration, String> {
 /// What is wrong with it.
 pub fn parse_master(text: &str) -> Result<MasterAddress, String> {
     let text = text.trim();
+    if text.contains("://") {
+        return Err(String::from("expected HOST:PORT, and no URL"));
+    }
     let (host, port) = match text.split_once(char::is_whitespace) {
         Some((host, port)) => (host, port.trim()),
         None => text.rsplit_once(':').ok_or("expected HOST:PORT")?,

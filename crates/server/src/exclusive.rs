@@ -101,14 +101,7 @@ fn runs_under_token(session: &Session, command: &Command) -> bool {
             !queued.queue().iter().any(|(command, _)| matches!(command.run, Run::Server(S::Replicaof)))
         }),
         Run::Server(
-            S::Migrate
-            | S::Save
-            | S::Bgsave
-            | S::ClientKill
-            | S::ClientPause
-            | S::AclDeluser
-            | S::AclLoad
-            | S::AclSetuser,
+            S::Migrate | S::ClientKill | S::ClientPause | S::AclDeluser | S::AclLoad | S::AclSetuser,
         ) => true,
         Run::Server(server) => scripts::needs_engine(server),
     }

@@ -2,6 +2,7 @@
 //!
 //! Owns the routes, and the bounds on who asks: each connection is one request, and soon over. Never runs a command.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,8 +15,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 use crate::admission::Situation;
 use crate::config::HttpAddress;
@@ -24,7 +24,8 @@ use crate::metrics;
 use crate::node::Node;
 use crate::server::StartError;
 
-/// The most connections at once: scrapers and probes are few.
+/// The most connections at once: scrapers and probes are few. One more takes the place of the oldest, so that nobody keeps
+/// a probe waiting by holding all of them.
 const CONNECTIONS_MAX: usize = 64;
 /// The longest that one request and its answer may take, so that nobody holds a place by sending or reading slowly.
 const CONNECTION_MAX: Duration = Duration::from_secs(10);
@@ -46,31 +47,34 @@ pub(crate) async fn serve(node: Arc<Node>, listener: TcpListener) {
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .with_state(node);
-    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     // Dropped with this task, and all connections with it.
     let mut connections = JoinSet::new();
+    let mut oldest_first: VecDeque<AbortHandle> = VecDeque::new();
     loop {
-        // Who comes when there is no room waits in the kernel's queue.
-        let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _)) => {
+                while connections.try_join_next().is_some() {}
+                oldest_first.retain(|connection| !connection.is_finished());
+                if oldest_first.len() >= CONNECTIONS_MAX
+                    && let Some(oldest) = oldest_first.pop_front()
+                {
+                    oldest.abort();
+                }
                 let routes = TowerToHyperService::new(routes.clone());
-                connections.spawn(async move {
+                oldest_first.push_back(connections.spawn(async move {
                     let served = http1::Builder::new()
                         .keep_alive(false)
                         .max_buf_size(REQUEST_BYTES_MAX)
                         .serve_connection(TokioIo::new(stream), routes);
                     // Who breaks off, or takes too long, is owed nothing.
                     let _ = tokio::time::timeout(CONNECTION_MAX, served).await;
-                    drop(place);
-                });
+                }));
             }
             Err(error) => {
                 tracing::warn!(%error, "an HTTP connection could not be taken");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
-        while connections.try_join_next().is_some() {}
     }
 }
 

@@ -67,4 +67,4 @@ pub mod upstream;
 pub use loopback::Loopback;
 pub use node::Ports;
 pub use server::{Server, StartError};
-pub use shutdown::signalled;
+pub use shutdown::Signals;

@@ -306,7 +306,7 @@ pub(crate) fn save_before_end(node: &Node, asked: Option<bool>) -> Result<(), Sa
             Err(SaveError::Running) => {}
             Err(error) => return Err(error),
             Ok(_) => {
-                node.upstream.takes_no_more_writes();
+                // What is not in the file is not done: who would write waits, until the connection ends.
                 node.pause.begin(Paused::Writes, clock::steady() + PAUSE_AT_END);
                 return Ok(());
             }

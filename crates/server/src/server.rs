@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use replication::Meter;
 use storage::{Store, StoreConfig};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -92,6 +92,8 @@ impl Server {
                 );
             }
         }
+        // Before the first port is open. Who may not listen for it does without.
+        let hangups = signal(SignalKind::hangup()).ok();
         let addresses = config.bind_addresses();
         let open = async |port| {
             listener::open(&addresses, port)
@@ -149,7 +151,9 @@ impl Server {
         for door in doors {
             tasks.spawn(listener::accept(Arc::clone(&node), Arc::clone(&workers), door));
         }
-        tasks.spawn(renew_tls_on_signal(Arc::clone(&node)));
+        if let Some(hangups) = hangups {
+            tasks.spawn(renew_tls_on_signal(Arc::clone(&node), hangups));
+        }
         if let Some((listener, _)) = http {
             tasks.spawn(http::serve(Arc::clone(&node), listener));
         }
@@ -239,11 +243,11 @@ fn check_directory(config: &Config) -> Result<(), StartError> {
 
 /// Reads the certificates and keys again at each SIGHUP, so that whoever renews them needs no password of ours. Where there
 /// are none the signal is passed over, as by Redis: it ends nothing.
-async fn renew_tls_on_signal(node: Arc<Node>) {
-    let Ok(mut hangups) = signal(SignalKind::hangup()) else { return };
+async fn renew_tls_on_signal(node: Arc<Node>, mut hangups: Signal) {
     while hangups.recv().await.is_some() {
         let config = node.settings.read().clone();
         if config.tls_port == 0 && !config.tls.replication {
+            tracing::debug!("SIGHUP: there is no TLS to read anew");
             continue;
         }
         match node.renew_tls(&config) {

@@ -1,8 +1,8 @@
 //! The end: who asks for it, and who hears of it.
 //!
-//! Owns one flag, and the signals that set it. Never ends anything itself: see [`crate::Server::shutdown`].
+//! Owns one flag, and the signals that mean the same. Never ends anything itself: see [`crate::Server::shutdown`].
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 /// Says that the node is to end.
@@ -26,15 +26,30 @@ impl Shutdown {
     }
 }
 
-/// Returns with the name of the first of SIGTERM and SIGINT that comes.
-///
-/// # Errors
-/// When the process may not listen for signals.
-pub async fn signalled() -> std::io::Result<&'static str> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
-    })
+/// SIGTERM and SIGINT, which ask for the end.
+#[derive(Debug)]
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// From here on they end nothing by themselves. Within a runtime.
+    ///
+    /// # Errors
+    /// When the process may not listen for signals.
+    pub fn listen() -> std::io::Result<Self> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Returns with the name of the next that comes, or has come.
+    pub async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
 }

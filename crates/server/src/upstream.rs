@@ -184,11 +184,6 @@ impl UpstreamHandle {
         self.shared.writable.load(Ordering::Acquire)
     }
 
-    /// Refuses clients' writes from now on: the node ends. For who holds the writer token.
-    pub(crate) fn takes_no_more_writes(&self) {
-        self.shared.writable.store(false, Ordering::Release);
-    }
-
     /// Whether reads may be served. A few loads.
     pub fn readable(&self) -> Readable {
         self.shared.readable()

@@ -50,7 +50,9 @@ pub(crate) async fn connect(
                     Ok(Ok(stream)) => return Ok(stream),
                     Ok(Err((code, why))) => last = LinkError::new(code, format!("{address}: {why}")),
                     Err(_) => {
-                        last = LinkError::new(ErrorCode::Timeout, format!("{address}: no TLS in {share:?}"));
+                        // A Redis that is spoken to by TLS where it has none waits for the end of a line.
+                        let why = format!("{address}: no TLS in {share:?}: is that port for TLS?");
+                        last = LinkError::new(ErrorCode::Tls, why);
                     }
                 }
             }
