@@ -48,6 +48,9 @@ pub enum Compare {
     Sort,
     /// Libraries without an order, by name, engine and code.
     Functions,
+    /// Every byte has a meaning, but for which of several libraries or functions that are there already an error names:
+    /// the first of the payload's hash table, whose order is each server's own.
+    Conflicts,
     /// Nothing in it has an order, at any depth.
     Deep,
     /// As the request that the script or function runs.
@@ -97,6 +100,7 @@ fn parse(line: &str) -> Line {
         "scan" => Compare::Scan,
         "sort" => Compare::Sort,
         "functions" => Compare::Functions,
+        "conflicts" => Compare::Conflicts,
         "deep" => Compare::Deep,
         "inner" => Compare::Inner,
         other => panic!("{line}: what is {other:?}?"),
@@ -912,11 +916,14 @@ pub fn is_of_template(encoding: &Frame) -> bool {
 /// milliseconds apart, at most.
 pub fn meet(compare: Compare, words: &[Vec<u8>], apart: i64, here: &mut Frame, there: &mut Frame) {
     if here.is_error() || there.is_error() {
+        if matches!(compare, Compare::Conflicts) {
+            [here, there].into_iter().for_each(without_name);
+        }
         return;
     }
     match compare {
         Compare::Exact if is_of_template(there) => *here = there.clone(),
-        Compare::Exact => {}
+        Compare::Exact | Compare::Conflicts => {}
         Compare::Near => near(here, there, apart),
         Compare::Shape | Compare::Random => {
             if std::mem::discriminant(here) == std::mem::discriminant(there) {
@@ -983,6 +990,15 @@ pub fn meet(compare: Compare, words: &[Vec<u8>], apart: i64, here: &mut Frame, t
         Compare::Functions => [here, there].into_iter().for_each(|frame| *frame = libraries(frame)),
         Compare::Deep => [here, there].into_iter().for_each(without_order),
         Compare::Inner => panic!("the caller knows which request is inside"),
+    }
+}
+
+/// Takes the name out of `ERR Library lib1 already exists`.
+fn without_name(error: &mut Frame) {
+    let Frame::Error(text) = error else { return };
+    let words: Vec<&str> = text.split(' ').collect();
+    if let ["ERR", kind, _, "already", "exists"] = words[..] {
+        *text = format!("ERR {kind} already exists");
     }
 }
 
