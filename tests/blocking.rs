@@ -345,6 +345,24 @@ const SCENES: &[(&str, &str)] = &[
         w: EXISTS after
     ",
     ),
+    (
+        "nobody is served while clients are paused",
+        "
+        a> BLPOP l 0
+        b> BLMOVE l m LEFT LEFT 0
+        w: MULTI
+        w: RPUSH l 1 2
+        w: CLIENT PAUSE 1000000 WRITE
+        w: EXEC
+        w: LRANGE l 0 -1
+        w: EXISTS m
+        w: CLIENT UNPAUSE
+        a<
+        b<
+        w: LRANGE l 0 -1
+        w: LRANGE m 0 -1
+    ",
+    ),
 ];
 
 struct Scene {
@@ -467,6 +485,42 @@ fn what_is_pending_for_long_is_claimed_by_who_waits() {
             && answer.ends_with(&format!(", :{deliveries}]]]]"));
         assert!(is_right, "{answer}");
     }
+}
+
+/// Nor does it while clients are paused.
+#[test]
+fn what_is_pending_stays_while_clients_are_paused() {
+    let node = Node::start(&[]);
+    let (mut client, mut waiting) = (node.client(), node.client());
+    let mut bytes = Vec::new();
+    let words = ["XREADGROUP", "GROUP", "g", "two", "BLOCK", "0", "CLAIM", "300", "STREAMS", "s", ">"];
+    Client::encode(&words, &mut bytes);
+    client.line("XADD s 1-0 f v");
+    // Until the pause comes in time.
+    loop {
+        client.line("XGROUP DESTROY s g");
+        client.line("XGROUP CREATE s g 0");
+        client.line("XREADGROUP GROUP g one STREAMS s >");
+        waiting.send_raw(&bytes);
+        wait_for("who waits", || {
+            (client.info("clients", "blocked_clients").as_deref() == Some("1")).then_some(())
+        });
+        client.line("CLIENT PAUSE 1000000 WRITE");
+        if client.line("XPENDING s g - + 10 one").items().len() == 1 {
+            break;
+        }
+        waiting.read_soon().expect("the entry");
+        client.line("CLIENT UNPAUSE");
+    }
+    wait_for("it to be pending for long", || {
+        let pending = client.line("XPENDING s g - + 10");
+        let [_, owner, idle, _] = pending.items()[0].items() else { panic!("{pending:?}") };
+        assert_eq!(owner.text(), "one", "claimed while clients are paused");
+        (idle.int() > 1_000).then_some(())
+    });
+    client.line("CLIENT UNPAUSE");
+    waiting.read_soon().expect("the entry");
+    assert_eq!(client.line("XPENDING s g - + 10 two").items().len(), 1);
 }
 
 /// They are told of as clients that wait.

@@ -240,6 +240,24 @@ fn room_for_large_values_is_made() {
     assert!(left < i64::try_from(SMALL).expect("few") - needed, "{left} keys are left");
 }
 
+/// Nothing goes while clients are paused: as at a real server, which looks again when somebody writes.
+#[test]
+fn nobody_goes_while_clients_are_paused() {
+    let node = Node::start(&["--maxmemory-policy", "allkeys-random"]);
+    let mut client = node.client();
+    let many = KEYS.to_string();
+    client.ask(&["DEBUG", "POPULATE", &many, "key", "10000"]);
+    client.line("CLIENT PAUSE 1000000 WRITE");
+    set(&mut client, "maxmemory", "3mb");
+    // Expiry has its turn ten times a second, and would come to this.
+    client.line("DEBUG SLEEP 0.5");
+    assert_eq!(client.line("DBSIZE").text(), many);
+    assert_eq!(client.info("stats", "evicted_keys").as_deref(), Some("0"));
+    client.line("CLIENT UNPAUSE");
+    client.line("SET another value");
+    wait_for("room", || (client.line("DBSIZE").int() < 1_000).then_some(()));
+}
+
 /// Commands that change a key, that change nothing, and that only read, after these.
 const USES: &[&str] = &[
     "SETRANGE k 0 ",

@@ -111,6 +111,41 @@ fn what_is_answered_is_in_force() {
     }
 }
 
+/// Who had left its batch, and waited for the token, when a pause began, is no further than others: what it asked for is
+/// not done when its client goes.
+#[test]
+fn who_goes_while_it_is_paused_does_nothing() {
+    let node = Node::start(&[]);
+    let mut operator = node.client();
+    let look = words(&format!("MGET {}", KEYS.join(" ")));
+    let long = ["EVAL", "local x = 0 for i = 1, 3e6 do x = x + i end", "0"];
+    let pausing = [&["MULTI"][..], &long, &["CLIENT", "PAUSE", "1000000", "WRITE"], &["EXEC"]];
+    let pausing: Vec<Vec<String>> =
+        pausing.iter().map(|words| words.iter().map(|word| (*word).to_owned()).collect()).collect();
+    for _ in 0..ROUNDS / 4 {
+        let all_requests = std::iter::once(pausing.clone()).chain((0..4).map(|kind| writes(kind, 1)));
+        let mut clients = Vec::new();
+        for requests in all_requests {
+            let mut bytes = Vec::new();
+            requests.iter().for_each(|words| Client::encode(words, &mut bytes));
+            let mut client = node.client();
+            client.send_raw(&bytes);
+            clients.push(client);
+        }
+        for _ in &pausing {
+            assert!(!clients[0].read_soon().expect("an answer").is_error());
+        }
+        drop(clients);
+        wait_for("all to be gone", || {
+            (operator.info("clients", "connected_clients").as_deref() == Some("1")).then_some(())
+        });
+        let before = operator.ask(&look);
+        operator.line("CLIENT UNPAUSE");
+        operator.line("SET after the-pause");
+        assert_eq!(operator.ask(&look), before);
+    }
+}
+
 /// Who waited for a key and was ended takes nothing of it any more.
 #[test]
 fn who_was_ended_is_served_with_nothing() {

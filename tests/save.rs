@@ -619,11 +619,15 @@ fn the_end_saves_where_save_points_are_set() {
         for begun in begun {
             while begun.recv().expect("it writes") < 50 {}
         }
+        // Nobody can have clients go on to write once the file is.
+        let mut operator = node.client();
+        let goes_on = thread::spawn(move || while operator.try_ask(&["CLIENT", "UNPAUSE"]).is_ok() {});
         if is_asked {
             node.client().send_raw(format!("{end}\r\n").as_bytes());
         } else {
             node.signal(end);
         }
+        goes_on.join().expect("it ends");
         let told: Vec<_> = writers.into_iter().map(|writer| writer.join().expect("it ends")).collect();
         wait_for("the end", || Client::try_connect(node.port).is_err().then_some(()));
         let loaded = loaded("redis-8.10", &node);

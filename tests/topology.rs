@@ -8,7 +8,7 @@ use crate::equality::assert_equal;
 use crate::harness::process::TempDir;
 use crate::harness::proxy::Proxy;
 use crate::harness::workload::Workload;
-use crate::harness::{Frame, Master, Node, Random, wait_for};
+use crate::harness::{Client, Frame, Master, Node, Random, wait_for};
 
 #[test]
 fn replicaof_another_master_and_back() {
@@ -26,6 +26,45 @@ fn replicaof_another_master_and_back() {
             (client.info("replication", "master_port")? == master.port.to_string()).then_some(())
         });
         assert_equal(master, &node);
+    }
+}
+
+/// A promotion that waits for a script may be overtaken by REPLICAOF: a node is a master or a replica, and not both.
+#[test]
+fn a_promotion_that_is_overtaken_is_none() {
+    let master = master_or_skip!("redis-8.10", "--repl-diskless-sync-delay", "0");
+    let node = Node::replica_of(&master);
+    let mut client = node.client();
+    let port = master.port.to_string();
+    for _ in 0..12 {
+        client.ask(&["REPLICAOF", "127.0.0.1", &port]);
+        node.wait_state("streaming");
+        let long = ["EVAL_RO", "local x = 0 for i = 1, 1.5e6 do x = x + i end", "0"];
+        let requests = [&long[..], &["REPLICAOF", "NO", "ONE"], &["REPLICAOF", "127.0.0.1", &port]];
+        let mut clients: Vec<_> = requests
+            .iter()
+            .map(|words| {
+                let mut bytes = Vec::new();
+                Client::encode(words, &mut bytes);
+                let mut client = node.client();
+                client.send_raw(&bytes);
+                client
+            })
+            .collect();
+        for client in &mut clients {
+            let answer = client.read_soon().expect("an answer");
+            assert!(!answer.is_error(), "{answer:?}");
+        }
+        if client.line("ROLE").items()[0].text() == "master" {
+            assert_eq!(client.line("CONFIG GET replicaof").items()[1].text(), "");
+            wait_for("the master to lose its replica", || {
+                (master.client().info("replication", "connected_slaves").as_deref() == Some("0"))
+                    .then_some(())
+            });
+        } else {
+            assert_eq!(client.line("CONFIG GET replicaof").items()[1].text(), format!("127.0.0.1 {port}"));
+            assert!(client.ask(&["SET", "own", "write"]).text().starts_with("READONLY"));
+        }
     }
 }
 

@@ -34,6 +34,7 @@ use crate::exclusive;
 use crate::expiry;
 use crate::node::Node;
 use crate::owned::OwnedRequest;
+use crate::pause::Paused;
 use crate::session::Session;
 
 /// What a client is told whose node follows a master from now on.
@@ -281,8 +282,8 @@ impl Blocking {
         is_awaited
     }
 
-    /// Serves those who wait for keys that were touched, if any was. For the holder of the token, between two requests:
-    /// neither in a transaction nor in a script.
+    /// Serves those who wait for keys that were touched, if any was; not while clients are paused. For the holder of the
+    /// token, between two requests: neither in a transaction nor in a script.
     #[inline]
     pub(crate) fn serve_ready(&self, node: &Node, writer: &Writer<'_>) {
         if node.store.has_ready() {
@@ -292,7 +293,7 @@ impl Blocking {
 
     #[cold]
     fn serve(&self, node: &Node, writer: &Writer<'_>) {
-        loop {
+        while node.pause.at(clock::steady()) == Paused::Nothing {
             // What a served client pushes may be what another waits for.
             let ready = node.store.take_ready();
             if ready.is_empty() {
@@ -336,11 +337,14 @@ impl Blocking {
         }
     }
 
-    /// Serves those for whom there may be something now though no key was touched (XREADGROUP with CLAIM). To be asked
-    /// now and then, where it may be waited for the token.
+    /// Serves those for whom there may be something now though no key was touched (XREADGROUP with CLAIM), and those whose
+    /// key was touched while clients were paused. To be asked now and then, where it may be waited for the token.
     pub(crate) fn serve_due(&self, node: &Node) {
         if self.clients() == 0 {
             return;
+        }
+        if node.store.has_ready() {
+            self.serve(node, &exclusive::hold(node));
         }
         let now = clock::steady();
         let is_due = |ticket: &&Arc<Ticket>| ticket.again_at.lock().is_some_and(|at| at <= now);
@@ -351,6 +355,9 @@ impl Blocking {
         // Who came first, as far as that can be told.
         due.sort_by_key(|ticket| ticket.client);
         let writer = exclusive::hold(node);
+        if node.pause.at(clock::steady()) != Paused::Nothing {
+            return;
+        }
         for ticket in due {
             serve_one(node, &writer, &ticket, b"");
         }

@@ -9,6 +9,7 @@ use protocol::parse::Parser;
 use protocol::{Protocol, Reply};
 
 use crate::batch::{Plan, Wait};
+use crate::owned::OwnedRequest;
 
 /// Bytes read at once from a client.
 pub(crate) const READ_BYTES: usize = 16 * 1024;
@@ -34,6 +35,8 @@ pub(crate) struct Buffers {
     pub(crate) reply: Reply,
     /// What the next request to be run waits for.
     pub(crate) wait: Option<Wait>,
+    /// That request, where it had left its batch before it had to wait.
+    pub(crate) again: Option<OwnedRequest>,
 }
 
 thread_local! {
@@ -77,6 +80,7 @@ impl Buffers {
         self.pending().is_empty()
             && self.reply.is_empty()
             && self.wait.is_none()
+            && self.again.is_none()
             && !self.parser.is_inside_request()
     }
 

@@ -97,6 +97,8 @@ async fn serve_here<S: Transport>(node: Arc<Node>, mut stream: S, mut session: S
         loop {
             let next = if buffers.wait.is_some() {
                 Next::Read
+            } else if let Some(request) = buffers.again.take() {
+                Next::Exclusive(request)
             } else if turns_lost < TURNS_LOST_MAX {
                 batch::run(&node, &mut session, &mut buffers)
             } else {
@@ -133,12 +135,15 @@ async fn serve_here<S: Transport>(node: Arc<Node>, mut stream: S, mut session: S
                 Next::Exclusive(request) => {
                     let running = Box::pin(exclusive::run(&node, session, request));
                     // Taken apart at once: what is kept while it is written would be part of each idle connection.
-                    let Some(exclusive::Answered { session: back, reply, then, wait }) = running.await else {
+                    let Some(exclusive::Answered { session: back, reply, then, wait, again }) = running.await
+                    else {
                         return;
                     };
                     session = back;
                     buffers.reply.set_protocol(session.protocol());
                     buffers.reply.append(reply);
+                    buffers.wait = wait;
+                    buffers.again = again;
                     session.take_pushed(&mut buffers.reply);
                     let written = write(&node, &mut stream, &session, &mut buffers).await;
                     if written.is_err() || then == Then::Close {
@@ -146,8 +151,7 @@ async fn serve_here<S: Transport>(node: Arc<Node>, mut stream: S, mut session: S
                         let _ = stream.shutdown().await;
                         return;
                     }
-                    if wait.is_some() {
-                        buffers.wait = wait;
+                    if buffers.wait.is_some() {
                         break;
                     }
                 }

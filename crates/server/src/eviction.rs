@@ -21,6 +21,7 @@ use tokio::sync::Notify;
 use crate::config::{Config, Word};
 use crate::latency::Event;
 use crate::node::Node;
+use crate::pause::Paused;
 use crate::stats::add;
 use crate::{clock, memory};
 
@@ -234,6 +235,10 @@ impl Eviction {
         let limit = self.limit.load(Relaxed);
         // Without a limit, on a replica, or while a load compares with these data.
         if limit == 0 || !node.upstream.is_writable() || writer.is_frozen() {
+            return (Room::Some, false);
+        }
+        // Nothing goes by itself while clients are paused; whoever writes afterwards looks again.
+        if node.pause.at(clock::steady()) != Paused::Nothing {
             return (Room::Some, false);
         }
         let rules = node.settings.read().eviction;

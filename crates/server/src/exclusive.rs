@@ -4,14 +4,12 @@
 //! comes back answered. A batch that begins with a short write or a script moves over whole ([`run_batch`]), one of the
 //! node's at a time, and holds the token for [`HOLD_MAX`] at most. Never runs on a worker.
 
-use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use commands::spec::{Find, KeySpec};
 use commands::{Command, CommandError, Flags, Run, ServerCommand as S, Source, WriteContext};
-use protocol::{Args, Protocol, Reply};
+use protocol::{Args, Reply};
 use storage::Writer;
 
 use crate::admission::{self, Situation};
@@ -119,6 +117,8 @@ pub(crate) struct Answered {
     pub(crate) then: Then,
     /// It is not answered yet: it waits for this.
     pub(crate) wait: Option<Wait>,
+    /// A pause (CLIENT PAUSE) came before it could run: it is to be run again after that wait.
+    pub(crate) again: Option<OwnedRequest>,
 }
 
 /// A batch run on another thread.
@@ -155,26 +155,10 @@ pub(crate) async fn run_batch(
 const HOLD_MAX: Duration = Duration::from_millis(1);
 
 /// Answers a request where waiting is allowed. `None` when it could not: then the connection has lost its session.
-pub(crate) async fn run(
-    node: &Arc<Node>,
-    mut session: Session,
-    mut request: OwnedRequest,
-) -> Option<Answered> {
-    loop {
-        let here = Arc::clone(node);
-        let (ran, asked) = apart(move || (run_here(&here, session, &request), request)).await?;
-        let paused = match ran {
-            Ok(answered) => return Some(answered),
-            Err(Paused(session)) => session,
-        };
-        let mut pause = node.blocking.counting(paused.client(), node.pause.over());
-        poll_fn(|context| if pause.is_over(context) { Poll::Ready(()) } else { Poll::Pending }).await;
-        (session, request) = (paused, asked);
-    }
+pub(crate) async fn run(node: &Arc<Node>, session: Session, request: OwnedRequest) -> Option<Answered> {
+    let node = Arc::clone(node);
+    apart(move || run_here(&node, session, request)).await
 }
-
-/// A pause (CLIENT PAUSE) came before the request could run: it is to be run again when that is over.
-struct Paused(Session);
 
 /// Runs it on a thread that may wait. `None` when it failed inside.
 pub(crate) async fn apart<R: Send + 'static>(run: impl FnOnce() -> R + Send + 'static) -> Option<R> {
@@ -189,7 +173,7 @@ pub(crate) async fn apart<R: Send + 'static>(run: impl FnOnce() -> R + Send + 's
 }
 
 /// Answers it on this thread, which may wait.
-fn run_here(node: &Arc<Node>, mut session: Session, request: &OwnedRequest) -> Result<Answered, Paused> {
+fn run_here(node: &Arc<Node>, mut session: Session, request: OwnedRequest) -> Answered {
     let words = request.words();
     let mut reply = Reply::new(session.protocol());
     reply.bound(node.settings.reply_bytes_max(session.client().is_subscriber()));
@@ -208,20 +192,16 @@ fn run_here(node: &Arc<Node>, mut session: Session, request: &OwnedRequest) -> R
         // Touched by what has no hold of the token of its own here.
         node.blocking.serve_ready(node, &hold(node));
     }
-    match over {
-        Over::Paused => Err(Paused(session)),
-        Over::Waits(wait) => {
-            let reply = Reply::new(Protocol::Resp2);
-            Ok(Answered { session, reply, then: Then::Continue, wait: Some(wait) })
-        }
-        Over::Answered(then) => {
-            // What is not to be heard of EXEC it has taken back itself: what it ran may have changed that.
-            if !session.is_answered() && !is_of_exec {
-                reply = Reply::new(session.protocol());
-            }
-            Ok(Answered { session, reply, then, wait: None })
-        }
+    let (then, wait, again) = match over {
+        Over::Paused(wait) => (Then::Continue, Some(wait), Some(request)),
+        Over::Waits(wait) => (Then::Continue, Some(wait), None),
+        Over::Answered(then) => (then, None, None),
+    };
+    // What is not to be heard of EXEC it has taken back itself: what it ran may have changed that.
+    if wait.is_some() || !session.is_answered() && !is_of_exec {
+        reply = Reply::new(session.protocol());
     }
+    Answered { session, reply, then, wait, again }
 }
 
 /// How a request's time here ends.
@@ -229,8 +209,8 @@ enum Over {
     Answered(Then),
     /// It waits for this, and is answered then.
     Waits(Wait),
-    /// It is to be run again when a pause is over.
-    Paused,
+    /// It is to be run again when a pause, which this waits for, may be over.
+    Paused(Wait),
 }
 
 fn run_command(
@@ -258,7 +238,12 @@ fn run_command(
         return refuse(node, session, command, text.as_bytes(), reply);
     }
     if situation.is_paused(node, session, command, args) {
-        return Over::Paused;
+        return Over::Paused(node.blocking.counting(session.client(), node.pause.over()));
+    }
+    if let Some(writer) = writer.as_ref().filter(|_| is_exec(command))
+        && answer::has_no_room(node, session, writer)
+    {
+        return refuse(node, session, command, admission::OOM.as_bytes(), reply);
     }
     let began = clock::steady();
     session.client().ran(command);

@@ -323,16 +323,24 @@ impl Move {
             moving = packed;
             let Some(batch) = batch else { break };
             let answers = moving.deliver(&mut target, &batch).await;
-            unpaused(node).await;
-            let here = Arc::clone(node);
-            let settled = exclusive::apart(move || {
-                let writer = exclusive::hold(&here);
-                moving.settle(&here, &writer, batch, &answers);
-                here.blocking.serve_ready(&here, &writer);
-                moving
-            });
-            let Some(settled) = settled.await else { return };
-            moving = settled;
+            let mut sent = Some((batch, answers));
+            while sent.is_some() {
+                unpaused(node).await;
+                let here = Arc::clone(node);
+                let settled = exclusive::apart(move || {
+                    let writer = exclusive::hold(&here);
+                    // Asked again under the token, with which a pause begins.
+                    if !is_paused(&here)
+                        && let Some((batch, answers)) = sent.take()
+                    {
+                        moving.settle(&here, &writer, batch, &answers);
+                        here.blocking.serve_ready(&here, &writer);
+                    }
+                    (moving, sent)
+                });
+                let Some(settled) = settled.await else { return };
+                (moving, sent) = settled;
+            }
         }
         let mut reply = promise.reply();
         match moving.outcome() {
@@ -485,9 +493,14 @@ fn refused(text: &[u8]) -> CommandError {
     CommandError::Bytes([b"ERR Target instance replied with error: ", text].concat())
 }
 
-/// Waits until clients are not paused: what a move removes is a write as others are.
+/// Whether clients are paused: what a move removes is a write as others are.
+fn is_paused(node: &Node) -> bool {
+    node.pause.at(clock::steady()) != Paused::Nothing
+}
+
+/// Waits until they are not.
 async fn unpaused(node: &Node) {
-    while node.pause.at(clock::steady()) != Paused::Nothing {
+    while is_paused(node) {
         let mut over = node.pause.over();
         poll_fn(|context| if over.is_over(context) { Poll::Ready(()) } else { Poll::Pending }).await;
     }

@@ -35,7 +35,7 @@ use crate::settings::Settings;
 use crate::shutdown::Shutdown;
 use crate::stats::Stats;
 use crate::tls::{Sides, Tls, TlsError};
-use crate::upstream::{Manners, MasterAddress, UpstreamHandle};
+use crate::upstream::{Manners, Role, UpstreamHandle};
 use crate::{clock, memory};
 
 /// A running node.
@@ -356,10 +356,14 @@ impl Node {
         Ok(())
     }
 
-    /// Notes whom REPLICAOF named, for CONFIG GET.
-    pub(crate) fn note_master(&self, master: Option<MasterAddress>) {
+    /// Notes who is followed now, for CONFIG GET.
+    pub(crate) fn note_master(&self) {
         let noted = self.settings.change(|config| {
-            config.replicaof = master;
+            // Asked here, one after another: whoever notes last has seen the last change.
+            config.replicaof = match self.upstream.role() {
+                Role::Master => None,
+                Role::Replica(master) => Some(master),
+            };
             Ok::<(), std::convert::Infallible>(())
         });
         match noted {

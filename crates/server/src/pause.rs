@@ -1,4 +1,4 @@
-//! CLIENT PAUSE: requests that wait until an operator lets them go on.
+//! CLIENT PAUSE: requests that wait until an operator lets them go on; and the end of the node, for which they wait for good.
 //!
 //! Owns until when, and which. Never stops what the master sends, nor what is sent to clients unasked.
 
@@ -36,15 +36,29 @@ pub(crate) struct Pause {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct State {
-    paused: Paused,
+    /// What clients have asked for, and until when.
+    asked: Paused,
     until: Option<Instant>,
+    /// The node ends: whoever writes waits for that, whatever clients ask for.
+    ends: bool,
 }
 
 impl State {
     /// As of `now`.
     fn at(self, now: Instant) -> Paused {
-        if self.until.is_some_and(|until| now < until) { self.paused } else { Paused::Nothing }
+        let asked = if self.until.is_some_and(|until| now < until) { self.asked } else { Paused::Nothing };
+        if self.ends { asked.max(Paused::Writes) } else { asked }
     }
+}
+
+/// What is paused, for an operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) paused: Paused,
+    /// For how much longer clients have asked for that.
+    pub(crate) left: Duration,
+    /// It is paused for the node's end.
+    pub(crate) ends: bool,
 }
 
 impl Default for Pause {
@@ -58,17 +72,28 @@ impl Pause {
     pub(crate) fn begin(&self, paused: Paused, until: Instant) {
         self.state.send_modify(|state| {
             let before = state.at(clock::steady());
-            *state = State { paused: before.max(paused), until: state.until.max(Some(until)) };
-            self.paused.store(state.paused as u8, Release);
+            state.asked = before.max(paused);
+            state.until = state.until.max(Some(until));
+            self.paused.store(state.asked as u8, Release);
         });
     }
 
-    /// Ends it.
+    /// Ends what clients have asked for.
     pub(crate) fn end(&self) {
+        self.state.send_modify(|state| self.forget_asked(state));
+    }
+
+    /// The node ends: nobody writes any more, and nothing goes by itself.
+    pub(crate) fn begin_last(&self) {
         self.state.send_modify(|state| {
-            *state = State::default();
-            self.paused.store(0, Release);
+            state.ends = true;
+            self.paused.store(state.asked.max(Paused::Writes) as u8, Release);
         });
+    }
+
+    fn forget_asked(&self, state: &mut State) {
+        *state = State { ends: state.ends, ..State::default() };
+        self.paused.store(if state.ends { Paused::Writes } else { Paused::Nothing } as u8, Release);
     }
 
     /// What is paused at `now`.
@@ -78,10 +103,11 @@ impl Pause {
     }
 
     /// What is paused, and for how much longer: for an operator.
-    pub(crate) fn told(&self, now: Instant) -> (Paused, Duration) {
+    pub(crate) fn told(&self, now: Instant) -> Told {
         let paused = self.at(now);
-        let until = self.state.borrow().until.filter(|_| paused != Paused::Nothing);
-        (paused, until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now)))
+        let State { until, ends, .. } = *self.state.borrow();
+        let left = until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
+        Told { paused, left, ends }
     }
 
     #[cold]
@@ -91,10 +117,9 @@ impl Pause {
         if paused == Paused::Nothing {
             // It is over, and nobody has said so yet; unless another began meanwhile.
             self.state.send_if_modified(|state| {
-                let is_over = state.at(now) == Paused::Nothing && state.paused != Paused::Nothing;
+                let is_over = state.at(now) == Paused::Nothing && state.asked != Paused::Nothing;
                 if is_over {
-                    *state = State::default();
-                    self.paused.store(0, Release);
+                    self.forget_asked(state);
                 }
                 is_over
             });
@@ -107,13 +132,15 @@ impl Pause {
         let mut changes = self.state.subscribe();
         let state = *changes.borrow_and_update();
         Wait::new(async move {
-            match state.until {
-                None => {}
+            // Whether its time passes, or something changes it (or the node is gone), it is looked at again.
+            match state.until.filter(|until| clock::steady() < *until) {
                 Some(until) => {
-                    let changed = changes.changed();
-                    // Whether its time passes, or something changes it (or the node ends), it is looked at again.
-                    let _ = tokio::time::timeout_at(until.into(), changed).await;
+                    let _ = tokio::time::timeout_at(until.into(), changes.changed()).await;
                 }
+                None if state.ends => {
+                    let _ = changes.changed().await;
+                }
+                None => {}
             }
         })
     }
@@ -153,7 +180,8 @@ mod tests {
         pause.begin(Paused::Everything, now + Duration::from_secs(1));
         pause.begin(Paused::Writes, now + Duration::from_secs(1));
         assert_eq!(pause.at(long - Duration::from_secs(1)), Paused::Everything, "longest and strictest");
-        assert_eq!(pause.told(now), (Paused::Everything, Duration::from_secs(1000)));
+        let left = Duration::from_secs(1000);
+        assert_eq!(pause.told(now), Told { paused: Paused::Everything, left, ends: false });
         let mut over = pause.over();
         pause.end();
         std::future::poll_fn(|context| if over.is_over(context) { Poll::Ready(()) } else { Poll::Pending })
@@ -167,8 +195,27 @@ mod tests {
         let now = clock::steady();
         pause.begin(Paused::Everything, now + Duration::from_secs(5));
         assert_eq!(pause.at(now + Duration::from_secs(5)), Paused::Nothing);
-        assert_eq!(pause.told(now), (Paused::Nothing, Duration::ZERO));
+        assert_eq!(pause.told(now).paused, Paused::Nothing);
         pause.begin(Paused::Writes, now + Duration::from_secs(9));
         assert_eq!(pause.at(now + Duration::from_secs(6)), Paused::Writes, "what was over counts no more");
+    }
+
+    #[tokio::test]
+    async fn the_last_pause_is_ended_by_nobody() {
+        let pause = Arc::new(Pause::default());
+        let (now, second) = (clock::steady(), Duration::from_secs(1));
+        let is_over =
+            |wait: &mut Wait| wait.is_over(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+        pause.begin(Paused::Everything, now + 1000 * second);
+        let mut over = pause.over();
+        pause.begin_last();
+        assert!(is_over(&mut over), "who waits looks again");
+        assert_eq!(pause.at(now), Paused::Everything);
+        assert_eq!(pause.at(now + 1000 * second), Paused::Writes);
+        pause.end();
+        assert_eq!(pause.told(now), Told { paused: Paused::Writes, left: Duration::ZERO, ends: true });
+        assert!(!is_over(&mut pause.over()), "and does not look all the time");
+        pause.begin(Paused::Writes, now + second);
+        assert_eq!(pause.at(now + 2 * second), Paused::Writes);
     }
 }

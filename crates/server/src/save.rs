@@ -24,7 +24,6 @@ use parking_lot::{Condvar, Mutex};
 use storage::{DbIndex, Progress, SnapshotOver, UnixMillis, Writer};
 
 use crate::node::Node;
-use crate::pause::Paused;
 use crate::upstream::Readable;
 use crate::{clock, exclusive, memory};
 
@@ -307,7 +306,7 @@ pub(crate) fn save_before_end(node: &Node, asked: Option<bool>) -> Result<(), Sa
             Err(error) => return Err(error),
             Ok(_) => {
                 // What is not in the file is not done: who would write waits, until the connection ends.
-                node.pause.begin(Paused::Writes, clock::steady() + PAUSE_AT_END);
+                node.pause.begin_last();
                 return Ok(());
             }
         }
@@ -326,9 +325,6 @@ pub(crate) fn warn_of_file_before(node: &Node) {
         tracing::warn!(path = %path.display(), "this file is not loaded, and the first save takes its place");
     }
 }
-
-/// Longer than the end takes.
-const PAUSE_AT_END: Duration = Duration::from_secs(3600);
 
 /// Says in the log how it ended.
 fn told(node: &Node, saved: &Result<Written, SaveError>) {

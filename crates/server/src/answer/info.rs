@@ -392,15 +392,16 @@ fn clients(facts: &Facts<'_>, text: &mut Text) {
     let (awaited, told_when_gone) = facts.node.blocking.keys();
     text.field("total_blocking_keys", awaited);
     text.field("total_blocking_keys_on_nokey", told_when_gone);
-    let (paused, left) = facts.node.pause.told(facts.now.steady);
-    let (reason, actions) = match paused {
+    let pause = facts.node.pause.told(facts.now.steady);
+    let reason = if pause.ends { "shutdown_in_progress" } else { "client_pause" };
+    let (reason, actions) = match pause.paused {
         Paused::Nothing => ("none", "none"),
-        Paused::Writes => ("client_pause", "write"),
-        Paused::Everything => ("client_pause", "all"),
+        Paused::Writes => (reason, "write"),
+        Paused::Everything => (reason, "all"),
     };
     text.field("paused_reason", reason);
     text.field("paused_actions", actions);
-    text.field("paused_timeout_milliseconds", left.as_millis());
+    text.field("paused_timeout_milliseconds", pause.left.as_millis());
 }
 
 fn memory_fields(facts: &Facts<'_>, text: &mut Text) {

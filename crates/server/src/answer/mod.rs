@@ -40,7 +40,7 @@ use crate::session::Session;
 
 pub(crate) use info::is_long as is_long_info;
 pub(crate) use scripting::{ATTEMPT_BYTES_MAX, attempt, called};
-pub(crate) use transaction::{abort, exec};
+pub(crate) use transaction::{abort, exec, has_no_room};
 
 /// The time of a batch, on both clocks.
 #[derive(Clone, Copy, Debug)]

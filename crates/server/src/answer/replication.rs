@@ -139,7 +139,7 @@ pub(super) fn replicaof(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
             tracing::info!(client = %call.session.client().addr, "following nobody from now on, as a client asked");
             tokio::runtime::Handle::current().block_on(call.node.upstream.promote());
         }
-        call.node.note_master(None);
+        call.node.note_master();
         reply.ok();
         return Ok(Then::Continue);
     }
@@ -153,14 +153,15 @@ pub(super) fn replicaof(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     if call.node.upstream.role() == Role::Replica(master.clone()) {
         // If the link stopped, or sleeps between two tries, it connects now.
         call.node.upstream.replicaof(master);
+        call.node.note_master();
         reply.simple("OK Already connected to specified master");
         return Ok(Then::Continue);
     }
     tracing::info!(client = %call.session.client().addr, %master, "following another master, as a client asked");
     // Under the token: neither a transaction nor a script is refused the second half of its writes.
     let writer = exclusive::hold_unless_busy(call.node).map_err(CommandError::new)?;
-    call.node.note_master(Some(master.clone()));
     call.node.upstream.replicaof(master);
+    call.node.note_master();
     drop(writer);
     call.node.blocking.end_all();
     reply.ok();

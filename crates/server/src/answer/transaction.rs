@@ -61,12 +61,17 @@ pub(super) fn unwatch(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
 pub(crate) fn abort(session: &mut Session, why: &[u8]) -> Vec<u8> {
     session.end_transaction();
     session.unwatch();
-    discarded(why)
-}
-
-fn discarded(why: &[u8]) -> Vec<u8> {
     let why = why.strip_prefix(b"ERR ").unwrap_or(why);
     [b"EXECABORT Transaction discarded because of: ", why].concat()
+}
+
+/// Makes room for what was queued; whether there is none for what of it needs some.
+pub(crate) fn has_no_room(node: &Node, session: &Session, writer: &Writer<'_>) -> bool {
+    session.transaction.as_deref().is_some_and(|transaction| {
+        transaction.has(Flags::WRITE)
+            && node.eviction.make_room(node, writer) == Room::None
+            && transaction.has(Flags::DENYOOM)
+    })
 }
 
 /// EXEC: everything that was queued, at one moment. For who has the token, but where what was queued changes the role of the
@@ -95,13 +100,6 @@ fn run(
         return Err(CommandError::new("EXECABORT Transaction discarded because of previous errors."));
     }
     let queue = transaction.queue();
-    if let Some(writer) = writer
-        && transaction.has(Flags::WRITE)
-        && node.eviction.make_room(node, writer) == Room::None
-        && transaction.has(Flags::DENYOOM)
-    {
-        return Err(CommandError::Bytes(discarded(admission::OOM.as_bytes())));
-    }
     let now = Now::read();
     // Under the token nobody else closes the gate, so entering it does not wait.
     let answer = reply.mark();

@@ -307,22 +307,32 @@ impl Applying {
     fn take_role(&mut self, epoch: u64, role: Role) {
         self.stop();
         self.epoch = epoch;
-        if role == Role::Master && self.shared.is_latest(epoch) {
+        if role == Role::Master {
             // Under the token: who asked before it was released was refused, who asks after may write.
-            let _writer = self.store.applier();
-            let position = self.shared.position.get();
-            let mut facts = self.shared.facts.lock();
-            facts.role = Role::Master;
-            facts.failure = None;
-            facts.previous = Some((position.replid, position.offset + 1));
-            drop(facts);
-            self.shared.position.left(random_replid());
-            self.shared.emptied.store(false, Ordering::Release);
-            self.shared.loaded.store(true, Ordering::Release);
-            self.shared.writable.store(true, Ordering::Release);
-            tracing::info!("a master from now on");
+            let writer = self.store.applier();
+            self.become_master(epoch);
+            drop(writer);
         }
         self.tell(Event::RoleTaken { epoch });
+    }
+
+    /// For the holder of the token.
+    fn become_master(&self, epoch: u64) {
+        let shared = &self.shared;
+        // All at once for who asks for another role, which may have been while the token was waited for.
+        let mut facts = shared.facts.lock();
+        if !shared.is_latest(epoch) {
+            return;
+        }
+        let position = shared.position.get();
+        facts.role = Role::Master;
+        facts.failure = None;
+        facts.previous = Some((position.replid, position.offset + 1));
+        shared.position.left(random_replid());
+        shared.emptied.store(false, Ordering::Release);
+        shared.loaded.store(true, Ordering::Release);
+        shared.writable.store(true, Ordering::Release);
+        tracing::info!("a master from now on");
     }
 
     /// Ends what is under way; the link decides what follows.

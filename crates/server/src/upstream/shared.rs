@@ -203,7 +203,7 @@ impl Shared {
         epoch < self.left_at.load(Ordering::Acquire)
     }
 
-    /// Whether no other change of role has begun since.
+    /// Whether no other change of role has begun since. With the facts held that stays so.
     pub(super) fn is_latest(&self, epoch: u64) -> bool {
         self.epoch.load(Ordering::Acquire) == epoch
     }
