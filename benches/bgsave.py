@@ -9,50 +9,20 @@ import argparse
 import os
 import pathlib
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE / "side_by_side"))
+from resp import connected, free_port  # noqa: E402
+
 SERVERS = pathlib.Path(os.environ.get("MASTERS_DIR", pathlib.Path.home() / ".cache/redis-masters"))
 
 
-class Client:
-    def __init__(self, port):
-        self.socket = socket.create_connection(("127.0.0.1", port))
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.replies = self.socket.makefile("rb")
-
-    def ask(self, *words):
-        words = [str(word).encode() for word in words]
-        parts = [b"*%d\r\n" % len(words)] + [b"$%d\r\n%s\r\n" % (len(word), word) for word in words]
-        self.socket.sendall(b"".join(parts))
-        line = self.replies.readline()
-        if line[:1] == b"$":
-            return self.replies.read(int(line[1:]) + 2)[:-2].decode()
-        if line[:1] != b"+" and line[:1] != b":":
-            sys.exit(f"{words[0]}: {line}")
-        return line[1:-2].decode()
-
-    def told(self, field):
-        lines = self.ask("INFO", "persistence").splitlines()
-        return next(line.split(":")[1] for line in lines if line.startswith(field + ":"))
-
-
-def free_port():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
-
-
-def connected(port):
-    while True:
-        try:
-            return Client(port)
-        except ConnectionRefusedError:
-            time.sleep(0.05)
+def told(client, field):
+    return client.info("persistence")[field]
 
 
 def sets(client, keys, is_over):
@@ -82,13 +52,13 @@ def turn(name, command, keys):
         before = sets(client, keys, lambda: time.perf_counter() > until)
         begun = time.perf_counter()
         other.ask("BGSAVE")
-        during = sets(client, keys, lambda: other.told("rdb_bgsave_in_progress") == "0")
+        during = sets(client, keys, lambda: told(other, "rdb_bgsave_in_progress") == "0")
         took = time.perf_counter() - begun
-        assert other.told("rdb_last_bgsave_status") == "ok"
+        assert told(other, "rdb_last_bgsave_status") == "ok"
         # Redis shortens what DEBUG POPULATE makes.
         assert (folder / "dump.rdb").stat().st_size > keys * 20
         client.ask("SET", "key:0", "last")
-        assert other.ask("GET", "key:0") == "last"
+        assert other.ask("GET", "key:0") == b"last"
         print(f"{name}: without BGSAVE {shown(before)}; during it, {took:.1f} s, {shown(during)}", flush=True)
     finally:
         server.kill()

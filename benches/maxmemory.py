@@ -9,7 +9,6 @@ import argparse
 import os
 import pathlib
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,7 +16,7 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE / "side_by_side"))
-from resp import Client  # noqa: E402
+from resp import connected, free_port  # noqa: E402
 
 SERVERS = pathlib.Path(os.environ.get("MASTERS_DIR", pathlib.Path.home() / ".cache/redis-masters"))
 SMALL, LARGE, LARGE_BYTES = 50_000, 40, 4_000_000
@@ -25,23 +24,8 @@ SMALL, LARGE, LARGE_BYTES = 50_000, 40, 4_000_000
 WAIT_S = 30
 
 
-def free_port():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
-
-
-def connected(port):
-    while True:
-        try:
-            return Client(port)
-        except ConnectionRefusedError:
-            time.sleep(0.05)
-
-
 def used(client):
-    lines = client.ask("INFO", "memory").decode().splitlines()
-    return next(int(line.split(":")[1]) for line in lines if line.startswith("used_memory:"))
+    return int(client.info("memory")["used_memory"])
 
 
 def turn(name, command):

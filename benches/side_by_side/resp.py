@@ -4,6 +4,7 @@ Owns one connection. Never measures anything.
 """
 import re
 import socket
+import time
 
 
 def wire(*words):
@@ -67,3 +68,18 @@ class Client:
     def close(self):
         self.file.close()
         self.socket.close()
+
+
+def free_port():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
+def connected(port):
+    """A client of a server that may still be starting."""
+    while True:
+        try:
+            return Client(port)
+        except ConnectionRefusedError:
+            time.sleep(0.05)

@@ -8,23 +8,20 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::task::Context;
 use std::time::{Duration, Instant};
 
 use commands::spec::ReadHandler;
-use commands::{
-    Command, CommandError, Dialect, Flags, Nothing, Run, ServerCommand as S, Source, WriteContext,
-};
+use commands::{Command, CommandError, Dialect, Flags, Run, ServerCommand as S, Source, WriteContext};
 use protocol::limits::Peer;
 use protocol::{Args, ProtocolError, Reply, Request, Words};
 use scripting::Called;
-use storage::{DbIndex, Hashed, KeyHash, Listener, Lookups, Reader, Wanted, Writer};
+use storage::{DbIndex, Hashed, KeyHash, Lookups, Reader, Writer};
 
 use crate::acl::{self, User};
 use crate::admission::{self, Situation};
 use crate::answer::{self, Call, Now, Then};
-use crate::blocking::{self, Outcome, Unanswered};
+use crate::blocking::Unanswered;
 use crate::buffers::Buffers;
 use crate::clock;
 use crate::exclusive;
@@ -32,6 +29,7 @@ use crate::expiry;
 use crate::histogram::Range;
 use crate::node::{Cost, Node};
 use crate::owned::OwnedRequest;
+use crate::resume::{self, Waiting};
 use crate::session::Session;
 use crate::stats::{Block, add};
 
@@ -117,7 +115,7 @@ pub(crate) fn run_with<'n>(
 ) -> Next {
     let Buffers { input, start, parser, planned, ran, reply, .. } = buffers;
     if session.blocked.is_some()
-        && let Some(next) = resume(node, session, reply)
+        && let Some(next) = resume::resume(node, session, reply)
     {
         return next;
     }
@@ -260,131 +258,6 @@ impl Plan {
             Plan::Read(_, _, Some((place, hash))) => Some(Hashed::new(words.get(*place)?, *hash)),
             Plan::Read(_, _, None) | Plan::Other(_) => None,
         }
-    }
-}
-
-/// Answers the request that its client waited for, or goes on waiting. None when it is answered.
-#[cold]
-fn resume(node: &Arc<Node>, session: &mut Session, reply: &mut Reply) -> Option<Next> {
-    let blocked = session.blocked.take()?;
-    let reader = node.store.try_reader();
-    if blocked.is_to_run_again() && reader.is_none() {
-        session.blocked = Some(blocked);
-        return Some(Next::Gate);
-    }
-    let (outcome, ended) = match blocked.outcome() {
-        Ok(over) => over,
-        Err(blocked) => {
-            session.blocked = Some(blocked);
-            return Some(Next::Read);
-        }
-    };
-    session.client().blocked.store(false, Relaxed);
-    session.client().is_inside(&[]);
-    let now = Now::read();
-    session.client().touch(now.steady);
-    session.take_pushed(reply);
-    let mark = reply.mark();
-    let (mut closes, mut is_denied) = (false, false);
-    match outcome {
-        Outcome::Again => {
-            let Some(reader) = &reader else { return None };
-            let words = ended.request.words();
-            let args = Args::new(words.get(ended.command.name_words()..).unwrap_or_default());
-            let nothing = Nothing::NullArray;
-            let wait = commands::Wait { timeout: None, nothing, instead: None, look_again: None };
-            let unanswered = Unanswered { command: ended.command, words: &words, wait, now: now.steady };
-            let lookups = Lookups::new(node.hub.wants().contains(Wanted::MISS), false);
-            let looks = (reader, &lookups);
-            // Who is gone is not asked for anything: its connection ends.
-            session.renew_user(&node.acl);
-            let answered = if let Err(denial) = acl::check(session.user(), ended.command, args, session.db())
-            {
-                admission::note_denial(node, session, ended.command, args, denial, acl::Place::Toplevel);
-                is_denied = true;
-                let text = admission::denied(session.user(), ended.command, denial);
-                Err(Waiting::Failed(CommandError::Bytes(text)))
-            } else {
-                read_or_wait(node, looks, session, unanswered, ended.until, now, reply)
-            };
-            node.stats.local().looked_up(&lookups);
-            node.hub.tell_misses(&lookups, ended.command);
-            match answered {
-                Ok(()) => {}
-                Err(Waiting::For(wait)) => return Some(Next::Blocked(wait)),
-                Err(Waiting::Failed(error)) => {
-                    node.settle(mark, Err(error), &words, reply);
-                }
-            }
-        }
-        Outcome::Denied(text) => {
-            is_denied = true;
-            reply.error_bytes(&text);
-        }
-        outcome => {
-            if let Outcome::Error(text) | Outcome::Ended(text) = &outcome {
-                node.stats.error(text.as_bytes());
-            }
-            closes = blocking::answer(outcome, reply);
-        }
-    }
-    let failed = reply.is_error_at(mark);
-    session.request_over(Some(ended.command));
-    if !session.is_answered() {
-        reply.rollback(mark);
-    }
-    if is_denied {
-        node.stats.local().rejected(ended.command);
-        return None;
-    }
-    // The time it took is in that of who served it; the time it waited is nobody's.
-    let cost = (0, reply.len_since(mark));
-    node.ran_apart(session, ended.command, &ended.request.words(), cost, failed);
-    closes.then_some(Next::Close)
-}
-
-enum Waiting {
-    For(Wait),
-    Failed(CommandError),
-}
-
-/// Runs a read that may wait once more, now that its keys are watched: what came between is not missed.
-fn read_or_wait(
-    node: &Arc<Node>,
-    (reader, lookups): (&Reader<'_>, &Lookups),
-    session: &mut Session,
-    mut unanswered: Unanswered<'_>,
-    until: Option<Instant>,
-    now: Now,
-    reply: &mut Reply,
-) -> Result<(), Waiting> {
-    let Run::Read(handler) = unanswered.command.run else { return Ok(()) };
-    let args = Args::new(unanswered.words.get(unanswered.command.name_words()..).unwrap_or_default());
-    // The change that woke it was told since it asked, and is told once.
-    session.remember_reads(&node.hub, unanswered.command, args);
-    let keys = blocking::awaited_keys(unanswered.command, unanswered.words);
-    let watches = keys.iter().map(|key| reader.watch(&node.store, session.db(), key, now.wall)).collect();
-    let instead = unanswered.wait.instead.take();
-    let borrowed: Option<Vec<&[u8]>> =
-        instead.as_ref().map(|words| words.iter().map(Vec::as_slice).collect());
-    let words = borrowed.as_deref().unwrap_or(unanswered.words);
-    let args = Args::new(words.get(unanswered.command.name_words()..).unwrap_or_default());
-    let source = Source::Reader(reader);
-    let context = node.read_context(source, session, now.wall, node.dialect(), lookups);
-    let mark = reply.mark();
-    match handler(&context, args, reply) {
-        Err(CommandError::Wait(wait)) => {
-            reply.rollback(mark);
-            unanswered.wait = *wait;
-            Err(Waiting::For(node.blocking.begin_reading(session, watches, until, unanswered)))
-        }
-        // What it waits for has come as something else, which is as if nothing had come.
-        Err(CommandError::WrongType) => {
-            unanswered.wait.instead = instead;
-            Err(Waiting::For(node.blocking.begin_reading(session, watches, until, unanswered)))
-        }
-        Err(error) => Err(Waiting::Failed(error)),
-        Ok(()) => Ok(()),
     }
 }
 
@@ -630,7 +503,7 @@ impl<'a> Batch<'a> {
                         let unanswered = Unanswered { command, words, wait: *wait, now: now.steady };
                         // It has been counted that it looked.
                         let looks = (reader, &Lookups::default());
-                        match read_or_wait(node, looks, session, unanswered, until, now, reply) {
+                        match resume::read_or_wait(node, looks, session, unanswered, until, now, reply) {
                             Ok(()) => Ok(Then::Continue),
                             Err(Waiting::For(wait)) => return Step::Stop(Next::Blocked(wait)),
                             Err(Waiting::Failed(error)) => Err(error),

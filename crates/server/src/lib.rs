@@ -18,6 +18,7 @@ mod batch;
 mod admission;
 mod acl;
 mod blocking;
+mod resume;
 mod eviction;
 mod pause;
 mod exclusive;

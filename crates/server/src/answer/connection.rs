@@ -223,7 +223,14 @@ pub(super) fn shutdown(call: &mut Call<'_>) -> Answered {
         return Err(CommandError::new("ERR No shutdown in progress."));
     }
     let asked = if nosave { Some(false) } else { save.then_some(true) };
-    tracing::info!(client = %call.session.client().addr, save = ?asked, "a client asked to shut down");
+    let said = if nosave {
+        "NOSAVE"
+    } else if save {
+        "SAVE"
+    } else {
+        "where save points are set"
+    };
+    tracing::info!(client = %call.session.client().addr, save = said, "a client asked to shut down");
     if crate::save::save_before_end(call.node, asked).is_err() && !force {
         return Err(CommandError::new("ERR Errors trying to SHUTDOWN. Check logs."));
     }
