@@ -440,8 +440,11 @@ async fn send<S: AsyncWrite + Unpin>(
     .await
 }
 
-/// Notes that a client goes because it does not read.
+/// Notes that a client goes because it does not read; unless that was noted for what it is sent unasked.
 fn let_go(node: &Node, client: &Client, bytes: usize) -> io::Error {
+    if client.outbox_if_any().is_some_and(|outbox| !outbox.close()) {
+        return io::ErrorKind::OutOfMemory.into();
+    }
     if let Some(left_out) = node.log.output.turn(clock::steady()) {
         tracing::warn!(client = %client.addr, bytes, left_out, "a client's output is over its limit; it is let go");
     }
