@@ -34,7 +34,7 @@ pub(crate) fn look(master: &str, key: &str) -> Result<String, Box<dyn Error>> {
         None => format!("{key} is not there"),
     };
     let keys = db.len();
-    // The replica goes on while a reader is inside, but cannot end.
+    // Held for one look only: the master's next transaction would wait for it, and the end for that.
     drop(reader);
     replica.shutdown();
     Ok(format!("{keys} keys; {found}"))

@@ -16,6 +16,8 @@
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! A reader, and what `get` found, are for one look: see [`Replica::storage`].
 
 mod builder;
 mod replica;

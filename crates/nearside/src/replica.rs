@@ -144,6 +144,11 @@ impl Replica {
     }
 
     /// The data set, to read from. (Only a node without a master may be written to.)
+    ///
+    /// A reader, and what it found, are for one look: copy what is needed and let them go. While a reader is held, what
+    /// the master does to several keys at once and the swap that ends a full resync wait for it; what was found holds
+    /// up the next write to its part of the table. All that comes after in the stream waits with them, and so does
+    /// [`Replica::shutdown`].
     pub fn storage(&self) -> &Store {
         &self.store
     }
