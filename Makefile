@@ -11,7 +11,7 @@ help: ## this list
 run: ## a replica on :6380 of MASTER=host:port (without one: of a sample server); PORT, HTTP change where
 	@CARGO="$(CARGO)" MASTER="$(MASTER)" bin/run.sh
 
-test: ## what CI runs: units, properties, real servers
+test: ## units, properties, real servers (CI runs check, instructions and the store under asan besides)
 	@tests/run.sh
 
 test-long: ## all 24 servers, bigger and longer runs, fuzzing, sanitizers: hours
