@@ -1,4 +1,4 @@
-//! Rounds of everything at once, for as long as it is left: `make soak`.
+//! Rounds of everything at once: `make soak` has 200 of them, or as many as `NEARSIDE_SOAK` says.
 //!
 //! Two masters of different make, each behind a wire that fails; one node that follows the one, then the other. Each
 //! round begins with empty data sets, so that rounds can be compared with each other: what grows from round to round

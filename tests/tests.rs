@@ -9,11 +9,11 @@
 mod harness;
 
 mod cases; // transcripts, run against a real server and against us
-mod clients; // programs with redis-py, go-redis, redis-rs
+mod clients; // programs with redis-py, go-redis, rueidis, redis-rs, and with clients of node and Java
 mod big; // a million keys, slow loads, big values
 mod readme; // its lists follow from the tables
 mod embedding; // the library inside another program
-mod migrate;
+mod migrate; // MIGRATE of real servers to us, and of ours to them
 mod program; // options, ports, signals, metrics, strangers
 mod access; // users, and what each may do
 mod fields; // what INFO and CONFIG tell, beside a real replica
