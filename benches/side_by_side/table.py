@@ -79,7 +79,9 @@ def table(values, names):
 def machine():
     with open("/proc/cpuinfo") as info:
         model = next((line.split(":")[1].strip() for line in info if line.startswith("model name")), "unknown")
-    return f"{os.cpu_count()} × {model}, Linux {platform.release()}"
+    # Its patches and the name of its build are the machine's own affair.
+    kernel = ".".join(platform.release().split(".")[:2])
+    return f"{os.cpu_count()} × {model}, Linux {kernel}"
 
 
 def revision():
