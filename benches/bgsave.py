@@ -6,7 +6,6 @@ the last SET readable, or there is no figure.
 """
 
 import argparse
-import os
 import pathlib
 import shutil
 import subprocess
@@ -17,8 +16,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE / "side_by_side"))
 from resp import connected, free_port  # noqa: E402
-
-SERVERS = pathlib.Path(os.environ.get("MASTERS_DIR", pathlib.Path.home() / ".cache/redis-masters"))
+from servers import tool  # noqa: E402
 
 
 def told(client, field):
@@ -46,7 +44,7 @@ def turn(name, command, keys):
     port = free_port()
     server = subprocess.Popen([*command, "--port", str(port), "--dir", str(folder)], stdout=subprocess.DEVNULL)
     try:
-        client, other = connected(port), connected(port)
+        client, other = connected(port, server), connected(port, server)
         client.ask("DEBUG", "POPULATE", keys, "key", 100)
         until = time.perf_counter() + 3
         before = sets(client, keys, lambda: time.perf_counter() > until)
@@ -73,7 +71,7 @@ def main():
     options.add_argument("--turns", type=int, default=3)
     given = options.parse_args()
     subprocess.run([HERE.parent / "tests/masters/get.sh", "--only", "redis-7.0"], check=True, stdout=subprocess.DEVNULL)
-    redis = [SERVERS / "redis-7.0/redis-server", "--save", "", "--enable-debug-command", "local"]
+    redis = [tool("redis-server"), "--save", "", "--enable-debug-command", "local"]
     for _ in range(given.turns):
         turn("redis 7.0", redis, given.keys)
         turn("nearside", [given.nearside, "--http", "off"], given.keys)

@@ -9,6 +9,7 @@ table goes into `benches/README.md`. Never measures time; any build will do.
 import argparse
 import datetime
 import os
+import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -75,6 +76,8 @@ def main():
     options.add_argument("--most", type=int, default=COUNTS[-1], help="the most elements of a value")
     asked = options.parse_args()
     counts = [count for count in COUNTS if count <= asked.most]
+    get = os.path.join(os.path.dirname(HERE), "tests/masters/get.sh")
+    subprocess.run([get, "--only", "redis-7.0"], check=True, stdout=subprocess.DEVNULL)
     unit = Contender(UNIT, "redis-7.0")
     ours = Contender(NEARSIDE, os.path.abspath(asked.nearside))
     servers = [Server(contender) for contender in (ours, unit)]

@@ -2,11 +2,10 @@
 """How far above maxmemory a server goes while large values are written: maxmemory.py NEARSIDE [--turns 3]
 
 Beside redis-server 7.0, both as masters, in turns: keys of a kilobyte up to the bound, then values of 4 MB one after
-another. Each value that was taken must be read back whole at once, or there is no figure.
+another. Each value that was taken must be read back whole at once, unless it is evicted by then, or there is no figure.
 """
 
 import argparse
-import os
 import pathlib
 import shutil
 import subprocess
@@ -17,8 +16,8 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE / "side_by_side"))
 from resp import connected, free_port  # noqa: E402
+from servers import tool  # noqa: E402
 
-SERVERS = pathlib.Path(os.environ.get("MASTERS_DIR", pathlib.Path.home() / ".cache/redis-masters"))
 SMALL, LARGE, LARGE_BYTES = 50_000, 40, 4_000_000
 # After so long it is no longer waited for.
 WAIT_S = 30
@@ -33,7 +32,7 @@ def turn(name, command):
     port = free_port()
     server = subprocess.Popen([*command, "--port", str(port), "--dir", str(folder)], stdout=subprocess.DEVNULL)
     try:
-        client = connected(port)
+        client = connected(port, server)
         client.ask("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
         client.ask_all([("SET", f"small:{number}", "x" * 1000) for number in range(SMALL)])
         bound = used(client)
@@ -43,7 +42,7 @@ def turn(name, command):
         for number in range(LARGE):
             try:
                 client.ask("SET", f"large:{number}", value)
-                # (Redis may evict it before it is asked for.)
+                # (It may be evicted before it is asked for.)
                 assert client.ask("GET", f"large:{number}") in (value, None)
             except RuntimeError as error:
                 assert str(error).startswith("OOM "), error
@@ -69,7 +68,7 @@ def main():
     given = options.parse_args()
     subprocess.run([HERE.parent / "tests/masters/get.sh", "--only", "redis-7.0"], check=True, stdout=subprocess.DEVNULL)
     for _ in range(given.turns):
-        turn("redis 7.0", [SERVERS / "redis-7.0/redis-server", "--save", ""])
+        turn("redis 7.0", [tool("redis-server"), "--save", ""])
         turn("nearside", [given.nearside, "--http", "off"])
 
 

@@ -76,10 +76,14 @@ def free_port():
         return taken.getsockname()[1]
 
 
-def connected(port):
-    """A client of a server that may still be starting."""
+def connected(port, process):
+    """A client of a server that may still be starting; an `OSError` when it has ended."""
     while True:
         try:
-            return Client(port)
-        except ConnectionRefusedError:
-            time.sleep(0.05)
+            client = Client(port)
+            client.ask("INFO", "server")
+            return client
+        except OSError:
+            if process.poll() is not None:
+                raise
+            time.sleep(0.01)

@@ -6,14 +6,12 @@ it is shipped with: nothing is set but addresses, folders, and the master to fol
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass
 
-from resp import Client
+from resp import connected, free_port
 
 MASTERS = os.environ.get("MASTERS_DIR") or os.path.expanduser("~/.cache/redis-masters")
 UNIT = "redis 7.0"
@@ -69,9 +67,7 @@ class Server:
         self.synced = 0  # full syncs that were asked of it
         self.folder = tempfile.mkdtemp(prefix="nearside-bench-")
         self.log = os.path.join(self.folder, "output.log")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         common = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", self.folder, *contender.arguments]
         if os.path.isabs(contender.program):
             command = [contender.program, *common, "--http", "127.0.0.1:0"]
@@ -88,16 +84,11 @@ class Server:
             raise
 
     def connected(self):
-        while True:
-            try:
-                client = Client(self.port)
-                client.ask("INFO", "server")
-                return client
-            except OSError:
-                if self.process.poll() is not None:
-                    with open(self.log) as log:
-                        sys.exit(f"{self.name} ended:\n{log.read()}")
-                time.sleep(0.01)
+        try:
+            return connected(self.port, self.process)
+        except OSError:
+            with open(self.log) as log:
+                sys.exit(f"{self.name} ended:\n{log.read()}")
 
     def cpu(self):
         """Seconds of processor time, of all its threads, user's and kernel's."""
