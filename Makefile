@@ -34,9 +34,10 @@ bench: ## side by side with real servers, into benches/README.md (about 20 minut
 bench-quick: ## the same with fewer keys and turns, for orientation (about 5 minutes)
 	@benches/run.sh --rounds 2 --keys 200000
 
-bench-micro: ## parser, keyspace, encodings, sorted set, scan (criterion), loads: in one process
+bench-micro: ## parser, keyspace, encodings, sorted set, scan (criterion), loads, decoding: in one process
 	$(CARGO) bench --locked -p nearside-protocol -p nearside-storage --bench parse --bench keyspace --bench packed --bench sorted_set
 	$(CARGO) bench --locked -p nearside-replication --bench load
+	$(CARGO) bench --locked -p nearside-rdb --bench decode
 
 instructions: ## instructions of parsing, serving, applying and loading against their baseline (needs valgrind)
 	@benches/instructions.py
