@@ -97,7 +97,7 @@ pub(crate) struct Options {
     save: Vec<String>,
 
     /// The version of the RDB format that files and DUMP's payloads have: of Redis 9 (5.0 to 6.2), 10 (7.0), 11 (7.2 and
-    /// every Valkey), 12 (7.4), 13 (8.6) or 15 (8.8), or Valkey's own. What has no form in it is an error; auto: the
+    /// every Valkey), 12 (7.4), 13 (8.6) or 15 (8.10), or Valkey's own. What has no form in it is an error; auto: the
     /// oldest from 11 on that has one, and none that the master could not read
     #[arg(long, value_name = "auto|9|10|11|12|13|15|valkey80", default_value = "auto", value_parser = RdbVersion::parse)]
     rdb_version: RdbVersion,

@@ -28,7 +28,7 @@ impl fmt::Display for Flavour {
 /// The length of either header.
 pub(crate) const HEADER_BYTES: usize = 9;
 
-/// The newest version of Redis' format that we read (8.10's; 14 was never released apart from it).
+/// The newest version of Redis' format that we read: 8.10's.
 pub const REDIS_VERSION_MAX: u32 = 15;
 
 /// The only version of Valkey's own format that we read (9.0 and 9.1).
