@@ -11,9 +11,9 @@
 //! ([`ScanCursor`]), whatever becomes of the tables meanwhile.
 //!
 //! # Where the bytes of a key go
-//! 1M strings of 16 + 100 bytes: 128 the entry (8 + 116, rounded up to the allocator's class), 14 the table (8 the word, 1
-//! the control byte, tables three quarters full in classes of the allocator, the shards' heads; see `keyspace::table`), 1
-//! the allocator's own. The program itself takes 9 MB.
+//! A string of 16 + 100 bytes: 128 the entry (6 + 116, rounded up to the allocator's class), and its share of the table:
+//! 9 a bucket (8 the word, 1 the control byte), 80 % of which are full, see `keyspace::table`. `benches/README.md` has
+//! what a key takes of the process, and what the process takes by itself.
 //!
 //! # Who may do what
 //! The *token* ([`Writer`]) is had by one at a time, who alone changes data: [`DbMut::edit`] locks one key's shard, lends

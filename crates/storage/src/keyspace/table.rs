@@ -13,8 +13,8 @@
 //! A `RawTable` has a power of two of buckets, of which 7/8 may be full, so with a power of two of shards too the
 //! load is what the number of keys makes it: 1M keys stood in 2M buckets at 48 %, 21 bytes a key. The number of shards
 //! is therefore any: as many as fill the tables of the expected keys as far as chance lets them be filled (see
-//! `shards_for`), 13 to 14 bytes a key: 9 a bucket, 80 % full, the allocator's next class, which is a tenth more, and the
-//! shards' heads.
+//! `shards_for`). A key then takes what 9 bytes a bucket are at 80 % full, in the allocator's next class, which is a tenth
+//! more, and its part of the shard's head. What that is in resident bytes is in `benches/README.md`.
 //!
 //! Owns the shards and which of them are occupied. Never knows why a key is looked for.
 
