@@ -1,4 +1,4 @@
-//! The program's allocator: jemalloc, and how it is told to lie.
+//! The program's allocator: jemalloc, and its settings.
 //!
 //! Owns the one string that jemalloc reads before `main`. `_RJEM_MALLOC_CONF` in the environment overrides it.
 //!

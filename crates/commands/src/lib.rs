@@ -1,6 +1,6 @@
 //! The command table, and every handler on data: find(name) → Command → run.
 //!
-//! The only way in, for the master's stream, clients, scripts and HTTP alike.
+//! The only way in, for the master's stream, clients and scripts alike.
 //! Owns what a command means. Never knows sockets, offsets, or who is calling.
 
 pub mod spec;

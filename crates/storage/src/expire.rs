@@ -1,6 +1,6 @@
 //! Finding keys with deadlines, for a node that is nobody's replica: a replica deletes only what its master deletes.
 //!
-//! Owns the search. Never deletes: who finds a key deletes it as a command, so that it goes to the backlog too.
+//! Owns the search. Never deletes: who finds a key past its deadline removes it afterwards, under the token.
 
 use crate::db::Db;
 use crate::entry::EntryView;

@@ -1,7 +1,7 @@
 //! Streams and their groups.
 //!
-//! Owns the syntax and the answers of stream commands, and how they read IDs. Never blocks: XREAD and XREADGROUP
-//! answer at once, as if their time had run out.
+//! Owns the syntax and the answers of stream commands, and how they read IDs. Never waits: XREAD and XREADGROUP with
+//! BLOCK that find nothing answer [`CommandError::Wait`], and who runs them decides.
 
 mod add;
 mod claim;

@@ -1,4 +1,4 @@
-//! Sorted sets. (BZPOPMIN, BZPOPMAX and BZMPOP, which wait, are the server's affair; a stream never has them.)
+//! Sorted sets.
 
 use crate::sorted_set;
 use crate::spec::{Begin, Categories as C, Command, Find, Flags as F, Group, KeyFlags as K, KeySpec, Run};

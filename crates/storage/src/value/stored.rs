@@ -1,10 +1,10 @@
 //! How each kind of value lies in an entry: the one place where a [`Value`] and an entry's bytes meet.
 //!
-//! An entry holds a *form* (one byte: kind and encoding) and a payload, which is either bytes in the entry
+//! An entry holds a *form* (kind and encoding, in five bits) and a payload, which is either bytes in the entry
 //! itself (packed values) or one pointer to a box (big values). Nothing here is unsafe: [`crate::entry`] turns
 //! a [`Big`] into that pointer and back.
 //!
-//! To give a kind its packed forms: add the [`Form`]s (below, they are already there), and change its arms in
+//! To give a kind another packed form: add the [`Form`] (to the list of all of them, too), and change the kind's arms in
 //! `Value::into_parts`, `Value::from_parts` and `ValueRef::of`. To change what is behind a pointer: change the
 //! type alias of the box (`BigHash` …) here.
 
