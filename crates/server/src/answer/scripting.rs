@@ -13,6 +13,7 @@ use scripting::{Called, Kind, Named, Ran, Request, TimeLimits};
 use storage::Writer;
 
 use super::{Answered, Call, Then};
+use crate::admission::READONLY;
 use crate::exclusive;
 use crate::scripts::{self, ClientHost};
 
@@ -171,7 +172,7 @@ pub(super) fn change(call: &mut Call<'_>, change: Change, reply: &mut Reply) -> 
         let node = call.node;
         // Asked again under the token: a REPLICAOF may have come between.
         if !node.upstream.is_writable() {
-            return Err(CommandError::new("READONLY You can't write against a read only replica."));
+            return Err(CommandError::new(READONLY));
         }
         let functions =
             function::changed(writer.functions(), change, call.args, (Role::Master, node.dialect()), reply)?;
