@@ -66,13 +66,12 @@ impl Watcher {
     pub fn status(&self) -> SyncStatus {
         self.upstream.status()
     }
+
     /// The full sync that is under way.
     pub fn sync(&self) -> Option<SyncProgress> {
         self.upstream.status().sync
     }
-}
 
-impl Watcher {
     /// How much is to be logged: as it was started with, or as CONFIG SET said since.
     pub fn loglevel(&self) -> LogLevel {
         *self.loglevel.borrow()
