@@ -1,6 +1,8 @@
 //! A blocking RESP client for tests: sends words, gives back what came as a tree and as exact bytes.
 //!
 //! It is not nearside's own parser, so that the one cannot hide a fault of the other.
+//!
+//! Owns a connection, and the shape of replies. Never waits without end: every read has a timeout.
 
 use std::fmt;
 use std::io::{BufRead, BufReader, Read, Write};

@@ -1,4 +1,6 @@
 //! Real masters and nearside, each on a free port and in a folder of its own, ended by process id when dropped.
+//!
+//! Owns the processes and their folders. Never ends a process that it did not start.
 
 use std::fs;
 use std::net::TcpListener;

@@ -2,6 +2,8 @@
 //!
 //! A key comes either whole ([`Item::Whole`]: a string, or one packed blob) or as a run: [`Item::Open`], then
 //! its pieces, then [`Item::Close`]. No item is longer than one element, so a huge key streams.
+//!
+//! Owns the shape of items, the same for every version and vendor. Never reads a file: see [`crate::decode`].
 
 use crate::module::{MetaClass, ModuleId};
 use crate::{Flavour, Template};

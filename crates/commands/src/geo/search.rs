@@ -2,6 +2,9 @@
 //!
 //! The order in which the cells of a search are visited, and what a partial sort makes of equal distances, is part of
 //! the answer: GEOSEARCHSTORE … COUNT n stands in the stream as it was asked.
+//!
+//! Owns the options and which of them go together; the arithmetic is `storage::value::geo`'s. Never changes anything
+//! but the destination.
 
 use std::cmp::Ordering;
 

@@ -1,4 +1,7 @@
 //! Deadlines of fields: HEXPIRE and its kin, HPERSIST, HTTL and its kin.
+//!
+//! Owns how a moment is written, the conditions, and the number that each field is answered with. Never touches the
+//! key's own deadline.
 
 use protocol::number::parse_int;
 use protocol::{Args, Reply};

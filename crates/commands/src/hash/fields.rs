@@ -1,4 +1,6 @@
 //! HGETDEL, HGETEX and HSETEX: fields with a grammar of options around them.
+//!
+//! Owns that grammar, Redis' and Valkey's. Never touches the key's own deadline.
 
 use protocol::{Args, Reply};
 use storage::value::Hash;

@@ -1,4 +1,7 @@
 //! Reads of hashes.
+//!
+//! Owns the answers. Never changes a hash: fields that a read meets past their deadline are noted, and whoever ran it
+//! removes them.
 
 use protocol::number::parse_int;
 use protocol::{Args, Protocol, Reply};

@@ -1,4 +1,6 @@
 //! HSET and its kin, HDEL, and counters.
+//!
+//! Owns what becomes of a field's deadline with a new value: HSET clears it, a counter keeps it. Never sets one.
 
 use protocol::{Args, Reply};
 use storage::Wanted;

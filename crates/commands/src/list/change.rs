@@ -1,4 +1,7 @@
 //! Commands that add elements to a list, or change those that are there.
+//!
+//! Owns LPUSH and its kin, LINSERT, LSET, LREM and LTRIM. Never answers with an element: what takes one to answer with
+//! it is in `pop`.
 
 use storage::Wanted;
 use storage::value::List;

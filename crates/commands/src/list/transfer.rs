@@ -1,4 +1,7 @@
 //! Commands that move elements from one list to another, or within one.
+//!
+//! Owns the order in which they arrive. Never lets anybody see an element in both lists or in neither; never waits, see
+//! [`crate::wait`].
 
 use storage::packed::Item;
 use storage::value::List;

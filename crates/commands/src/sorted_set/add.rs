@@ -1,4 +1,7 @@
 //! ZADD and ZINCRBY.
+//!
+//! Owns which elements the options let through, and what is counted. Never changes anything when one of the scores is
+//! refused.
 
 use protocol::{Args, Reply};
 use storage::score::Score;

@@ -2,6 +2,8 @@
 //!
 //! Sums of scores are rounded, so their order is part of the answer: smaller inputs come first (equally long ones in
 //! the order of the request), and every element's scores are added in the order of the inputs.
+//!
+//! Owns that order, and the options. Never changes an input: the result is whole before it is stored.
 
 use std::collections::HashMap;
 

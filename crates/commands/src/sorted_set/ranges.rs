@@ -1,4 +1,7 @@
 //! ZRANGE in all its forms, its older names, and ZRANGESTORE.
+//!
+//! Owns the options, and which ranks they mean; how a bound is written is [`crate::range`]'s. Never changes a set but
+//! the destination.
 
 use std::ops::Range;
 

@@ -1,4 +1,6 @@
 //! Elements taken out: by name, by range, and from either end.
+//!
+//! Owns which elements go, and the answers. Never waits: who finds nothing says so, see [`crate::wait`].
 
 use std::ops::Range;
 

@@ -1,4 +1,7 @@
 //! XCLAIM, XAUTOCLAIM and XNACK: who has what pending.
+//!
+//! Owns whose an entry becomes, how often it counts as delivered, and when a consumer was seen. Never changes an entry
+//! of the stream itself.
 
 use storage::value::Stream;
 use storage::value::stream::{ConsumerId, Group, LagRule, Pending, StreamId};

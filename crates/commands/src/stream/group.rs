@@ -1,4 +1,6 @@
 //! XGROUP, XACK and XSETID.
+//!
+//! Owns how groups and consumers come and go, and what their counts may be set to. Never adds or removes an entry.
 
 use storage::Wanted;
 use storage::value::Stream;

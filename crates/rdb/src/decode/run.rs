@@ -1,4 +1,7 @@
 //! The pieces of a value that comes in many.
+//!
+//! Owns how each piece is laid out, and what comes after it; those of streams are in `stream`. Never begins a value:
+//! that takes its type, which the decoder knows.
 
 use super::{Scratch, both, bytes, stream, string};
 use crate::item::{ArrayElement, Item, Node, Str};

@@ -1,4 +1,7 @@
 //! JSON to Lua values.
+//!
+//! Owns the grammar, which is lua-cjson's, and the texts of what is wrong. Never recurses, and never reads on when the
+//! script has to end.
 
 use mlua::{Lua, Table, Value};
 

@@ -1,4 +1,7 @@
 //! Lua values to JSON.
+//!
+//! Owns which tables are arrays, and how texts and numbers are written. Never recurses, and never goes deeper than the
+//! settings say.
 
 use mlua::{Lua, Table, Value};
 

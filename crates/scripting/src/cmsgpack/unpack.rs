@@ -1,4 +1,7 @@
 //! MessagePack to Lua values.
+//!
+//! Owns the reading of headers, with the original's texts of what is wrong. Never recurses, and never makes room for
+//! what a header only announces.
 
 use mlua::{Lua, Table, Value};
 

@@ -1,4 +1,6 @@
 //! ACL: the users, what each may do, and what was refused.
+//!
+//! Owns the subcommands and their answers. Never decides what a user may do: see [`crate::acl`].
 
 use std::sync::Arc;
 

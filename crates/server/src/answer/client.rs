@@ -1,4 +1,6 @@
 //! CLIENT: what connections say of themselves, and who may end them.
+//!
+//! Owns the subcommands and their answers. Never touches a socket: who is to end is told so, see [`crate::clients`].
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;

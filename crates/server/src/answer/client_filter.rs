@@ -1,4 +1,6 @@
 //! The words by which CLIENT LIST and CLIENT KILL choose connections: Redis' and Valkey's.
+//!
+//! Owns their grammar, and what each of them means. Never lists or ends anybody.
 
 use std::time::Instant;
 

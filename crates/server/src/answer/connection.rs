@@ -1,4 +1,6 @@
 //! AUTH, HELLO, SELECT and the like: who a connection is and what it speaks.
+//!
+//! Owns the answers. Never checks a password itself: see [`crate::acl`].
 
 use std::sync::atomic::Ordering::Relaxed;
 

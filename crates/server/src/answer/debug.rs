@@ -1,4 +1,6 @@
 //! DEBUG: what tests ask of a server.
+//!
+//! Owns the subcommands and their answers. Never makes keys on a replica.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;

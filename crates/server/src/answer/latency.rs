@@ -1,4 +1,6 @@
 //! LATENCY: how long requests take, and what held up clients.
+//!
+//! Owns the answers, what GRAPH draws and what DOCTOR says. Never measures: see [`crate::latency`].
 
 use commands::{CommandError, table};
 use protocol::Reply;

@@ -1,4 +1,6 @@
 //! CLIENT TRACKING, CACHING, GETREDIR and TRACKINGINFO.
+//!
+//! Owns the options, and which of them exclude each other. Never notes a key or tells of one: see [`crate::tracking`].
 
 use std::sync::Arc;
 

@@ -1,4 +1,7 @@
 //! MULTI, EXEC, DISCARD, WATCH: several requests at one moment.
+//!
+//! Owns the order in which EXEC goes about it: who may still do what, from where on nobody else may look, what is
+//! answered. Never keeps what was queued: see [`crate::transaction`].
 
 use std::sync::Arc;
 

@@ -7,6 +7,8 @@
 //! To give a kind another packed form: add the [`Form`] (to the list of all of them, too), and change the kind's arms in
 //! `Value::into_parts`, `Value::from_parts` and `ValueRef::of`. To change what is behind a pointer: change the
 //! type alias of the box (`BigHash` …) here.
+//!
+//! Owns the forms, and which type stands behind each pointer. Never touches an entry's memory.
 
 use bytes::Bytes;
 

@@ -1,3 +1,5 @@
+//! Sorted sets beside Redis' own bytes, and both of their forms beside a sorted vector.
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
