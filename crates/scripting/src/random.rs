@@ -1,4 +1,6 @@
-//! `math.random` and `math.randomseed` with Redis' own generator, so that a script of an old master's stream gets the numbers that it got there.
+//! `math.random` and `math.randomseed`, with Redis' own generator.
+//!
+//! A script of an old master's stream gets the numbers that it got there.
 //!
 //! Owns the generator's state: the 48-bit linear congruential one of `lrand48`.
 

@@ -1,4 +1,6 @@
-//! CLIENT PAUSE: requests that wait until an operator lets them go on; and the end of the node, for which they wait for good.
+//! CLIENT PAUSE: requests that wait until an operator lets them go on.
+//!
+//! At the end of the node they wait for good.
 //!
 //! Owns until when, and which. Never stops what the master sends, nor what is sent to clients unasked.
 

@@ -1,9 +1,9 @@
-//! How a key is used: when last, when last changed, or how often; 24 bits of each entry, whose meaning one rule for the whole store decides.
+//! How a key is used: when last, when last changed, or how often.
 //!
-//! As seconds (LRU) they come round after 194 days. As a frequency (LFU) they are 16 bits of minutes, when the count was
-//! last lowered, and a count of 8 bits that grows with the logarithm of the accesses and falls with time:
-//! Morris' counter, as the policies of Redis describe it. When the rule changes, what was noted by the other means little
-//! until keys are used again.
+//! That is 24 bits of each entry, whose meaning one rule for the whole store decides. As seconds (LRU) they come round
+//! after 194 days. As a frequency (LFU) they are 16 bits of minutes, when the count was last lowered, and a count of 8
+//! bits that grows with the logarithm of the accesses and falls with time: Morris' counter, as the policies of Redis
+//! describe it. When the rule changes, what was noted by the other means little until keys are used again.
 //!
 //! Owns the arithmetic. Never touches an entry.
 

@@ -1,7 +1,7 @@
-//! Fields that are past their deadline and still there, where a client of a master writes: what is told and counted when
-//! they go with that.
+//! Fields that are past their deadline and still there, where a client of a master writes.
 //!
-//! Never hides anything from a master's stream, for which nothing has expired.
+//! Owns what is told and counted when they go with that. Never hides anything from a master's stream, for which nothing
+//! has expired.
 
 use std::collections::HashSet;
 

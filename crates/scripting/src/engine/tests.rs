@@ -1,4 +1,6 @@
-//! Scripts as clients see them, with a host that has no data set: what it is asked to run it notes, and answers by name.
+//! Scripts as clients see them, with a host that has no data set.
+//!
+//! What the host is asked to run it notes, and answers by name.
 
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};

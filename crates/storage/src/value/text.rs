@@ -1,4 +1,6 @@
-//! Strings: an integer, bytes in the entry, or bytes out of line behind a count (above 64 KiB, or where that takes less).
+//! Strings: an integer, bytes in the entry, or bytes out of line behind a count.
+//!
+//! They are out of line above 64 KiB, or where that takes less.
 //!
 //! Owns which of these a string is. Never knows what its bytes mean (bits, HyperLogLog and geo have their own
 //! modules).
@@ -13,14 +15,14 @@ pub const INLINE_BYTES_MAX: usize = 64 * 1024;
 
 /// What an entry has beside its value: a header, and a key of usual length.
 const BESIDE_BYTES: usize = 32;
-/// What must be gained by it before a string lives out of line for its length alone: that takes 40 bytes more, and a look
-/// at two more places.
+/// What must be gained by it before a string lives out of line for its length alone: that takes 40 bytes more, and a
+/// look at two more places.
 const GAIN_BYTES_MIN: usize = 256;
 
 /// Whether a string of so many bytes lives out of line.
 ///
-/// The allocator's classes are a fourth of a power of two apart: a value of 1,024 bytes fills one, and with a key before it
-/// would take 1,280.
+/// The allocator's classes are a fourth of a power of two apart: a value of 1,024 bytes fills one, and with a key
+/// before it would take 1,280.
 pub(crate) fn is_long(bytes: usize) -> bool {
     bytes > INLINE_BYTES_MAX || size_class(bytes + BESIDE_BYTES) - size_class(bytes) >= GAIN_BYTES_MIN
 }
@@ -200,7 +202,8 @@ impl<'a> TextRef<'a> {
     /// Bytes of the allocations behind the entry.
     pub fn heap_bytes(self) -> usize {
         match self {
-            // The box with the handle, and the bytes. Once a reply has kept them there is a count beside them, of 32 bytes.
+            // The box with the handle, and the bytes. Once a reply has kept them there is a count beside them, of 32
+            // bytes.
             TextRef::Long(bytes) => size_of::<Bytes>() + size_class(bytes.len()),
             _ => 0,
         }
