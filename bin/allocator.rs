@@ -19,7 +19,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 const OPTIONS: &[u8; 105] =
     b"slab_sizes:1-1024:16,dirty_decay_ms:100,muzzy_decay_ms:0,background_thread:true,max_background_threads:1\0";
 
-// SAFETY: jemalloc declares `const char *_rjem_malloc_conf`, weakly, and reads a string that ends with a zero byte; nothing
-// else has this name.
+// SAFETY: jemalloc declares `const char *_rjem_malloc_conf`, weakly, and reads a string that ends with a zero byte;
+// nothing else has this name.
 #[unsafe(export_name = "_rjem_malloc_conf")]
 static MALLOC_CONF: &[u8; 105] = OPTIONS;

@@ -1,8 +1,8 @@
 //! The program's options.
 //!
 //! Owns their names, Redis' where Redis has one, and the words of the help. What a value means is
-//! [`nearside::config`]'s; an option's name is the one that CONFIG GET knows, and every value that CONFIG SET can change
-//! is an option too.
+//! [`nearside::config`]'s; an option's name is the one that CONFIG GET knows, and every value that CONFIG SET can
+//! change is an option too.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -96,9 +96,9 @@ pub(crate) struct Options {
     #[arg(long, value_name = "SECONDS CHANGES", num_args = 1.., action = ArgAction::Append)]
     save: Vec<String>,
 
-    /// The version of the RDB format that files and DUMP's payloads have: of Redis 9 (5.0 to 6.2), 10 (7.0), 11 (7.2 and
-    /// every Valkey), 12 (7.4), 13 (8.6) or 15 (8.10), or Valkey's own. What has no form in it is an error; auto: the
-    /// oldest from 11 on that has one, and none that the master could not read
+    /// The version of the RDB format that files and DUMP's payloads have: of Redis 9 (5.0 to 6.2), 10 (7.0), 11 (7.2
+    /// and every Valkey), 12 (7.4), 13 (8.6) or 15 (8.10), or Valkey's own. What has no form in it is an error; auto:
+    /// the oldest from 11 on that has one, and none that the master could not read
     #[arg(long, value_name = "auto|9|10|11|12|13|15|valkey80", default_value = "auto", value_parser = RdbVersion::parse)]
     rdb_version: RdbVersion,
 
@@ -444,7 +444,8 @@ fn save_points(words: &[String]) -> Result<SavePoints, String> {
     SavePoints::parse(&words.join(" ")).map_err(|why| format!("--save '{}': {why}", words.join(" ")))
 }
 
-/// A password as it was given (empty: none was), or the first line of its file; `option` is the name of the one for itself.
+/// A password as it was given (empty: none was), or the first line of its file; `option` is the name of the one for
+/// itself.
 fn password(option: &str, given: Option<String>, file: Option<PathBuf>) -> Result<Option<Secret>, String> {
     let given = given.and_then(Secret::new);
     let Some(path) = file else { return Ok(given) };

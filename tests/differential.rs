@@ -92,10 +92,10 @@ pub fn may_be_chance(words: &[Vec<u8>]) -> bool {
     is_range_by_name(words) || stores_with_ties(words)
 }
 
-/// Whether the request has one right answer here and now. A range by name of a big set with more than one score has not:
-/// it depends on the levels that a skip list happens to have, and a real replica gives and removes others than its master.
-/// Nor has SORT of a set where nothing tells elements apart: real replicas store them in another order than their master,
-/// each in that of its own hash table.
+/// Whether the request has one right answer here and now. A range by name of a big set with more than one score has
+/// not: it depends on the levels that a skip list happens to have, and a real replica gives and removes others than its
+/// master. Nor has SORT of a set where nothing tells elements apart: real replicas store them in another order than
+/// their master, each in that of its own hash table.
 pub fn is_determined(theirs: &mut Client, words: &[Vec<u8>]) -> bool {
     if stores_with_ties(words) {
         let kind = theirs.ask(&[b"TYPE".as_slice(), words.get(1).map_or(&[][..], Vec::as_slice)]);
@@ -188,10 +188,11 @@ fn is_option_of_set(word: &[u8]) -> bool {
 /// Whether a master tells its replicas all that the request changes. Real replicas of redis-8.10 and valkey-9.1 do not
 /// hear of the zeros behind a string that BITFIELD adds before OVERFLOW FAIL refuses the value, nor that XREADGROUP has
 /// delivered what was pending once more; and replicas of redis-8.10 keep entries that it trims itself for MINID ~ with
-/// ACKED; and a ZADD or GEOADD that changes nothing may leave a sorted set big, for what it would have added. SET loses what it
-/// compares with on the way where that is the name of an option, and MSETEX has values taken for options. Before 6.2 a SPOP
-/// whose count is the greatest of all goes beyond the count of changes, and is taken for none, and HINCRBYFLOAT of infinity
-/// leaves an empty hash where nothing was; before 6.0 the SET that INCRBYFLOAT becomes takes the key's deadline away.
+/// ACKED; and a ZADD or GEOADD that changes nothing may leave a sorted set big, for what it would have added. SET loses
+/// what it compares with on the way where that is the name of an option, and MSETEX has values taken for options.
+/// Before 6.2 a SPOP whose count is the greatest of all goes beyond the count of changes, and is taken for none, and
+/// HINCRBYFLOAT of infinity leaves an empty hash where nothing was; before 6.0 the SET that INCRBYFLOAT becomes takes
+/// the key's deadline away.
 pub fn is_passed_on(version: (u32, u32), words: &[Vec<u8>]) -> bool {
     let is = |word: &[u8], name: &str| word.eq_ignore_ascii_case(name.as_bytes());
     match words {
@@ -235,10 +236,10 @@ fn is_far(word: &[u8]) -> bool {
     number.and_then(|number| number.parse::<i64>().ok()).is_some_and(|at| at.unsigned_abs() > 1 << 32)
 }
 
-/// Whether a server of this version may end of the request, or never answer: before 6.2 of places so far away that their sum
-/// with a length is another one, and with its first form of BITFIELD of that; up to 8.6 of a HSETEX (an assertion
-/// of `t_hash.c`, of big hashes). Or whether its deadline is a moment beyond 64 bits, which before 7.0 is one long ago, of a key that
-/// goes when somebody looks for such keys.
+/// Whether a server of this version may end of the request, or never answer: before 6.2 of places so far away that
+/// their sum with a length is another one, and with its first form of BITFIELD of that; up to 8.6 of a HSETEX (an
+/// assertion of `t_hash.c`, of big hashes). Or whether its deadline is a moment beyond 64 bits, which before 7.0 is one
+/// long ago, of a key that goes when somebody looks for such keys.
 fn ends_old_server(version: (u32, u32), words: &[Vec<u8>]) -> bool {
     let is = |name: &[u8]| words.first().is_some_and(|first| first.eq_ignore_ascii_case(name));
     let is_beyond = |word: &Vec<u8>| {
@@ -285,8 +286,7 @@ fn as_replica(name: &str, random: Random, requests: usize, mut found: Found) -> 
     node.wait_state("streaming");
     let (mut theirs, mut ours) = (master.client(), node.client());
     theirs.ask(&["DEBUG", "SET-ACTIVE-EXPIRE", "0"]);
-    // nothing was there before we came, so no value was packed by a load
-    // and all IDs are of 1970
+    // nothing was there before we came, so no value was packed by a load and all IDs are of 1970
     let depth = Depth {
         loaded: walk::Loaded::Neither,
         tracked_ids: false,
@@ -404,7 +404,8 @@ fn delete_arrays(client: &mut Client) {
     }
 }
 
-/// The same requests to two masters, one of them us. Gives back what is found; `None` where the server is not to be had.
+/// The same requests to two masters, one of them us. Gives back what is found; `None` where the server is not to be
+/// had.
 fn as_masters(name: &str, random: Random, requests: usize, mut found: Found) -> Option<Found> {
     let master = Master::start(name, &[])?;
     let node = Node::replica_of(&master); // speaks its dialect from now on
@@ -516,8 +517,8 @@ servers! {
     valkey_9_1: "valkey-9.1",
 }
 
-/// Other masters, in the long tier: what they pass on leaves the same data here. (Valkey 9.0.0 ends when fields of hashes
-/// expire, by itself.)
+/// Other masters, in the long tier: what they pass on leaves the same data here. (Valkey 9.0.0 ends when fields of
+/// hashes expire, by itself.)
 macro_rules! masters {
     ($($test:ident: $name:literal),* $(,)?) => {$(
         mod $test {

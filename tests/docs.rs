@@ -1,6 +1,7 @@
 //! COMMAND DOCS, beside real servers: the same commands, the same arguments.
 //!
-//! Owns what of the answer is in our own words, or not told. Never looks at what redis-cli makes of it: see [`crate::tools`].
+//! Owns what of the answer is in our own words, or not told. Never looks at what redis-cli makes of it: see
+//! [`crate::tools`].
 
 use std::collections::BTreeMap;
 

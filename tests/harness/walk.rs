@@ -19,7 +19,8 @@ pub struct Depth {
     pub field_deadlines: bool,
     /// PEXPIRETIME: from 7.0 on; before, PTTL within a tolerance.
     pub absolute_deadlines: bool,
-    /// That tolerance: relative deadlines count from when the bytes came, so an outage moves them, as at a real replica.
+    /// That tolerance: relative deadlines count from when the bytes came, so an outage moves them, as at a real
+    /// replica.
     pub deadline_slack_ms: i64,
     /// FUNCTION LIST: from 7.0 on.
     pub functions: bool,
@@ -28,8 +29,8 @@ pub struct Depth {
     /// How many nodes a stream has: until some way into 6.2 an entry went into a node that was not full yet, however
     /// long it was. No command can tell, for such masters pass trimming on as exact.
     pub stream_nodes: bool,
-    /// How many of a stream's idempotent IDs are tracked: those past their time are not counted here, and by a real server
-    /// until its cron comes by.
+    /// How many of a stream's idempotent IDs are tracked: those past their time are not counted here, and by a real
+    /// server until its cron comes by.
     pub tracked_ids: bool,
 }
 

@@ -322,8 +322,8 @@ impl Workload {
                 words
             }
             9 | 10 => words!["SPOP", key],
-            // More of them at once, of a set that is little more, leave a packed set at the master, and a big one at its
-            // replicas (which see SREM), real ones too.
+            // More of them at once, of a set that is little more, leave a packed set at the master, and a big one at
+            // its replicas (which see SREM), real ones too.
             11 if self.since((7, 2), (0, 0)) => words!["SPOP", key, self.random.below(5).to_string()],
             11 => words!["SPOP", key, self.random.below(20).to_string()],
             12 | 13 => words!["SMOVE", key, self.key("t", 25), self.element()],
@@ -664,8 +664,8 @@ impl Workload {
     }
 }
 
-/// Deletes the sorted sets that have a score of `-0`: a big one keeps it, a packed one has `0`, so whoever holds such a set
-/// in the other form (because SORT left it big, or a load packed it) cannot have the same.
+/// Deletes the sorted sets that have a score of `-0`: a big one keeps it, a packed one has `0`, so whoever holds such a
+/// set in the other form (because SORT left it big, or a load packed it) cannot have the same.
 pub fn delete_minus_zeros(client: &mut Client) {
     for db in 0..3 {
         client.line(&format!("SELECT {db}"));

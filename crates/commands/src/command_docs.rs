@@ -1,11 +1,11 @@
 //! COMMAND DOCS: what commands are for and what they take, as redis-cli completes and hints by it.
 //!
-//! Owns `command_docs.txt` (what each command is for and costs in our own words, the names and order of its arguments as
-//! clients know them) and the shape of the answer. Version and family stand in the table's rows. Changes of commands by
-//! version (`history`) and what single arguments are for are left out.
+//! Owns `command_docs.txt` (what each command is for and costs in our own words, the names and order of its arguments
+//! as clients know them) and the shape of the answer. Version and family stand in the table's rows. Changes of commands
+//! by version (`history`) and what single arguments are for are left out.
 //!
-//! An entry is `name: what it is for`, then indented lines: `cost …`, `system`, `deprecated VERSION what to use instead`,
-//! `takes ARGUMENT …`. An argument is
+//! An entry is `name: what it is for`, then indented lines: `cost …`, `system`,
+//! `deprecated VERSION what to use instead`, `takes ARGUMENT …`. An argument is
 //!
 //! ```text
 //! name:type[@key specification][="TOKEN"][~name to show][^since][!deprecated since][?][*][+][(ARGUMENT …)]

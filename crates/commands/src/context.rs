@@ -55,8 +55,8 @@ pub(crate) const BYTES_AN_ELEMENT: usize = 128;
 /// How many keys a read in a batch names, at most: each may lock another shard.
 pub const BATCH_KEYS_MAX: usize = 64;
 
-/// How much memory a reply may take that a count in the request makes as long as it likes, whatever the data are: as much
-/// as the longest string.
+/// How much memory a reply may take that a count in the request makes as long as it likes, whatever the data are: as
+/// much as the longest string.
 pub const REPEATING_REPLY_BYTES_MAX: usize = 512 << 20;
 
 /// For a handler that only reads.
@@ -129,8 +129,8 @@ impl ReadContext<'_> {
         self.looks_at(usize::MAX)
     }
 
-    /// To be asked by a handler that repeats what is there as often as it is told to: before each time, with what it has
-    /// answered since it began. Looks at that now and then.
+    /// To be asked by a handler that repeats what is there as often as it is told to: before each time, with what it
+    /// has answered since it began. Looks at that now and then.
     ///
     /// # Errors
     /// [`CommandError::ReplyTooLong`]
@@ -169,8 +169,8 @@ impl Role {
         std::str::from_utf8(text).ok()?.parse().ok()
     }
 
-    /// The float that a text is. In a master's stream it is also what old ones take for it, by C's `strtod` up to the first
-    /// zero byte: nothing at all is zero.
+    /// The float that a text is. In a master's stream it is also what old ones take for it, by C's `strtod` up to the
+    /// first zero byte: nothing at all is zero.
     pub fn float(self, text: &[u8]) -> Option<f64> {
         let strict = parse_float(text);
         if strict.is_some() || self == Role::Master {
@@ -217,8 +217,8 @@ impl<'a> WriteContext<'a> {
         WriteContext::new(writer, index, UnixMillis::NOTHING_EXPIRED, received, dialect, Role::Replica)
     }
 
-    /// In which role numbers are read. A script that an old master ran is run again here, and what was no number there has
-    /// to be none, so that it goes on as it did: up to 3.0 they were read by C (see [`Role::integer`]).
+    /// In which role numbers are read. A script that an old master ran is run again here, and what was no number there
+    /// has to be none, so that it goes on as it did: up to 3.0 they were read by C (see [`Role::integer`]).
     pub(crate) fn reads_as(&self) -> Role {
         let is_strict = self.dialect.is_valkey() || self.dialect.is_redis_from(3, 1);
         if self.in_script && is_strict { Role::Master } else { self.role }

@@ -218,7 +218,8 @@ impl Dialect {
         }
     }
 
-    /// Whether a payload's checksum of zero means that there is none (Redis 8.6 and later, which pass HIMPORT SET on so).
+    /// Whether a payload's checksum of zero means that there is none (Redis 8.6 and later, which pass HIMPORT SET on
+    /// so).
     pub fn takes_unsummed_payloads(self) -> bool {
         self.is_redis_from(8, 6)
     }
@@ -268,8 +269,8 @@ impl Dialect {
         self.is_valkey()
     }
 
-    /// Whether a stream's count of entries ever added stays at the highest signed integer (8.10; up to Redis 8.6, and in
-    /// every Valkey, it goes on and is told as a negative one).
+    /// Whether a stream's count of entries ever added stays at the highest signed integer (8.10; up to Redis 8.6, and
+    /// in every Valkey, it goes on and is told as a negative one).
     pub fn stops_counting_added(self) -> bool {
         self.is_redis_from(8, 10)
     }

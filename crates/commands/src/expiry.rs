@@ -50,8 +50,8 @@ impl Unit {
         self.moment(value, role, clock).ok_or(CommandError::InvalidExpire(command))
     }
 
-    /// The moment that `value` means; `None` beyond what 64 bits hold. What a master up to 6.0 sends may be beyond: it means
-    /// what the lower 64 bits are there.
+    /// The moment that `value` means; `None` beyond what 64 bits hold. What a master up to 6.0 sends may be beyond: it
+    /// means what the lower 64 bits are there.
     pub(crate) fn moment(self, value: i64, role: Role, clock: UnixMillis) -> Option<UnixMillis> {
         let (factor, base) = (if self.seconds { 1000 } else { 1 }, if self.absolute { 0 } else { clock.0 });
         match role {

@@ -23,7 +23,8 @@ bitflags! {
         const ASKING = 1 << 11;
         const FAST = 1 << 12;
         const NO_AUTH = 1 << 13;
-        /// Replicas may have to hear of it though it is no write, so that a pause of writes holds it. (No server tells.)
+        /// Replicas may have to hear of it though it is no write, so that a pause of writes holds it. (No server
+        /// tells.)
         const MAY_REPLICATE = 1 << 14;
         const NO_MANDATORY_KEYS = 1 << 15;
         const NO_ASYNC_LOADING = 1 << 16;

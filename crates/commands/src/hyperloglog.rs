@@ -44,8 +44,8 @@ fn edit<R>(
         return Ok(answer);
     };
     bytes_of(text, &mut itoa::Buffer::new())?;
-    // It may be a string that somebody made up. Servers look no further into it than to the registers they raise, and what
-    // a master took must be taken here too.
+    // It may be a string that somebody made up. Servers look no further into it than to the registers they raise, and
+    // what a master took must be taken here too.
     let change = |bytes: &mut Vec<u8>| {
         let before = bytes.clone();
         change(bytes).inspect_err(|_| *bytes = before)

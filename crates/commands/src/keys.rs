@@ -142,8 +142,8 @@ impl Command {
         Ok(keys)
     }
 
-    /// The keys of a command that is told how many there are, where that number is none: servers take what C's `atoi` does
-    /// for it, name a destination last, and say nothing of what is done with them.
+    /// The keys of a command that is told how many there are, where that number is none: servers take what C's `atoi`
+    /// does for it, name a destination last, and say nothing of what is done with them.
     pub fn counted_keys(&self, args: Args<'_>) -> Option<Vec<KeyAt>> {
         let (begin, number, first, step) =
             self.keys.iter().find_map(|spec| match (spec.begin, spec.find) {
@@ -166,7 +166,8 @@ impl Command {
         Some(places.map(|index| KeyAt { index, flags: KeyFlags::empty() }).collect())
     }
 
-    /// When it is a read that its first word names: its row, what runs it, and where its first key stands among its words.
+    /// When it is a read that its first word names: its row, what runs it, and where its first key stands among its
+    /// words.
     #[inline]
     pub fn read_by_its_name(&'static self) -> Option<(&'static Command, ReadHandler, Option<usize>)> {
         match self.run {
@@ -290,8 +291,8 @@ fn first_key(args: &impl Indexed, flags: KeyFlags, mut visit: impl FnMut(KeyAt))
     Ok(())
 }
 
-/// Where XREAD names its streams: behind the first STREAMS that is in its place among the options, each with an ID. But a
-/// real server looks for it only where its specifications find one, at `from` or later, whatever stands before that.
+/// Where XREAD names its streams: behind the first STREAMS that is in its place among the options, each with an ID. But
+/// a real server looks for it only where its specifications find one, at `from` or later, whatever stands before that.
 fn streams(args: &impl Indexed, from: usize) -> Option<std::ops::Range<usize>> {
     let is_named = |at: usize| args.at(at).eq_ignore_ascii_case(b"streams");
     if !(from..args.count().saturating_sub(1)).any(is_named) {
@@ -314,9 +315,9 @@ fn streams(args: &impl Indexed, from: usize) -> Option<std::ops::Range<usize>> {
     None
 }
 
-/// What MIGRATE moves: the words behind its option KEYS, which is an option only where the key's own place is empty; else
-/// what stands there. The word KEYS at the end names nothing, and is not looked for, as a real server's specification
-/// passes over it.
+/// What MIGRATE moves: the words behind its option KEYS, which is an option only where the key's own place is empty;
+/// else what stands there. The word KEYS at the end names nothing, and is not looked for, as a real server's
+/// specification passes over it.
 fn moved_keys(args: &impl Indexed) -> Result<std::ops::Range<usize>, NoKeys> {
     if args.count() < 5 {
         return Err(NoKeys);
@@ -404,9 +405,9 @@ fn sort_store(args: &impl Indexed) -> Option<usize> {
     store
 }
 
-/// Where GEORADIUS puts its result: the last STORE or STOREDIST counts, and not the first of each that its specifications
-/// would find. A real server looks for it from the same word on for both commands, which is GEORADIUS' unit, but only
-/// where its specifications find one among the options.
+/// Where GEORADIUS puts its result: the last STORE or STOREDIST counts, and not the first of each that its
+/// specifications would find. A real server looks for it from the same word on for both commands, which is GEORADIUS'
+/// unit, but only where its specifications find one among the options.
 fn radius_store(args: &impl Indexed, options: usize) -> Option<usize> {
     let stores = |index: usize| {
         let word = args.at(index);

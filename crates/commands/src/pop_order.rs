@@ -1,6 +1,7 @@
 //! `numkeys key [key …] where [COUNT count]`: of the first key that is there, so many elements from one end.
 //!
-//! Owns how LMPOP, ZMPOP and those of them that wait are read. Never looks at data, and does not know the names of ends.
+//! Owns how LMPOP, ZMPOP and those of them that wait are read. Never looks at data, and does not know the names of
+//! ends.
 
 use protocol::Args;
 use protocol::number::parse_int;

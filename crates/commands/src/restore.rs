@@ -193,8 +193,8 @@ fn value(Opened { body, flavour, version }: Opened<'_>, limits: &Limits) -> Resu
     }
 }
 
-/// Whether as many entries were added as there are, and no group has read more than that. A full sync takes what a master
-/// has, whatever it is: one up to Redis 8.6 counts beyond the signed integers.
+/// Whether as many entries were added as there are, and no group has read more than that. A full sync takes what a
+/// master has, whatever it is: one up to Redis 8.6 counts beyond the signed integers.
 fn has_counts_that_can_be(stream: &Stream) -> bool {
     let (added, most) = (stream.entries_added(), i64::MAX.cast_unsigned());
     (stream.len() as u64..=most).contains(&added)

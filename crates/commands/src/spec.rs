@@ -52,8 +52,8 @@ impl Command {
             container_bytes: container_bytes(name.as_bytes()),
         }
     }
-    /// What it does to our data where it stands in a master's stream: a read that changed something there (PFCOUNT notes
-    /// the count in the string), or one that the server runs for clients (FUNCTION LOAD, which has to compile).
+    /// What it does to our data where it stands in a master's stream: a read that changed something there (PFCOUNT
+    /// notes the count in the string), or one that the server runs for clients (FUNCTION LOAD, which has to compile).
     pub const fn noting(mut self, handler: WriteHandler) -> Self {
         self.noted = Some(handler);
         self

@@ -63,8 +63,8 @@ impl Wait {
 
 const OUT_OF_RANGE: CommandError = CommandError::new("ERR timeout is out of range");
 
-/// Seconds, with a fraction; 0: without end. Read as servers on x86-64 do, with 80 bits: 1e400 is a number. What a master has
-/// sent does not wait, whatever it took for a number.
+/// Seconds, with a fraction; 0: without end. Read as servers on x86-64 do, with 80 bits: 1e400 is a number. What a
+/// master has sent does not wait, whatever it took for a number.
 pub(crate) fn seconds(text: &[u8], role: Role) -> Result<Option<Duration>, CommandError> {
     if role == Role::Replica {
         return Ok(None);

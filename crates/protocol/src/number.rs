@@ -86,8 +86,8 @@ fn parse_digits(digits: &[u8]) -> Option<u64> {
 
 /// A float, as Redis reads one (`strtod` over the whole text): `inf` and `infinity` in any case, hexadecimal too; no
 /// NaN, no blank. What is too large for a double or too small for one is none, but where 8.10 takes it for infinity or
-/// for zero: in at most 19 digits, times a power of ten from -342 to 308. (Older servers take none of it, so no master of
-/// theirs passes it on.)
+/// for zero: in at most 19 digits, times a power of ten from -342 to 308. (Older servers take none of it, so no master
+/// of theirs passes it on.)
 ///
 /// ```
 /// use protocol::number::parse_float;
@@ -142,9 +142,9 @@ fn float(text: &[u8], or_nearest: bool) -> Option<f64> {
     if is_beyond && !or_nearest && !is_in_reach(unsigned) { None } else { Some(value) }
 }
 
-/// Whether Redis 8.10 takes a decimal number that is beyond a double for the nearest thing, and does not refuse it: it has
-/// at most 19 digits from the first that is not zero on, and as an integer times a power of ten that power is one of those
-/// that its table has. Found by asking one.
+/// Whether Redis 8.10 takes a decimal number that is beyond a double for the nearest thing, and does not refuse it: it
+/// has at most 19 digits from the first that is not zero on, and as an integer times a power of ten that power is one
+/// of those that its table has. Found by asking one.
 fn is_in_reach(unsigned: &[u8]) -> bool {
     const DIGITS_MAX: usize = 19;
     const POWERS: std::ops::RangeInclusive<i64> = -342..=308;
@@ -180,8 +180,8 @@ fn is_zero(unsigned: &[u8]) -> bool {
     unsigned.iter().take_while(|byte| !matches!(byte, b'e' | b'E')).all(|byte| matches!(byte, b'0' | b'.'))
 }
 
-/// A C hexadecimal float after its `0x`: digits with a point somewhere, then maybe `p` and a power of two. Says whether it is a
-/// double, and not only next to one that is infinite or zero.
+/// A C hexadecimal float after its `0x`: digits with a point somewhere, then maybe `p` and a power of two. Says whether
+/// it is a double, and not only next to one that is infinite or zero.
 fn parse_hex(text: &[u8]) -> Option<(f64, bool)> {
     let (digits, power) = match text.iter().position(|byte| matches!(byte, b'p' | b'P')) {
         Some(at) => (text.get(..at)?, parse_power(text.get(at + 1..)?)?),

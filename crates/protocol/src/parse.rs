@@ -91,8 +91,8 @@ enum Line {
 }
 
 impl Parser {
-    /// From now on this may follow a quote in an inline command. As long as nothing is said, where it matters is a mistake
-    /// ([`ProtocolError::Quotes`]), and found again once something is.
+    /// From now on this may follow a quote in an inline command. As long as nothing is said, where it matters is a
+    /// mistake ([`ProtocolError::Quotes`]), and found again once something is.
     pub fn set_quotes(&mut self, quotes: Option<Quotes>) {
         self.quotes = quotes;
     }
@@ -399,8 +399,8 @@ fn number_line(rest: &[u8], from: usize, searched: usize) -> Line {
     }
 }
 
-/// A line at the front that has `marker` and a number of up to three digits, and how long it is: neither searched for its
-/// end nor converted in general. A word and that word's end follow it, so six bytes are there as a rule.
+/// A line at the front that has `marker` and a number of up to three digits, and how long it is: neither searched for
+/// its end nor converted in general. A word and that word's end follow it, so six bytes are there as a rule.
 #[inline(always)]
 fn short_line(rest: &[u8], marker: u8) -> Option<(usize, usize)> {
     let [first, a, b, c, d, e] = *rest.first_chunk()?;

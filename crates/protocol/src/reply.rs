@@ -345,7 +345,8 @@ impl Reply {
         self.bytes.most() != usize::MAX
     }
 
-    /// Whether something was left out (until all is forgotten by [`Reply::take`], or written): nothing of it may be sent.
+    /// Whether something was left out (until all is forgotten by [`Reply::take`], or written): nothing of it may be
+    /// sent.
     #[inline]
     pub fn is_over(&self) -> bool {
         self.bytes.is_over()

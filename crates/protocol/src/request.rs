@@ -2,7 +2,8 @@
 //!
 //! Owns nothing. Never outlives the buffer.
 
-/// Where a word lies: in its request's bytes, counted from their front, or among the unescaped words of inline commands.
+/// Where a word lies: in its request's bytes, counted from their front, or among the unescaped words of inline
+/// commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Span {
     pub(crate) at: usize,

@@ -61,8 +61,8 @@
 //! many str (message) and id (entry); len (messages ever added), len (sent again).
 //! A group: str, id (the last delivered), from 19 on len (entries read, -1 as u64: not known); len, as many pending: 16
 //! bytes of id, **ms** (delivered; 0 when nobody has it), len (how often); len, as many consumers: str, **ms** (seen),
-//! from 21 on **ms** (active, -1: never), len, as many 16 bytes of id; in 27 len, as many 16 bytes of id: what was given
-//! back (XNACK), in the order in which it will be delivered.
+//! from 21 on **ms** (active, -1: never), len, as many 16 bytes of id; in 27 len, as many 16 bytes of id: what was
+//! given back (XNACK), in the order in which it will be delivered.
 //!
 //! # Opcodes
 //!

@@ -96,11 +96,11 @@ pub struct Applier {
     first: Option<UnixMillis>,
 }
 
-/// For so long, from when a stream begins or goes on, what comes may have been waiting for us: the master's time when it
-/// ran is not known.
+/// For so long, from when a stream begins or goes on, what comes may have been waiting for us: the master's time when
+/// it ran is not known.
 const BEHIND_MILLIS: i64 = 3_000;
-/// Later it has been on its way for no longer than this, it is taken. What is taken for there though it was not is deleted
-/// by the master soon; what is taken for gone though it was there would stay so.
+/// Later it has been on its way for no longer than this, it is taken. What is taken for there though it was not is
+/// deleted by the master soon; what is taken for gone though it was there would stay so.
 const UNDERWAY_MILLIS: i64 = 250;
 
 /// When the gate was closed last, and for how long.

@@ -355,8 +355,8 @@ impl Builder {
         Ok(())
     }
 
-    /// A database that is here too: one of the snapshot, or the one that the stream after it begins in (of a master that is
-    /// a replica itself, which passes on what it is sent, perhaps with no SELECT for a long time).
+    /// A database that is here too: one of the snapshot, or the one that the stream after it begins in (of a master
+    /// that is a replica itself, which passes on what it is sent, perhaps with no SELECT for a long time).
     fn database(&self, index: u32) -> Result<DbIndex, LinkError> {
         if index < self.databases {
             return Ok(DbIndex(index));

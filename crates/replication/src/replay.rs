@@ -1,7 +1,7 @@
 //! Scripts of an old master's stream, run as the master ran them.
 //!
-//! Up to 6.2 a master may pass EVAL and EVALSHA on instead of what they did. What a script does here belongs to the unit it
-//! stands in, and each of its writes is noted in that unit's journal.
+//! Up to 6.2 a master may pass EVAL and EVALSHA on instead of what they did. What a script does here belongs to the
+//! unit it stands in, and each of its writes is noted in that unit's journal.
 //!
 //! Owns what a script's commands do to the data. Never knows Lua: see [`scripting`].
 

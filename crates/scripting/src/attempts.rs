@@ -4,8 +4,8 @@
 
 use std::collections::HashMap;
 
-/// A script whose last attempt was in vain. It may have been the machine that was slow, and which way a script takes is for
-/// its arguments to say; so it is attempted again, but each time later.
+/// A script whose last attempt was in vain. It may have been the machine that was slow, and which way a script takes is
+/// for its arguments to say; so it is attempted again, but each time later.
 #[derive(Clone, Copy, Debug)]
 struct InVain {
     /// So many more are not made.

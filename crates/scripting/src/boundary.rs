@@ -4,10 +4,10 @@
 //! Redis' text, and a wrapper written in Lua would lose the position in `return redis.call(…)`, a tail call. So the
 //! work is done by safe functions that *return* their failure ([`Raise`]), and the C functions here raise it.
 //!
-//! Owns all of the crate's unsafe code, which is here and in the modules below. Each C function there obeys three rules:
-//! it has no value with a destructor on its frame when it raises or calls (Lua leaves by `longjmp`); it touches only its
-//! own stack frame, its upvalues and the registry; it needs fewer than the 20 slots that Lua guarantees a C function,
-//! beside its arguments, or asks for them.
+//! Owns all of the crate's unsafe code, which is here and in the modules below. Each C function there obeys three
+//! rules: it has no value with a destructor on its frame when it raises or calls (Lua leaves by `longjmp`); it touches
+//! only its own stack frame, its upvalues and the registry; it needs fewer than the 20 slots that Lua guarantees a C
+//! function, beside its arguments, or asks for them.
 #![allow(unsafe_code)] // See above; nowhere else in the crate.
 
 use std::ffi::{c_char, c_int, c_void};
@@ -92,8 +92,8 @@ fn one(value: Value) -> MultiValue {
 /// Texts that are no longer than this altogether are not worth counting.
 const SHORT_BYTES: usize = 4096;
 
-/// A Lua function that does `work`, and raises what it says. That it looks at each byte of its arguments once is counted
-/// here; what takes longer it spends itself.
+/// A Lua function that does `work`, and raises what it says. That it looks at each byte of its arguments once is
+/// counted here; what takes longer it spends itself.
 pub(crate) fn function(
     lua: &Lua,
     work: impl Fn(&Lua, MultiValue) -> Outcome + Send + 'static,
@@ -117,8 +117,8 @@ fn closure(
     count: c_int,
     upvalues: impl IntoLuaMulti,
 ) -> mlua::Result<Function> {
-    // SAFETY: exactly the upvalues are on the stack, and one value takes their place. Nothing here has a destructor when
-    // Lua raises (no memory).
+    // SAFETY: exactly the upvalues are on the stack, and one value takes their place. Nothing here has a destructor
+    // when Lua raises (no memory).
     unsafe { lua.exec_raw(upvalues, move |state| ffi::lua_pushcclosure(state, function, count)) }
 }
 
@@ -169,8 +169,8 @@ const MARKED: ffi::lua_Integer = 2;
 /// The text of a write to a read-only table.
 const READ_ONLY: &std::ffi::CStr = c"Attempt to modify a readonly table";
 
-/// A table that reads as `behind`, and refuses to be written to; and its metatable. (Redis changed Lua so that tables can refuse; the Lua we
-/// build is the original, so what refuses is an empty table before it.)
+/// A table that reads as `behind`, and refuses to be written to; and its metatable. (Redis changed Lua so that tables
+/// can refuse; the Lua we build is the original, so what refuses is an empty table before it.)
 pub(crate) fn read_only(lua: &Lua, behind: &Table, shown_metatable: Value) -> mlua::Result<(Table, Table)> {
     let front = lua.create_table()?;
     let metatable = lua.create_table()?;
@@ -194,7 +194,8 @@ unsafe extern "C-unwind" fn refusing(state: *mut lua_State) -> c_int {
     unsafe { ffi::luaL_error(state, c"%s".as_ptr(), READ_ONLY.as_ptr()) }
 }
 
-/// `original`, which must be a function of Lua's own libraries, but that it looks through a read-only table given first.
+/// `original`, which must be a function of Lua's own libraries, but that it looks through a read-only table given
+/// first.
 pub(crate) fn seeing_through(lua: &Lua, original: &Function) -> mlua::Result<Function> {
     guarded(lua, seeing, original)
 }
@@ -282,8 +283,8 @@ unsafe fn is_read_only(state: *mut lua_State) -> bool {
 /// # Safety
 /// To be called by a function that [`guarded`] made, with its arguments on the stack.
 unsafe fn original(state: *mut lua_State) -> c_int {
-    // SAFETY: upvalue 2 is the address of a `lua_CFunction`, put there by `guarded`; upvalue 1 is where it looks for its
-    // own.
+    // SAFETY: upvalue 2 is the address of a `lua_CFunction`, put there by `guarded`; upvalue 1 is where it looks for
+    // its own.
     unsafe {
         let address = ffi::lua_touserdata(state, ffi::lua_upvalueindex(2));
         let function = std::mem::transmute::<*mut c_void, ffi::lua_CFunction>(address);
@@ -324,8 +325,8 @@ unsafe extern "C-unwind" fn calling(state: *mut lua_State) -> c_int {
     }
 }
 
-/// `xpcall`, but that the handler is not asked about the end of the script: while Lua tells of that, nothing could end the
-/// handler.
+/// `xpcall`, but that the handler is not asked about the end of the script: while Lua tells of that, nothing could end
+/// the handler.
 pub(crate) fn xpcall(lua: &Lua) -> mlua::Result<Function> {
     closure(lua, calling_with_handler, 0, ())
 }

@@ -1,7 +1,7 @@
 //! `cmsgpack`: MessagePack to Lua values and back.
 //!
-//! Owns the choice of each form: the shortest for integers, a single float where it loses nothing, an array where the keys
-//! are 1 to n. Reading nests on a stack of ours, not the thread's.
+//! Owns the choice of each form: the shortest for integers, a single float where it loses nothing, an array where the
+//! keys are 1 to n. Reading nests on a stack of ours, not the thread's.
 
 mod pack;
 mod unpack;

@@ -1,7 +1,7 @@
 //! Replies to Lua values, and Lua values to replies, as Redis converts them.
 //!
-//! Owns both directions for both versions of the protocol. Answers of ours nest a few levels; a script's may nest as deep
-//! as its memory allows, so they are written with a stack of ours.
+//! Owns both directions for both versions of the protocol. Answers of ours nest a few levels; a script's may nest as
+//! deep as its memory allows, so they are written with a stack of ours.
 
 use commands::{ReplyDouble, printed};
 use mlua::{Lua, Table, Value};
@@ -32,8 +32,8 @@ pub(crate) fn is_counted(error: &Table) -> mlua::Result<bool> {
     Ok(error.raw_get::<Value>(IS_COUNTED.to_str().unwrap_or_default())? == Value::Boolean(true))
 }
 
-/// The error line's text in the form that scripts see: with `ERR` before it unless it begins with a code of its own, and
-/// no ends of lines around what is behind the code.
+/// The error line's text in the form that scripts see: with `ERR` before it unless it begins with a code of its own,
+/// and no ends of lines around what is behind the code.
 pub(crate) fn error_text(line: &[u8]) -> Vec<u8> {
     let (code, text) = coded(line);
     let text = without_line_ends(text);

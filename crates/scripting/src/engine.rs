@@ -1,9 +1,9 @@
 //! Running scripts: EVAL, FCALL, and what an old master's stream says.
 //!
-//! Owns the Lua states, made when they are needed first, and the known scripts. One script runs at a time: its caller holds
-//! the writer's token. Where the caller's limits say that a run is an attempt, one that is not short, or would write, ends
-//! as if it had never begun ([`Ran::again`]); what has not turned out so is compiled and known already. Never decides who
-//! may write.
+//! Owns the Lua states, made when they are needed first, and the known scripts. One script runs at a time: its caller
+//! holds the writer's token. Where the caller's limits say that a run is an attempt, one that is not short, or would
+//! write, ends as if it had never begun ([`Ran::again`]); what has not turned out so is compiled and known already.
+//! Never decides who may write.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -534,7 +534,8 @@ fn name_of(named: Named, script: &[u8]) -> String {
     }
 }
 
-/// Keys and arguments of a request, whose third word says how many keys there are; `no_number` is for what is no number.
+/// Keys and arguments of a request, whose third word says how many keys there are; `no_number` is for what is no
+/// number.
 fn keys_and_args<'a>(
     words: Words<'a>,
     no_number: &'static str,
@@ -545,8 +546,8 @@ fn keys_and_args<'a>(
     rest.split_at_checked(count).ok_or(TOO_MANY_KEYS)
 }
 
-/// Whether a script may begin, as far as the node goes: what it says of itself counts like a command's flags, and is looked
-/// at before its arguments. One of the old kind says nothing.
+/// Whether a script may begin, as far as the node goes: what it says of itself counts like a command's flags, and is
+/// looked at before its arguments. One of the old kind says nothing.
 fn may_begin(standing: Standing, flags: Option<ScriptFlags>) -> Result<(), &'static str> {
     let writes = flags.is_some_and(|flags| !flags.has(ScriptFlags::NO_WRITES));
     if standing.full && writes && !flags.is_some_and(|flags| flags.has(ScriptFlags::ALLOW_OOM)) {

@@ -1,7 +1,7 @@
 //! Who runs a script, as the script sees it.
 //!
-//! Owns the questions that a script's commands lead to. Never answers them: whether a client may write, or a command may
-//! run, is the server's to say, and the applier's.
+//! Owns the questions that a script's commands lead to. Never answers them: whether a client may write, or a command
+//! may run, is the server's to say, and the applier's.
 
 use commands::{Command, Dialect};
 use protocol::{Protocol, Reply};
@@ -51,8 +51,8 @@ pub trait Host {
     /// # Errors
     /// Why the script's client has no right to call it.
     fn may_call(&mut self, command: &'static Command, words: &[&[u8]]) -> Result<(), Refusal>;
-    /// Counts a command that was not run, known or not, whose error line this is. None where an attempt cannot: then the
-    /// script is given up, as with [`Host::run`].
+    /// Counts a command that was not run, known or not, whose error line this is. None where an attempt cannot: then
+    /// the script is given up, as with [`Host::run`].
     fn refused(&mut self, command: Option<&'static Command>, line: &[u8]) -> Option<()>;
     /// Runs a command, and answers it in this version of the protocol. None where an attempt cannot: then the script is
     /// given up, and nothing has changed.

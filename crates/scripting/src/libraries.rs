@@ -1,7 +1,7 @@
 //! FUNCTION libraries, compiled: what each registers, and the functions by name.
 //!
-//! Owns the Lua state in which they live. The libraries themselves belong to the data set ([`storage::Functions`]); this
-//! follows it. A library that cannot be loaded here has no functions, and stops nobody.
+//! Owns the Lua state in which they live. The libraries themselves belong to the data set ([`storage::Functions`]);
+//! this follows it. A library that cannot be loaded here has no functions, and stops nobody.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;

@@ -1,9 +1,9 @@
 //! Lua's patterns: where one is found in a text.
 //!
-//! Owns the matching, from Lua 5.1's manual, with what the manual leaves to the original: a zero byte ends a pattern, and
-//! what is wrong with a pattern is told when the matching comes to it. The ways that are still to be tried stand on a
-//! stack of ours, not the thread's, and every so many steps the script's [`Pulse`] is looked at: a pattern may take longer
-//! than anybody waits. Never touches Lua.
+//! Owns the matching, from Lua 5.1's manual, with what the manual leaves to the original: a zero byte ends a pattern,
+//! and what is wrong with a pattern is told when the matching comes to it. The ways that are still to be tried stand on
+//! a stack of ours, not the thread's, and every so many steps the script's [`Pulse`] is looked at: a pattern may take
+//! longer than anybody waits. Never touches Lua.
 
 use std::cell::Cell;
 use std::ffi::CStr;

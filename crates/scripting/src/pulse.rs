@@ -98,8 +98,8 @@ struct Present {
     end: Option<End>,
 }
 
-/// The work of functions between two looks: some 30 µs. A unit of it is a byte that is looked at, or moved by itself: about
-/// 3 ns.
+/// The work of functions between two looks: some 30 µs. A unit of it is a byte that is looked at, or moved by itself:
+/// about 3 ns.
 const WORK_BETWEEN_LOOKS: usize = 10_000;
 
 /// Room that is kept for the next script's words.
@@ -149,8 +149,8 @@ impl Pulse {
         self.present.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has this called with `true` when a script begins to take too long, and with `false` when that one is over; on the
-    /// script's thread, each time. The first who asks for it is told.
+    /// Has this called with `true` when a script begins to take too long, and with `false` when that one is over; on
+    /// the script's thread, each time. The first who asks for it is told.
     pub fn tell_busy(&self, tell: impl Fn(bool) + Send + Sync + 'static) {
         // Asked for once, by the node that is made around it.
         let _ = self.told.0.set(Box::new(tell));

@@ -1,6 +1,7 @@
 //! One run of a script: its commands, and its answer.
 //!
-//! Owns the order of the checks before a command, which scripts can see. Never runs a command itself: its [`Host`] does.
+//! Owns the order of the checks before a command, which scripts can see. Never runs a command itself: its [`Host`]
+//! does.
 
 use std::borrow::Cow;
 

@@ -1,7 +1,7 @@
 //! Going through tables without holding on to what they hold.
 //!
-//! mlua keeps each value that Rust holds on a stack of Lua's, which has 8,000 places and panics when they are used up. So
-//! nobody gathers the pairs of a table that may be big, nor a list of texts.
+//! mlua keeps each value that Rust holds on a stack of Lua's, which has 8,000 places and panics when they are used up.
+//! So nobody gathers the pairs of a table that may be big, nor a list of texts.
 //!
 //! Owns the way from one pair to the next, and how many values may be held.
 

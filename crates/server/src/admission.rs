@@ -86,8 +86,8 @@ impl Situation {
         self.tells_misses
     }
 
-    /// Whether a key that is past its deadline goes when somebody meets it. While a script takes long nobody waits for the
-    /// token to see to that.
+    /// Whether a key that is past its deadline goes when somebody meets it. While a script takes long nobody waits for
+    /// the token to see to that.
     pub(crate) fn expires(&self) -> bool {
         self.writable && self.paused == Paused::Nothing && self.busy.is_none()
     }
@@ -268,8 +268,8 @@ pub(crate) fn cannot_save(node: &Node) -> bool {
     }
 }
 
-/// Where a client is sent that goes to the master when it is told to (CLIENT CAPA REDIRECT), as a replica of Valkey does:
-/// with what writes, and with what reads unless it has said READONLY.
+/// Where a client is sent that goes to the master when it is told to (CLIENT CAPA REDIRECT), as a replica of Valkey
+/// does: with what writes, and with what reads unless it has said READONLY.
 fn redirection(node: &Node, session: &Session, command: &'static Command) -> Option<String> {
     if !session.is_redirected() || !node.dialect().is_valkey() {
         return None;

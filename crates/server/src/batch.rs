@@ -1,7 +1,7 @@
 //! One batch: as many of a connection's pipelined requests as fit one stay inside the gate.
 //!
-//! Owns the loop that every request goes through: resolve, admit, queue or run, count. Never does IO, and on a worker it
-//! never waits: what would have to wait ends the batch and is named in [`Next`]. On a thread that may wait
+//! Owns the loop that every request goes through: resolve, admit, queue or run, count. Never does IO, and on a worker
+//! it never waits: what would have to wait ends the batch and is named in [`Next`]. On a thread that may wait
 //! ([`exclusive::run_batch`]) the same loop waits for the writer's token, and for nothing else.
 
 use std::fmt;
@@ -84,8 +84,8 @@ pub(crate) enum Next {
     Apart,
     /// The next request must wait for the writer token, or for something else: on a thread that may.
     Exclusive(OwnedRequest),
-    /// The next request must wait for this, and is looked at again afterwards. Meanwhile the connection is read from and
-    /// sent to.
+    /// The next request must wait for this, and is looked at again afterwards. Meanwhile the connection is read from
+    /// and sent to.
     Wait(Wait),
     /// The request that was just run waits for this; it is answered afterwards, before another is looked at.
     Blocked(Wait),
@@ -99,7 +99,8 @@ pub(crate) fn run(node: &Arc<Node>, session: &mut Session, buffers: &mut Buffers
         && session.blocked.as_ref().is_some_and(|blocked| blocked.is_to_run_again())
         && node.store.try_writer().is_none()
     {
-        // Who is told of changes hears of the one that woke it before it is answered: when that hold of the token is over.
+        // Who is told of changes hears of the one that woke it before it is answered: when that hold of the token is
+        // over.
         return Next::Token;
     }
     run_with(None, Duration::from_nanos(STAY_NANOS_MAX), node, session, buffers)
@@ -640,8 +641,8 @@ impl<'a> Batch<'a> {
         self.writer.as_ref()
     }
 
-    /// The script that this command runs, if it may run in a batch: where making room for what it writes could come first,
-    /// it may not.
+    /// The script that this command runs, if it may run in a batch: where making room for what it writes could come
+    /// first, it may not.
     fn script(&self, command: &Command) -> Option<Called> {
         let Run::Server(server) = command.run else { return None };
         let is_bounded = || self.node.upstream.is_writable() && self.node.eviction.is_bounded();
@@ -705,8 +706,8 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// Whether it is a line of HTTP, by which a page in somebody's browser could send requests to a server that is open to its
-/// machine: nothing behind it may be run.
+/// Whether it is a line of HTTP, by which a page in somebody's browser could send requests to a server that is open to
+/// its machine: nothing behind it may be run.
 #[cold]
 fn is_of_http(words: &[&[u8]]) -> bool {
     words
@@ -742,8 +743,8 @@ fn exclusively(words: &[&[u8]]) -> Step {
     Step::Stop(Next::Exclusive(OwnedRequest::copy(words)))
 }
 
-/// How long a request of this command takes at most by itself, where it is run within a batch: no longer ones are looked
-/// for.
+/// How long a request of this command takes at most by itself, where it is run within a batch: no longer ones are
+/// looked for.
 #[cold] // nearly always it is only asked of what is no read
 #[inline(never)]
 fn longest_here(command: &Command) -> u64 {
@@ -754,8 +755,8 @@ fn longest_here(command: &Command) -> u64 {
     }
 }
 
-/// Measures runs of one command, so that a pipeline of GETs asks the clock a few times and not 128 times. A request that
-/// may take notably long is measured by itself; the others of a run share its time.
+/// Measures runs of one command, so that a pipeline of GETs asks the clock a few times and not 128 times. A request
+/// that may take notably long is measured by itself; the others of a run share its time.
 struct Timer<'a> {
     node: &'a Node,
     block: &'a Block,

@@ -1,14 +1,14 @@
 //! Clients that wait for a key: BLPOP and its kin, XREADGROUP and XREAD with BLOCK.
 //!
-//! A request that writes is served by whoever touched its key, under the same hold of the token and in the order in which
-//! clients began to wait, so that nobody comes between a push and the client that waits for it: as in Redis. One
+//! A request that writes is served by whoever touched its key, under the same hold of the token and in the order in
+//! which clients began to wait, so that nobody comes between a push and the client that waits for it: as in Redis. One
 //! that only reads (XREAD) is looked at again by its own connection when its key was touched, by the master's stream
 //! too; it takes nothing from others. Either is asked again for its rights first. Some may be served though no key was
 //! touched (XREADGROUP with CLAIM): these are looked at ten times a second.
 //!
-//! Owns who waits for what, and the outcome of each wait, which is decided once; and counts who waits for something else
-//! (CLIENT PAUSE). Never touches a socket: the connection
-//! waits (see [`crate::batch::Wait`]), and a client that goes is waited for no more.
+//! Owns who waits for what, and the outcome of each wait, which is decided once; and counts who waits for something
+//! else (CLIENT PAUSE). Never touches a socket: the connection waits (see [`crate::batch::Wait`]), and a client that
+//! goes is waited for no more.
 
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
@@ -237,8 +237,8 @@ impl Blocking {
         })
     }
 
-    /// Begins a wait for what a task of the node does for this request, which nobody else serves or ends: neither CLIENT
-    /// UNBLOCK nor REPLICAOF. That task goes on when the client goes.
+    /// Begins a wait for what a task of the node does for this request, which nobody else serves or ends: neither
+    /// CLIENT UNBLOCK nor REPLICAOF. That task goes on when the client goes.
     pub(crate) fn begin_apart(
         self: &Arc<Self>,
         session: &mut Session,
@@ -258,8 +258,8 @@ impl Blocking {
         self.places.load(Relaxed) > 0
     }
 
-    /// Keeps readers out while a request that may bring what somebody waits for is run, and that one is served: nobody else
-    /// sees it there.
+    /// Keeps readers out while a request that may bring what somebody waits for is run, and that one is served: nobody
+    /// else sees it there.
     #[inline]
     pub(crate) fn keeps_out<'w>(
         &self,
@@ -282,8 +282,8 @@ impl Blocking {
         is_awaited
     }
 
-    /// Serves those who wait for keys that were touched, if any was; not while clients are paused. For the holder of the
-    /// token, between two requests: neither in a transaction nor in a script.
+    /// Serves those who wait for keys that were touched, if any was; not while clients are paused. For the holder of
+    /// the token, between two requests: neither in a transaction nor in a script.
     #[inline]
     pub(crate) fn serve_ready(&self, node: &Node, writer: &Writer<'_>) {
         if node.store.has_ready() {
@@ -337,8 +337,8 @@ impl Blocking {
         }
     }
 
-    /// Serves those for whom there may be something now though no key was touched (XREADGROUP with CLAIM), and those whose
-    /// key was touched while clients were paused. To be asked now and then, where it may be waited for the token.
+    /// Serves those for whom there may be something now though no key was touched (XREADGROUP with CLAIM), and those
+    /// whose key was touched while clients were paused. To be asked now and then, where it may be waited for the token.
     pub(crate) fn serve_due(&self, node: &Node) {
         if self.clients() == 0 {
             return;
@@ -538,8 +538,8 @@ fn serve_one(node: &Node, writer: &Writer<'_>, ticket: &Ticket, key: &[u8]) -> b
     true
 }
 
-/// Whether there may be something for who waits in this command, where the key holds this kind of value. (Who reads a stream
-/// is told, too, that it is gone.)
+/// Whether there may be something for who waits in this command, where the key holds this kind of value. (Who reads a
+/// stream is told, too, that it is gone.)
 fn may_serve(command: &Command, kind: Option<Kind>) -> bool {
     match command.group {
         Group::List => kind == Some(Kind::List),

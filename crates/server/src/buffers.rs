@@ -90,8 +90,8 @@ impl Buffers {
             self.input.drain(..self.start);
             self.start = 0;
         }
-        // A peer's announcement alone moves no memory: room grows with what has really arrived, and when that has filled
-        // what there is.
+        // A peer's announcement alone moves no memory: room grows with what has really arrived, and when that has
+        // filled what there is.
         let wanted = self.parser.wanted().min(self.input.len().saturating_mul(2));
         let room = wanted.saturating_sub(self.input.len()).max(READ_BYTES / 2);
         if self.input.capacity() - self.input.len() < READ_BYTES / 2 {

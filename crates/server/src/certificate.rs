@@ -1,7 +1,7 @@
 //! What a certificate says of itself: its serial number, and until when it holds.
 //!
-//! Owns which of its fields are told. Never decides whether a certificate is right: TLS does, and what cannot be read here
-//! is only not told.
+//! Owns which of its fields are told. Never decides whether a certificate is right: TLS does, and what cannot be read
+//! here is only not told.
 
 use x509_cert::der::Decode;
 

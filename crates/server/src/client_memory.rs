@@ -1,7 +1,7 @@
 //! `maxmemory-clients`: how much memory all clients together may take.
 //!
-//! Owns the words of that limit, and who goes when it is exceeded: those who take most. Looked at ten times a second; never
-//! touches a key, nor a socket.
+//! Owns the words of that limit, and who goes when it is exceeded: those who take most. Looked at ten times a second;
+//! never touches a key, nor a socket.
 
 use std::fmt;
 use std::sync::atomic::Ordering::Relaxed;

@@ -53,7 +53,8 @@ pub(crate) struct Client {
     pub(crate) thread: AtomicU16,
     /// Its last command: the table's index and one; 0: none yet.
     pub(crate) command: AtomicU16,
-    /// Requests queued since MULTI, and one; 0: there was no MULTI, nor a WATCH; [`NONE_QUEUED`]: there is no MULTI any more.
+    /// Requests queued since MULTI, and one; 0: there was no MULTI, nor a WATCH; [`NONE_QUEUED`]: there is no MULTI any
+    /// more.
     queued: AtomicU32,
     /// Bytes of these requests.
     queued_bytes: AtomicU32,
@@ -458,7 +459,8 @@ impl Client {
         room + (output - shared) + requests + names + watched + size_of::<Client>()
     }
 
-    /// The line of CLIENT LIST and CLIENT INFO, without its end; with the fields that the newest server of this kind has.
+    /// The line of CLIENT LIST and CLIENT INFO, without its end; with the fields that the newest server of this kind
+    /// has.
     pub(crate) fn line(&self, now: Instant, dialect: Dialect) -> String {
         let names = self.names();
         let flags = self.flags();
@@ -553,8 +555,8 @@ impl Client {
         self.command.store(0, Relaxed);
     }
 
-    /// Ends it: its task is dropped where it waits. What it has asked for, and what still waits for the token, is not run:
-    /// whoever ends it under the token may say that nothing more comes of it.
+    /// Ends it: its task is dropped where it waits. What it has asked for, and what still waits for the token, is not
+    /// run: whoever ends it under the token may say that nothing more comes of it.
     pub(crate) fn end(&self) {
         self.gone.store(true, Relaxed);
         let mut task = self.task.lock();

@@ -431,8 +431,8 @@ impl fmt::Display for SavePoints {
     }
 }
 
-/// Which version of the RDB format files and payloads of DUMP have; none: the one that most servers like the master read
-/// and that has a form for all that is there, or for the value.
+/// Which version of the RDB format files and payloads of DUMP have; none: the one that most servers like the master
+/// read and that has a form for all that is there, or for the value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RdbVersion(pub(crate) Option<u32>);
 

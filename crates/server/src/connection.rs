@@ -199,8 +199,8 @@ fn go<S: Transport>(node: Arc<Node>, stream: S, session: Session, place: Place, 
     Ok(())
 }
 
-/// Waits until there are bytes, and reads some; or until something is to be sent; or until what
-/// the next request waits for is over. Room is lent when there is something, not while waiting for it. `None` at the end.
+/// Waits until there are bytes, and reads some; or until something is to be sent; or until what the next request waits
+/// for is over. Room is lent when there is something, not while waiting for it. `None` at the end.
 async fn read(
     node: &Node,
     stream: &mut impl Transport,
@@ -386,8 +386,8 @@ impl Ahead<'_> {
     }
 }
 
-/// Sends all there is, and gives others their turn now and then; what was sent is out of `reply` whenever this is dropped.
-/// While the client takes nothing, `meanwhile` is done, which is told how much is left.
+/// Sends all there is, and gives others their turn now and then; what was sent is out of `reply` whenever this is
+/// dropped. While the client takes nothing, `meanwhile` is done, which is told how much is left.
 async fn send<S: AsyncWrite + Unpin>(
     stream: &mut S,
     client: &Client,

@@ -4,8 +4,8 @@
 //! what is known of the memory in use. Never evicts on a replica: there a key goes when the master says so. Works
 //! under the writer token, which the caller holds.
 //!
-//! A request makes room for a moment; what is then too much still goes in rounds of the same length beside others, which
-//! follow one upon another until there is room, as Redis' timer does that it sets for that.
+//! A request makes room for a moment; what is then too much still goes in rounds of the same length beside others,
+//! which follow one upon another until there is room, as Redis' timer does that it sets for that.
 //!
 //! The allocator is not asked at each write, which would take longer than the write. Between two looks requests spend a
 //! budget: some of the room that was left, so that it is asked more often the less there is.
@@ -29,8 +29,8 @@ use crate::{clock, memory};
 const POOL: usize = 16;
 /// How long one request makes room; the rest goes on beside others, round by round, and meanwhile it may write.
 const ROUND_MAX: Duration = Duration::from_millis(1);
-/// How long one makes room that brings much, until as much has gone as it brings: else keys of a kilobyte could not go as
-/// fast as values of a megabyte come.
+/// How long one makes room that brings much, until as much has gone as it brings: else keys of a kilobyte could not go
+/// as fast as values of a megabyte come.
 const LARGE_ROUND_MAX: Duration = Duration::from_millis(20);
 /// The least that is spent between two looks, in bytes: a look takes some ten microseconds.
 const BUDGET_MIN: u64 = 64 << 10;
@@ -218,8 +218,8 @@ impl Eviction {
         room
     }
 
-    /// Makes room until there is some, or nothing more may go, with the token free for others between rounds. On a thread
-    /// that may wait.
+    /// Makes room until there is some, or nothing more may go, with the token free for others between rounds. On a
+    /// thread that may wait.
     fn catch_up(&self, node: &Node) {
         let mut is_behind = true;
         while is_behind {
@@ -276,8 +276,8 @@ pub(crate) async fn keep_in_bounds(node: Arc<Node>) {
 }
 
 impl Search {
-    /// Evicts until so many bytes are free, or the time is over, which is longer for the first `brought` of them. Says whether
-    /// time was too short, too.
+    /// Evicts until so many bytes are free, or the time is over, which is longer for the first `brought` of them. Says
+    /// whether time was too short, too.
     fn evict(
         &mut self,
         node: &Node,

@@ -87,9 +87,9 @@ pub(crate) fn waits_for_token(command: &Command) -> bool {
     }
 }
 
-/// Whether all of it is done under the token, which is taken before it is asked once more whether it may run. The others
-/// take it for a part of what they do, or cannot have it: a promotion waits for the applier, which waits for the token, and
-/// who changes the role of the node in a transaction (Sentinel does) reads no data in it.
+/// Whether all of it is done under the token, which is taken before it is asked once more whether it may run. The
+/// others take it for a part of what they do, or cannot have it: a promotion waits for the applier, which waits for the
+/// token, and who changes the role of the node in a transaction (Sentinel does) reads no data in it.
 fn runs_under_token(session: &Session, command: &Command) -> bool {
     match command.run {
         // A long read waits for the token too.
@@ -128,8 +128,8 @@ pub(crate) struct Ran {
     pub(crate) next: Next,
 }
 
-/// Runs a batch that begins with a short write, or with a script, where it may wait for the token. `None` when it could not, as with
-/// [`run`].
+/// Runs a batch that begins with a short write, or with a script, where it may wait for the token. `None` when it could
+/// not, as with [`run`].
 pub(crate) async fn run_batch(
     node: &Arc<Node>,
     mut session: Session,
@@ -138,7 +138,8 @@ pub(crate) async fn run_batch(
     let mut busy = node.scripts.busy.subscribe();
     let _turn = tokio::select! {
         turn = node.waiting_batch.acquire() => turn.ok()?,
-        // Who has the turn runs a script that takes long. Whether this batch waits for it is asked of each of its requests.
+        // Who has the turn runs a script that takes long. Whether this batch waits for it is asked of each of its
+        // requests.
         _ = busy.wait_for(|busy| *busy) => return Some(Ran { session, buffers, next: Next::More }),
     };
     let node = Arc::clone(node);

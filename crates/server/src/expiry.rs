@@ -1,7 +1,7 @@
 //! Expiry on a node that follows nobody: what is past its deadline is removed, whether it is asked for or not.
 //!
-//! Owns the walk, a little at a time, and what becomes of keys that a request meets. Never removes anything on a replica:
-//! there a key goes when the master says so; nor while clients are paused.
+//! Owns the walk, a little at a time, and what becomes of keys that a request meets. Never removes anything on a
+//! replica: there a key goes when the master says so; nor while clients are paused.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -32,8 +32,8 @@ const ROUND_MAX: Duration = Duration::from_millis(2);
 pub(crate) struct Walk {
     db: DbIndex,
     cursor: ScanCursor,
-    /// How long the keys of this database that have a deadline still live, together, and how many they are: of those that
-    /// were passed.
+    /// How long the keys of this database that have a deadline still live, together, and how many they are: of those
+    /// that were passed.
     millis_left: u64,
     deadlines: u64,
 }
@@ -98,9 +98,9 @@ impl Walk {
     }
 }
 
-/// Removes the keys that this request, which may write, names, as far as they are past their deadline: before it runs, as
-/// whoever looks a key up meets it. Those that are only deleted or overwritten go when they are, but for the first of the
-/// latter, and so do lists that something is moved to.
+/// Removes the keys that this request, which may write, names, as far as they are past their deadline: before it runs,
+/// as whoever looks a key up meets it. Those that are only deleted or overwritten go when they are, but for the first
+/// of the latter, and so do lists that something is moved to.
 #[inline(never)] // rare enough not to be part of each batch's code
 pub(crate) fn before(writer: &Writer<'_>, db: DbIndex, command: &Command, args: Args<'_>, now: UnixMillis) {
     let mut db = writer.db(db, now);
@@ -158,8 +158,8 @@ fn after_missing(node: &Node, writer: &Writer<'_>, missed: Vec<Missed>, command:
     }
 }
 
-/// Removes those fields of a hash that are past their deadlines, of these, or of all; of very many the first. Says how many
-/// they were. That is told; where the hash goes with them, only if `tells_all`.
+/// Removes those fields of a hash that are past their deadlines, of these, or of all; of very many the first. Says how
+/// many they were. That is told; where the hash goes with them, only if `tells_all`.
 fn expire_fields(
     writer: &Writer<'_>,
     db: DbIndex,

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 const PARTS: usize = 8;
 /// Doublings. The first ends at 1.03 microseconds, the last at 17 seconds and holds what takes longer too.
 const DOUBLINGS: usize = 25;
-/// Nanoseconds of each of the first ranges. Redis' counters are 1/128 of a power of two wide there, and what lies in one
-/// with the power itself is counted below it: so every bound is 129 times a power of two.
+/// Nanoseconds of each of the first ranges. Redis' counters are 1/128 of a power of two wide there, and what lies in
+/// one with the power itself is counted below it: so every bound is 129 times a power of two.
 const FIRST_NANOS: u64 = 129;
 
 /// The counts.

@@ -24,8 +24,8 @@ use crate::metrics;
 use crate::node::Node;
 use crate::server::StartError;
 
-/// The most connections at once: scrapers and probes are few. One more takes the place of the oldest, so that nobody keeps
-/// a probe waiting by holding all of them.
+/// The most connections at once: scrapers and probes are few. One more takes the place of the oldest, so that nobody
+/// keeps a probe waiting by holding all of them.
 const CONNECTIONS_MAX: usize = 64;
 /// The longest that one request and its answer may take, so that nobody holds a place by sending or reading slowly.
 const CONNECTION_MAX: Duration = Duration::from_secs(10);

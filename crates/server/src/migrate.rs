@@ -1,30 +1,32 @@
 //! MIGRATE: keys go from this node to another, by RESTORE there.
 //!
 //! Owns the order of the steps that make a move safe, for many keys and one. Never waits for the network while it holds
-//! the token or serves connections, but in a transaction or a script, which nobody may come between; and never removes a
-//! key that the target has not taken just as it is here.
+//! the token or serves connections, but in a transaction or a script, which nobody may come between; and never removes
+//! a key that the target has not taken just as it is here.
 //!
 //! # A move while others write
-//! A real server stands still while it moves a key. Here the others go on, so a key can be changed between its dump
-//! and the answer that the target has it; removed then, the change would be lost. So each key is watched from its dump on,
+//! A real server stands still while it moves a key. Here the others go on, so a key can be changed between its dump and
+//! the answer that the target has it; removed then, the change would be lost. So each key is watched from its dump on,
 //! both under one hold of the token. When the target has taken it, it is removed under the next hold if nothing has
 //! touched it. Otherwise it is sent again as it is then, with REPLACE, for what the target has is our own copy; after
-//! [`TRIES_MAX`] times it stays here, with an error that says so. Of a move that succeeds others see what they would if it
-//! had been done at one moment, that of the last dump; but that the target has the key a little earlier than it is gone here.
+//! [`TRIES_MAX`] times it stays here, with an error that says so. Of a move that succeeds others see what they would if
+//! it had been done at one moment, that of the last dump; but that the target has the key a little earlier than it is
+//! gone here.
 //!
-//! Whoever writes to the target's copy before it is gone here loses that to a copy that is sent again. So a writer asks here
-//! first, and there when the key is here no more, as clients of a cluster do; at a real server, too, both have it for a
-//! moment.
+//! Whoever writes to the target's copy before it is gone here loses that to a copy that is sent again. So a writer asks
+//! here first, and there when the key is here no more, as clients of a cluster do; at a real server, too, both have it
+//! for a moment.
 //!
-//! A key that somebody removes meanwhile is an error: whether its copy is to go, or was removed here because another move
-//! has brought it to the same target, cannot be told, and of these two mistakes only the second loses data.
+//! A key that somebody removes meanwhile is an error: whether its copy is to go, or was removed here because another
+//! move has brought it to the same target, cannot be told, and of these two mistakes only the second loses data.
 //! A key whose deadline comes meanwhile was moved: at the target it has the same.
 //!
-//! Moves that clients begin wait for each other, as they do at a real server: the second of two that name one key does not
-//! find it any more. What is under way comes to its end though its client has gone; while clients are paused it waits,
-//! and if the node has become a replica meanwhile nothing is removed.
+//! Moves that clients begin wait for each other, as they do at a real server: the second of two that name one key does
+//! not find it any more. What is under way comes to its end though its client has gone; while clients are paused it
+//! waits, and if the node has become a replica meanwhile nothing is removed.
 //!
-//! Keys are dumped and sent in batches, so that a move of many neither holds the token long nor takes their memory twice.
+//! Keys are dumped and sent in batches, so that a move of many neither holds the token long nor takes their memory
+//! twice.
 
 mod target;
 
@@ -125,8 +127,8 @@ impl<'w> Wish<'w> {
     }
 }
 
-/// A port as servers read it, by C's `atoi`: the number at its beginning, cut to 32 bits, of which the resolver takes 16,
-/// and none of what is below zero. Nothing listens on port 0.
+/// A port as servers read it, by C's `atoi`: the number at its beginning, cut to 32 bits, of which the resolver takes
+/// 16, and none of what is below zero. Nothing listens on port 0.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // as C does
 fn port(text: &[u8]) -> Option<u16> {
     let text = text.trim_ascii_start();
@@ -396,8 +398,8 @@ impl Move {
         (!batch.keys.is_empty()).then_some(batch)
     }
 
-    /// Brings a batch to the target, and what that answered: to fewer keys when the connection broke, and nothing more is
-    /// sent then.
+    /// Brings a batch to the target, and what that answered: to fewer keys when the connection broke, and nothing more
+    /// is sent then.
     async fn deliver(&mut self, target: &mut Option<Connection>, batch: &Batch) -> Vec<Answer> {
         loop {
             let mut answers = Vec::with_capacity(batch.keys.len());

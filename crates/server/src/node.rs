@@ -293,7 +293,8 @@ impl Node {
         }
     }
 
-    /// Counts what a request cost, if that was measured, for its keys (HOTKEYS). `is_heard`: its client is sent the answer.
+    /// Counts what a request cost, if that was measured, for its keys (HOTKEYS). `is_heard`: its client is sent the
+    /// answer.
     #[cold]
     pub(crate) fn weigh(&self, command: &'static Command, words: &[&[u8]], cost: Cost, is_heard: bool) {
         if let Some(nanos) = cost.nanos.filter(|_| self.hot_keys.is_running()) {

@@ -1,7 +1,7 @@
 //! A client that waited goes on: with what it was served, or with its read once more.
 //!
-//! Owns the way from a wait that is over to its answer, and the reads that begin one. Who waits for what, and how that ends,
-//! is [`crate::blocking`]'s.
+//! Owns the way from a wait that is over to its answer, and the reads that begin one. Who waits for what, and how that
+//! ends, is [`crate::blocking`]'s.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;

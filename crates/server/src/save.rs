@@ -7,11 +7,11 @@
 //! save points.
 //!
 //! # What ends a save in the background
-//! - A full resync that brings its data set in: it begins again with that, a few times. When the old data had to go before
-//!   the new are whole there is nothing to save for now: it is given up, as in Redis, which is no failure.
+//! - A full resync that brings its data set in: it begins again with that, a few times. When the old data had to go
+//!   before the new are whole there is nothing to save for now: it is given up, as in Redis, which is no failure.
 //! - SHUTDOWN, the end of the program, and BGSAVE CANCEL, which is none either. SHUTDOWN SAVE begins one of its own.
-//! - FLUSHALL does not, though in Redis it does: the file will be that of the moment when BGSAVE was asked for. What was
-//!   flushed counts as changes since then, so that save points come to save what is there now.
+//! - FLUSHALL does not, though in Redis it does: the file will be that of the moment when BGSAVE was asked for. What
+//!   was flushed counts as changes since then, so that save points come to save what is there now.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -283,15 +283,15 @@ pub(crate) fn save(node: &Node, writer: &Writer<'_>) -> Result<Written, SaveErro
     saved
 }
 
-/// What is saved before the end: when it `asked` for that or, where nothing was said, when save points are set. One that
-/// runs apart from clients is ended. Afterwards clients' writes wait for the end, so that what they were told is written
-/// is in the file.
+/// What is saved before the end: when it `asked` for that or, where nothing was said, when save points are set. One
+/// that runs apart from clients is ended. Afterwards clients' writes wait for the end, so that what they were told is
+/// written is in the file.
 ///
 /// # Errors
 /// As [`save`]; then the node goes on.
 pub(crate) fn save_before_end(node: &Node, asked: Option<bool>) -> Result<(), SaveError> {
-    // Nothing, and half a data set, does not take the place of a file that has one: what was there before is not loaded at
-    // the start, so that a node to which nobody has written has nothing.
+    // Nothing, and half a data set, does not take the place of a file that has one: what was there before is not loaded
+    // at the start, so that a node to which nobody has written has nothing.
     let is_whole = !matches!(node.upstream.readable(), Readable::Empty | Readable::Loading);
     let has_data = is_whole && (node.store.changes() > 0 || has_keys(node));
     if !asked.unwrap_or_else(|| has_data && !node.settings.read().save.is_empty()) {

@@ -1,10 +1,10 @@
 //! Scripts of clients: the engine, and what a script's commands may do here.
 //!
-//! Owns the way from a script to the handlers: it runs under the writer's token, and the gate closes with its first write,
-//! so that nobody sees half of what it does. It runs on a thread that may wait; but the way there and back costs thirty
-//! times what a short script does, so one that has not turned out otherwise is attempted in its batch first: as long as it
-//! only reads, and no longer than a batch may take. An attempt that comes to nothing has changed nothing and counted
-//! nothing. Never knows Lua: see [`scripting`].
+//! Owns the way from a script to the handlers: it runs under the writer's token, and the gate closes with its first
+//! write, so that nobody sees half of what it does. It runs on a thread that may wait; but the way there and back costs
+//! thirty times what a short script does, so one that has not turned out otherwise is attempted in its batch first: as
+//! long as it only reads, and no longer than a batch may take. An attempt that comes to nothing has changed nothing and
+//! counted nothing. Never knows Lua: see [`scripting`].
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -71,7 +71,8 @@ impl Scripts {
         });
     }
 
-    /// The engine, once no script runs: to be asked where waiting is allowed, and after the token where both are needed.
+    /// The engine, once no script runs: to be asked where waiting is allowed, and after the token where both are
+    /// needed.
     pub(crate) fn engine(&self, node: &Node) -> MutexGuard<'_, Engine> {
         let mut engine = self.engine.lock();
         identify(&mut engine, node);

@@ -210,8 +210,8 @@ impl Server {
         self.node.shutdown.wait().await;
     }
 
-    /// Saves what is to be saved before the end, where save points are set. False when that could not be done: then nothing
-    /// has changed, and who asked for the end by a signal is to ask again, or a client by SHUTDOWN NOSAVE.
+    /// Saves what is to be saved before the end, where save points are set. False when that could not be done: then
+    /// nothing has changed, and who asked for the end by a signal is to ask again, or a client by SHUTDOWN NOSAVE.
     pub async fn may_end(&self) -> bool {
         let node = Arc::clone(&self.node);
         let saving = tokio::task::spawn_blocking(move || save::save_before_end(&node, None).is_ok());
@@ -241,8 +241,8 @@ fn check_directory(config: &Config) -> Result<(), StartError> {
     is_directory.map_err(|error| StartError::Directory { dir: dir.clone(), error })
 }
 
-/// Reads the certificates and keys again at each SIGHUP, so that whoever renews them needs no password of ours. Where there
-/// are none the signal is passed over, as by Redis: it ends nothing.
+/// Reads the certificates and keys again at each SIGHUP, so that whoever renews them needs no password of ours. Where
+/// there are none the signal is passed over, as by Redis: it ends nothing.
 async fn renew_tls_on_signal(node: Arc<Node>, mut hangups: Signal) {
     while hangups.recv().await.is_some() {
         let config = node.settings.read().clone();

@@ -136,8 +136,8 @@ impl Session {
         }
     }
 
-    /// Looks at its user again if the access list has changed. False when its user is gone, or it has itself been ended:
-    /// then it must go.
+    /// Looks at its user again if the access list has changed. False when its user is gone, or it has itself been
+    /// ended: then it must go.
     #[inline]
     pub(crate) fn renew_user(&mut self, acl: &Acl) -> bool {
         !self.client().is_gone() && (acl.version() == self.acl_version || self.look_at_user(acl))
@@ -343,8 +343,8 @@ impl Session {
         }
     }
 
-    /// Notes that a request is over, of this command if it was one: what CLIENT CACHING said holds for one only, or for one
-    /// transaction.
+    /// Notes that a request is over, of this command if it was one: what CLIENT CACHING said holds for one only, or for
+    /// one transaction.
     #[inline]
     pub(crate) fn request_over(&mut self, command: Option<&Command>) {
         if let Some(tracking) = &mut self.tracking

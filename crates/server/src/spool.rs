@@ -4,10 +4,10 @@
 //! loading or applying. It holds pieces in memory up to one bound, then in files up to another; both full, it
 //! refuses the piece, the caller stops reading, and nothing is lost.
 //!
-//! A load that keeps up is not outrun, though: a few megabytes of a snapshot are held, and the next piece is refused for
-//! some milliseconds. Were all of it taken at wire speed, 64 MiB of pieces would lie here that a loader gets to no sooner
-//! for it: 0.3 of the size of a million small strings, for which memory is found, filled and given back. It is the
-//! loader that does not take a piece in that time that the master is not made to wait for.
+//! A load that keeps up is not outrun, though: a few megabytes of a snapshot are held, and the next piece is refused
+//! for some milliseconds. Were all of it taken at wire speed, 64 MiB of pieces would lie here that a loader gets to no
+//! sooner for it: 0.3 of the size of a million small strings, for which memory is found, filled and given back. It is
+//! the loader that does not take a piece in that time that the master is not made to wait for.
 //!
 //! Files are segments, unlinked as soon as they are open: what is in them dies with the process, and each goes as
 //! soon as its last piece is taken.

@@ -4,8 +4,8 @@
 //! the store says what has changed (see [`storage::News`]).
 //!
 //! A key is noted *before* it is read, and told *after* its change can be seen. So whoever was answered with the old
-//! value is in the table when the change is told; one that is noted in between reads the new value, and is told once too
-//! often. Nobody holds an old value and is not told.
+//! value is in the table when the change is told; one that is noted in between reads the new value, and is told once
+//! too often. Nobody holds an old value and is not told.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;

@@ -2,8 +2,8 @@
 //!
 //! Owns the going from one thread to another, where the socket is watched by another runtime. Never knows what is said.
 //!
-//! A socket in the file system is a stream of bytes as TCP is, read and written by the same calls; so it is held as one,
-//! and a connection of either kind is one type of task.
+//! A socket in the file system is a stream of bytes as TCP is, read and written by the same calls; so it is held as
+//! one, and a connection of either kind is one type of task.
 
 use std::io;
 use std::net::TcpStream as StdStream;

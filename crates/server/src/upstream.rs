@@ -225,8 +225,8 @@ impl UpstreamHandle {
         *self.shared.load_rules.lock() = rules;
     }
 
-    /// Returns when the applier of the master's stream has failed inside: what it was at may be done by half, so that the
-    /// data are no state of the master's any more. Who owns the node ends it.
+    /// Returns when the applier of the master's stream has failed inside: what it was at may be done by half, so that
+    /// the data are no state of the master's any more. Who owns the node ends it.
     pub async fn broken(&self) {
         // The sender is in `shared`, so the channel stays open.
         let _ = self.shared.broken.subscribe().wait_for(|broken| *broken).await;

@@ -1,7 +1,7 @@
 //! What an edit has to look at before it changes anything: mostly nothing.
 //!
-//! Owns one byte, so that whatever is unusual costs the usual edit one look together. Never acts: see [`crate::load`] and
-//! [`crate::snapshot`].
+//! Owns one byte, so that whatever is unusual costs the usual edit one look together. Never acts: see [`crate::load`]
+//! and [`crate::snapshot`].
 
 use std::sync::atomic::{AtomicU8, Ordering};
 

@@ -60,8 +60,8 @@ pub struct LookupsUntil {
 }
 
 impl Lookups {
-    /// None yet. With `missed` it is kept which keys were not found; with `expired`, which of those were met, whether they
-    /// were asked for or not, that are past their deadline.
+    /// None yet. With `missed` it is kept which keys were not found; with `expired`, which of those were met, whether
+    /// they were asked for or not, that are past their deadline.
     pub fn new(missed: bool, expired: bool) -> Lookups {
         Lookups { keeps_missed: missed, keeps_expired: expired, ..Lookups::default() }
     }
@@ -300,7 +300,8 @@ impl<'a> Db<'a> {
         self.get_all(keys, |_| false)
     }
 
-    /// The same, for who asks for them one by one and gives up at the first of another kind: those behind it are not counted.
+    /// The same, for who asks for them one by one and gives up at the first of another kind: those behind it are not
+    /// counted.
     pub fn get_many_of(&self, keys: &[&[u8]], kind: Kind) -> Refs<'_> {
         self.get_all(keys, |entry| entry.kind() != kind)
     }

@@ -22,9 +22,9 @@
 //!   the shard's lock guard: while it lives nobody writes to the entry, but for the seconds in the atomic head.
 //! - The functions that take a raw entry and write need the shard's write lock (or an entry that no table has).
 //! - The head is read and written whole and atomically, all relaxed. Its shape changes under the write lock alone, so
-//!   whoever has the lock for reading sees the last one, in whichever store; and when readers note an access beside each
-//!   other, each by a load and a store, all store the one shape that all of them read. What may be lost is one of two
-//!   times of access.
+//!   whoever has the lock for reading sees the last one, in whichever store; and when readers note an access beside
+//!   each other, each by a load and a store, all store the one shape that all of them read. What may be lost is one of
+//!   two times of access.
 
 #![allow(unsafe_code)]
 

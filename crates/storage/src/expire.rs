@@ -7,8 +7,8 @@ use crate::entry::EntryView;
 use crate::scan::ScanCursor;
 
 impl Db<'_> {
-    /// Visits the keys that have a deadline, past or not, of some more shards (about 400 keys each, of which the others are
-    /// not looked at); the answer is where to go on, and [`ScanCursor::START`] at the end.
+    /// Visits the keys that have a deadline, past or not, of some more shards (about 400 keys each, of which the others
+    /// are not looked at); the answer is where to go on, and [`ScanCursor::START`] at the end.
     pub fn with_deadline(
         &self,
         cursor: ScanCursor,

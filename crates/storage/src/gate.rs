@@ -14,8 +14,8 @@
 //! `closed` and each slot's `inside` are sequentially consistent: a reader stores `inside` and then loads `closed`, a
 //! closer stores `closed` and then loads `inside`, and of two who do so at least one must see the other; release and
 //! acquire would let both look too early. What a batch has read happens before its `inside` is cleared, and what the
-//! closer has written before `closed` is: who finds the one cleared sees the other whole. `refuses`
-//! is set under the lock of `turns`, and before that of `waiting` is taken. `waiting_count` is a hint.
+//! closer has written before `closed` is: who finds the one cleared sees the other whole. `refuses` is set under the
+//! lock of `turns`, and before that of `waiting` is taken. `waiting_count` is a hint.
 //!
 //! This file is compiled twice: as it is, and by `model` over Shuttle's primitives, which tries its interleavings.
 
@@ -269,8 +269,8 @@ impl Gate {
         }
     }
 
-    /// Whether the gate is open, once that is so, or who waits here is refused; until then `waker` is woken when that may
-    /// have come.
+    /// Whether the gate is open, once that is so, or who waits here is refused; until then `waker` is woken when that
+    /// may have come.
     pub(crate) fn poll_open(&self, waker: &Waker, is_refusable: bool) -> Poll<bool> {
         let outcome = || {
             let is_open = !self.closed.load(Ordering::SeqCst);
@@ -377,8 +377,8 @@ impl Gate {
         Some(Token { gate: self, closings: Cell::new(0), thread: PhantomData })
     }
 
-    /// From now on, until it is taken back: who may be refused waits neither for the token nor for the gate. Those who wait
-    /// already hear of it too.
+    /// From now on, until it is taken back: who may be refused waits neither for the token nor for the gate. Those who
+    /// wait already hear of it too.
     pub(crate) fn refuse(&self, refuses: bool) {
         let mut turns = lock(&self.turns);
         self.refuses.store(refuses, Ordering::SeqCst);

@@ -11,24 +11,24 @@
 //! ([`ScanCursor`]), whatever becomes of the tables meanwhile.
 //!
 //! # Where the bytes of a key go
-//! A string of 16 + 100 bytes: 128 the entry (6 + 116, rounded up to the allocator's class), and its share of the table:
-//! 9 a bucket (8 the word, 1 the control byte), 80 % of which are full, see `keyspace::table`. `benches/README.md` has
-//! what a key takes of the process, and what the process takes by itself.
+//! A string of 16 + 100 bytes: 128 the entry (6 + 116, rounded up to the allocator's class), and its share of the
+//! table: 9 a bucket (8 the word, 1 the control byte), 80 % of which are full, see `keyspace::table`.
+//! `benches/README.md` has what a key takes of the process, and what the process takes by itself.
 //!
 //! # Who may do what
-//! The *token* ([`Writer`]) is had by one at a time, who alone changes data: [`DbMut::edit`] locks one key's shard, lends
-//! its [`Slot`], unlocks, and frees afterwards. The *gate* has a slot for each reading thread ([`Reader`]); the token's
-//! holder closes it ([`Writer::close_gate`]) around what is to be seen at once though it is several keys. Order: token,
-//! gate, shards. Nobody waits for the token inside a slot. A [`Ref`] holds its shard's read lock, so it is let go before
-//! the next edit (the borrow checker sees to that for one database), and never lives across a wait.
+//! The *token* ([`Writer`]) is had by one at a time, who alone changes data: [`DbMut::edit`] locks one key's shard,
+//! lends its [`Slot`], unlocks, and frees afterwards. The *gate* has a slot for each reading thread ([`Reader`]); the
+//! token's holder closes it ([`Writer::close_gate`]) around what is to be seen at once though it is several keys.
+//! Order: token, gate, shards. Nobody waits for the token inside a slot. A [`Ref`] holds its shard's read lock, so it
+//! is let go before the next edit (the borrow checker sees to that for one database), and never lives across a wait.
 //!
 //! # How it is replaced
 //! [`Store::begin_load`] builds a second data set beside the one that is read; entries that did not change are shared
 //! between both, and [`Loading::commit`] swaps everything at once.
 //!
 //! # How it is kept while it changes
-//! [`Store::begin_snapshot`] keeps one moment of the data: a walk in short steps hands every entry to a [`Recorder`], and
-//! what is about to be changed before the walk has come there is handed over first.
+//! [`Store::begin_snapshot`] keeps one moment of the data: a walk in short steps hands every entry to a [`Recorder`],
+//! and what is about to be changed before the walk has come there is handed over first.
 
 // In reading order.
 mod store;

@@ -7,8 +7,8 @@ use crate::db::Db;
 use crate::store::{Reader, Store};
 use crate::time::{DbIndex, UnixMillis};
 
-/// What the allocator takes for so many bytes: jemalloc's size classes, four to each doubling above 128. Another allocator
-/// is only asked for slightly rounder sizes.
+/// What the allocator takes for so many bytes: jemalloc's size classes, four to each doubling above 128. Another
+/// allocator is only asked for slightly rounder sizes.
 pub(crate) fn size_class(bytes: usize) -> usize {
     match bytes {
         0 => 0,
@@ -23,11 +23,12 @@ pub(crate) fn array_bytes<T>(capacity: usize) -> usize {
     size_class(capacity * size_of::<T>())
 }
 
-/// What a `BTreeMap` of so many elements has allocated, when they came in their order, as IDs do and whatever an RDB lists:
-/// each node was cut behind its sixth element, and the seventh stands above. One that was filled in another order takes a
-/// tenth less.
+/// What a `BTreeMap` of so many elements has allocated, when they came in their order, as IDs do and whatever an RDB
+/// lists: each node was cut behind its sixth element, and the seventh stands above. One that was filled in another
+/// order takes a tenth less.
 pub(crate) fn tree_bytes<K, V>(len: usize) -> usize {
-    // The standard library's nodes: eleven elements at most, the node above, and two u16; above the leaves twelve edges.
+    // The standard library's nodes: eleven elements at most, the node above, and two u16; above the leaves twelve
+    // edges.
     const ELEMENTS: usize = 11;
     const LEFT_BEHIND: usize = 6;
     let leaf = ELEMENTS * (size_of::<K>() + size_of::<V>()) + size_of::<usize>() + 4;

@@ -1,8 +1,8 @@
 //! What those hear who listen to the data set: changes, events, and what the stream says beside its data.
 //!
-//! Owns what happened in one hold of the token until it is told: in the order in which it happened, with the token still
-//! held, and when readers can see it. While nobody wants it nothing is noted, and a write pays for looking at a number
-//! that its holder of the token has at hand. Never knows who listens.
+//! Owns what happened in one hold of the token until it is told: in the order in which it happened, with the token
+//! still held, and when readers can see it. While nobody wants it nothing is noted, and a write pays for looking at a
+//! number that its holder of the token has at hand. Never knows who listens.
 
 use std::cell::{Cell, RefCell};
 use std::fmt::Debug;
@@ -182,9 +182,9 @@ impl Store {
         self.inner.changes.load(Ordering::Relaxed)
     }
 
-    /// How many keys, and how many fields of hashes, went because somebody met them past their deadline, or gave them one
-    /// that was past; since the store is there, or since that was forgotten. Those that are looked for, and removed by
-    /// [`crate::DbMut::expire`], are counted by who does that.
+    /// How many keys, and how many fields of hashes, went because somebody met them past their deadline, or gave them
+    /// one that was past; since the store is there, or since that was forgotten. Those that are looked for, and removed
+    /// by [`crate::DbMut::expire`], are counted by who does that.
     pub fn expired_when_met(&self) -> [u64; 2] {
         self.inner.expired_when_met.each_ref().map(|count| count.load(Ordering::Relaxed))
     }

@@ -17,7 +17,8 @@ pub(crate) fn rest() {
     std::thread::sleep(std::time::Duration::from_micros(1));
 }
 
-/// Locks. What runs under these locks cannot panic half-way, or has taken out what it works on, so poison means nothing.
+/// Locks. What runs under these locks cannot panic half-way, or has taken out what it works on, so poison means
+/// nothing.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

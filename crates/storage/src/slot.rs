@@ -131,14 +131,14 @@ impl<'s> Slot<'s> {
         self.changed = false;
     }
 
-    /// Says that who watches the key, or keeps what it has read, need not hear of this edit, which is a change all the same:
-    /// of who reads a stream's entries, say, and not of the entries. Who waits for the key looks at it again.
+    /// Says that who watches the key, or keeps what it has read, need not hear of this edit, which is a change all the
+    /// same: of who reads a stream's entries, say, and not of the entries. Who waits for the key looks at it again.
     pub fn quietly(&mut self) {
         self.quiet = true;
     }
 
-    /// Says how many changes this edit is, where it is not one (see [`crate::Store::changes`]); not to be said of one that
-    /// has changed nothing.
+    /// Says how many changes this edit is, where it is not one (see [`crate::Store::changes`]); not to be said of one
+    /// that has changed nothing.
     #[inline]
     pub fn counts(&self, changes: usize) {
         // The edit itself counts as one.
@@ -153,8 +153,8 @@ impl<'s> Slot<'s> {
         self.quiet
     }
 
-    /// Notes an event of this class that happened to the key, if somebody listens. (That a key is new, that it went because
-    /// it was emptied, and that its deadline was past, is noted by the slot itself.)
+    /// Notes an event of this class that happened to the key, if somebody listens. (That a key is new, that it went
+    /// because it was emptied, and that its deadline was past, is noted by the slot itself.)
     #[inline]
     pub fn event(&self, class: Wanted, name: &'static str) {
         if self.noted.wanted.intersects(class) {

@@ -1,26 +1,27 @@
 //! A snapshot: every entry as it was at one moment, while the writer goes on.
 //!
-//! From its beginning on every keyspace that had keys is walked in the order of positions (see [`crate::ScanCursor`]), in
-//! steps that its owner makes under the token and may make as short as he likes. Who edits a key whose position the walk
-//! has not reached hands over what stands at that position first, whole, and the position is noted, so that the walk
-//! passes over it; what is new there by then is passed over with it. So every entry of the beginning is recorded once,
-//! as it was, and nothing else is.
+//! From its beginning on every keyspace that had keys is walked in the order of positions (see [`crate::ScanCursor`]),
+//! in steps that its owner makes under the token and may make as short as he likes. Who edits a key whose position the
+//! walk has not reached hands over what stands at that position first, whole, and the position is noted, so that the
+//! walk passes over it; what is new there by then is passed over with it. So every entry of the beginning is recorded
+//! once, as it was, and nothing else is.
 //!
 //! Owns how far the walk is, which positions ahead of it are recorded already, and the keyspaces that were emptied
 //! meanwhile, until they are walked. Never knows what becomes of an entry: a [`Recorder`] does; never asks what time it
 //! is.
 //!
 //! # What a keyspace may go through meanwhile
-//! A keyspace is known by its address, which is its own for as long as it is not walked to the end: so it may be swapped
-//! with another database's or be aside for a while, and the snapshot is the same. When it gets other shards its successor
-//! takes its place: positions mean the same in both. One that is emptied is the snapshot's from the end of that hold of
-//! the token on; nobody writes to it any more, and it is freed when it is walked. Only a load that replaces the data set
-//! ends a snapshot, for what the new one shares with the old may be changed without anybody asking the old.
+//! A keyspace is known by its address, which is its own for as long as it is not walked to the end: so it may be
+//! swapped with another database's or be aside for a while, and the snapshot is the same. When it gets other shards its
+//! successor takes its place: positions mean the same in both. One that is emptied is the snapshot's from the end of
+//! that hold of the token on; nobody writes to it any more, and it is freed when it is walked. Only a load that
+//! replaces the data set ends a snapshot, for what the new one shares with the old may be changed without anybody
+//! asking the old.
 //!
 //! # What it costs
 //! An edit looks at one byte, at which it looks anyway. The first edit of a position in a snapshot looks through its
-//! shard (some 400 words) and records what is there; a big value is recorded in one piece, by its writer or by the walk,
-//! whoever comes first. A note takes a bit, and no database more than some 20 MB.
+//! shard (some 400 words) and records what is there; a big value is recorded in one piece, by its writer or by the
+//! walk, whoever comes first. A note takes a bit, and no database more than some 20 MB.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -158,7 +159,8 @@ impl Id {
 }
 
 impl Store {
-    /// Begins a snapshot of this moment: from here on `recorder` gets every entry that is here now, expired ones included.
+    /// Begins a snapshot of this moment: from here on `recorder` gets every entry that is here now, expired ones
+    /// included.
     ///
     /// # Errors
     /// [`SnapshotBusy`] while another is being taken.

@@ -208,8 +208,8 @@ impl Store {
         );
     }
 
-    /// Takes the token as [`Store::writer`] does, unless its holder refuses to be waited for ([`Store::refuse_waiting`]),
-    /// now or while this waits.
+    /// Takes the token as [`Store::writer`] does, unless its holder refuses to be waited for
+    /// ([`Store::refuse_waiting`]), now or while this waits.
     ///
     /// # Panics
     /// As [`Store::writer`].
@@ -219,7 +219,8 @@ impl Store {
     }
 
     /// From now on, until it is taken back: [`Store::writer_unless_refused`] does not wait for the token, and
-    /// [`Store::gate_opened_unless_refused`] not for the gate. For a holder of the token who takes long, and says so to those who wait.
+    /// [`Store::gate_opened_unless_refused`] not for the gate. For a holder of the token who takes long, and says so to
+    /// those who wait.
     pub fn refuse_waiting(&self, refuses: bool) {
         self.inner.gate.refuse(refuses);
     }

@@ -377,7 +377,8 @@ impl<'a> DbMut<'a> {
         self.edit(key, |slot| slot.remove())
     }
 
-    /// Removes a key if it is past its deadline, which is no change (see [`crate::Store::changes`]). Says whether it was.
+    /// Removes a key if it is past its deadline, which is no change (see [`crate::Store::changes`]). Says whether it
+    /// was.
     ///
     /// # Panics
     /// As [`DbMut::edit`].

@@ -173,7 +173,8 @@ fn run(bytes: &mut [u8], operation: &Operation, grows: bool, changes: &mut usize
         Action::Set(value) => {
             // An unsigned field takes a negative number by its bits, as C converts it.
             let value = if width.signed { i128::from(value) } else { i128::from(value.cast_unsigned()) };
-            // Redis subtracts in 64 bits, and takes the lowest numbers for ones above the range, if that has fewer bits.
+            // Redis subtracts in 64 bits, and takes the lowest numbers for ones above the range, if that has fewer
+            // bits.
             let (least, most) = width.range();
             let fitted = match overflow {
                 Overflow::Saturate if value < least && most - value > i128::from(i64::MAX) => (most, true),

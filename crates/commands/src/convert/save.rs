@@ -72,8 +72,9 @@ impl Target {
         Target { flavour: Flavour::Redis, version: dialect.rdb_version().min(SHARED_VERSION) }
     }
 
-    /// The one that was chosen; else for servers like this one: the format that most of them read and that has a form for
-    /// this value. (Redis 7.2 and every Valkey read what 7.2 wrote, so nothing newer is asked for where it is not needed.)
+    /// The one that was chosen; else for servers like this one: the format that most of them read and that has a form
+    /// for this value. (Redis 7.2 and every Valkey read what 7.2 wrote, so nothing newer is asked for where it is not
+    /// needed.)
     pub fn of(value: ValueRef<'_>, dialect: Dialect) -> Target {
         if let Some(chosen) = dialect.chosen_form() {
             return chosen;

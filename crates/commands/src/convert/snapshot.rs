@@ -3,12 +3,14 @@
 //! Owns the order of a file's parts, which version of the format the file has, and what is encoded and not written yet.
 //! Never opens a file, never takes the token, and never says when one is written.
 //!
-//! Entries are encoded by [`storage::Snapshot`]'s walk, in steps under the token, and by those who change them before the
-//! walk has come there; what is encoded is written without the token, except by a writer who finds that too much waits.
-//! So the keys of a database do not stand together in the file, and each piece begins with its database's number.
+//! Entries are encoded by [`storage::Snapshot`]'s walk, in steps under the token, and by those who change them before
+//! the walk has come there; what is encoded is written without the token, except by a writer who finds that too much
+//! waits. So the keys of a database do not stand together in the file, and each piece begins with its database's
+//! number.
 //!
-//! The version is found out on the way: forms of older versions stand in files of newer ones too, so each value is written
-//! in the form that most servers read, and the newest that was needed is put at the file's head when the rest is written.
+//! The version is found out on the way: forms of older versions stand in files of newer ones too, so each value is
+//! written in the form that most servers read, and the newest that was needed is put at the file's head when the rest
+//! is written.
 
 use std::fmt;
 use std::io::{self, Seek, SeekFrom, Write};
@@ -258,8 +260,8 @@ impl Recording {
         Ok(Recording { snapshot, common })
     }
 
-    /// Encodes some more, until it is enough for one write or `is_enough`, which is asked before each key. To be written
-    /// out (see [`Recording::write_out`]) before the next.
+    /// Encodes some more, until it is enough for one write or `is_enough`, which is asked before each key. To be
+    /// written out (see [`Recording::write_out`]) before the next.
     ///
     /// # Errors
     /// [`SnapshotError`]; then there is nothing to go on with.

@@ -110,8 +110,8 @@ mod tests {
         }
     }
 
-    /// Chi-square: of `kinds` equally likely answers none comes too often or too rarely. Six deviations from the mean are
-    /// chance once in a thousand million runs.
+    /// Chi-square: of `kinds` equally likely answers none comes too often or too rarely. Six deviations from the mean
+    /// are chance once in a thousand million runs.
     fn is_even(session: &Session, line: &str, kinds: usize) {
         let throws = kinds * 200;
         let mut seen: std::collections::BTreeMap<String, f64> = std::collections::BTreeMap::new();

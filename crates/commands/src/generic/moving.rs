@@ -1,6 +1,7 @@
 //! Keys under another name or in another database, with their deadlines.
 //!
-//! Owns what happens to what stood there before. Never looks at the value on its way, but for what a Valkey leaves out of a copy.
+//! Owns what happens to what stood there before. Never looks at the value on its way, but for what a Valkey leaves out
+//! of a copy.
 
 use protocol::{Args, Reply};
 use storage::{DbIndex, Kind, Slot, Value, Wanted};
@@ -131,8 +132,8 @@ pub(crate) fn copy(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply
         && let Some((Value::Hash(hash), _)) = &mut copied
         && hash.view().visible_len(ctx.now) > 0
     {
-        // A Valkey leaves behind what is past its deadline. (Of a hash with nothing else it makes an empty one; here it is
-        // hidden in the copy too.)
+        // A Valkey leaves behind what is past its deadline. (Of a hash with nothing else it makes an empty one; here it
+        // is hidden in the copy too.)
         hash.take_expired(ctx.now, usize::MAX);
     }
     let mut target = ctx.writer.db(into, ctx.now);

@@ -130,7 +130,8 @@ mod tests {
 
     use crate::testing::Session;
 
-    /// Both moments are the store's, as a real server's are its clock's: what was just used has been idle for no second.
+    /// Both moments are the store's, as a real server's are its clock's: what was just used has been idle for no
+    /// second.
     #[test]
     fn idle_is_what_the_stores_clock_says() {
         let session = Session { now: UnixMillis(6_000), ..Session::new() };

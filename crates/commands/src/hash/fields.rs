@@ -290,8 +290,8 @@ impl<'a> Options<'a> {
         // Valkey takes an option that is there twice, and counts the last.
         let is_taken_again =
             |before: &[u8], word: &[u8]| ctx.dialect.is_valkey() && before.eq_ignore_ascii_case(word);
-        // As it passes HSETEX on it puts PXAT in the place of the last, and takes conditions out wherever they stand, so that
-        // what is before that PXAT in a master's stream has no meaning (which its own replicas refuse).
+        // As it passes HSETEX on it puts PXAT in the place of the last, and takes conditions out wherever they stand,
+        // so that what is before that PXAT in a master's stream has no meaning (which its own replicas refuse).
         let args = match last_deadline(args) {
             Some(at) if ctx.dialect.is_valkey() && ctx.role == Role::Replica => args.from(at),
             _ => args,

@@ -15,8 +15,8 @@ use crate::{CommandError, ReadContext};
 /// How many fields HRANDFIELD looks at to find those that are past their deadlines.
 const LOOKED_AT_MAX: usize = 1024;
 
-/// The value of a field that is asked for. One that is past its deadline goes with that, on a Redis that is a master; not on
-/// a Valkey.
+/// The value of a field that is asked for. One that is past its deadline goes with that, on a Redis that is a master;
+/// not on a Valkey.
 #[inline]
 fn get<'h>(ctx: &ReadContext<'_>, key: &[u8], hash: HashRef<'h>, name: &[u8]) -> Option<Item<'h>> {
     let value = hash.get(name, ctx.now);

@@ -182,7 +182,8 @@ fn sorted(
     numbers: SortedNumbers,
     same_everywhere: bool,
 ) -> Result<Texts, CommandError> {
-    // A set has no order of its own: what is stored, or seen by a script that may store it, must be the same everywhere.
+    // A set has no order of its own: what is stored, or seen by a script that may store it, must be the same
+    // everywhere.
     let (mut unsorted, mut alpha, mut by) = (sort.unsorted, sort.alpha, sort.by.as_ref());
     let mut elements = match load(sort, db, unsorted)? {
         Loaded::Set(elements) if unsorted && same_everywhere => {
@@ -356,8 +357,8 @@ fn load(sort: &Sort<'_>, db: &Db<'_>, unsorted: bool) -> Result<Loaded, CommandE
     })
 }
 
-/// All elements; where their own order is the wanted one, or that backwards, only the range, counted from the end that comes
-/// first.
+/// All elements; where their own order is the wanted one, or that backwards, only the range, counted from the end that
+/// comes first.
 fn ordered<'i>(
     sort: &Sort<'_>,
     unsorted: bool,

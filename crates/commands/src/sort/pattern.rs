@@ -2,8 +2,8 @@
 //!
 //! Owns where the element goes in. Never fails: what is not there, or is of another kind, is nothing.
 //!
-//! As servers do, it looks for `#`, `*` and `->` up to a pattern's first zero byte, and takes all of it for the key and the
-//! field all the same.
+//! As servers do, it looks for `#`, `*` and `->` up to a pattern's first zero byte, and takes all of it for the key and
+//! the field all the same.
 
 use storage::Db;
 

@@ -128,8 +128,8 @@ impl Addition {
     ) -> Result<(), CommandError> {
         let (limits, dialect) = (ctx.limits, ctx.dialect);
         let mut tally = Tally::default();
-        // Before they come in, Valkey looks at how many they are and at the longest; Redis, from 7.2 on, at how many, and
-        // for a new set at the length of the first. A set that turns big early keeps its `-0`.
+        // Before they come in, Valkey looks at how many they are and at the longest; Redis, from 7.2 on, at how many,
+        // and for a new set at the length of the first. A set that turns big early keeps its `-0`.
         let count = if sees_count(dialect) { elements.len() } else { 0 };
         let mut lengths = elements.iter().map(|(member, _)| member.len());
         let (longest, longest_in_new) = match dialect.is_valkey() {

@@ -1,7 +1,7 @@
 //! The command table: one row a command, a file a family.
 //!
-//! Owns every row. Dispatch, COMMAND, ACL, READONLY refusals, key filters, metric labels and the README's list
-//! all follow from these rows. What else names commands adds to a row, and never makes a command: `command_docs.txt` what
+//! Owns every row. Dispatch, COMMAND, ACL, READONLY refusals, key filters, metric labels and the README's list all
+//! follow from these rows. What else names commands adds to a row, and never makes a command: `command_docs.txt` what
 //! they are for, `tips` the hints for clusters, `replication`'s `fallible` which of them cannot fail.
 
 mod string;

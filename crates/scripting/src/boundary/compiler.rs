@@ -22,13 +22,14 @@ struct Source<'t> {
     ended: Option<End>,
 }
 
-/// A function whose body is this text; `name` is what errors call it. Inside, where it cannot be compiled: the compiler's
-/// words.
+/// A function whose body is this text; `name` is what errors call it. Inside, where it cannot be compiled: the
+/// compiler's words.
 pub(crate) fn compile(lua: &Lua, name: &CStr, text: &[u8]) -> mlua::Result<Result<Function, Vec<u8>>> {
     let pulse = pulse_of(lua);
     let mut source = Source { rest: text, pulse: &pulse, ended: None };
     let given = (&raw mut source).cast::<c_void>();
-    // SAFETY: `read` is given the source, which nobody else touches meanwhile; a function or a text is left on the stack.
+    // SAFETY: `read` is given the source, which nobody else touches meanwhile; a function or a text is left on the
+    // stack.
     let compiled: Value = unsafe {
         lua.exec_raw((), |state| {
             ffi::lua_load(state, read, given, name.as_ptr());

@@ -1,11 +1,11 @@
 //! The script that runs, and who serves it: `redis.call` and its kin, from Lua's stack to a command's words and back.
 //!
-//! Owns the way there without a value of mlua's between: words are read where Lua keeps them, replies become Lua's values
-//! where they stand. Who serves is there while a script runs, and at no other time.
+//! Owns the way there without a value of mlua's between: words are read where Lua keeps them, replies become Lua's
+//! values where they stand. Who serves is there while a script runs, and at no other time.
 //!
-//! A call has two halves. In the first Rust works, with whatever it needs, and Lua does nothing that could raise; what it
-//! leaves is an answer's bytes, which belong to who serves. In the second they are given to Lua, which may raise (there is
-//! no memory): then nothing with a destructor is on the frame.
+//! A call has two halves. In the first Rust works, with whatever it needs, and Lua does nothing that could raise; what
+//! it leaves is an answer's bytes, which belong to who serves. In the second they are given to Lua, which may raise
+//! (there is no memory): then nothing with a destructor is on the frame.
 
 use std::any::Any;
 use std::ffi::{CStr, c_int, c_void};
@@ -160,8 +160,8 @@ unsafe fn ask(state: *mut lua_State, service: &Service, request: Request) -> Opt
 }
 
 unsafe extern "C-unwind" fn call(state: *mut lua_State) -> c_int {
-    // SAFETY: the module's rules; the upvalues are what `calling` put there. The answer belongs to who serves, and stays
-    // as it is until he is asked again.
+    // SAFETY: the module's rules; the upvalues are what `calling` put there. The answer belongs to who serves, and
+    // stays as it is until he is asked again.
     unsafe {
         let service = &*ffi::lua_touserdata(state, ffi::lua_upvalueindex(OWN)).cast::<Service>();
         let number = ffi::lua_tointeger(state, ffi::lua_upvalueindex(OWN + 1));
@@ -328,8 +328,8 @@ pub(crate) fn run(
         Given::Arguments { .. } | Given::Nothing => None,
     };
     service.during(serve, || {
-        // SAFETY: the body and the table, or nil, are on the stack, and in their places one truth and one value are left.
-        // The closure holds references alone.
+        // SAFETY: the body and the table, or nil, are on the stack, and in their places one truth and one value are
+        // left. The closure holds references alone.
         unsafe {
             lua.exec_raw((body, table), |state| {
                 let mut count = 0;

@@ -1,6 +1,7 @@
 //! `string`: what searches in texts and builds them, with an eye on the pulse.
 //!
-//! Owns the functions as Lua calls them: arguments, results, texts of errors. The matching itself is [`crate::pattern`]'s.
+//! Owns the functions as Lua calls them: arguments, results, texts of errors. The matching itself is
+//! [`crate::pattern`]'s.
 
 use std::ffi::{CStr, c_int};
 use std::mem::MaybeUninit;

@@ -1,7 +1,7 @@
 //! `table`, and what else of Lua's own goes through as much as it is given, with an eye on the pulse.
 //!
-//! Owns those functions as Lua calls them. Where Lua's own function calls another for each step, as `table.sort` does, it
-//! stays, and what it calls does the looking.
+//! Owns those functions as Lua calls them. Where Lua's own function calls another for each step, as `table.sort` does,
+//! it stays, and what it calls does the looking.
 
 use std::ffi::c_int;
 

@@ -110,8 +110,8 @@ pub(super) unsafe fn watch(state: *mut lua_State) {
 
 /// The hook. Once the script must end it is asked at every instruction, so that none goes on behind a `pcall`.
 unsafe extern "C-unwind" fn looking(state: *mut lua_State, _: *mut ffi::lua_Debug) {
-    // SAFETY: the module's rules; a hook has as many slots as a C function. The pulse lives as long as the function in the
-    // registry that owns it.
+    // SAFETY: the module's rules; a hook has as many slots as a C function. The pulse lives as long as the function in
+    // the registry that owns it.
     unsafe {
         ffi::lua_rawgetp(state, ffi::LUA_REGISTRYINDEX, (&raw const PULSE_KEY).cast());
         let pulse = &*ffi::lua_touserdata(state, -1).cast::<Pulse>();
@@ -256,8 +256,8 @@ impl Scratch {
             return;
         }
         let room = if self.length == 0 { needed } else { needed.max(self.room.saturating_mul(2)) };
-        // SAFETY: a userdata has as many bytes as were asked for, and the old one stays until its slot is written. A slot
-        // for it is asked for.
+        // SAFETY: a userdata has as many bytes as were asked for, and the old one stays until its slot is written. A
+        // slot for it is asked for.
         unsafe {
             ffi::luaL_checkstack(state, 1, c"string too long".as_ptr());
             let far = ffi::lua_newuserdata(state, room.min(TOO_LONG)).cast::<u8>();

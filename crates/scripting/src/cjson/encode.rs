@@ -147,8 +147,8 @@ impl Encoder<'_> {
 
     /// The highest index of an array; less than zero: it is an object.
     ///
-    /// cjson keeps it in 32 bits, which an index beyond them turns into the lowest number: then it is an object, unless the
-    /// table has a smaller one behind that, in its own order.
+    /// cjson keeps it in 32 bits, which an index beyond them turns into the lowest number: then it is an object, unless
+    /// the table has a smaller one behind that, in its own order.
     fn array_length(&self, table: &Table) -> mlua::Result<Result<i64, Raise>> {
         let (mut most, mut items) = (0_i64, 0_i64);
         for pair in table.pairs::<Value, Value>() {

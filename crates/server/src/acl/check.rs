@@ -77,8 +77,8 @@ fn check_selector(
             }
         });
         if found.is_err() {
-            // Arguments that do not say which of them are keys will be refused by the command itself; of those that a real
-            // server takes for keys all the same it says so first.
+            // Arguments that do not say which of them are keys will be refused by the command itself; of those that a
+            // real server takes for keys all the same it says so first.
             let counted = command.counted_keys(args).into_iter().flatten();
             denied = counted.filter(is_denied).map(|key| key.index).next();
         }

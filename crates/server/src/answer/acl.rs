@@ -127,8 +127,8 @@ fn selector_of(selector: &Selector, dialect: Dialect, reply: &mut Reply) {
     }
 }
 
-/// Changes users where nobody reads or writes: what they have asked for is done when this is answered, or is asked again
-/// whether they may.
+/// Changes users where nobody reads or writes: what they have asked for is done when this is answered, or is asked
+/// again whether they may.
 fn exactly<R>(call: &Call<'_>, change: impl FnOnce() -> R) -> R {
     call.exactly(|writer| {
         let _nobody_reads = writer.close_gate();

@@ -101,8 +101,8 @@ pub(super) fn list(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
 
 /// CLIENT KILL ip:port | CLIENT KILL <option> <value> ...
 pub(super) fn kill(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
-    // With the token: what they have asked for is done when this is answered, or is not done. (A MIGRATE under way alone
-    // comes to its end.)
+    // With the token: what they have asked for is done when this is answered, or is not done. (A MIGRATE under way
+    // alone comes to its end.)
     call.exactly(|_| kill_any(call, reply))
 }
 

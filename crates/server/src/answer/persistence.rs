@@ -47,7 +47,8 @@ fn failed(why: &SaveError) -> CommandError {
     error(format!("ERR {why}"))
 }
 
-/// BGSAVE [SCHEDULE | CANCEL]: what SCHEDULE waits for in Redis, the rewriting of an append-only file, is not done here.
+/// BGSAVE [SCHEDULE | CANCEL]: what SCHEDULE waits for in Redis, the rewriting of an append-only file, is not done
+/// here.
 pub(super) fn bgsave(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
     match call.args.len() {
         0 => {}

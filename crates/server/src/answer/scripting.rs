@@ -1,7 +1,7 @@
 //! EVAL, FCALL, SCRIPT, FUNCTION: what clients say to the scripting engine.
 //!
-//! Owns the subcommands' own texts. What needs the engine runs on a thread that may wait; KILL and STATS do not, so that
-//! they are answered while a script runs.
+//! Owns the subcommands' own texts. What needs the engine runs on a thread that may wait; KILL and STATS do not, so
+//! that they are answered while a script runs.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -65,11 +65,12 @@ fn then(ran: &Ran) -> Then {
 
 /// How long an attempt may take. The script looks at the time every few µs, and what it calls every 30 µs or so.
 const ATTEMPT_MAX: Duration = Duration::from_micros(100);
-/// How many bytes it may be given, for the same reason: a command that goes through all of them is not ended on the way.
+/// How many bytes it may be given, for the same reason: a command that goes through all of them is not ended on the
+/// way.
 pub(crate) const ATTEMPT_BYTES_MAX: usize = 32 * 1024;
 
-/// Runs a script in a batch, which holds the token, if it turns out to be short and to do nothing but read. None where it
-/// does not: then nothing has changed, and nothing is answered.
+/// Runs a script in a batch, which holds the token, if it turns out to be short and to do nothing but read. None where
+/// it does not: then nothing has changed, and nothing is answered.
 pub(crate) fn attempt(
     call: &mut Call<'_>,
     called: Called,

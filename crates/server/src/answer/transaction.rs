@@ -77,8 +77,8 @@ pub(crate) fn has_no_room(node: &Node, session: &Session, writer: &Writer<'_>) -
     })
 }
 
-/// EXEC: everything that was queued, at one moment. For who has the token, but where what was queued changes the role of the
-/// node.
+/// EXEC: everything that was queued, at one moment. For who has the token, but where what was queued changes the role
+/// of the node.
 pub(crate) fn exec(
     node: &Arc<Node>,
     session: &mut Session,
@@ -129,7 +129,8 @@ fn run(
         let words = request.words();
         let args = protocol::Args::new(words.get(command.name_words()..).unwrap_or_default());
         let mark = reply.mark();
-        // Its rights may have changed since it was queued, by what was queued before it too. Who is gone ends afterwards.
+        // Its rights may have changed since it was queued, by what was queued before it too. Who is gone ends
+        // afterwards.
         let stays = session.renew_user(&node.acl);
         if !stays {
             then = Then::Close;

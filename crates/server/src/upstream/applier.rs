@@ -241,8 +241,8 @@ impl Applying {
         }
     }
 
-    /// Has memory given back that the load took for a moment, and that of the data before it, once they are taken apart.
-    /// Left to lie for the allocator's second, they were 0.17 of the size of a million small strings.
+    /// Has memory given back that the load took for a moment, and that of the data before it, once they are taken
+    /// apart. Left to lie for the allocator's second, they were 0.17 of the size of a million small strings.
     fn trim(&self) {
         let store = self.store.clone();
         let trim = std::thread::Builder::new().name("nearside-trim".into()).spawn(move || {

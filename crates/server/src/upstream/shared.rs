@@ -185,8 +185,8 @@ impl Shared {
         }
     }
 
-    /// Another role begins, or the end; its epoch outdates all before it. `tell` has the driver hear of it: in the order
-    /// of the epochs, whoever asks meanwhile.
+    /// Another role begins, or the end; its epoch outdates all before it. `tell` has the driver hear of it: in the
+    /// order of the epochs, whoever asks meanwhile.
     pub(super) fn leave(&self, tell: impl FnOnce(u64)) {
         let _in_order = self.facts.lock();
         let epoch = self.next_epoch();
@@ -235,7 +235,8 @@ impl Shared {
         let heard = heard.map_or(0, |heard| millis(heard.saturating_duration_since(self.start)) + 1);
         self.heard.store(heard, Ordering::Relaxed);
         let before = self.state.swap(place(state), Ordering::SeqCst);
-        // Looked at after that: either this sees the other master, or who names it comes later and overwrites the state.
+        // Looked at after that: either this sees the other master, or who names it comes later and overwrites the
+        // state.
         if epoch < self.followed_at.load(Ordering::SeqCst) {
             self.state.store(place(LinkState::WaitingRetry), Ordering::SeqCst);
             return;

@@ -53,9 +53,9 @@ impl Occupied {
 /// How many shards of the first table have been moved to the second.
 ///
 /// Moved by the token's holder alone, under the write locks of the shard that it passes and of those that have its
-/// entries now. Stored with release and loaded with acquire, for walks look at it, and at the shards' bits, without a lock:
-/// who sees a shard's bit gone sees the mark beyond it ([`Mark::pass`] stores the mark first). Under a shard's lock the
-/// lock itself orders them.
+/// entries now. Stored with release and loaded with acquire, for walks look at it, and at the shards' bits, without a
+/// lock: who sees a shard's bit gone sees the mark beyond it ([`Mark::pass`] stores the mark first). Under a shard's
+/// lock the lock itself orders them.
 #[derive(Debug, Default)]
 pub(crate) struct Mark(AtomicUsize);
 

@@ -1,8 +1,8 @@
 //! Who frees an entry that two tables hold: what a table knows of the *shared* marks in its words.
 //!
-//! While a load is under way, old and new table hold the same entry where a key did not change, and both words of it are
-//! marked. One of the two tables *respects* marks: it keeps its hands off what is marked, and never even reads it, for
-//! the other may free it at any time. First that is the new table, so that a load can be given up; with the swap it
+//! While a load is under way, old and new table hold the same entry where a key did not change, and both words of it
+//! are marked. One of the two tables *respects* marks: it keeps its hands off what is marked, and never even reads it,
+//! for the other may free it at any time. First that is the new table, so that a load can be given up; with the swap it
 //! becomes the old one. Afterwards the marks of the table that stays are cleared by a walk, and no load begins before
 //! the other table is gone and no mark is left.
 //!
@@ -10,10 +10,10 @@
 //!
 //! # Orderings
 //! All of it is relaxed. A mark is set under the lock of the word's shard, and read by whoever takes the table apart,
-//! who has taken that lock later; so the lock orders them. Whether marks are respected is settled by the token's holder,
-//! with the gate closed, or before anybody else sees the table; the table is taken apart by a job that was sent later,
-//! and a channel orders what was before the sending. How far the walk has come is known to the one thread that walks,
-//! and set back by the token's holder before the job that walks is sent.
+//! who has taken that lock later; so the lock orders them. Whether marks are respected is settled by the token's
+//! holder, with the gate closed, or before anybody else sees the table; the table is taken apart by a job that was sent
+//! later, and a channel orders what was before the sending. How far the walk has come is known to the one thread that
+//! walks, and set back by the token's holder before the job that walks is sent.
 //!
 //! This file is compiled twice: as it is, and by `model` over Shuttle's primitives, which tries its interleavings.
 

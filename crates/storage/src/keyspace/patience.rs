@@ -1,7 +1,8 @@
 //! A writer's patience with the lock of a shard.
 //!
-//! DashMap's lock admits readers while a writer waits, so a hot key could starve it. A writer that has waited some 50 µs
-//! closes the gate: whoever is inside leaves when its batch is over, nobody else comes in, and the lock is to be had.
+//! DashMap's lock admits readers while a writer waits, so a hot key could starve it. A writer that has waited some 50
+//! µs closes the gate: whoever is inside leaves when its batch is over, nobody else comes in, and the lock is to be
+//! had.
 //!
 //! Owns how long a writer waits, and for what. Never knows what the lock protects.
 //!
@@ -27,8 +28,8 @@ pub(crate) fn lock_for_write<'a, L: ShardLock>(token: &Token<'_>, lock: &'a L) -
     if let Some(guard) = lock.try_write() {
         return guard;
     }
-    // With the gate closed by us nobody is inside, and whoever has the lock (a long read has not: it has the token) lets
-    // it go soon.
+    // With the gate closed by us nobody is inside, and whoever has the lock (a long read has not: it has the token)
+    // lets it go soon.
     if token.has_closed() {
         return lock.write();
     }

@@ -10,11 +10,11 @@
 //! shard have the same word bits once in 32,768 pairs at most; then the keys are compared.
 //!
 //! # How many shards
-//! A `RawTable` has a power of two of buckets, of which 7/8 may be full, so with a power of two of shards too the
-//! load is what the number of keys makes it: 1M keys stood in 2M buckets at 48 %, 21 bytes a key. The number of shards
-//! is therefore any: as many as fill the tables of the expected keys as far as chance lets them be filled (see
-//! `shards_for`). A key then takes what 9 bytes a bucket are at 80 % full, in the allocator's next class, which is a tenth
-//! more, and its part of the shard's head. What that is in resident bytes is in `benches/README.md`.
+//! A `RawTable` has a power of two of buckets, of which 7/8 may be full, so with a power of two of shards too the load
+//! is what the number of keys makes it: 1M keys stood in 2M buckets at 48 %, 21 bytes a key. The number of shards is
+//! therefore any: as many as fill the tables of the expected keys as far as chance lets them be filled (see
+//! `shards_for`). A key then takes what 9 bytes a bucket are at 80 % full, in the allocator's next class, which is a
+//! tenth more, and its part of the shard's head. What that is in resident bytes is in `benches/README.md`.
 //!
 //! Owns the shards and which of them are occupied. Never knows why a key is looked for.
 
@@ -37,8 +37,8 @@ pub(crate) type WriteGuard<'a> = RwLockWriteGuard<'a, Shard>;
 
 /// How many keys a shard is planned for at most: small tables keep the longest pause of growing one short.
 pub(crate) const KEYS_PER_SHARD: usize = 412;
-/// With fewer a word could not tell its position. At 128 bytes each, with twice as many a million keys would take a byte more
-/// each, half of it for fuller tables.
+/// With fewer a word could not tell its position. At 128 bytes each, with twice as many a million keys would take a
+/// byte more each, half of it for fuller tables.
 pub(crate) const SHARDS_MIN: usize = 1 << 11;
 /// 16 million shards, for 6.9 thousand million keys as planned and eight times that before they grow again.
 const SHARDS_MAX: usize = 1 << 24;
@@ -184,8 +184,8 @@ impl Table {
         std::ptr::from_ref(self.lock(shard)).cast()
     }
 
-    /// Bytes that the shards and their tables take, without the entries. Locks each shard for a moment; of many, every so
-    /// manieth, for chance makes them alike.
+    /// Bytes that the shards and their tables take, without the entries. Locks each shard for a moment; of many, every
+    /// so manieth, for chance makes them alike.
     pub(crate) fn allocated(&self) -> usize {
         let step = self.shards.div_ceil(COUNTED_SHARDS_MAX);
         let (mut counted, mut tables) = (0, 0);

@@ -14,17 +14,17 @@ use crate::scan::ScanCursor;
 /// The largest batch whose memory is asked for at once: the cache would lose the first again.
 const PREFETCH_MAX: usize = 256;
 
-/// How many entries a walk asks for at once, while it visits those that it asked for before. Together, for the processor
-/// looks only so many instructions ahead: asked for one by one, each between two visits, a key of a million took twice
-/// the time.
+/// How many entries a walk asks for at once, while it visits those that it asked for before. Together, for the
+/// processor looks only so many instructions ahead: asked for one by one, each between two visits, a key of a million
+/// took twice the time.
 const WALK_AHEAD: usize = 24;
 
 /// How many shards a prefetch has locked at once, none of which it waits for: a few, because a writer may want one; and
 /// no processor has more misses under way.
 const LOCKED_AT_ONCE: usize = 16;
 
-/// How many shards RANDOMKEY tries by chance before it takes the next one that is not empty. Few keys in many shards take
-/// a hundred tries on the average, many keys two.
+/// How many shards RANDOMKEY tries by chance before it takes the next one that is not empty. Few keys in many shards
+/// take a hundred tries on the average, many keys two.
 const RANDOM_SHARDS_MAX: usize = 1024;
 
 /// So few keys are counted through.

@@ -107,8 +107,8 @@ fn the_applier_goes_first() {
     });
 }
 
-/// A holder who refuses keeps the token until all others have heard of it: those who wait already, who come later, and who
-/// found the gate closed. But the applier is not refused, and has its turn.
+/// A holder who refuses keeps the token until all others have heard of it: those who wait already, who come later, and
+/// who found the gate closed. But the applier is not refused, and has its turn.
 #[test]
 fn who_is_refused_does_not_wait() {
     random(|| {

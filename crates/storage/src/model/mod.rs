@@ -1,9 +1,9 @@
 //! Models: the files that rest on an order of steps between threads, compiled once more over Shuttle's primitives, and
 //! tried in many interleavings.
 //!
-//! `gate`, the keyspace's `line`, `marks`, `patience` and `word` are the very files that the store is made of. What they
-//! stand on is a model: a shard's lock (DashMap's own cannot be scheduled), and an entry, which tells when it is freed
-//! twice or read after. Of each set of rules some are broken on purpose, and the model must find it.
+//! `gate`, the keyspace's `line`, `marks`, `patience` and `word` are the very files that the store is made of. What
+//! they stand on is a model: a shard's lock (DashMap's own cannot be scheduled), and an entry, which tells when it is
+//! freed twice or read after. Of each set of rules some are broken on purpose, and the model must find it.
 //!
 //! Shuttle's atomics are sequentially consistent: why weaker orderings do is argued where they stand.
 

@@ -1,9 +1,9 @@
 //! The data-set swap: a load that shares entries with the old set, readers, a writer, and the thread that clears up.
 //!
-//! Two keyspaces are tables of two shards of words here; a number says which of them is read. The steps are the store's,
-//! in its order (`load.rs`): freeze, mark, swap with the gate closed or give up, thaw, take apart, clear the marks.
-//! Broken on purpose: a table is taken apart without regard for marks, a write gets into the frozen set, and the old set
-//! is swapped with the gate open.
+//! Two keyspaces are tables of two shards of words here; a number says which of them is read. The steps are the
+//! store's, in its order (`load.rs`): freeze, mark, swap with the gate closed or give up, thaw, take apart, clear the
+//! marks. Broken on purpose: a table is taken apart without regard for marks, a write gets into the frozen set, and the
+//! old set is swapped with the gate open.
 
 use std::rc::Rc;
 

@@ -17,8 +17,8 @@
 //! | `F0` | a length (u32 LE), a string |
 //! | `F1` `F2` `F3` `F4` | a signed integer of 16, 24, 32, 64 bits (LE) |
 //!
-//! Owns reading and editing of those bytes; every edit gives the elements that a Redis server (8.0 or later) would have.
-//! Never interprets pairs or triples of elements.
+//! Owns reading and editing of those bytes; every edit gives the elements that a Redis server (8.0 or later) would
+//! have. Never interprets pairs or triples of elements.
 
 use super::{Item, PackedError, parse_int};
 use crate::memory::size_class;
@@ -295,8 +295,8 @@ impl Listpack {
         self.note(new_count - i64::try_from(old_count).unwrap_or(i64::MAX));
     }
 
-    /// Makes room for so many more bytes: what the allocator's class for them has, which is at most a quarter more, where a
-    /// `Vec` would take twice as much. A node of a list would keep that.
+    /// Makes room for so many more bytes: what the allocator's class for them has, which is at most a quarter more,
+    /// where a `Vec` would take twice as much. A node of a list would keep that.
     fn grow(&mut self, more: usize) {
         let wanted = self.0.len() + more;
         if wanted > self.0.capacity() {
@@ -721,7 +721,8 @@ fn on_the_wire(wire: &[u8]) -> ListpackRef<'_> {
     }
 }
 
-/// Checks all that a server wrote of a listpack. Says where back lengths stand that are one byte longer than they need be.
+/// Checks all that a server wrote of a listpack. Says where back lengths stand that are one byte longer than they need
+/// be.
 ///
 /// Servers before Redis 8 write the back length of an element of 2^14 - 1 (2^21 - 1, 2^28 - 1) bytes with a zero
 /// before it, and read it so; newer ones and Valkey 9 write it without. Both arrive, one is kept.

@@ -19,7 +19,8 @@ use crate::UnixMillis;
 use crate::memory::array_bytes;
 use crate::packed::{Item, Listpack, ListpackRef};
 
-/// The deadlines of fields that Redis keeps with them in a listpack, in milliseconds since 1970: 48 bits, and 0 for none.
+/// The deadlines of fields that Redis keeps with them in a listpack, in milliseconds since 1970: 48 bits, and 0 for
+/// none.
 const DEADLINES: std::ops::Range<i64> = 0..1 << 48;
 
 /// A hash.
@@ -134,8 +135,8 @@ impl Hash {
         Some(Hash::Packed(pack))
     }
 
-    /// A small one from a listpack of triples; `None` when its elements are no triples with a deadline (or 0) that a field
-    /// can have as the third. They are put in order when they are not.
+    /// A small one from a listpack of triples; `None` when its elements are no triples with a deadline (or 0) that a
+    /// field can have as the third. They are put in order when they are not.
     pub fn from_triples(pack: Listpack) -> Option<Hash> {
         let is_deadline = |item: Item<'_>| item.as_int().is_some_and(|millis| DEADLINES.contains(&millis));
         if !pack.len().is_multiple_of(3) || !pack.view().iter().skip(2).step_by(3).all(is_deadline) {
@@ -371,8 +372,8 @@ impl<'a> HashRef<'a> {
         }
     }
 
-    /// Whether it is time to look for fields past their deadlines, by [`Hash::take_expired`]: of a big hash that is not looked
-    /// at on end, so that some may have to wait. Costs next to nothing.
+    /// Whether it is time to look for fields past their deadlines, by [`Hash::take_expired`]: of a big hash that is not
+    /// looked at on end, so that some may have to wait. Costs next to nothing.
     pub fn may_have_expired(self, now: UnixMillis) -> bool {
         match self {
             HashRef::Packed(_) => false,

@@ -1,8 +1,7 @@
 //! Sets: an intset, a listpack, or a directory of members.
 //!
-//! Integers alone are an intset; a few short members a listpack; all else a
-//! [`Directory`]. The limits are Redis', and so are the rules by which a set leaves a
-//! form (it never goes back to a smaller one by itself).
+//! Integers alone are an intset; a few short members a listpack; all else a [`Directory`]. The limits are Redis', and
+//! so are the rules by which a set leaves a form (it never goes back to a smaller one by itself).
 //!
 //! Owns which form a set has, and its members. Never compares two sets for a client: that is the commands'.
 

@@ -4,9 +4,9 @@
 //! itself (packed values) or one pointer to a box (big values). Nothing here is unsafe: [`crate::entry`] turns
 //! a [`Big`] into that pointer and back.
 //!
-//! To give a kind another packed form: add the [`Form`] (to the list of all of them, too), and change the kind's arms in
-//! `Value::into_parts`, `Value::from_parts` and `ValueRef::of`. To change what is behind a pointer: change the
-//! type alias of the box (`BigHash` …) here.
+//! To give a kind another packed form: add the [`Form`] (to the list of all of them, too), and change the kind's arms
+//! in `Value::into_parts`, `Value::from_parts` and `ValueRef::of`. To change what is behind a pointer: change the type
+//! alias of the box (`BigHash` …) here.
 //!
 //! Owns the forms, and which type stands behind each pointer. Never touches an entry's memory.
 

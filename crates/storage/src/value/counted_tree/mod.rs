@@ -1,9 +1,9 @@
 //! A big sorted set: its members, and a tree that keeps them in order.
 //!
-//! A [`Directory`] owns the members (name and score in one allocation) and finds them by name; a `CountedTree`
-//! holds their addresses in the order of score, then name, and finds them by rank. At 16-byte members an element
-//! takes 32 bytes for the member, 9 in the directory and 8 to 12 in the tree: 58 bytes of RSS measured after random inserts
-//! of a million, where `redis-server` takes 120.
+//! A [`Directory`] owns the members (name and score in one allocation) and finds them by name; a `CountedTree` holds
+//! their addresses in the order of score, then name, and finds them by rank. At 16-byte members an element takes 32
+//! bytes for the member, 9 in the directory and 8 to 12 in the tree: 58 bytes of RSS measured after random inserts of a
+//! million, where `redis-server` takes 120.
 //!
 //! Owns the only `unsafe` of sorted sets: reading members through the addresses in the tree. Never decides when a
 //! sorted set is big, never knows a command.

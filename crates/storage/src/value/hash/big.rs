@@ -1,7 +1,7 @@
 //! A big hash: fields as members of a directory.
 //!
-//! Owns the fields, the count of those that have a deadline, and when it is worth the while to look for some that are past
-//! theirs.
+//! Owns the fields, the count of those that have a deadline, and when it is worth the while to look for some that are
+//! past theirs.
 
 use crate::UnixMillis;
 use crate::packed::Item;
@@ -11,7 +11,8 @@ use crate::value::member::Member;
 use super::{Before, Field, FieldDeadline};
 
 /// So many fields are looked at in a small part of a millisecond: who looks for those past their deadlines waits for a
-/// millisecond per so many before the next look, so that a hash of millions takes no more than a few percent of a processor.
+/// millisecond per so many before the next look, so that a hash of millions takes no more than a few percent of a
+/// processor.
 const LOOKED_AT_A_MILLI: usize = 1000;
 
 /// The fields of a hash above the limits of a packed one.
