@@ -363,6 +363,23 @@ const SCENES: &[(&str, &str)] = &[
         w: LRANGE m 0 -1
     ",
     ),
+    (
+        "what came during a pause is theirs who waited",
+        "
+        a> BLPOP l 0
+        b> BLPOP m 0
+        w: MULTI
+        w: RPUSH l 1
+        w: RPUSH m 2
+        w: CLIENT PAUSE 1000000 WRITE
+        w: EXEC
+        w: CLIENT UNPAUSE
+        w: LPOP l
+        w: LMPOP 2 l m LEFT
+        a<
+        b<
+    ",
+    ),
 ];
 
 struct Scene {
@@ -541,6 +558,27 @@ fn who_is_paused_waits() {
     assert_eq!(paused.read_soon().expect("an answer"), Frame::Simple("OK".into()));
     blocked(&mut client, "0");
     assert!(!client.line("CLIENT LIST").text().contains(" flags=b "));
+}
+
+/// Who is refused behind a script that takes long is told so at once, though the script has pushed what another waits for.
+#[test]
+fn who_is_refused_does_not_wait_for_others_to_be_served() {
+    let node = Node::start(&["--busy-reply-threshold", "300"]);
+    let (mut script, mut waiting, mut refused) = (node.client(), node.client(), node.client());
+    waiting.send_raw(b"BLPOP k 0\r\n");
+    wait_for("who waits", || {
+        (refused.info("clients", "blocked_clients").as_deref() == Some("1")).then_some(())
+    });
+    let mut bytes = Vec::new();
+    Client::encode(&["EVAL", "redis.call('RPUSH', 'k', 1) while true do end", "0"], &mut bytes);
+    script.send_raw(&bytes);
+    wait_for("it to be busy", || {
+        // Each is sent before it is, but the last.
+        let answer = refused.ask(&["MSET", "x", "1", "y", "2"]);
+        answer.text().starts_with("BUSY ").then_some(())
+    });
+    refused.send_raw(b"SHUTDOWN NOSAVE\r\n");
+    refused.read_soon().unwrap_err();
 }
 
 /// XREAD waits at a replica for what its master writes; what would write is refused there.

@@ -146,6 +146,32 @@ fn who_goes_while_it_is_paused_does_nothing() {
     }
 }
 
+/// Scripts that say of themselves that they write nothing run while writes are paused, though another runs.
+#[test]
+fn scripts_that_only_read_are_not_paused() {
+    let node = Node::start(&[]);
+    let mut operator = node.client();
+    operator.line("CLIENT PAUSE 1000000 WRITE");
+    let script = "#!lua flags=no-writes\nlocal x = 0 for i = 1, 1e5 do x = x + i end return x";
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            let mut client = node.client();
+            scope.spawn(move || {
+                for _ in 0..ROUNDS {
+                    assert_eq!(client.ask(&["EVAL", script, "0"]), Frame::Int(5_000_050_000));
+                }
+            });
+        }
+    });
+    let mut writer = node.client();
+    writer.send_raw(b"EVAL return(1) 0\r\n");
+    wait_for("who may write to wait", || {
+        (operator.info("clients", "blocked_clients").as_deref() == Some("1")).then_some(())
+    });
+    operator.line("CLIENT UNPAUSE");
+    assert_eq!(writer.read_soon().expect("an answer"), Frame::Int(1));
+}
+
 /// Who waited for a key and was ended takes nothing of it any more.
 #[test]
 fn who_was_ended_is_served_with_nothing() {

@@ -660,6 +660,35 @@ fn the_end_saves_where_save_points_are_set() {
     assert_eq!(fs::read(&path).expect("a file"), before);
 }
 
+/// A script that wrote and does not end keeps the data from being saved; SHUTDOWN NOSAVE, which its clients are told of, ends
+/// the node all the same, and so does who interrupts it twice.
+#[test]
+fn the_end_can_do_without_a_save() {
+    for how in ["SHUTDOWN NOSAVE", "-TERM, SHUTDOWN NOSAVE", "-INT, -INT"] {
+        let node = Node::start(&["--save", "3600 1", "--busy-reply-threshold", "100"]);
+        let (mut client, mut script) = (node.client(), node.client());
+        let mut bytes = Vec::new();
+        Client::encode(&["EVAL", "redis.call('SET', 'a', 1) while true do end", "0"], &mut bytes);
+        script.send_raw(&bytes);
+        wait_for("the script to be busy", || {
+            client.ask(&["SET", "b", "1"]).text().starts_with("BUSY ").then_some(())
+        });
+        for order in how.split(", ") {
+            if order.starts_with('-') {
+                node.signal(order);
+            } else {
+                client.send_raw(format!("{order}\r\n").as_bytes());
+            }
+            if order.starts_with('-') {
+                // Two signals that come together are one.
+                wait_for("it to be heard", || node.log().contains("asked to end").then_some(()));
+            }
+        }
+        wait_for("the end", || Client::try_connect(node.port).is_err().then_some(()));
+        assert!(!node.dir().join("dump.rdb").exists(), "{how}");
+    }
+}
+
 /// Neither a request nor a signal ends a node whose data cannot be saved, as a real server; it goes on as before.
 #[test]
 fn the_end_waits_for_a_save_that_can_be_made() {

@@ -197,7 +197,17 @@ async fn until_the_end(server: &Server, signals: Option<Signals>) -> io::Result<
                 return Err(io::Error::other("the master's stream cannot be applied any more: see the log for why"));
             }
         };
-        if server.may_end().await {
+        tracing::info!(signal, "asked to end");
+        // What is saved first may have to wait, for a script that does not end: a client can do without (SHUTDOWN NOSAVE),
+        // and who interrupts it twice, as at a real server.
+        let may_end = tokio::select! {
+            may_end = server.may_end() => may_end,
+            () = server.ended_by_client() => return Ok(()),
+            () = signals.insisted() => {
+                return Err(io::Error::other("interrupted twice: the data set is not saved"));
+            }
+        };
+        if may_end {
             tracing::info!(signal, "ending");
             return Ok(());
         }

@@ -492,7 +492,7 @@ mod tests {
         assert_eq!(code(b"REDIS0012\x16"), ErrorCode::UnknownRdbType);
         assert_eq!(code(b"REDIS0012\x63"), ErrorCode::UnknownRdbType);
         assert_eq!(code(b"REDIS0012\xff\x01\x02\x03\x04\x05\x06\x07\x08"), ErrorCode::Checksum);
-        assert_eq!(code(b"REDIS0012\xfe\x10"), ErrorCode::CorruptRdb);
+        assert_eq!(code(b"REDIS0012\xfe\x10"), ErrorCode::TooFewDatabases);
         assert_eq!(code(b"REDIS0012\x00\x01k\x01v\x00\x01k\x01w\xff\0\0\0\0\0\0\0\0"), ErrorCode::CorruptRdb);
         assert_eq!(code(b"REDIS0012\x02\x01k\x02\x01v\x01v"), ErrorCode::CorruptRdb);
     }

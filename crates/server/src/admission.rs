@@ -9,7 +9,7 @@ use std::time::Instant;
 use commands::{Command, Flags, Run, ServerCommand as S};
 use protocol::Args;
 use scripting::{Called, Named, Standing};
-use storage::{Listener, Wanted};
+use storage::{Listener, Wanted, Writer};
 
 use crate::acl::{self, Denial, Place, Refusal, User};
 use crate::answer;
@@ -19,6 +19,7 @@ use crate::config::DebugAccess;
 use crate::exclusive;
 use crate::node::Node;
 use crate::pause::{self, Paused};
+use crate::scripts;
 use crate::session::Session;
 use crate::upstream::{Readable, Role};
 
@@ -93,16 +94,27 @@ impl Situation {
     }
 
     /// Whether this request, which may run, waits until the pause is over (CLIENT PAUSE).
-    pub(crate) fn is_paused(
+    pub(crate) fn is_paused(&self, session: &Session, command: &Command) -> bool {
+        let queued = session.transaction.as_deref().filter(|_| exclusive::is_exec(command));
+        pause::concerns(self.paused, command, queued)
+    }
+
+    /// The same for the holder of the token, who can ask what a script says of itself: one that writes nothing does not wait
+    /// while writes are paused.
+    pub(crate) fn is_paused_for(
         &self,
-        node: &Node,
+        (node, writer): (&Node, &Writer<'_>),
         session: &Session,
         command: &Command,
         args: Args<'_>,
     ) -> bool {
-        let queued = session.transaction.as_deref().filter(|_| exclusive::is_exec(command));
-        pause::concerns(self.paused, command, queued)
-            && !(self.paused == Paused::Writes && says_it_only_reads(node, command, args))
+        self.is_paused(session, command)
+            && !(self.paused == Paused::Writes && says_it_only_reads(node, writer, command, args))
+    }
+
+    /// Whether what a script says of itself decides if it waits.
+    pub(crate) fn asks_of_script(&self, command: &Command) -> bool {
+        self.paused == Paused::Writes && called(command).is_some()
     }
 
     /// Whether another pause is on than when this was looked at.
@@ -252,12 +264,21 @@ fn script_refusal(
     node.scripts.try_engine(node)?.may_say(standing, called, args.get(0)).err()
 }
 
-/// Whether a script says of itself that it writes nothing, as far as that can be found out without waiting.
-fn says_it_only_reads(node: &Node, command: &Command, args: Args<'_>) -> bool {
-    let Run::Server(server) = command.run else { return false };
-    answer::called(server).is_some_and(|called| {
-        node.scripts.try_engine(node).is_some_and(|engine| engine.says_it_only_reads(called, args.get(0)))
+/// Whether a script says of itself that it writes nothing. For the holder of the token, for whom the engine is free or soon is.
+fn says_it_only_reads(node: &Node, writer: &Writer<'_>, command: &Command, args: Args<'_>) -> bool {
+    called(command).is_some_and(|called| {
+        let mut engine = node.scripts.engine(node);
+        if called == Called::Function {
+            engine.follow(writer.functions(), &scripts::log);
+        }
+        engine.says_it_only_reads(called, args.get(0))
     })
+}
+
+/// The script that it runs, if that is what it does.
+fn called(command: &Command) -> Option<Called> {
+    let Run::Server(server) = command.run else { return None };
+    answer::called(server)
 }
 
 /// Whether a node that is to save at points could not, and takes no writes for that reason.

@@ -443,7 +443,10 @@ impl<'a> Batch<'a> {
                 session.request_over(Some(command));
                 return self.refuse(session, text.as_bytes(), reply);
             }
-            if self.situation.is_paused(self.node, session, command, args) {
+            if self.situation.is_paused(session, command) {
+                if self.situation.asks_of_script(command) {
+                    return exclusively(words);
+                }
                 let wait = self.node.pause.over();
                 return Step::Stop(Next::Wait(self.node.blocking.counting(session.client(), wait)));
             }
@@ -637,6 +640,10 @@ impl<'a> Batch<'a> {
             self.writer = taken.filter(|_| {
                 session.is_as_admitted(&node.acl) && !self.situation.is_overtaken(node, self.now.steady)
             });
+            if let Some(writer) = &self.writer {
+                // What came during a pause is theirs who wait.
+                node.blocking.serve_ready(node, writer);
+            }
         }
         self.writer.as_ref()
     }

@@ -293,7 +293,7 @@ impl Blocking {
 
     #[cold]
     fn serve(&self, node: &Node, writer: &Writer<'_>) {
-        while node.pause.at(clock::steady()) == Paused::Nothing {
+        while is_served(node) {
             // What a served client pushes may be what another waits for.
             let ready = node.store.take_ready();
             if ready.is_empty() {
@@ -355,7 +355,7 @@ impl Blocking {
         // Who came first, as far as that can be told.
         due.sort_by_key(|ticket| ticket.client);
         let writer = exclusive::hold(node);
-        if node.pause.at(clock::steady()) != Paused::Nothing {
+        if !is_served(node) {
             return;
         }
         for ticket in due {
@@ -473,6 +473,11 @@ impl Drop for Counted {
         self.client.blocked.store(false, Relaxed);
         self.blocking.count.fetch_sub(1, Relaxed);
     }
+}
+
+/// Whether anybody is served now: neither while clients are paused nor at a replica. For the holder of the token.
+fn is_served(node: &Node) -> bool {
+    node.upstream.is_writable() && node.pause.at(clock::steady()) == Paused::Nothing
 }
 
 /// Runs a waiting client's request, for whom `key` was touched; if there is something now, that is its answer.

@@ -74,6 +74,8 @@ pub(crate) struct Client {
     pub(crate) no_evict: AtomicBool,
     /// Whether it waits for a key.
     pub(crate) blocked: AtomicBool,
+    /// Whether a request of it is run where that may take long.
+    pub(crate) at_work: AtomicBool,
     /// CLIENT NO-TOUCH
     pub(crate) no_touch: AtomicBool,
     /// CLIENT CAPA REDIRECT
@@ -221,6 +223,7 @@ impl Client {
             traffic: Traffic::default(),
             no_evict: AtomicBool::new(false),
             blocked: AtomicBool::new(false),
+            at_work: AtomicBool::new(false),
             no_touch: AtomicBool::new(false),
             follows_redirects: AtomicBool::new(false),
             read_only: AtomicBool::new(false),
@@ -383,6 +386,17 @@ impl Client {
     pub(crate) fn touch(&self, now: Instant) {
         let millis = now.saturating_duration_since(self.since).as_millis();
         self.active_millis.store(u64::try_from(millis).unwrap_or(u64::MAX), Relaxed);
+    }
+
+    /// Notes that what it asked for is run where that may take long: it is not idle meanwhile.
+    pub(crate) fn works(&self) {
+        self.at_work.store(true, Relaxed);
+    }
+
+    /// Notes that it is answered, at `now`.
+    pub(crate) fn has_worked(&self, now: Instant) {
+        self.touch(now);
+        self.at_work.store(false, Relaxed);
     }
 
     /// Seconds since it last sent something.

@@ -502,6 +502,7 @@ pub trait Word: Sized + Copy + PartialEq + 'static {
     /// # Errors
     /// The list of words.
     fn parse(text: &str) -> Result<Self, String> {
+        let text = c_string(text);
         Self::WORDS
             .iter()
             .find(|(word, _)| word.eq_ignore_ascii_case(text))
@@ -578,8 +579,14 @@ pub fn parse_bytes(text: &str) -> Result<u64, String> {
     parse_set_bytes(text)
 }
 
+/// What Redis reads of an option's value, where that is a string of C to it: all but numbers, lists of them, and passwords.
+pub(crate) fn c_string(text: &str) -> &str {
+    text.split('\0').next().unwrap_or_default()
+}
+
 /// The same as CONFIG SET reads it: no digits are no bytes.
 pub(crate) fn parse_set_bytes(text: &str) -> Result<u64, String> {
+    let text = c_string(text);
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at_checked(digits).unwrap_or((text, ""));
     let scale: u64 = match unit.to_ascii_lowercase().as_str() {

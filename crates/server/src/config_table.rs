@@ -10,8 +10,8 @@ use protocol::number::parse_int;
 use storage::glob;
 
 use crate::config::{
-    ClientMemory, Config, Percentiles, Protocols, SavePoints, Secret, Word, parse_millis, parse_query_limit,
-    parse_set_bytes,
+    ClientMemory, Config, Percentiles, Protocols, SavePoints, Secret, Word, c_string, parse_millis,
+    parse_query_limit, parse_set_bytes,
 };
 use crate::keyspace_events;
 
@@ -277,7 +277,7 @@ pub static ROWS: &[Row] = &[
     free(
         "masteruser",
         |c| c.masteruser.clone().unwrap_or_default(),
-        |c, text| assign(&mut c.masteruser, some_text(text)),
+        |c, text| assign(&mut c.masteruser, some_text(c_string(text))),
     )
     .valkeys("primaryuser"),
     free("masterauth", |c| secret(&c.masterauth), |c, text| assign(&mut c.masterauth, Secret::new(text)))

@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 use storage::{Db, DbIndex, EntryView, Noted, ScanCursor, UnixMillis, UsageRules, Writer};
 use tokio::sync::Notify;
 
-use crate::config::{Config, Word};
+use crate::config::Word;
 use crate::latency::Event;
 use crate::node::Node;
 use crate::pause::Paused;
@@ -162,13 +162,15 @@ struct Candidate {
 }
 
 impl Eviction {
-    /// Takes other rules: CONFIG SET.
-    pub(crate) fn renew(&self, config: &Config, is_writable: bool) {
-        self.search.lock().pool.clear();
-        let limit = config.eviction.maxmemory;
+    /// Takes other rules: CONFIG SET. `rules` is asked with the search held, which who evicts holds while it asks for options.
+    pub(crate) fn renew(&self, rules: impl FnOnce() -> EvictionRules, is_writable: bool) {
+        let mut search = self.search.lock();
+        search.pool.clear();
+        let rules = rules();
+        let limit = rules.maxmemory;
         self.limit.store(limit, Relaxed);
         // Who queues a write is to be told now, and not after somebody's next one.
-        let nothing_goes = is_writable && config.eviction.policy.rank.is_none();
+        let nothing_goes = is_writable && rules.policy.rank.is_none();
         self.is_full.store(nothing_goes && limit != 0 && memory::look().used > limit, Relaxed);
         self.look_soon();
     }

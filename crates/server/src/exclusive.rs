@@ -87,10 +87,10 @@ pub(crate) fn waits_for_token(command: &Command) -> bool {
     }
 }
 
-/// Whether all of it is done under the token, which is taken before it is asked once more whether it may run. The
-/// others take it for a part of what they do, or cannot have it: a promotion waits for the applier, which waits for the
-/// token, and who changes the role of the node in a transaction (Sentinel does) reads no data in it.
-fn runs_under_token(session: &Session, command: &Command) -> bool {
+/// Whether all of it is done under the token, which is taken before it is asked once more whether it may run. The others
+/// take it for a part of what they do, or cannot have it: a promotion waits for the applier, which waits for the token, and
+/// who changes the role of the node in a transaction (Sentinel does) reads no data in it.
+fn runs_under_token(session: &Session, command: &Command, args: Args<'_>) -> bool {
     match command.run {
         // A long read waits for the token too.
         Run::Read(_) | Run::Write(_) => true,
@@ -98,6 +98,7 @@ fn runs_under_token(session: &Session, command: &Command) -> bool {
         Run::Server(S::Exec) => session.transaction.as_deref().is_none_or(|queued| {
             !queued.queue().iter().any(|(command, _)| matches!(command.run, Run::Server(S::Replicaof)))
         }),
+        Run::Server(S::Replicaof) => !answer::is_promotion(args),
         Run::Server(
             S::Migrate | S::ClientKill | S::ClientPause | S::AclDeluser | S::AclLoad | S::AclSetuser,
         ) => true,
@@ -135,18 +136,22 @@ pub(crate) async fn run_batch(
     mut session: Session,
     mut buffers: Box<Buffers>,
 ) -> Option<Ran> {
+    session.client().works();
     let mut busy = node.scripts.busy.subscribe();
     let _turn = tokio::select! {
         turn = node.waiting_batch.acquire() => turn.ok()?,
-        // Who has the turn runs a script that takes long. Whether this batch waits for it is asked of each of its
-        // requests.
-        _ = busy.wait_for(|busy| *busy) => return Some(Ran { session, buffers, next: Next::More }),
+        // Who has the turn runs a script that takes long. Whether this batch waits for it is asked of each of its requests.
+        _ = busy.wait_for(|busy| *busy) => {
+            session.client().has_worked(clock::steady());
+            return Some(Ran { session, buffers, next: Next::More });
+        }
     };
     let node = Arc::clone(node);
     apart(move || {
         // Who is refused is answered so by the batch.
         let writer = hold_unless_busy(&node).ok();
         let next = batch::run_with(writer, HOLD_MAX, &node, &mut session, &mut buffers);
+        session.client().has_worked(clock::steady());
         Ran { session, buffers, next }
     })
     .await
@@ -157,8 +162,14 @@ const HOLD_MAX: Duration = Duration::from_millis(1);
 
 /// Answers a request where waiting is allowed. `None` when it could not: then the connection has lost its session.
 pub(crate) async fn run(node: &Arc<Node>, session: Session, request: OwnedRequest) -> Option<Answered> {
+    session.client().works();
     let node = Arc::clone(node);
-    apart(move || run_here(&node, session, request)).await
+    apart(move || {
+        let answered = run_here(&node, session, request);
+        answered.session.client().has_worked(clock::steady());
+        answered
+    })
+    .await
 }
 
 /// Runs it on a thread that may wait. `None` when it failed inside.
@@ -189,9 +200,12 @@ fn run_here(node: &Arc<Node>, mut session: Session, request: OwnedRequest) -> An
             Over::Answered(Then::Continue)
         }
     };
-    if node.store.has_ready() {
-        // Touched by what has no hold of the token of its own here.
-        node.blocking.serve_ready(node, &hold(node));
+    if node.store.has_ready()
+        && let Some(writer) = node.store.try_writer()
+    {
+        // Touched by what has no hold of the token of its own here. (Who holds it now serves them, or who looks now and
+        // then: see `crate::cron`.)
+        node.blocking.serve_ready(node, &writer);
     }
     let (then, wait, again) = match over {
         Over::Paused(wait) => (Then::Continue, Some(wait), Some(request)),
@@ -223,10 +237,9 @@ fn run_command(
     reply: &mut Reply,
 ) -> Over {
     if admission::is_queued(session, command) {
-        queue_script(node, session, command, words, reply);
-        return Over::Answered(Then::Continue);
+        return queue_script(node, session, command, words, args, reply);
     }
-    let writer = match runs_under_token(session, command).then(|| hold_unless_busy(node)).transpose() {
+    let writer = match runs_under_token(session, command, args).then(|| hold_unless_busy(node)).transpose() {
         Ok(writer) => writer,
         Err(text) => return refuse(node, session, command, text.as_bytes(), reply),
     };
@@ -238,8 +251,16 @@ fn run_command(
     if let Some(text) = admission::refusal(node, session, situation, command, args) {
         return refuse(node, session, command, text.as_bytes(), reply);
     }
-    if situation.is_paused(node, session, command, args) {
+    let is_paused = match &writer {
+        Some(writer) => situation.is_paused_for((node, writer), session, command, args),
+        None => situation.is_paused(session, command),
+    };
+    if is_paused {
         return Over::Paused(node.blocking.counting(session.client(), node.pause.over()));
+    }
+    if let Some(writer) = &writer {
+        // What came during a pause is theirs who wait.
+        node.blocking.serve_ready(node, writer);
     }
     if let Some(writer) = writer.as_ref().filter(|_| is_exec(command))
         && answer::has_no_room(node, session, writer)
@@ -354,11 +375,18 @@ fn queue_script(
     session: &mut Session,
     command: &'static Command,
     words: &[&[u8]],
+    args: Args<'_>,
     reply: &mut Reply,
-) {
-    let Run::Server(server) = command.run else { return };
+) -> Over {
+    let Run::Server(server) = command.run else { return Over::Answered(Then::Continue) };
+    let held = hold_unless_busy(node);
+    if let Ok(writer) = &held
+        && Situation::of(node, clock::steady()).is_paused_for((node, writer), session, command, args)
+    {
+        return Over::Paused(node.blocking.counting(session.client(), node.pause.over()));
+    }
     let may = answer::called(server).map_or(Ok(()), |called| {
-        let writer = hold_unless_busy(node)?;
+        let writer = held?;
         let mut engine = node.scripts.engine(node);
         let mut host = ClientHost::new(node, session, &writer, Now::read());
         engine.may_be_queued(&mut host, called, words)
@@ -374,6 +402,7 @@ fn queue_script(
         session.queue(command, words);
         reply.simple("QUEUED");
     }
+    Over::Answered(Then::Continue)
 }
 
 /// Takes the writer token, and counts what it took.

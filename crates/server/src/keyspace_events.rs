@@ -5,6 +5,8 @@
 
 use storage::{DbIndex, Wanted};
 
+use crate::config::c_string;
+
 /// Every class that `A` stands for.
 const ALL: Wanted = Wanted::GENERIC
     .union(Wanted::STRING)
@@ -52,7 +54,7 @@ const OTHERS: &[(char, Wanted)] = &[
 /// # Errors
 /// What is wrong with them, in Redis' words.
 pub(crate) fn parse(text: &str) -> Result<Wanted, String> {
-    text.chars().try_fold(Wanted::empty(), |wanted, letter| {
+    c_string(text).chars().try_fold(Wanted::empty(), |wanted, letter| {
         let known = CLASSES.iter().chain(OTHERS).find(|(known, _)| *known == letter);
         match known {
             _ if letter == 'A' => Ok(wanted | ALL),

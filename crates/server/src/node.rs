@@ -341,9 +341,8 @@ impl Node {
 
     /// Follows other rules for what goes when there is no room.
     pub(crate) fn renew_eviction(&self, now: UnixMillis) {
-        let config = self.settings.read();
-        self.store.set_usage_rules(config.eviction.usage(), now);
-        self.eviction.renew(&config, self.upstream.is_writable());
+        self.store.set_usage_rules(self.settings.read().eviction.usage(), now);
+        self.eviction.renew(|| self.settings.read().eviction, self.upstream.is_writable());
     }
 
     /// Takes what CONFIG SET made of the TLS options, or reads the same files again.

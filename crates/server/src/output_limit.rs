@@ -9,7 +9,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::config::parse_set_bytes;
+use crate::config::{c_string, parse_set_bytes};
 
 /// The limits of one class of clients. Zero: none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,8 +64,7 @@ impl OutputLimits {
     /// What is wrong with it, in Redis' words.
     pub fn changed(mut self, text: &str) -> Result<Self, String> {
         // At each blank, so that two of them have an empty word between them; and a word is a string of C.
-        let words: Vec<&str> =
-            text.split(' ').map(|word| word.split('\0').next().unwrap_or_default()).collect();
+        let words: Vec<&str> = text.split(' ').map(c_string).collect();
         // Said before anything of a class is.
         if !words.len().is_multiple_of(4) {
             return Err(String::from(WRONG_NUMBER));

@@ -16,7 +16,9 @@ use crate::admission;
 use crate::answer::Now;
 use crate::batch::{Next, Wait};
 use crate::blocking::{self, Outcome, Unanswered};
+use crate::clock;
 use crate::node::Node;
+use crate::pause::Paused;
 use crate::session::Session;
 
 /// Answers the request that its client waited for, or goes on waiting. None when it is answered.
@@ -27,6 +29,11 @@ pub(crate) fn resume(node: &Arc<Node>, session: &mut Session, reply: &mut Reply)
     if blocked.is_to_run_again() && reader.is_none() {
         session.blocked = Some(blocked);
         return Some(Next::Gate);
+    }
+    if blocked.is_to_run_again() && node.pause.at(clock::steady()) == Paused::Everything {
+        let wait = node.pause.over();
+        session.blocked = Some(blocked);
+        return Some(Next::Wait(wait));
     }
     let (outcome, ended) = match blocked.outcome() {
         Ok(over) => over,
@@ -52,8 +59,9 @@ pub(crate) fn resume(node: &Arc<Node>, session: &mut Session, reply: &mut Reply)
             let unanswered = Unanswered { command: ended.command, words: &words, wait, now: now.steady };
             let lookups = Lookups::new(node.hub.wants().contains(Wanted::MISS), false);
             let looks = (reader, &lookups);
-            // Who is gone is not asked for anything: its connection ends.
-            session.renew_user(&node.acl);
+            if !session.renew_user(&node.acl) {
+                return Some(Next::Close);
+            }
             let answered = if let Err(denial) = acl::check(session.user(), ended.command, args, session.db())
             {
                 admission::note_denial(node, session, ended.command, args, denial, acl::Place::Toplevel);

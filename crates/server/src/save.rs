@@ -290,11 +290,7 @@ pub(crate) fn save(node: &Node, writer: &Writer<'_>) -> Result<Written, SaveErro
 /// # Errors
 /// As [`save`]; then the node goes on.
 pub(crate) fn save_before_end(node: &Node, asked: Option<bool>) -> Result<(), SaveError> {
-    // Nothing, and half a data set, does not take the place of a file that has one: what was there before is not loaded
-    // at the start, so that a node to which nobody has written has nothing.
-    let is_whole = !matches!(node.upstream.readable(), Readable::Empty | Readable::Loading);
-    let has_data = is_whole && (node.store.changes() > 0 || has_keys(node));
-    if !asked.unwrap_or_else(|| has_data && !node.settings.read().save.is_empty()) {
+    if !asked.unwrap_or_else(|| has_save_points(node) && has_data(node)) {
         return Ok(());
     }
     loop {
@@ -313,7 +309,20 @@ pub(crate) fn save_before_end(node: &Node, asked: Option<bool>) -> Result<(), Sa
     }
 }
 
-fn has_keys(node: &Node) -> bool {
+fn has_save_points(node: &Node) -> bool {
+    !node.settings.read().save.is_empty()
+}
+
+/// Whether there is something for a file: nothing, and half a data set, does not take the place of one that has some, for
+/// what was there before is not loaded at the start, so that a node to which nobody has written has nothing. May wait for a
+/// script.
+fn has_data(node: &Node) -> bool {
+    if matches!(node.upstream.readable(), Readable::Empty | Readable::Loading) {
+        return false;
+    }
+    if node.store.changes() > 0 {
+        return true;
+    }
     let reader = node.store.reader();
     (0..node.databases).any(|index| !reader.db(DbIndex(index), UnixMillis::NOTHING_EXPIRED).is_empty())
 }

@@ -52,4 +52,9 @@ impl Signals {
             _ = self.interrupt.recv() => "SIGINT",
         }
     }
+
+    /// Returns when an interrupt comes: to be asked when one was told of already.
+    pub async fn insisted(&mut self) {
+        self.interrupt.recv().await;
+    }
 }

@@ -37,6 +37,10 @@ pub(crate) use user::{DEFAULT, User};
 
 type Users = BTreeMap<Box<[u8]>, Arc<User>>;
 
+/// The users of a file.
+#[derive(Debug)]
+pub(crate) struct Loaded(BTreeMap<Box<[u8]>, User>);
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Acl {
@@ -86,7 +90,8 @@ impl Acl {
                     "users are given both as options and by a file of users: choose one",
                 ));
             }
-            acl.load(config.acl_pubsub_default).map_err(|error| error.to_string())?;
+            let loaded = acl.read_file(config.acl_pubsub_default).map_err(|error| error.to_string())?;
+            loaded.into_iter().for_each(|loaded| acl.take(loaded));
         }
         for line in &config.users {
             acl.declare(line, config.acl_pubsub_default)?;
@@ -207,17 +212,22 @@ impl Acl {
         self.file.is_some()
     }
 
-    /// ACL LOAD: the users of the file take the place of those there are. Who stays keeps its connections.
+    /// The users of the file, if there is one: ACL LOAD, before anybody has to wait for it.
     ///
     /// # Errors
-    /// What is wrong with the file; then nothing has changed.
-    pub(crate) fn load(&self, channels: ChannelsAtFirst) -> Result<(), FileError> {
-        let Some(path) = &self.file else { return Ok(()) };
+    /// What is wrong with the file.
+    pub(crate) fn read_file(&self, channels: ChannelsAtFirst) -> Result<Option<Loaded>, FileError> {
+        let Some(path) = &self.file else { return Ok(None) };
         let text = std::fs::read(path)
             .map_err(|error| FileError::Open { path: path.clone(), why: file::reason(&error) })?;
         let new = |name: &[u8]| User::new(self.next_number(), name, channels).among(self.databases);
         let mut loaded = file::parse(path, &text, new, channels)?;
         loaded.entry(DEFAULT.into()).or_insert_with(|| User::everybody(0).among(self.databases));
+        Ok(Some(Loaded(loaded)))
+    }
+
+    /// Has them take the place of those that there are. Who stays keeps its connections.
+    pub(crate) fn take(&self, Loaded(mut loaded): Loaded) {
         let mut users = self.users.write();
         for (name, user) in &mut loaded {
             if let Some(before) = users.get(name) {
@@ -226,7 +236,6 @@ impl Acl {
         }
         *users = loaded.into_iter().map(|(name, user)| (name, Arc::new(user))).collect();
         self.moved();
-        Ok(())
     }
 
     /// ACL SAVE

@@ -196,12 +196,11 @@ pub(super) fn load(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
         return Err(no_file(call.node.dialect()));
     }
     let channels = call.node.settings.read().acl_pubsub_default;
-    let loaded = exactly(call, || {
-        let loaded = call.node.acl.load(channels);
+    let loaded = call.node.acl.read_file(channels).map_err(|why| error(format!("ERR {why}")))?;
+    exactly(call, || {
+        loaded.into_iter().for_each(|loaded| call.node.acl.take(loaded));
         end_who_is_gone(call);
-        loaded
     });
-    loaded.map_err(|why| error(format!("ERR {why}")))?;
     reply.ok();
     Ok(end_who_may_hear_no_more(call))
 }

@@ -57,7 +57,8 @@ pub(super) fn set(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
         for (_, asked, change, value) in &rows {
             // What is no text is no number either, nor a word of theirs: most options have their own words for that.
             let changed = change(config, &String::from_utf8_lossy(value));
-            let is_text = std::str::from_utf8(value).is_ok();
+            let read = value.split(|byte| *byte == 0).next().unwrap_or_default();
+            let is_text = std::str::from_utf8(read).is_ok();
             changed.and_then(|()| if is_text { Ok(()) } else { Err("the value is no text".into()) }).map_err(
                 |why| error(format!("ERR CONFIG SET failed (possibly related to argument '{asked}') - {why}")),
             )?;

@@ -181,6 +181,9 @@ fn populate(call: &Call<'_>, count: usize, prefix: &[u8], size: Option<usize>) -
     let mut number = 0;
     while number < count {
         let until = count.min(number + KEYS_A_HOLD);
+        if call.session.client().is_gone() {
+            return Ok(());
+        }
         call.exactly(|writer| {
             // Asked under the token: a REPLICAOF may have come between.
             if !call.node.upstream.is_writable() {

@@ -39,6 +39,7 @@ use crate::node::Node;
 use crate::session::Session;
 
 pub(crate) use info::is_long as is_long_info;
+pub(crate) use replication::is_promotion;
 pub(crate) use scripting::{ATTEMPT_BYTES_MAX, attempt, called};
 pub(crate) use transaction::{abort, exec, has_no_room};
 

@@ -1,13 +1,13 @@
 //! ROLE and REPLICAOF: whom this node follows.
 
 use commands::CommandError;
-use protocol::Reply;
 use protocol::number::parse_int;
+use protocol::{Args, Reply};
 use replication::LinkState;
 
 use super::{Answered, Call, Then};
+use crate::clock;
 use crate::upstream::{MasterAddress, Role};
-use crate::{clock, exclusive};
 
 /// ROLE
 pub(super) fn role(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
@@ -134,7 +134,7 @@ pub(super) fn failover(call: &mut Call<'_>) -> Answered {
 
 /// REPLICAOF host port | NO ONE. Runs where waiting is allowed: a promotion is over when it is answered.
 pub(super) fn replicaof(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
-    if call.args.is_word(0, "no") && call.args.is_word(1, "one") {
+    if is_promotion(call.args) {
         if call.node.upstream.role() != Role::Master {
             tracing::info!(client = %call.session.client().addr, "following nobody from now on, as a client asked");
             tokio::runtime::Handle::current().block_on(call.node.upstream.promote());
@@ -150,20 +150,27 @@ pub(super) fn replicaof(call: &mut Call<'_>, reply: &mut Reply) -> Answered {
         .map_err(|_| CommandError::new("ERR Invalid master host"))?
         .to_owned();
     let master = MasterAddress { host, port };
-    if call.node.upstream.role() == Role::Replica(master.clone()) {
-        // If the link stopped, or sleeps between two tries, it connects now.
+    // Under the token: neither a transaction nor a script is refused the second half of its writes, and nobody becomes a
+    // master meanwhile.
+    call.exactly(|_| {
+        let is_known = call.node.upstream.role() == Role::Replica(master.clone());
+        if is_known {
+            // If the link stopped, or sleeps between two tries, it connects now.
+            reply.simple("OK Already connected to specified master");
+        } else {
+            tracing::info!(client = %call.session.client().addr, %master, "following another master, as a client asked");
+            reply.ok();
+        }
         call.node.upstream.replicaof(master);
         call.node.note_master();
-        reply.simple("OK Already connected to specified master");
-        return Ok(Then::Continue);
-    }
-    tracing::info!(client = %call.session.client().addr, %master, "following another master, as a client asked");
-    // Under the token: neither a transaction nor a script is refused the second half of its writes.
-    let writer = exclusive::hold_unless_busy(call.node).map_err(CommandError::new)?;
-    call.node.upstream.replicaof(master);
-    call.node.note_master();
-    drop(writer);
-    call.node.blocking.end_all();
-    reply.ok();
+        if !is_known {
+            call.node.blocking.end_all();
+        }
+    });
     Ok(Then::Continue)
+}
+
+/// Whether these are the arguments of REPLICAOF that name no master.
+pub(crate) fn is_promotion(args: Args<'_>) -> bool {
+    args.is_word(0, "no") && args.is_word(1, "one")
 }

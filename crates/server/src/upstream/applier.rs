@@ -321,7 +321,7 @@ impl Applying {
         let shared = &self.shared;
         // All at once for who asks for another role, which may have been while the token was waited for.
         let mut facts = shared.facts.lock();
-        if !shared.is_latest(epoch) {
+        if facts.role == Role::Master || shared.is_overtaken(epoch) {
             return;
         }
         let position = shared.position.get();

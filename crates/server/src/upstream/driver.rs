@@ -102,7 +102,7 @@ pub(super) struct Driver {
     again: Duration,
     epoch: u64,
     /// Who waits for a promotion of this epoch.
-    promoting: Option<(u64, oneshot::Sender<()>)>,
+    promoting: Vec<(u64, oneshot::Sender<()>)>,
 }
 
 /// What woke the driver.
@@ -139,7 +139,7 @@ impl Driver {
             refused: VecDeque::new(),
             again: REFUSED_AGAIN,
             epoch: 0,
-            promoting: None,
+            promoting: Vec::new(),
         }
     }
 
@@ -461,9 +461,7 @@ impl Driver {
                 self.spool_has_room();
             }
             Event::RoleTaken { epoch } => {
-                if self.promoting.as_ref().is_some_and(|(promoting, _)| *promoting <= epoch)
-                    && let Some((_, done)) = self.promoting.take()
-                {
+                for (_, done) in self.promoting.extract_if(.., |(promoting, _)| *promoting <= epoch) {
                     let _nobody_waits = done.send(());
                 }
             }
@@ -502,7 +500,7 @@ impl Driver {
             }
         }
         self.link = None;
-        self.promoting = Some((epoch, done));
+        self.promoting.push((epoch, done));
         self.leave(epoch, Role::Master);
         self.shared.link_is(self.epoch, LinkState::Stopped, None);
     }

@@ -75,8 +75,10 @@ pub(super) struct Shared {
     epoch: AtomicU64,
     /// The epoch that ended what was under way before it.
     left_at: AtomicU64,
-    /// The epoch in which the master that is followed was named.
+    /// The epoch in which the master that is followed was named first.
     followed_at: AtomicU64,
+    /// The epoch in which a master was named last, be it the same.
+    named_at: AtomicU64,
     /// The offset received.
     pub(super) received: AtomicU64,
     /// When the master was heard last: milliseconds since `start`, plus one; 0: not connected.
@@ -152,6 +154,7 @@ impl Shared {
             epoch: AtomicU64::new(0),
             left_at: AtomicU64::new(0),
             followed_at: AtomicU64::new(0),
+            named_at: AtomicU64::new(0),
             received: AtomicU64::new(0),
             heard: AtomicU64::new(0),
             start: now,
@@ -203,15 +206,16 @@ impl Shared {
         epoch < self.left_at.load(Ordering::Acquire)
     }
 
-    /// Whether no other change of role has begun since. With the facts held that stays so.
-    pub(super) fn is_latest(&self, epoch: u64) -> bool {
-        self.epoch.load(Ordering::Acquire) == epoch
+    /// Whether a master was named since. With the facts held that stays so.
+    pub(super) fn is_overtaken(&self, epoch: u64) -> bool {
+        epoch < self.named_at.load(Ordering::Acquire)
     }
 
     /// A replica of this master from now on; `tell` as in [`Shared::leave`].
     pub(super) fn follow(&self, master: MasterAddress, tell: impl FnOnce(MasterAddress, u64)) {
         let mut facts = self.facts.lock();
         let epoch = self.next_epoch();
+        self.named_at.store(epoch, Ordering::Release);
         let role = Role::Replica(master.clone());
         if facts.role != role {
             self.left_at.store(epoch, Ordering::Release);
