@@ -700,7 +700,7 @@ fn what_is_tracked_may_be_told_to_the_connection_to_the_master() {
     assert_eq!(ours, told(real.client(), &|| real.wait_caught_up(&master)));
 }
 
-/// `timeout` is for who has nothing to say, and not for who waits to be told something.
+/// `timeout` is for who has nothing to say, and not for who waits to be told something, or is being answered.
 #[test]
 fn who_waits_is_not_idle() {
     let node = Node::start(&[]);
@@ -722,11 +722,13 @@ fn who_waits_is_not_idle() {
         (operator.info("clients", "blocked_clients").as_deref() == Some("3")).then_some(())
     });
     operator.line("CONFIG SET timeout 1");
+    let mut at_work = send(&["DEBUG", "SLEEP", "4"]);
     // When it is let go, so would they be that came before it.
     wait_for("the idle one to be let go", || {
         let left = operator.line("CLIENT LIST TYPE normal").text().lines().count();
-        (left == 5).then_some(())
+        (left == 6).then_some(())
     });
+    assert_eq!(at_work.read_soon().expect("an answer").text(), "OK");
     operator.line("CONFIG SET timeout 0");
     operator.line("RPUSH l 1");
     operator.line("ZADD z 1 m");
