@@ -254,15 +254,39 @@ const SCENES: &[(&str, &str)] = &[
     ",
     ),
     (
+        "who is served is who has written it",
+        "
+        t: HELLO 3
+        t: CLIENT TRACKING ON NOLOOP
+        t: LLEN m
+        a: HELLO 3
+        a: CLIENT TRACKING ON NOLOOP
+        a: LLEN m
+        a> BLMOVE k m LEFT RIGHT 0
+        t: RPUSH k x
+        t<
+        a<
+        a: LLEN m
+        t: MULTI
+        t: RPUSH m y
+        t: LLEN m
+        t: EXEC
+        a<
+        t: LLEN m
+    ",
+    ),
+    (
         "streams",
         "
         w: XADD s 1-1 f old
         a> XREAD BLOCK 0 STREAMS s $
         b> XREAD COUNT 1 BLOCK 0 STREAMS nosuch s 0 5-0
+        c> XREAD MAXSIZE 100 BLOCK 0 MAXCOUNT 2 STREAMS nosuch s 0 5-0
         w: XADD s 2-1 f v
         a<
         w: XADD s 6-1 f v
         b<
+        c<
         w: XGROUP CREATE s g $
         a> XREADGROUP GROUP g one BLOCK 0 STREAMS s >
         b> XREADGROUP GROUP g two BLOCK 0 STREAMS s >

@@ -306,7 +306,7 @@ fn streams(args: &impl Indexed, from: usize) -> Option<std::ops::Range<usize>> {
                 let named = args.count() - first;
                 return (named > 0 && named.is_multiple_of(2)).then_some(first..first + named / 2);
             }
-            b"block" | b"count" | b"claim" => 2,
+            b"block" | b"count" | b"claim" | b"maxcount" | b"maxsize" => 2,
             b"group" => 3,
             b"noack" => 1,
             _ => return None,
@@ -477,6 +477,23 @@ mod tests {
         )];
         let xread = row("xread", XREAD);
         assert_eq!(keys(&xread, "XREAD COUNT 2 streams a b 0 0"), Ok(vec![4, 5]));
+        // Behind every option that it documents: who waits is woken for these, and rights are asked for them.
+        for name in ["xread", "xreadgroup"] {
+            let docs = include_str!("command_docs.txt").split(&format!("\n{name}: ")).nth(1).unwrap();
+            let takes = docs.split("takes ").nth(1).unwrap().lines().next().unwrap();
+            let options = takes.split(' ').take_while(|option| !option.contains("STREAMS"));
+            let options: Vec<String> = options
+                .map(|option| match option.split('"').nth(1) {
+                    Some("GROUP") => "GROUP g".to_owned(),
+                    Some(word) => format!("{word} 1"),
+                    None if option.starts_with("consumer:") => "c".to_owned(),
+                    None => option.split(':').next().unwrap().to_uppercase(),
+                })
+                .collect();
+            let line = format!("{name} {} STREAMS a b 0 0", options.join(" "));
+            let at = line.split(' ').count() - 4;
+            assert_eq!(keys(&xread, &line), Ok(vec![at, at + 1]), "{line}");
+        }
         // As COMMAND GETKEYS of redis-8.10 has it.
         for wrong in
             ["XREAD COUNT 2", "XREAD COUNT STREAMS a 0", "XREAD STREAMS a b 0", "XREAD a STREAMS b 0"]

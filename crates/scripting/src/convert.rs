@@ -20,6 +20,10 @@ const STACK_MAX: usize = 7_000;
 /// The work of converting one value, without a long text's bytes: 100 to 200 ns.
 const VALUE_WORK: usize = 40;
 
+/// What a script answers is at most so long: a small script can name one long text any number of times. It is as much
+/// as may wait of a client's own requests.
+const ANSWER_BYTES_MAX: usize = 1 << 30;
+
 /// An error as scripts see it.
 pub(crate) fn error_table(lua: &Lua, text: &[u8]) -> mlua::Result<Table> {
     let table = lua.create_table()?;
@@ -176,9 +180,17 @@ pub(crate) fn to_reply(
     let mut errors = Vec::new();
     let mut open: Vec<Open> = Vec::new();
     let mut places = 0;
+    let start = reply.mark();
+    let mut counted = 0;
     let mut value = value;
     loop {
-        pulse.spend(VALUE_WORK)?;
+        let bytes = reply.held_since(start);
+        if bytes > ANSWER_BYTES_MAX {
+            return Err(mlua::Error::MemoryError("not enough memory".into()));
+        }
+        // A text's bytes are counted with what comes behind it.
+        pulse.spend(VALUE_WORK + bytes.saturating_sub(counted) / 16)?;
+        counted = bytes;
         if places > STACK_MAX {
             reply.error("ERR reached lua stack limit");
         } else if let Some(begun) = begin(lua, open.len(), value, script, reply, &mut errors)? {

@@ -17,6 +17,18 @@ use crate::{api, bit, cjson, cmsgpack, structs, walk};
 
 /// The most memory that a state may take: a script that needs more would take it from the data set.
 const MEMORY_BYTES_MAX: usize = 256 << 20;
+
+/// Refuses to go on with a text that is so long already that no state could take it: it is put together outside.
+///
+/// # Errors
+/// There is not enough memory, in Lua's words.
+#[inline]
+pub(crate) fn takes(bytes: usize) -> mlua::Result<()> {
+    if bytes > MEMORY_BYTES_MAX {
+        return Err(mlua::Error::MemoryError("not enough memory".into()));
+    }
+    Ok(())
+}
 /// Above this, garbage is collected when a script is over.
 const MEMORY_BYTES_KEPT: usize = 16 << 20;
 

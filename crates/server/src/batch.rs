@@ -457,7 +457,7 @@ impl<'a> Batch<'a> {
                 session.queue(command, words);
                 return self.answered(session, reply, |reply| reply.simple("QUEUED"));
             }
-            if let Err(text) = acl::check_sort(session.user(), command, args) {
+            if let Err(text) = acl::check_sort(session.user(), command, args, session.db()) {
                 self.node.stats.error(text.as_bytes());
                 self.timer.turns_to(command, true);
                 self.timer.ran(true);

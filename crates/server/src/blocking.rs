@@ -519,9 +519,11 @@ fn serve_one(node: &Node, writer: &Writer<'_>, ticket: &Ticket, key: &[u8]) -> b
     let now = Now::read().wall;
     let context = WriteContext::serving(writer, ticket.db, now, node.dialect());
     let mut context = context.counting(&lookups);
+    let before = writer.writes_for(Some(ticket.client));
     let answered = handler(&mut context, args, &mut reply);
     node.stats.local().looked_up(&lookups);
     expiry::after(node, writer, &lookups, ticket.command, now);
+    writer.writes_for(before);
     match answered {
         Ok(()) => {}
         Err(CommandError::Wait(wait)) => {

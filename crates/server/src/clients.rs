@@ -22,6 +22,9 @@ use crate::address::Address;
 use crate::outbox::{Mark, Outbox};
 use crate::upstream::AsClient;
 
+/// No moment: what it asked for is run where that may take long, and it is not idle meanwhile.
+const AT_WORK: u64 = u64::MAX;
+
 /// See [`Client::queued`].
 const NONE_QUEUED: u32 = u32::MAX;
 
@@ -43,7 +46,7 @@ pub(crate) struct Client {
     pub(crate) since: Instant,
     /// Whether it is the connection to the master, of which this is a copy made for who asks.
     pub(crate) is_link: bool,
-    /// Milliseconds from `since` to its last request.
+    /// Milliseconds from `since` to its last request, or [`AT_WORK`].
     pub(crate) active_millis: AtomicU64,
     /// The database it has selected.
     pub(crate) db: AtomicU32,
@@ -74,8 +77,6 @@ pub(crate) struct Client {
     pub(crate) no_evict: AtomicBool,
     /// Whether it waits for a key.
     pub(crate) blocked: AtomicBool,
-    /// Whether a request of it is run where that may take long.
-    pub(crate) at_work: AtomicBool,
     /// CLIENT NO-TOUCH
     pub(crate) no_touch: AtomicBool,
     /// CLIENT CAPA REDIRECT
@@ -223,7 +224,6 @@ impl Client {
             traffic: Traffic::default(),
             no_evict: AtomicBool::new(false),
             blocked: AtomicBool::new(false),
-            at_work: AtomicBool::new(false),
             no_touch: AtomicBool::new(false),
             follows_redirects: AtomicBool::new(false),
             read_only: AtomicBool::new(false),
@@ -383,20 +383,26 @@ impl Client {
     }
 
     /// Notes that it sent something at `now`.
+    #[inline]
     pub(crate) fn touch(&self, now: Instant) {
+        if self.active_millis.load(Relaxed) != AT_WORK {
+            self.was_active(now);
+        }
+    }
+
+    fn was_active(&self, now: Instant) {
         let millis = now.saturating_duration_since(self.since).as_millis();
-        self.active_millis.store(u64::try_from(millis).unwrap_or(u64::MAX), Relaxed);
+        self.active_millis.store(u64::try_from(millis).unwrap_or(AT_WORK), Relaxed);
     }
 
     /// Notes that what it asked for is run where that may take long: it is not idle meanwhile.
     pub(crate) fn works(&self) {
-        self.at_work.store(true, Relaxed);
+        self.active_millis.store(AT_WORK, Relaxed);
     }
 
     /// Notes that it is answered, at `now`.
     pub(crate) fn has_worked(&self, now: Instant) {
-        self.touch(now);
-        self.at_work.store(false, Relaxed);
+        self.was_active(now);
     }
 
     /// Seconds since it last sent something.

@@ -168,11 +168,9 @@ fn let_idle_go(node: &Node) {
     }
     let now = clock::steady();
     for client in node.clients.list() {
-        // Who waits for messages, for a key, for what others ask, or for its answer, has nothing to say.
-        let waits = client.is_subscriber()
-            || client.blocked.load(Relaxed)
-            || client.at_work.load(Relaxed)
-            || client.marks().contains(Mark::MONITOR);
+        // Who waits for messages, for a key, or for what others ask, has nothing to say.
+        let waits =
+            client.is_subscriber() || client.blocked.load(Relaxed) || client.marks().contains(Mark::MONITOR);
         if client.idle_seconds(now) > timeout && !waits {
             tracing::debug!(client = %client.addr, "an idle client is let go");
             client.end();

@@ -253,7 +253,9 @@ impl Eviction {
             None | Some(0) => (Room::Some, false),
             Some(over) => {
                 let began = clock::steady();
+                let before = writer.writes_for(None);
                 let made = search.evict(node, writer, &rules, over, brought.min(over));
+                writer.writes_for(before);
                 node.note_event(Event::EvictionCycle, clock::nanos_since(began));
                 made
             }

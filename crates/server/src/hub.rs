@@ -278,9 +278,11 @@ impl Hub {
         }
     }
 
-    /// Sends something to one client.
-    pub(crate) fn send(&self, client: &Arc<Client>, push: &Push<'_>) {
-        self.send_within(self.settings.pushed_limit(), client, push);
+    /// Sends something to one client, if `may` says so of it in the moment when that is sent.
+    pub(crate) fn send_if(&self, may: impl FnOnce(&Client) -> bool, client: &Arc<Client>, push: &Push<'_>) {
+        let protocol = || may(client).then(|| client.speaks());
+        let waiting = client.outbox().add(push, protocol);
+        self.look_at(self.settings.pushed_limit(), client, waiting);
     }
 
     /// How many keys may be tracked.
@@ -317,7 +319,13 @@ impl Hub {
 
     /// Puts it into the client's outbox; lets the client go when too much waits there.
     fn send_within(&self, limit: OutputLimit, client: &Arc<Client>, push: &Push<'_>) {
-        let Some(waiting) = client.outbox().add(push, || client.speaks()) else { return };
+        let waiting = client.outbox().add(push, || Some(client.speaks()));
+        self.look_at(limit, client, waiting);
+    }
+
+    /// Looks whether too much waits for it, of which so much are messages, if one was added.
+    fn look_at(&self, limit: OutputLimit, client: &Arc<Client>, waiting: Option<usize>) {
+        let Some(waiting) = waiting else { return };
         let bytes = (waiting + client.output_bytes.load(Relaxed)) as u64;
         if limit.is_over(bytes) {
             self.let_go(client, bytes);
@@ -426,9 +434,7 @@ impl Subscriptions {
 
     /// Tells others how many there are.
     fn count(&self, sort: Sort) {
-        if let Some(count) = self.client.outbox().subscribed.get(sort as usize) {
-            count.store(u32::try_from(self.len(sort)).unwrap_or(u32::MAX), Relaxed);
-        }
+        self.client.outbox().subscribe(sort as usize, self.len(sort));
     }
 
     /// How many there are of one sort.

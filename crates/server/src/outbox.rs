@@ -111,14 +111,14 @@ impl Outbox {
         i64::try_from(self.redirect.load(Relaxed)).unwrap_or(i64::MAX)
     }
 
-    /// Adds to what waits; `protocol` is asked for in the moment when it is fixed. Says how much waits then; `None`
-    /// when nothing more is kept.
-    pub(crate) fn add(&self, push: &Push<'_>, protocol: impl FnOnce() -> Protocol) -> Option<usize> {
+    /// Adds to what waits, in the protocol that `protocol` gives in the moment when that is fixed; if it gives none, it
+    /// is not to be sent. Says how much waits then; `None` when nothing was added.
+    pub(crate) fn add(&self, push: &Push<'_>, protocol: impl FnOnce() -> Option<Protocol>) -> Option<usize> {
         let mut waiting = self.waiting.lock();
         if waiting.is_closed {
             return None;
         }
-        waiting.pieces.raw_shared(push.of(protocol()));
+        waiting.pieces.raw_shared(push.of(protocol()?));
         self.is_filled.store(true, Release);
         let bytes = waiting.pieces.len();
         let waker = waiting.waker.take();
@@ -144,6 +144,19 @@ impl Outbox {
         waiting.slow_since = None;
         reply.append(waiting.pieces.take());
         then();
+    }
+
+    /// Runs `then` in a moment in which nothing is added.
+    pub(crate) fn between(&self, then: impl FnOnce()) {
+        let _waiting = self.waiting.lock();
+        then();
+    }
+
+    /// Notes how many subscriptions of a sort there are; what is added later finds that.
+    pub(crate) fn subscribe(&self, sort: usize, count: usize) {
+        if let Some(subscribed) = self.subscribed.get(sort) {
+            self.between(|| subscribed.store(u32::try_from(count).unwrap_or(u32::MAX), Relaxed));
+        }
     }
 
     /// Whether something waits; if not, the task is woken when something does.

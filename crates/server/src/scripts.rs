@@ -204,7 +204,7 @@ impl<'h> ClientHost<'h> {
     fn attempt(&mut self, command: &'static Command, args: Args<'_>, reply: &mut Reply) -> Option<()> {
         let attempt = self.attempt.as_mut()?;
         let Run::Read(handler) = command.run else { return None };
-        acl::check_sort(self.session.user(), command, args).ok()?;
+        acl::check_sort(self.session.user(), command, args, self.session.db()).ok()?;
         let began = clock::steady();
         let source = Source::Writer(self.writer);
         let (node, session, now) = (self.node, &*self.session, self.now.wall);
@@ -307,7 +307,8 @@ impl Host for ClientHost<'_> {
         }
         let began = clock::steady();
         let mark = reply.mark();
-        let allowed = acl::check_sort(self.session.user(), command, args).map_err(CommandError::new);
+        let allowed =
+            acl::check_sort(self.session.user(), command, args, self.session.db()).map_err(CommandError::new);
         let answered = allowed.and_then(|()| match command.run {
             Run::Server(server) => {
                 let source = Some(Source::Writer(self.writer));

@@ -38,6 +38,8 @@ pub(crate) struct Session {
     pub(crate) watched: Option<Box<Watched>>,
     /// Whether what runs for it is run by a script.
     pub(crate) in_script: bool,
+    /// Whether what runs for it is part of an EXEC.
+    pub(crate) in_exec: bool,
     /// What it waits for, with a request that has begun.
     pub(crate) blocked: Option<Box<Blocked>>,
     /// What it is subscribed to; none when it is nothing.
@@ -101,6 +103,7 @@ impl Session {
             transaction: None,
             watched: None,
             in_script: false,
+            in_exec: false,
             blocked: None,
             subscriptions: None,
             tracking: None,
@@ -191,6 +194,8 @@ impl Session {
             client.outbox();
         }
         match client.outbox_if_any() {
+            // Nothing comes between the answers of an EXEC.
+            Some(outbox) if self.in_exec => outbox.between(|| client.speak(protocol)),
             // What was sent until now is in the old protocol.
             Some(outbox) => outbox.move_and(reply, || client.speak(protocol)),
             None => client.speak(protocol),

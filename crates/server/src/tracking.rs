@@ -211,31 +211,31 @@ impl Tracked {
     /// Says that these keys have changed; all of them, when none are named.
     fn tell(&self, hub: &Hub, keys: Option<&[&[u8]]>) {
         let Some((id, redirect)) = &self.mode.redirect else {
-            if self.client.speaks() == Protocol::Resp3 {
-                hub.send(&self.client, &Push::new(&|reply| write(reply, keys)));
-            }
-            return;
+            return hub.send_if(has_pushes, &self.client, &Push::new(&|reply| write(reply, keys)));
         };
         let Some(redirect) = redirect else { return };
         match redirect.upgrade().filter(|target| !target.is_gone()) {
-            Some(target) if target.speaks() == Protocol::Resp3 || target.is_subscriber() => {
-                hub.send(&target, &Push::new(&|reply| write(reply, keys)));
+            Some(target) => {
+                let may = |target: &Client| has_pushes(target) || target.is_subscriber();
+                hub.send_if(may, &target, &Push::new(&|reply| write(reply, keys)));
             }
-            Some(_) => {}
             None => {
                 self.client.outbox().mark(Mark::BROKEN_REDIRECT, true);
-                if self.client.speaks() == Protocol::Resp3 {
-                    let id = i64::try_from(*id).unwrap_or(i64::MAX);
-                    let write = |reply: &mut Reply| {
-                        reply.push(2);
-                        reply.bulk(b"tracking-redir-broken");
-                        reply.int(id);
-                    };
-                    hub.send(&self.client, &Push::new(&write));
-                }
+                let id = i64::try_from(*id).unwrap_or(i64::MAX);
+                let write = |reply: &mut Reply| {
+                    reply.push(2);
+                    reply.bulk(b"tracking-redir-broken");
+                    reply.int(id);
+                };
+                hub.send_if(has_pushes, &self.client, &Push::new(&write));
             }
         }
     }
+}
+
+/// Whether it speaks what has a form for what nobody asked for.
+fn has_pushes(client: &Client) -> bool {
+    client.speaks() == Protocol::Resp3
 }
 
 /// A message of its own in RESP3, one of a channel in RESP2.

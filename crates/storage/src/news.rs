@@ -269,9 +269,16 @@ impl crate::Writer<'_> {
         }
     }
 
-    /// Says for whom the token's holder writes, until it says otherwise.
-    pub fn writes_for(&self, client: Option<u64>) {
-        self.noted.by.set(client);
+    /// Says for whom the token's holder writes, until it says otherwise, and gives for whom it did until now: what was
+    /// noted until now is told as that one's.
+    #[inline]
+    pub fn writes_for(&self, client: Option<u64>) -> Option<u64> {
+        let before = self.noted.by.get();
+        if client != before {
+            self.tell();
+            self.noted.by.set(client);
+        }
+        before
     }
 
     /// Tells what was noted. It is done when the token passes on, too.

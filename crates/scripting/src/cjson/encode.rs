@@ -9,6 +9,7 @@ use super::{DEPTH_MAX, InvalidNumbers, Settings};
 use crate::arguments::{number_of, truncated, type_name};
 use crate::boundary::Raise;
 use crate::pulse::{End, Pulse};
+use crate::state::takes;
 use crate::text;
 use crate::walk::Pairs;
 
@@ -64,6 +65,7 @@ impl Encoder<'_> {
         go!(self.value(value)?);
         while let Some(open) = self.open.last_mut() {
             self.pulse.spend(VALUE_WORK)?;
+            takes(self.json.len())?;
             let next = match open {
                 Open::Array { next, length, .. } if next == length => {
                     self.json.push(b']');

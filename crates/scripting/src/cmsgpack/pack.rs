@@ -3,6 +3,7 @@
 use mlua::{Table, Value};
 
 use crate::pulse::Pulse;
+use crate::state::takes;
 
 /// Tables nested deeper than this are written as nil, so that one that contains itself ends.
 const NESTING_MAX: usize = 16;
@@ -13,6 +14,7 @@ const VALUE_WORK: usize = 50;
 /// Appends a value, which stands under so many tables.
 pub(super) fn value(packed: &mut Vec<u8>, value: &Value, depth: usize, pulse: &Pulse) -> mlua::Result<()> {
     pulse.spend(VALUE_WORK)?;
+    takes(packed.len())?;
     match value {
         Value::String(text) => {
             let text = text.as_bytes();

@@ -203,6 +203,28 @@ fn a_script_that_wants_too_much_memory_ends() {
     assert!(vm_bytes < 16 << 20, "{vm_bytes}");
 }
 
+/// What is put together outside the state, from one text that is named again and again, is bounded as well.
+#[test]
+fn what_is_put_together_for_a_script_is_bounded() {
+    let (mut engine, mut host) = (engine(), Fake::default());
+    let table = "local s, t = string.rep('x', 1000000), {} for i = 1, 2000 do t[i] = s end ";
+    for ask in ["return #cjson.encode(t)", "return #cmsgpack.pack(t)", "return #cmsgpack.pack(unpack(t))"] {
+        let answer = eval(&mut engine, &mut host, &format!("{table}{ask}"));
+        assert!(answer.starts_with("-ERR ") && answer.contains("not enough memory"), "{ask}: {answer}");
+        assert_eq!(eval(&mut engine, &mut host, "return 1"), ":1|");
+    }
+}
+
+#[test]
+#[ignore = "takes a gigabyte"]
+fn what_a_script_answers_is_bounded() {
+    let (mut engine, mut host) = (engine(), Fake::default());
+    let table = "local s, t = string.rep('x', 1000000), {} for i = 1, 2000 do t[i] = s end ";
+    let answer = eval(&mut engine, &mut host, &format!("{table}return t"));
+    assert!(answer.starts_with("-ERR ") && answer.contains("not enough memory"), "{answer}");
+    assert_eq!(eval(&mut engine, &mut host, "return 1"), ":1|");
+}
+
 /// A stack of the thread's would overflow, which ends the process.
 #[test]
 fn deep_values_do_not_overflow_the_stack() {

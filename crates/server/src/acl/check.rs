@@ -48,7 +48,7 @@ pub(crate) fn check(user: &User, command: &Command, args: Args<'_>, db: DbIndex)
 
 /// Whether `user` may run this read as it stands.
 pub(crate) fn may_read(user: &User, command: &Command, args: Args<'_>, db: DbIndex) -> bool {
-    check(user, command, args, db).is_ok() && check_sort(user, command, args).is_ok()
+    check(user, command, args, db).is_ok() && check_sort(user, command, args, db).is_ok()
 }
 
 fn check_selector(
@@ -139,15 +139,20 @@ fn check_databases(
 }
 
 /// Whether SORT may follow BY and GET, which lead to keys that the request does not name: only for who may read every
-/// key. The error is SORT's own, of the first that it comes to.
-pub(crate) fn check_sort(user: &User, command: &Command, args: Args<'_>) -> Result<(), &'static str> {
+/// key by what lets it run the request. The error is SORT's own, of the first that it comes to.
+pub(crate) fn check_sort(
+    user: &User,
+    command: &Command,
+    args: Args<'_>,
+    db: DbIndex,
+) -> Result<(), &'static str> {
     if user.is_unrestricted() || !matches!(command.name, "sort" | "sort_ro") {
         return Ok(());
     }
     let may = || {
         user.selectors().any(|selector| {
-            selector.commands.has(command)
-                && selector.allows_every_key(KeyRights { read: true, write: false })
+            selector.allows_every_key(KeyRights { read: true, write: false })
+                && check_selector(user, selector, command, args, db).is_ok()
         })
     };
     let mut index = 1;
@@ -370,7 +375,7 @@ mod tests {
         let told = |rules: &str, request: &str| {
             let words: Vec<&[u8]> = request.split(' ').map(str::as_bytes).collect();
             let (command, args) = commands::resolve(&words).unwrap();
-            check_sort(&user(rules), command, args).err()
+            check_sort(&user(rules), command, args, DbIndex(0)).err()
         };
         let by = Some("ERR BY option of SORT denied due to insufficient ACL permissions.");
         let get = Some("ERR GET option of SORT denied due to insufficient ACL permissions.");
@@ -380,5 +385,9 @@ mod tests {
         assert_eq!(told("~a*;+@all", "SORT a BY nosort"), None);
         assert_eq!(told("%R~*;+@all", "SORT a BY x* GET y*"), None);
         assert_eq!(told("%W~*;+@all", "SORT a BY x* GET y*"), by);
+        // By what lets it run the request, and not by something else that it may.
+        assert_eq!(told("-@all;(+sort ~a);(+get %R~*)", "SORT a BY x*"), by);
+        assert_eq!(told("-@all;(+sort ~a);(+sort %R~* %W~a db=0)", "SORT a BY x* STORE a"), None);
+        assert_eq!(told("-@all;(+sort ~a);(+sort ~* db=1)", "SORT a BY x*"), by);
     }
 }

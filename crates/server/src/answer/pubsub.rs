@@ -1,9 +1,10 @@
 //! SUBSCRIBE and its kin, PUBLISH, PUBSUB: who hears what is said in channels.
 
-use commands::{CommandError, Source};
+use commands::CommandError;
 use protocol::Reply;
 
 use super::{Answered, Call, Then};
+use crate::acl;
 use crate::hub::Sort;
 
 /// PUBSUB HELP
@@ -18,16 +19,21 @@ pub(super) const HELP: &[(&str, &str)] = &[
 
 /// SUBSCRIBE channel ..., PSUBSCRIBE pattern ..., SSUBSCRIBE channel ...
 pub(super) fn subscribe(call: &mut Call<'_>, reply: &mut Reply, sort: Sort) -> Answered {
-    // Under the token: in a transaction, where servers take every client for one that gets one answer to each request.
-    // They make an exception for SUBSCRIBE and PSUBSCRIBE only.
-    if sort == Sort::Shard && matches!(call.source, Some(Source::Writer(_))) {
+    // In a transaction servers take every client for one that gets one answer to each request. They make an exception
+    // for SUBSCRIBE and PSUBSCRIBE only.
+    if sort == Sort::Shard && call.session.in_exec {
         return Err(CommandError::new("ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client"));
     }
     for name in call.args.iter() {
         call.session.subscribe(&call.node.hub, sort, name);
         said(call, reply, Some(name), sort);
     }
-    Ok(Then::Continue)
+    // Who took its rights away meanwhile has ended those whom he found subscribed, and may have come too early for it.
+    let (session, acl) = (&mut *call.session, &call.node.acl);
+    let is_rightful = session.is_as_admitted(acl)
+        || session.renew_user(acl)
+            && acl::check(session.user(), call.command, call.args, session.db()).is_ok();
+    Ok(if is_rightful { Then::Continue } else { Then::Close })
 }
 
 /// UNSUBSCRIBE [channel ...] and its kin: without names, all of them.
@@ -42,7 +48,7 @@ pub(super) fn unsubscribe(call: &mut Call<'_>, reply: &mut Reply, sort: Sort) ->
     for name in &names {
         call.session.unsubscribe(sort, name);
         // What was heard until now comes before the word that nothing more is; within EXEC, behind all its answers.
-        if call.source.is_none() {
+        if !call.session.in_exec {
             call.session.take_pushed(reply);
         }
         said(call, reply, Some(name), sort);

@@ -86,7 +86,9 @@ pub(crate) fn exec(
     reply: &mut Reply,
 ) -> Answered {
     let transaction = session.transaction.take().ok_or(CommandError::new("ERR EXEC without MULTI"))?;
+    session.in_exec = true;
     let answered = run(node, session, writer, &transaction, reply);
+    session.in_exec = false;
     session.forget_queued();
     answered
 }
@@ -145,7 +147,7 @@ fn run(
             refuse(node, session, &text, has_left, reply);
             continue;
         }
-        if let Err(text) = acl::check_sort(session.user(), command, args) {
+        if let Err(text) = acl::check_sort(session.user(), command, args, session.db()) {
             refuse(node, session, text, has_left, reply);
             continue;
         }
