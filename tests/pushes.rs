@@ -399,6 +399,27 @@ fn a_new_data_set_is_told_to_those_who_keep_keys() {
     assert_eq!(client.ask(&["GET", "k"]).text(), "other");
 }
 
+/// Another protocol within a transaction: what was said meanwhile comes behind all of its answers.
+#[test]
+fn nothing_comes_between_the_answers_of_a_transaction() {
+    let master = master_or_skip!("redis-8.10");
+    let node = Node::start(&[]);
+    let ask = |port| {
+        let mut client = Client::connect(port);
+        client.ask(&["HELLO", "3"]);
+        client.line("SUBSCRIBE news");
+        client.line("MULTI");
+        for words in [&["PUBLISH", "news", "hi"][..], &["HELLO", "3"], &["ECHO", "last"]] {
+            client.ask(words);
+        }
+        let Frame::Array(mut answers) = client.ask(&["EXEC"]) else { panic!("no array") };
+        // It tells the server's version.
+        assert!(matches!(answers.remove(1), Frame::Map(_)));
+        (answers, client.read_soon().expect("the message"), client.ask(&["PING"]))
+    };
+    assert_eq!(ask(node.port), ask(master.port));
+}
+
 /// A client that waited for a stream and keeps what came hears of the entry that woke it, is answered, and hears of the
 /// next: as at a real replica.
 #[test]
