@@ -113,7 +113,6 @@ pub(crate) fn restore(
     } else {
         context.db.edit(key, |slot| {
             let before = slot.kind();
-            slot.remove();
             slot.put_used(value, deadline, options.usage);
             slot.event(Wanted::GENERIC, "restore");
             if let Some(kind) = slot.kind() {

@@ -274,18 +274,31 @@ impl<'s> Slot<'s> {
         self.put_content(form, content, deadline);
     }
 
-    /// Stores a value as a new key has it, used so much before, with this deadline or none; what was there goes.
+    /// Stores a value as that of a new key, with this deadline or none; what was there goes. To who counts keys, or
+    /// walks over them, one that was there was there all the time.
+    pub fn put_new(&mut self, value: Value, deadline: Option<UnixMillis>) {
+        self.put_entry(value, deadline, Usage::default());
+    }
+
+    /// The same for one that was used so much before.
     pub fn put_used(&mut self, value: Value, deadline: Option<UnixMillis>, usage: Usage) {
-        self.event_of_new();
-        if let Some(entry) = self.place.remove() {
-            self.trash.push(Trash::Entry(entry));
+        self.has_usage = true;
+        self.put_entry(value, deadline, usage);
+    }
+
+    fn put_entry(&mut self, value: Value, deadline: Option<UnixMillis>, usage: Usage) {
+        if self.place.entry().is_some() && !self.exists() {
+            self.met_expired();
         }
+        self.event(Wanted::NEW, "new");
         let (form, payload) = value.into_parts();
         let mut room = Vec::new();
         let content = Content::of(payload, &mut room);
         self.changed = true;
-        self.has_usage = true;
-        self.place.set(Entry::new(self.place.key(), form, content, deadline, usage, self.inner.clock()));
+        let entry = Entry::new(self.place.key(), form, content, deadline, usage, self.inner.clock());
+        if let Some(old) = self.place.set(entry) {
+            self.trash.push(Trash::Entry(old));
+        }
     }
 
     fn put_content(&mut self, form: Form, content: Content<'_>, deadline: Option<UnixMillis>) {

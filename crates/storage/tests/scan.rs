@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use proptest::prelude::*;
+use storage::value::Text;
 use storage::{DbIndex, KeyMeta, Limits, ScanCursor, Store, StoreConfig, UnixMillis};
 
 const NOW: UnixMillis = UnixMillis(1000);
@@ -349,4 +350,30 @@ fn a_cursor_means_the_same_in_another_store_with_the_same_hash_key() {
     first.sort();
     first.dedup();
     assert_eq!(first.len(), 1000);
+}
+
+/// A key that is replaced is there all the time, also where its shard has no other.
+#[test]
+fn a_key_that_is_replaced_is_seen() {
+    let store = store(1);
+    set(&store, std::iter::once("key".into()));
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                let writer = store.writer();
+                writer.db(DB, NOW).edit(b"key", |slot| {
+                    slot.put_new(Text::new(b"v").into(), None);
+                });
+                writer.db(DB, NOW).edit(b"key", |slot| {
+                    slot.remove();
+                    slot.put_text(b"v");
+                });
+            }
+        });
+        for _ in 0..20_000 {
+            assert_eq!(walk(&store, || 10, || {}).get("key"), Some(&1));
+        }
+        over.store(true, Ordering::Relaxed);
+    });
 }

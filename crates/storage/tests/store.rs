@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use storage::value::Text;
 use storage::{
-    DbIndex, DbMut, Limits, Lookups, Missed, ScanCursor, Store, StoreConfig, UnixMillis, Value, WrongKind,
+    DbIndex, DbMut, Limits, Lookups, Missed, ScanCursor, Store, StoreConfig, UnixMillis, Usage, Value,
+    WrongKind,
 };
 
 const NOW: UnixMillis = UnixMillis(1000);
@@ -258,6 +259,40 @@ fn nobody_waits_for_the_token_inside_a_slot() {
     // Whoever has left waits like everybody else; and a load that was refused is no load.
     drop(store.writer());
     drop(store.begin_load().expect("none is under way"));
+}
+
+/// A key that is edited, or replaced, is there all the time: readers count keys, and choose one, without its lock.
+#[test]
+fn a_key_that_is_edited_is_counted_all_the_time() {
+    let store = store();
+    let look = || {
+        std::thread::scope(|scope| {
+            let counted = scope.spawn(|| {
+                let reader = store.reader();
+                let db = reader.db(DB, NOW);
+                (db.len(), db.deadlines())
+            });
+            counted.join().unwrap()
+        })
+    };
+    let writer = store.writer();
+    let mut db = writer.db(DB, NOW);
+    let deadline = Some(UnixMillis(5000));
+    db.edit(b"key", |slot| {
+        slot.put_text_until(b"value", deadline);
+        assert_eq!(look(), (1, 1));
+        slot.put_text_until(b"a longer value, which takes another entry", deadline);
+        assert_eq!(look(), (1, 1));
+        slot.edit(|text: &mut Text| text.edit(|_| assert_eq!(look(), (1, 1)))).unwrap();
+        slot.put_used(Text::new(b"one").into(), deadline, Usage::default());
+        assert_eq!(look(), (1, 1));
+        slot.put_new(Text::new(b"two").into(), None);
+        assert_eq!(look(), (1, 0));
+        slot.set_deadline(deadline);
+        assert_eq!(look(), (1, 1));
+        slot.remove();
+        assert_eq!(look(), (0, 0));
+    });
 }
 
 /// What has expired is hidden from a look-up, noted by who wants to know, and removed by who may.

@@ -48,8 +48,7 @@ fn carry(ctx: &mut WriteContext<'_>, from: &[u8], to: &[u8]) {
         let (writer, index) = (ctx.writer, ctx.index);
         ctx.db.edit(to, |slot| {
             let before = slot.kind();
-            slot.remove();
-            slot.put_until(value, deadline);
+            slot.put_new(value, deadline);
             // It counted where it was taken.
             slot.counts(0);
             // In Redis' order.
@@ -142,8 +141,7 @@ pub(crate) fn copy(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut Reply
             let free = replace || !slot.exists();
             if free {
                 let before = slot.kind();
-                slot.remove();
-                slot.put_until(value, deadline);
+                slot.put_new(value, deadline);
                 slot.event(Wanted::GENERIC, "copy_to");
                 replaced(slot, before);
             }

@@ -101,6 +101,10 @@ pub(crate) fn setrange(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut R
         check_length(role, offset.checked_add(value.len() as u64))?;
         let offset = usize::try_from(offset).map_err(|_| CommandError::StringTooLong)?;
         let end = offset.checked_add(value.len()).ok_or(CommandError::StringTooLong)?;
+        // A place that a master allows and we have no room for must not end the process.
+        let mut room: Vec<u8> = Vec::new();
+        room.try_reserve_exact(end.saturating_sub(len.unwrap_or(0)))
+            .map_err(|_| CommandError::StringTooLong)?;
         let write = |bytes: &mut Vec<u8>| {
             if bytes.len() < end {
                 bytes.resize(end, 0);
@@ -113,7 +117,7 @@ pub(crate) fn setrange(ctx: &mut WriteContext<'_>, args: Args<'_>, reply: &mut R
         let len = match slot.edit(|text: &mut Text| text.edit(write))? {
             Some(len) => len,
             None => {
-                let mut bytes = Vec::new();
+                let mut bytes = room;
                 let len = write(&mut bytes);
                 slot.put_until(Text::edited(bytes).into(), None);
                 len

@@ -81,32 +81,49 @@ fn has_field_deadlines(entry: &EntryView) -> bool {
     entry.kind() == Kind::Hash && entry.hash().is_ok_and(HashRef::has_deadlines)
 }
 
-impl Counts {
-    fn add(counter: &AtomicUsize, by: usize) {
-        // One writer: no read-modify-write needed.
-        counter.store(counter.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
-    }
+/// What an entry counts for.
+#[derive(Clone, Copy, Debug, Default)]
+struct Weight {
+    keys: usize,
+    deadlines: usize,
+    field_deadlines: usize,
+    entry_bytes: usize,
+}
 
-    fn sub(counter: &AtomicUsize, by: usize) {
-        counter.store(counter.load(Ordering::Relaxed).wrapping_sub(by), Ordering::Relaxed);
+impl Weight {
+    fn of(entry: &EntryView) -> Weight {
+        Weight {
+            keys: 1,
+            deadlines: usize::from(entry.deadline().is_some()),
+            field_deadlines: usize::from(has_field_deadlines(entry)),
+            entry_bytes: entry.allocated(),
+        }
+    }
+}
+
+impl Counts {
+    /// What stood there was of one weight, and is of another. Readers look at the counters without a lock: each goes
+    /// from the one number to the other at once, and one that stays is not touched.
+    fn turned(&self, before: Weight, after: Weight) {
+        let turn = |counter: &AtomicUsize, before: usize, after: usize| {
+            if before != after {
+                // One writer: no read-modify-write needed.
+                let counted = counter.load(Ordering::Relaxed).wrapping_add(after).wrapping_sub(before);
+                counter.store(counted, Ordering::Relaxed);
+            }
+        };
+        turn(&self.keys, before.keys, after.keys);
+        turn(&self.deadlines, before.deadlines, after.deadlines);
+        turn(&self.field_deadlines, before.field_deadlines, after.field_deadlines);
+        turn(&self.entry_bytes, before.entry_bytes, after.entry_bytes);
     }
 
     fn came(&self, entry: &EntryView) {
-        Counts::add(&self.keys, 1);
-        Counts::add(&self.deadlines, usize::from(entry.deadline().is_some()));
-        if has_field_deadlines(entry) {
-            Counts::add(&self.field_deadlines, 1);
-        }
-        Counts::add(&self.entry_bytes, entry.allocated());
+        self.turned(Weight::default(), Weight::of(entry));
     }
 
     fn went(&self, entry: &EntryView) {
-        Counts::sub(&self.keys, 1);
-        Counts::sub(&self.deadlines, usize::from(entry.deadline().is_some()));
-        if has_field_deadlines(entry) {
-            Counts::sub(&self.field_deadlines, 1);
-        }
-        Counts::sub(&self.entry_bytes, entry.allocated());
+        self.turned(Weight::of(entry), Weight::default());
     }
 
     pub(crate) fn keys(&self) -> usize {
@@ -335,9 +352,6 @@ impl Place<'_> {
         let bucket = self.bucket.take()?;
         self.entry = None;
         let word = table::remove(&mut self.guard, bucket);
-        if self.guard.is_empty() {
-            self.table.occupied.note(self.shard, false);
-        }
         // SAFETY: the word is out of its table. A marked word is a load's that was committed or given up: its
         // marks mean nothing any more (a keyspace that a load still compares with takes no write).
         let entry = unsafe { word.into_entry() };
@@ -348,18 +362,19 @@ impl Place<'_> {
     /// Puts an entry there; gives back the former one. The entry has this place's key.
     pub(crate) fn set(&mut self, entry: Entry) -> Option<Entry> {
         debug_assert_eq!(entry.view().key(), self.key);
-        self.keyspace.counts.came(entry.view());
+        let weight = Weight::of(entry.view());
         let old = match self.word() {
             Some(word) => {
                 // SAFETY: the word is given another entry in the next line.
                 let old = unsafe { Entry::from_raw(word.raw()) };
                 word.set(entry);
-                self.keyspace.counts.went(old.view());
+                self.keyspace.counts.turned(Weight::of(old.view()), weight);
                 Some(old)
             }
             None => {
                 let bucket = table::add(&mut self.guard, Word::new(entry, self.bits));
                 self.bucket = Some(bucket);
+                self.keyspace.counts.turned(Weight::default(), weight);
                 if self.guard.len() == 1 {
                     self.table.occupied.note(self.shard, true);
                 }
@@ -382,7 +397,7 @@ impl Place<'_> {
         trash: &mut Bin,
     ) {
         let entry = self.entry.take().expect("only an entry that is there is written again");
-        self.keyspace.counts.went(&entry);
+        let before = Weight::of(&entry);
         let was_big = entry.form().is_big();
         let raw = self.word().expect("an entry has a word").raw();
         // SAFETY: the write lock is held; a value behind a pointer is taken out before its pointer is overwritten.
@@ -391,21 +406,27 @@ impl Place<'_> {
                 trash.push(Trash::Value(entry::take_value(raw)));
             }
             let moved = entry::put(raw, form, content, deadline);
-            self.after_put(moved, deadline, trash);
+            self.after_put(moved, before, deadline, trash);
         }
     }
 
     /// Changes the deadline alone.
     pub(crate) fn set_deadline(&mut self, deadline: Option<UnixMillis>, trash: &mut Bin) {
         let Some(entry) = self.entry.take() else { return };
-        self.keyspace.counts.went(&entry);
+        let before = Weight::of(&entry);
         let raw = self.word().expect("an entry has a word").raw();
         // SAFETY: the write lock is held.
         let moved = unsafe { entry::set_deadline(raw, deadline) };
-        self.after_put(moved, deadline, trash);
+        self.after_put(moved, before, deadline, trash);
     }
 
-    fn after_put(&mut self, moved: Option<(Entry, Hollow)>, deadline: Option<UnixMillis>, trash: &mut Bin) {
+    fn after_put(
+        &mut self,
+        moved: Option<(Entry, Hollow)>,
+        before: Weight,
+        deadline: Option<UnixMillis>,
+        trash: &mut Bin,
+    ) {
         let word = self.word().expect("an entry has a word");
         match moved {
             Some((entry, hollow)) => {
@@ -416,7 +437,7 @@ impl Place<'_> {
         }
         self.look();
         if let Some(entry) = &self.entry {
-            self.keyspace.counts.came(entry);
+            self.keyspace.counts.turned(before, Weight::of(entry));
         }
     }
 
@@ -430,13 +451,13 @@ impl Place<'_> {
         change: impl FnOnce(&mut Value) -> (R, Fate),
     ) -> R {
         let entry = self.entry.take().expect("only an entry that is there is edited");
-        self.keyspace.counts.went(&entry);
+        let before = Weight::of(&entry);
         let deadline = entry.deadline();
         let raw = self.word().expect("an entry has a word").raw();
         // SAFETY: the write lock is held; `Editing` writes the value back whatever happens, and nobody looks at the
         // entry before.
         let value = unsafe { entry::take_value(raw) };
-        let mut editing = Editing { place: self, value: Some(value), deadline, trash };
+        let mut editing = Editing { place: self, value: Some(value), before, deadline, trash };
         let (answer, fate) = change(editing.value.as_mut().expect("it was put there"));
         if fate == Fate::Remove {
             editing.remove();
@@ -445,10 +466,22 @@ impl Place<'_> {
     }
 }
 
+impl Drop for Place<'_> {
+    /// Only now, still under the lock: a walk passes over an empty shard without waiting for it, and what was taken out
+    /// may have been put back.
+    fn drop(&mut self) {
+        if self.guard.is_empty() {
+            self.table.occupied.note(self.shard, false);
+        }
+    }
+}
+
 /// A value out of its entry. Dropping it (at the end of an edit, or when the edit panics) puts it back.
 struct Editing<'e, 's> {
     place: &'e mut Place<'s>,
     value: Option<Value>,
+    /// What the entry counted for.
+    before: Weight,
     deadline: Option<UnixMillis>,
     trash: &'e mut Bin,
 }
@@ -457,9 +490,7 @@ impl Editing<'_, '_> {
     fn remove(&mut self) {
         let bucket = self.place.bucket.take().expect("an entry has a bucket");
         let word = table::remove(&mut self.place.guard, bucket);
-        if self.place.guard.is_empty() {
-            self.place.table.occupied.note(self.place.shard, false);
-        }
+        self.place.keyspace.counts.turned(self.before, Weight::default());
         // SAFETY: the word is out of its table, and the entry's value out of the entry.
         self.trash.push(Trash::Hollow(unsafe { Hollow::from_raw(word.raw()) }));
         if let Some(value) = self.value.take() {
@@ -476,6 +507,6 @@ impl Drop for Editing<'_, '_> {
         let raw = self.place.word().expect("an entry has a word").raw();
         // SAFETY: the write lock is held, and the old value is out.
         let moved = unsafe { entry::put(raw, form, Content::of(payload, &mut room), self.deadline) };
-        self.place.after_put(moved, self.deadline, self.trash);
+        self.place.after_put(moved, self.before, self.deadline, self.trash);
     }
 }
