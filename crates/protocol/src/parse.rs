@@ -121,6 +121,12 @@ impl Parser {
         Ok(self.whole.len())
     }
 
+    /// What is wrong with what follows the whole requests in the same `input`, if something is, when these were fewer
+    /// than [`Parser::parse`] was asked for: for who waits for more of them before he answers any.
+    pub fn mistake(&mut self, input: &[u8], peer: Peer) -> Option<ProtocolError> {
+        self.advance(input, peer).err()
+    }
+
     /// A whole request, of the same `input`.
     #[inline]
     pub fn request<'a>(&'a self, index: usize, input: &'a [u8]) -> Option<Request<'a>> {

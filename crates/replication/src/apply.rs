@@ -7,6 +7,7 @@
 //! Owns the bytes of requests that are not whole yet, and the offset. Every byte counts, whatever it means.
 //! Never does IO, never waits but through its [`Pace`], never decides what follows a divergence.
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -185,22 +186,30 @@ impl Applier {
         let mut applied = Applied::default();
         if self.carry.is_empty() {
             let used = self.apply(input, received, position, pace, &mut applied)?;
+            self.waits_for(self.parser.wanted())?;
             self.carry.extend_from_slice(input.get(used..).unwrap_or_default());
             return Ok(applied);
         }
         let mut carry = std::mem::take(&mut self.carry);
-        if carry.len().saturating_add(input.len()) > UNIT_BYTES_MAX {
-            let text = format!("a unit of more than {UNIT_BYTES_MAX} bytes at offset {}", self.base);
-            return Err(Stopped::OutOfStep(LinkError::new(ErrorCode::BadStream, text)));
-        }
+        self.waits_for(carry.len().saturating_add(input.len()))?;
         carry.extend_from_slice(input);
         let used = self.apply(&carry, received, position, pace, &mut applied)?;
+        self.waits_for(self.parser.wanted())?;
         carry.drain(..used);
         if carry.capacity() > CARRY_BYTES_KEPT && carry.len() < CARRY_BYTES_KEPT {
             carry.shrink_to(CARRY_BYTES_KEPT);
         }
         self.carry = carry;
         Ok(applied)
+    }
+
+    /// Refuses to wait until so many bytes are there.
+    fn waits_for(&self, bytes: usize) -> Result<(), Stopped> {
+        if bytes <= UNIT_BYTES_MAX {
+            return Ok(());
+        }
+        let text = format!("a unit of more than {UNIT_BYTES_MAX} bytes at offset {}", self.base);
+        Err(Stopped::OutOfStep(LinkError::new(ErrorCode::BadStream, text)))
     }
 
     /// Applies whole units off the front of `input`; gives how many bytes they were.
@@ -220,11 +229,8 @@ impl Applier {
             if is_behind { UnixMillis::NOTHING_EXPIRED } else { UnixMillis(received.0 - UNDERWAY_MILLIS) };
         loop {
             let rest = input.get(front..).unwrap_or_default();
-            let whole = self.parser.parse(rest, Peer::Master, most).map_err(|error| {
-                let seen = rest.get(..SHOWN_BYTES_MAX).unwrap_or(rest).escape_ascii();
-                let text = format!("{error}, in the request at offset {}: '{seen}'", self.base);
-                Stopped::OutOfStep(LinkError::new(ErrorCode::BadStream, text))
-            })?;
+            let parsed = self.parser.parse(rest, Peer::Master, most);
+            let whole = parsed.map_err(|error| self.out_of_step(&error, rest, 0))?;
             if whole == 0 {
                 // Empty requests may have been passed over; they count too.
                 let passed = self.parser.consume();
@@ -233,6 +239,11 @@ impl Applier {
             }
             if self.is_gathering(rest, whole) {
                 if whole < most {
+                    // What can never be whole is not waited for.
+                    if let Some(error) = self.parser.mistake(rest, Peer::Master) {
+                        let end = whole.checked_sub(1).and_then(|last| self.parser.place(last));
+                        return Err(self.out_of_step(&error, rest, end.map_or(0, |place| place.end)));
+                    }
                     return Ok(front);
                 }
                 most = whole.saturating_mul(2);
@@ -266,17 +277,29 @@ impl Applier {
             // Once for all of them, and not with each.
             applied.requests += steps as u64;
             applied.last = steps.checked_sub(1).and_then(|last| plan.steps.get(last)?.command);
-            let used = if plan.open.is_some() {
+            let used = match plan.open {
+                None => self.parser.consume(),
                 // The unit that is not whole is read again from its front, once.
-                let end = plan.steps.get(steps - 1).map_or(0, |step| step.end);
-                self.parser = Parser::default();
-                end
-            } else {
-                self.parser.consume()
+                Some(_) => {
+                    let before = steps.checked_sub(1).and_then(|last| plan.steps.get(last));
+                    let end = before.map(|step| step.end);
+                    self.parser = Parser::default();
+                    end.ok_or_else(|| self.out_of_step(&"a MULTI without its EXEC", rest, 0))?
+                }
             };
             front += used;
             self.count(used, position);
         }
+    }
+
+    /// That these bytes are not what a master sends, from `at` on.
+    #[cold]
+    fn out_of_step(&self, error: &dyn Display, bytes: &[u8], at: usize) -> Stopped {
+        let bytes = bytes.get(at..).unwrap_or_default();
+        let seen = bytes.get(..SHOWN_BYTES_MAX).unwrap_or(bytes).escape_ascii();
+        let offset = self.base.saturating_add(at as u64);
+        let text = format!("{error}, in the request at offset {offset}: '{seen}'");
+        Stopped::OutOfStep(LinkError::new(ErrorCode::BadStream, text))
     }
 
     /// Whether the requests at the front are a MULTI whose EXEC is not among them. None is looked at twice.
@@ -284,7 +307,8 @@ impl Applier {
         let is = |index: usize, name: &[u8]| {
             self.parser.request(index, input).is_some_and(|request| request.name().eq_ignore_ascii_case(name))
         };
-        if !is(0, b"multi") || (self.gathered.max(1)..whole).any(|index| is(index, b"exec")) {
+        let begins = is(0, b"multi") && self.parser.request(0, input).is_some_and(|multi| multi.len() == 1);
+        if !begins || (self.gathered.max(1)..whole).any(|index| is(index, b"exec")) {
             self.gathered = 0;
             return false;
         }

@@ -301,10 +301,9 @@ impl Link {
         match self.state {
             State::Stopped => None,
             State::Waiting { until } => Some(until),
-            State::Connecting
-            | State::Handshake { .. }
-            | State::Announced { .. }
-            | State::Snapshot { .. } => Some(silence),
+            // Who connects says when that takes too long.
+            State::Connecting => None,
+            State::Handshake { .. } | State::Announced { .. } | State::Snapshot { .. } => Some(silence),
             State::Loading { .. } | State::Streaming { .. } => Some(silence.min(self.speaks())),
         }
     }
@@ -381,7 +380,7 @@ impl Link {
                 self.state = State::Connecting;
                 actions.push(Action::Connect);
             }
-            State::Waiting { .. } => {}
+            State::Waiting { .. } | State::Connecting => {}
             _ if silent => {
                 let seconds = self.config.timeout.as_secs();
                 let error =

@@ -164,6 +164,12 @@ impl Planner {
                 (What::Multi, Some(_)) => what = What::Wrong(Wrong::NestedMulti),
                 (What::Exec, None) => what = What::Wrong(Wrong::ExecWithoutMulti),
                 (What::Exec, Some(_)) => plan.open = None,
+                // One that is wrong by itself: the unit ends with it, and is found wrong.
+                (What::Wrong(Wrong::Arity(exec)), Some(_))
+                    if matches!(exec.run, Run::Server(ServerCommand::Exec)) =>
+                {
+                    plan.open = None;
+                }
                 _ => {}
             }
             let mut step = Step { request, what, command, db, key: None, one_key: false, end };

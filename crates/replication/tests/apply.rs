@@ -311,6 +311,56 @@ fn what_is_no_request_ends_the_stream() {
     assert_eq!(replica.text(0, "a").as_deref(), Some("1"));
 }
 
+/// What is wrong behind the beginning of a unit can never make it whole: that is told at once, and not waited for.
+#[test]
+fn what_can_never_be_whole_is_not_waited_for() {
+    for (bytes, offset) in [
+        ([&wire("SET a 1\nMULTI\nSET a 2")[..], b"+OK\r\n"].concat(), 1),
+        ([&wire("SET a 1\nMULTI\nSET a 2")[..], b"*2\r\n$x\r\n"].concat(), 1),
+        ([&wire("SET a 1")[..], b"*1\r\n$9223372036854775807\r\n"].concat(), 1),
+        ([&wire("SET a 1\nMULTI")[..], b"*2\r\n$3\r\nSET\r\n$8589934593\r\n"].concat(), 1),
+        ([&wire("MULTI\nSET a 2")[..], b"*x\r\n"].concat(), 0),
+    ] {
+        let bytes: Vec<u8> = bytes;
+        let mut replica = Replica::new(false);
+        match replica.feed(&bytes) {
+            Err(Stopped::OutOfStep(error)) => assert_eq!(error.code, ErrorCode::BadStream, "{error:?}"),
+            other => panic!("{:?}: {other:?}", bytes.escape_ascii().to_string()),
+        }
+        assert_eq!(replica.offset(), offset * wire("SET a 1").len() as u64);
+        assert_eq!(replica.text(0, "a").as_deref(), (offset == 1).then_some("1"));
+    }
+}
+
+/// A real master refuses these; one that does not must not end the process.
+#[test]
+fn a_string_for_which_there_is_no_room_is_told() {
+    for line in ["SETRANGE a 4611686018427387904 x", "SETRANGE a 9223372036854775806 x"] {
+        let mut replica = Replica::new(false);
+        replica.feed(&wire("SET a 1")).unwrap();
+        assert_eq!(diverged(replica.feed(&wire(line))).command, "setrange");
+        assert_eq!(replica.text(0, "a").as_deref(), Some("1"));
+    }
+}
+
+/// MULTI and EXEC with words too many are wrong, and begin and end what they would.
+#[test]
+fn a_unit_that_is_wrong_at_its_ends_is_told() {
+    for (lines, command) in [
+        ("MULTI\nEXEC x\nSET b 1", "exec"),
+        ("MULTI\nSET a 2\nEXEC x\nSET b 1\nMULTI\nSET c 1\nEXEC", "exec"),
+        ("MULTI x\nSET a 2\nEXEC", "multi"),
+        ("MULTI x\nSET a 2", "multi"),
+    ] {
+        for before in ["", "SET a 1\n"] {
+            let mut replica = Replica::new(false);
+            assert_eq!(diverged(replica.feed(&wire(&format!("{before}{lines}")))).command, command);
+            assert_eq!(replica.text(0, "a").as_deref(), (!before.is_empty()).then_some("1"), "{lines}");
+            assert_eq!(replica.text(0, "b"), None);
+        }
+    }
+}
+
 #[test]
 fn a_transaction_longer_than_a_batch_is_one_unit() {
     let mut lines = String::from("MULTI\n");
