@@ -3,12 +3,13 @@
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use crate::equality::assert_equal;
 use crate::harness::proxy::{Plan, Proxy};
 use crate::harness::scripted::{self, Scripted};
 use crate::harness::workload::Workload;
-use crate::harness::{Client, Frame, Master, Node, Random, tiered, wait_for};
+use crate::harness::{Client, Ends, Frame, Master, Node, Random, tiered, wait_for};
 
 fn link_error(client: &mut Client) -> String {
     client.info("replication", "nearside_link_error").unwrap_or_default()
@@ -524,6 +525,46 @@ fn old_data_go_first_when_told_to() {
     node.wait_state("streaming");
     assert_equal(&first, &node);
     assert_eq!(first.client().info("stats", "sync_full").as_deref(), Some("2"));
+}
+
+/// Old data that have to go are there for a reader, or it is told that there are none: never is there nothing.
+#[test]
+fn who_reads_while_old_data_go_is_told() {
+    let masters = [0, 1].map(|_| Master::start("redis-7.0", &["--repl-diskless-sync-delay", "0"]));
+    let [Some(first), Some(second)] = masters else { return };
+    for master in [&first, &second] {
+        master.client().line("DEBUG POPULATE 2000 key 100");
+    }
+    let node = replica_at(first.port, &["--resync", "flush"]);
+    node.wait_state("streaming");
+    let get = "return redis.call('GET', KEYS[1])";
+    let requests: Vec<Vec<Vec<u8>>> = (0..16)
+        .map(|turn| match turn % 2 {
+            0 => vec![b"EVAL".to_vec(), get.into(), b"1".to_vec(), b"key:1".to_vec()],
+            _ => vec![b"GET".to_vec(), b"key:1".to_vec()],
+        })
+        .collect();
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..6 {
+            scope.spawn(|| {
+                let mut client = node.client();
+                while !is_over.load(Relaxed) {
+                    for answer in client.pipeline(&requests) {
+                        let is_told = matches!(&answer, Frame::Error(text) if text.starts_with("LOADING "));
+                        assert!(is_told || answer.text().starts_with("value:1"), "{answer:?}");
+                    }
+                }
+            });
+        }
+        let _ends = Ends(&is_over);
+        let mut client = node.client();
+        for turn in 0..40 {
+            let master = if turn % 2 == 0 { &second } else { &first };
+            client.ask(&["REPLICAOF", "127.0.0.1", &master.port.to_string()]);
+            node.wait_state("streaming");
+        }
+    });
 }
 
 /// What a master says, or does not, and the code that follows.

@@ -5,18 +5,9 @@ use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use crate::harness::{Client, Frame, Node, wait_for};
+use crate::harness::{Client, Ends, Frame, Node, wait_for};
 
 const ROUNDS: usize = 1_500;
-
-/// Ends the others, however this one ends.
-struct Ends<'a>(&'a AtomicBool);
-
-impl Drop for Ends<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
 
 fn numbers(frame: &Frame) -> Vec<i64> {
     frame.items().iter().map(|item| item.text().parse().expect("a number")).collect()

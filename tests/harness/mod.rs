@@ -19,6 +19,7 @@ pub use process::{Master, Node, free_port};
 pub use random::Random;
 
 use std::io::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long an event may take before the test says that it never came; far above what any of them needs.
@@ -53,6 +54,15 @@ pub fn wait_for<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
         }
         assert!(since.elapsed() < PATIENCE, "never came: {what}");
         std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Ends the others, however this one ends.
+pub struct Ends<'a>(pub &'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 

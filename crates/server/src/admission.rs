@@ -117,10 +117,17 @@ impl Situation {
         self.paused == Paused::Writes && called(command).is_some()
     }
 
-    /// Whether another pause is on than when this was looked at.
+    /// Whether another pause is on than when this was looked at, or the data set is gone.
     #[inline]
     pub(crate) fn is_overtaken(&self, node: &Node, now: Instant) -> bool {
-        node.pause.at(now) != self.paused
+        node.pause.at(now) != self.paused || self.is_emptied(node)
+    }
+
+    /// Whether the data set that could be read when this was looked at is gone: it had to go for the one that is being
+    /// loaded. Asked inside the gate, or under the token.
+    #[inline]
+    pub(crate) fn is_emptied(&self, node: &Node) -> bool {
+        self.readable != Readable::Loading && node.upstream.is_loading()
     }
 
     /// Why a balancer should send no reads here, if it should not.

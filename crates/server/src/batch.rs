@@ -657,7 +657,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Enters the gate, unless this batch is inside already; `None` while it is closed. Not with rights that were taken
-    /// away while it was: then this batch begins anew.
+    /// away while it was, or into what is left of a data set that had to go: then this batch begins anew.
     fn reader(&mut self, session: &Session) -> Option<&Reader<'a>> {
         self.writer = None;
         if self.reader.is_none() {
@@ -668,7 +668,7 @@ impl<'a> Batch<'a> {
             self.reader = self.node.store.try_reader();
             if self.reader.is_none() {
                 add(&self.timer.block.gate_waits, 1);
-            } else if !session.is_as_admitted(&self.node.acl) {
+            } else if !session.is_as_admitted(&self.node.acl) || self.situation.is_emptied(self.node) {
                 self.reader = None;
             }
         }

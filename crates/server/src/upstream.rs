@@ -184,6 +184,13 @@ impl UpstreamHandle {
         self.shared.writable.load(Ordering::Acquire)
     }
 
+    /// Whether there is no data set that could be read ([`Readable::Loading`]). For who is inside the gate, or holds the
+    /// writer token, it stays so if it is not.
+    #[inline]
+    pub(crate) fn is_loading(&self) -> bool {
+        self.shared.is_loading()
+    }
+
     /// Whether reads may be served. A few loads.
     pub fn readable(&self) -> Readable {
         self.shared.readable()

@@ -10,7 +10,7 @@ use std::time::Duration;
 use replication::{ErrorCode, LinkError};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpStream, lookup_host};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use rustls::pki_types::ServerName;
 use tokio_rustls::TlsConnector;
@@ -21,7 +21,8 @@ use super::{MasterAddress, MasterTls};
 /// When a silent connection is looked after by the system, beside our own timeout.
 const KEEPALIVE: Duration = Duration::from_secs(60);
 
-/// Resolves and connects: the first address that answers. Each has its share of the time.
+/// Resolves and connects: the first address that answers. Each has its share of the time, TLS included; all is over
+/// `within` it.
 ///
 /// # Errors
 /// With the last address' reason.
@@ -31,7 +32,8 @@ pub(crate) async fn connect(
     within: Duration,
 ) -> Result<Stream, LinkError> {
     let MasterAddress { host, port } = &master;
-    let found = match timeout(within, lookup_host((host.as_str(), *port))).await {
+    let until = Instant::now() + within;
+    let found = match timeout_at(until, lookup_host((host.as_str(), *port))).await {
         Ok(found) => found,
         Err(_) => Err(io::Error::new(ErrorKind::TimedOut, "no answer from the resolver")),
     };
@@ -39,14 +41,16 @@ pub(crate) async fn connect(
         Ok(found) => found.collect(),
         Err(error) => return Err(LinkError::new(ErrorCode::Unresolved, format!("{host}: {error}"))),
     };
-    let share = within / u32::try_from(addresses.len().max(1)).unwrap_or(u32::MAX);
+    let left = until.saturating_duration_since(Instant::now());
+    let share = left / u32::try_from(addresses.len().max(1)).unwrap_or(u32::MAX);
     let mut last = LinkError::new(ErrorCode::Unresolved, format!("{host} has no address"));
     for address in addresses {
-        match timeout(share, TcpStream::connect(address)).await {
+        let until = Instant::now() + share;
+        match timeout_at(until, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => {
                 set_options(&stream);
                 let Some(tls) = &tls else { return Ok(Stream::Plain(stream)) };
-                match timeout(share, handshake(stream, tls, host)).await {
+                match timeout_at(until, handshake(stream, tls, host)).await {
                     Ok(Ok(stream)) => return Ok(stream),
                     Ok(Err((code, why))) => last = LinkError::new(code, format!("{address}: {why}")),
                     Err(_) => {

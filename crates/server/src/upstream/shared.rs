@@ -291,9 +291,13 @@ impl Shared {
         facts.failure = Some(LinkFailure { error: error.clone(), at: clock::unix_millis() });
     }
 
+    pub(super) fn is_loading(&self) -> bool {
+        self.emptied.load(Ordering::Acquire) || !self.loaded.load(Ordering::Acquire)
+    }
+
     pub(super) fn readable(&self) -> Readable {
         let streaming = self.link_state() == LinkState::Streaming;
-        if self.emptied.load(Ordering::Acquire) || !self.loaded.load(Ordering::Acquire) {
+        if self.is_loading() {
             Readable::Loading
         } else if streaming || self.writable.load(Ordering::Acquire) {
             Readable::Fresh
