@@ -166,9 +166,6 @@ fn what_is_not_to_be_heard_of_a_transaction_is_not_said() {
     let node = Node::start(&[]);
     let (mut ours, mut theirs) =
         (Server::new(node.port, node.client()), Server::new(master.port, master.client()));
-    for server in [&mut ours, &mut theirs] {
-        server.control.line("ACL SETUSER one on nopass ~* &* +@all");
-    }
     for (before, queued, after) in [
         ("", "ECHO a\r\nCLIENT REPLY OFF\r\nECHO b\r\nGET", "PING"),
         ("", "ECHO a\r\nCLIENT REPLY OFF\r\nECHO b\r\nCLIENT REPLY ON\r\nECHO c", "PING"),
@@ -185,7 +182,13 @@ fn what_is_not_to_be_heard_of_a_transaction_is_not_said() {
         ),
         ("AUTH one x\r\n", "ECHO a\r\nCLIENT KILL USER one SKIPME no\r\nECHO b\r\nINCR killed", "PING"),
         ("GET killed\r\n", "PING", "PING"),
+        ("AUTH one x\r\n", "ECHO a\r\nACL DELUSER one\r\nECHO b\r\nINCR killed\r\nGET", "PING"),
+        ("AUTH one x\r\n", "ECHO a\r\nACL DELUSER one\r\nECHO b\r\nINCR killed", "PING"),
+        ("GET killed\r\n", "PING", "PING"),
     ] {
+        for server in [&mut ours, &mut theirs] {
+            server.control.line("ACL SETUSER one on nopass ~* &* +@all");
+        }
         let bytes = format!("{before}MULTI\r\n{queued}\r\nEXEC\r\n{after}\r\n");
         assert_same(&mut ours, &mut theirs, bytes.as_bytes(), 0);
     }

@@ -173,7 +173,9 @@ fn run(
         } else if !admission::is_push(command) {
             withdraw_unheard(session, reply, mark);
         }
-        if after == Then::Close {
+        // Who ends itself, or its own user.
+        let is_gone = matches!(command.run, Run::Server(_)) && !session.renew_user(&node.acl);
+        if after == Then::Close || is_gone {
             then = Then::Close;
             has_left = true;
         }
