@@ -368,8 +368,9 @@ impl Options {
             replicaof: self.master()?,
             masteruser: self.masteruser.filter(|user| !user.is_empty()),
             masterauth: password("masterauth", self.masterauth, self.masterauth_file)?,
-            replica_announce_ip: self.replica_announce_ip,
-            replica_announce_port: self.replica_announce_port,
+            // As none, which is how CONFIG GET shows it.
+            replica_announce_ip: self.replica_announce_ip.filter(|ip| !ip.is_empty()),
+            replica_announce_port: self.replica_announce_port.filter(|port| *port > 0),
             listen: self.port.0.is_some(),
             port: self.port.0.unwrap_or_default(),
             tls_port: self.tls_port,

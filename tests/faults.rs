@@ -227,8 +227,11 @@ fn a_stalled_master() {
 #[test]
 fn repl_timeout_and_what_is_announced_change_while_the_link_stands() {
     let master = master_or_skip!("redis-7.0", "--repl-diskless-sync-delay", "0");
-    let node = replica_at(master.port, &[]);
+    let node = replica_at(master.port, &["--replica-announce-port", "0", "--replica-announce-ip", ""]);
     node.wait_state("streaming");
+    // Nothing is announced, as where nothing is said.
+    let known = master.client().info("replication", "slave0").expect("a replica");
+    assert!(known.starts_with(&format!("ip=127.0.0.1,port={},", node.port)), "{known}");
     node.set("replica-announce-ip", "10.1.2.3");
     node.set("replica-announce-port", "1234");
     master.signal("-STOP");

@@ -664,9 +664,19 @@ fn the_end_saves_where_save_points_are_set() {
 /// the node all the same, and so does who interrupts it twice.
 #[test]
 fn the_end_can_do_without_a_save() {
-    for how in ["SHUTDOWN NOSAVE", "-TERM, SHUTDOWN NOSAVE", "-INT, -INT"] {
-        let node = Node::start(&["--save", "3600 1", "--busy-reply-threshold", "100"]);
+    for (saves, how) in [
+        (false, "SHUTDOWN NOSAVE"),
+        (false, "-TERM, SHUTDOWN NOSAVE"),
+        (false, "-INT, -INT"),
+        (true, "SHUTDOWN NOSAVE"),
+    ] {
+        let mut node = Node::start(&["--save", "3600 1", "--busy-reply-threshold", "100"]);
         let (mut client, mut script) = (node.client(), node.client());
+        if saves {
+            // What is being saved takes so many steps that it waits for the token in the middle.
+            client.line("DEBUG POPULATE 1000000 key 100");
+            client.line("BGSAVE");
+        }
         let mut bytes = Vec::new();
         Client::encode(&["EVAL", "redis.call('SET', 'a', 1) while true do end", "0"], &mut bytes);
         script.send_raw(&bytes);
@@ -684,9 +694,34 @@ fn the_end_can_do_without_a_save() {
                 wait_for("it to be heard", || node.log().contains("asked to end").then_some(()));
             }
         }
-        wait_for("the end", || Client::try_connect(node.port).is_err().then_some(()));
+        node.wait_end();
         assert!(!node.dir().join("dump.rdb").exists(), "{how}");
     }
+}
+
+/// Nor does it wait for a script for which the master's stream waits.
+#[test]
+fn the_end_of_a_replica_waits_for_no_script() {
+    let master = master_or_skip!("redis-8.10", "--repl-diskless-sync-delay", "0");
+    let mut node = Node::start(&[
+        "--replicaof",
+        &format!("127.0.0.1:{}", master.port),
+        "--script-hold-max",
+        "0",
+        "--busy-reply-threshold",
+        "100",
+    ]);
+    node.wait_state("streaming");
+    let (mut client, mut script) = (node.client(), node.client());
+    let mut bytes = Vec::new();
+    Client::encode(&["EVAL", "while true do end", "0"], &mut bytes);
+    script.send_raw(&bytes);
+    wait_for("the script to be busy", || {
+        client.ask(&["EVAL", "return 1", "0"]).text().starts_with("BUSY ").then_some(())
+    });
+    master.client().line("SET a 1");
+    node.signal("-TERM");
+    node.wait_end();
 }
 
 /// Neither a request nor a signal ends a node whose data cannot be saved, as a real server; it goes on as before.

@@ -131,3 +131,14 @@ fn protected_mode_is_told_at_the_door() {
         assert_eq!(pings(port), "+PONG\r\n");
     }
 }
+
+/// The system takes fewer seconds than the option does; nobody is kept out for that.
+#[test]
+fn any_keepalive_lets_clients_in() {
+    let node = Node::start(&["--tcp-keepalive", "86400"]);
+    assert_eq!(node.client().line("PING").text(), "PONG");
+    for seconds in ["2147483647", "1", "0"] {
+        node.set("tcp-keepalive", seconds);
+        assert_eq!(node.client().line("PING").text(), "PONG");
+    }
+}

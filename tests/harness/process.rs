@@ -317,6 +317,14 @@ impl Node {
     pub fn pid(&self) -> u32 {
         self.child.as_ref().expect("running").0.id()
     }
+    /// Waits until the process has ended by itself.
+    pub fn wait_end(&mut self) {
+        wait_for("the end of the process", || {
+            let child = &mut self.child.as_mut().expect("running").0;
+            child.try_wait().expect("ask for the child")
+        });
+    }
+
     /// kill -9.
     pub fn kill(&mut self) {
         self.child = None;

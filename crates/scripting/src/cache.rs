@@ -14,6 +14,10 @@ use crate::shebang::ScriptFlags;
 /// So many scripts that EVAL brought are kept. Clients that build each script's text anew would take all memory.
 const EVALUATED_MAX: usize = 500;
 
+/// So many are kept compiled; the others are compiled again when they run. Rust may hold some 8,000 of Lua's values at
+/// once, and what a script answers with needs up to 7,000 of them.
+const COMPILED_MAX: usize = 500;
+
 /// One script.
 #[derive(Debug)]
 pub(crate) struct Script {
@@ -22,7 +26,7 @@ pub(crate) struct Script {
     pub(crate) flags: Option<ScriptFlags>,
     /// Where its body begins.
     pub(crate) body: usize,
-    /// It is compiled when it runs first.
+    /// It is compiled when it runs first: see [`Cache::keep_compiled`].
     pub(crate) compiled: Option<Function>,
     /// Clients may call it.
     served: bool,
@@ -49,6 +53,8 @@ pub(crate) enum By {
 pub(crate) struct Cache {
     scripts: HashMap<String, Script>,
     evaluated: usize,
+    /// How many were compiled since some of these were forgotten, at least.
+    compiled: usize,
     clock: u64,
     /// How often some were kept or forgotten.
     pub(crate) changes: u64,
@@ -87,6 +93,27 @@ impl Cache {
         let script = self.scripts.get_mut(digest)?;
         script.used = self.clock;
         Some(script)
+    }
+
+    /// Keeps what a known script was compiled to, in the place of those that were not used for the longest time.
+    pub(crate) fn keep_compiled(&mut self, digest: &str, compiled: Function) {
+        if self.compiled >= COMPILED_MAX {
+            let mut used: Vec<(u64, &mut Script)> = self
+                .scripts
+                .values_mut()
+                .filter(|script| script.compiled.is_some())
+                .map(|script| (script.used, script))
+                .collect();
+            used.sort_unstable_by_key(|(used, _)| *used);
+            // Half of them, so that it is not done with each.
+            let forgotten = used.len().saturating_sub(COMPILED_MAX / 2);
+            self.compiled = used.len() - forgotten;
+            used.into_iter().take(forgotten).for_each(|(_, script)| script.compiled = None);
+        }
+        if let Some(script) = self.scripts.get_mut(digest) {
+            script.compiled = Some(compiled);
+            self.compiled += 1;
+        }
     }
 
     /// Keeps a script, or notes who else names it.
@@ -160,6 +187,7 @@ impl Cache {
     /// Another Lua state takes the place of the one in which they were compiled.
     pub(crate) fn state_is_gone(&mut self) {
         self.scripts.values_mut().for_each(|script| script.compiled = None);
+        self.compiled = 0;
     }
 }
 

@@ -249,10 +249,9 @@ impl Engine {
         reply: &mut Reply,
     ) -> Ran {
         // Compiling takes its time too.
-        self.pulse.begin(None, request.words, request.limits);
-        let ran = self.evaluate_begun(host, named, request, by, reply);
-        self.pulse.over();
-        ran
+        let pulse = Arc::clone(&self.pulse);
+        let _begun = pulse.begin(None, request.words, request.limits);
+        self.evaluate_begun(host, named, request, by, reply)
     }
 
     fn evaluate_begun(
@@ -365,8 +364,8 @@ impl Engine {
         let compiled =
             if known { None } else { Some(self.compile_text(text.get(body..).unwrap_or_default())?) };
         self.cache.keep(name, text, flags, body, by);
-        if let (Some(compiled), Some(script)) = (compiled, self.cache.get(name)) {
-            script.compiled = Some(compiled);
+        if let Some(compiled) = compiled {
+            self.cache.keep_compiled(name, compiled);
         }
         Ok(())
     }
@@ -377,9 +376,7 @@ impl Engine {
             return Err(no_script(host).as_bytes().to_vec());
         };
         let compiled = self.compile_text(text.get(body..).unwrap_or_default())?;
-        if let Some(script) = self.cache.get(name) {
-            script.compiled = Some(compiled.clone());
-        }
+        self.cache.keep_compiled(name, compiled.clone());
         Ok(compiled)
     }
 
@@ -444,9 +441,13 @@ impl Engine {
             return Ran::refused(text, reply);
         }
         let state = &libraries.state;
-        self.pulse.begin(Some(&function.name), request.words, request.limits);
+        let callback = match libraries.callback(function.callback) {
+            Ok(callback) => callback,
+            Err(error) => return Ran::refused(format!("ERR {error}"), reply),
+        };
+        let _begun = self.pulse.begin(Some(&function.name), request.words, request.limits);
         let given = Given::Arguments { keys, args };
-        run(state, &self.pulse, host, &prepared, request.read_only, false, &function.callback, given, reply)
+        run(state, &self.pulse, host, &prepared, request.read_only, false, &callback, given, reply)
     }
 
     /// Follows the data set's libraries. What cannot be loaded is told to the log, and has no functions.

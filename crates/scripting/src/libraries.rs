@@ -32,13 +32,23 @@ pub struct Registered {
     pub description: Option<Vec<u8>>,
     /// What it says of itself.
     pub flags: ScriptFlags,
-    pub(crate) callback: Function,
+    pub(crate) callback: Callback,
+}
+
+/// Where a function stands among [`Libraries::callbacks`]: Rust may hold a few thousand of Lua's values at once, and
+/// there may be more functions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Callback {
+    library: i64,
+    place: usize,
 }
 
 /// A library, as far as it could be loaded.
 #[derive(Debug)]
 struct Loaded {
     code: Bytes,
+    /// Its number among [`Libraries::callbacks`].
+    number: i64,
     functions: Vec<Registered>,
 }
 
@@ -56,6 +66,10 @@ pub(crate) struct Libraries {
     /// What a library finds while it is loaded.
     loading: Table,
     pulse: Arc<Pulse>,
+    /// The functions of each library, by its number.
+    callbacks: Table,
+    /// The number of the library that was loaded last.
+    last: i64,
     loaded: BTreeMap<Vec<u8>, Loaded>,
     /// Library and place of each function, by its name in lower case.
     places: HashMap<Vec<u8>, (Vec<u8>, usize)>,
@@ -78,7 +92,9 @@ impl Libraries {
             loading.raw_set("server", front)?;
         }
         loading.set_metatable(Some(missing))?;
-        Ok(Libraries { state, loading, pulse, loaded: BTreeMap::new(), places: HashMap::new() })
+        let callbacks = lua.create_table()?;
+        let (loaded, places) = (BTreeMap::new(), HashMap::new());
+        Ok(Libraries { state, loading, pulse, callbacks, last: 0, loaded, places })
     }
 
     /// Whether these are the libraries that are loaded.
@@ -99,16 +115,27 @@ impl Libraries {
         if self.follows(functions) {
             return;
         }
-        self.loaded
-            .retain(|name, loaded| functions.get(name).is_some_and(|library| loaded.is_of(&library.code)));
+        let callbacks = &self.callbacks;
+        self.loaded.retain(|name, loaded| {
+            let stays = functions.get(name).is_some_and(|library| loaded.is_of(&library.code));
+            if !stays {
+                // To put nothing into a table takes no memory, and so does not fail.
+                let _ = callbacks.raw_set(loaded.number, Value::Nil);
+            }
+            stays
+        });
         for (name, library) in functions.iter() {
             if !self.loaded.contains_key(name) {
-                let functions = self.load(&library.code, log).unwrap_or_else(|error| {
+                let loaded = self.load(&library.code, log).and_then(|(functions, callbacks)| {
+                    self.callbacks.raw_set(self.last, callbacks).map_err(internal)?;
+                    Ok(functions)
+                });
+                let functions = loaded.unwrap_or_else(|error| {
                     failed(name, &error);
                     Vec::new()
                 });
-                let code = library.code.clone();
-                self.loaded.insert(name.to_vec(), Loaded { code, functions });
+                let (code, number) = (library.code.clone(), self.last);
+                self.loaded.insert(name.to_vec(), Loaded { code, number, functions });
             }
         }
         self.places.clear();
@@ -136,7 +163,7 @@ impl Libraries {
             }
         }
         for library in fresh {
-            let functions = self.load(&library.code, log)?;
+            let (functions, _) = self.load(&library.code, log)?;
             if functions.is_empty() {
                 return Err(b"ERR No functions registered".to_vec());
             }
@@ -158,6 +185,11 @@ impl Libraries {
     pub(crate) fn find(&self, name: &[u8]) -> Option<Registered> {
         let (library, place) = self.places.get(&name.to_ascii_lowercase())?;
         self.loaded.get(library)?.functions.get(*place).cloned()
+    }
+
+    /// What is to be called.
+    pub(crate) fn callback(&self, at: Callback) -> mlua::Result<Function> {
+        self.callbacks.raw_get::<Table>(at.library)?.raw_get(at.place)
     }
 
     /// How many libraries there are.
@@ -183,9 +215,8 @@ impl Libraries {
         self.loaded.iter().map(of).sum()
     }
 
-    /// Runs a library's own code, which registers its functions.
-    fn load(&mut self, code: &[u8], log: LogLine<'_>) -> Result<Vec<Registered>, Vec<u8>> {
-        let internal = |error: mlua::Error| format!("ERR {error}").into_bytes();
+    /// Runs a library's own code, which registers its functions; gives the table in which they stand, too.
+    fn load(&mut self, code: &[u8], log: LogLine<'_>) -> Result<(Vec<Registered>, Table), Vec<u8>> {
         // The first line is for FUNCTION LOAD; the body's lines are counted with it.
         let start = code.iter().position(|byte| *byte == b'\n').unwrap_or(code.len());
         let body = code.get(start..).unwrap_or_default();
@@ -193,16 +224,18 @@ impl Libraries {
             .state
             .compile(c"@user_function", body)
             .map_err(|text| [b"ERR Error compiling function: ", text.as_slice()].concat())?;
-        let mut loading = Loading { registered: Vec::new(), log };
+        self.last += 1;
+        let callbacks = self.state.lua.create_table().map_err(internal)?;
+        let mut loading = Loading { number: self.last, registered: Vec::new(), callbacks, log };
         self.state.turn_to(&self.loading).map_err(internal)?;
         self.pulse.load(LOAD_MAX);
         let ran = self.state.run(&compiled, Given::Nothing, &mut loading);
-        let registered = loading.registered;
+        let Loading { registered, callbacks, .. } = loading;
         let ended = self.pulse.over();
         self.state.turn_to(&self.state.globals).map_err(internal)?;
         let (ok, value) = ran.map_err(internal)?;
         if ok {
-            return Ok(registered);
+            return Ok((registered, callbacks));
         }
         let text = match (ended, &value) {
             (Some(end), _) => end.text().into_bytes(),
@@ -216,9 +249,15 @@ impl Libraries {
     }
 }
 
+fn internal(error: mlua::Error) -> Vec<u8> {
+    format!("ERR {error}").into_bytes()
+}
+
 /// Who serves a library's own code.
 struct Loading<'l> {
+    number: i64,
     registered: Vec<Registered>,
+    callbacks: Table,
     log: LogLine<'l>,
 }
 
@@ -238,48 +277,61 @@ impl Serve for Loading<'_> {
 
     fn ask(&mut self, lua: &Lua, request: Request, args: &Arguments) -> Outcome {
         match request {
-            Request::Register => register(lua, args, &mut self.registered),
+            Request::Register => self.register(lua, args),
             _ => crate::run::log(lua, self.log, args, &crate::texts::REDIS),
         }
     }
 }
 
-/// redis.register_function(name, callback), or with one table of names.
-fn register(lua: &Lua, args: &Arguments, registered: &mut Vec<Registered>) -> Outcome {
-    let function = match args.len() {
-        1 => named(args.get(1))?,
-        2 => match (text_of(args.get(1)), args.get(2)) {
-            (None, _) => Err("first argument to redis.register_function must be a string"),
-            (Some(name), Value::Function(callback)) => Ok(Registered {
-                name,
-                description: None,
-                flags: ScriptFlags::default(),
-                callback: callback.clone(),
-            }),
-            (Some(_), _) => Err("second argument to redis.register_function must be a function"),
-        },
-        _ => Err("wrong number of arguments to redis.register_function"),
-    };
-    let function = match function {
-        Ok(function) => function,
-        Err(text) => return raised(lua, text),
-    };
-    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
-    if function.name.is_empty() || !function.name.iter().all(is_name) {
-        return raised(
-            lua,
-            "Library names can only contain letters, numbers, or underscores(_) and must be at least one character long",
-        );
+/// What redis.register_function is given.
+struct Declared {
+    name: Vec<u8>,
+    description: Option<Vec<u8>>,
+    flags: ScriptFlags,
+    callback: Function,
+}
+
+impl Loading<'_> {
+    /// redis.register_function(name, callback), or with one table of names.
+    fn register(&mut self, lua: &Lua, args: &Arguments) -> Outcome {
+        let given = match args.len() {
+            1 => named(args.get(1))?,
+            2 => match (text_of(args.get(1)), args.get(2)) {
+                (None, _) => Err("first argument to redis.register_function must be a string"),
+                (Some(name), Value::Function(callback)) => Ok(Declared {
+                    name,
+                    description: None,
+                    flags: ScriptFlags::default(),
+                    callback: callback.clone(),
+                }),
+                (Some(_), _) => Err("second argument to redis.register_function must be a function"),
+            },
+            _ => Err("wrong number of arguments to redis.register_function"),
+        };
+        let Declared { name, description, flags, callback } = match given {
+            Ok(given) => given,
+            Err(text) => return raised(lua, text),
+        };
+        let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+        if name.is_empty() || !name.iter().all(is_name) {
+            return raised(
+                lua,
+                "Library names can only contain letters, numbers, or underscores(_) and must be at least one character long",
+            );
+        }
+        if self.registered.iter().any(|other| other.name == name) {
+            return raised(lua, "Function already exists in the library");
+        }
+        let place = self.registered.len() + 1;
+        self.callbacks.raw_set(place, callback)?;
+        let callback = Callback { library: self.number, place };
+        self.registered.push(Registered { name, description, flags, callback });
+        Ok(Ok(MultiValue::new()))
     }
-    if registered.iter().any(|other| other.name == function.name) {
-        return raised(lua, "Function already exists in the library");
-    }
-    registered.push(function);
-    Ok(Ok(MultiValue::new()))
 }
 
 /// What a table of names says.
-fn named(value: &Value) -> mlua::Result<Result<Registered, &'static str>> {
+fn named(value: &Value) -> mlua::Result<Result<Declared, &'static str>> {
     let Value::Table(table) = value else {
         return Ok(Err(
             "calling redis.register_function with a single argument is only applicable to Lua table (representing named arguments).",
@@ -330,6 +382,6 @@ fn named(value: &Value) -> mlua::Result<Result<Registered, &'static str>> {
     Ok(match (name, callback) {
         (None, _) => Err("redis.register_function must get a function name argument"),
         (Some(_), None) => Err("redis.register_function must get a callback argument"),
-        (Some(name), Some(callback)) => Ok(Registered { name, description, flags, callback }),
+        (Some(name), Some(callback)) => Ok(Declared { name, description, flags, callback }),
     })
 }

@@ -19,6 +19,8 @@ pub(crate) enum End {
     Held(Duration),
     /// It is no short one: it is to run again where it may take long.
     Again,
+    /// The node ends.
+    Closed,
 }
 
 impl End {
@@ -28,6 +30,7 @@ impl End {
             // A function too.
             End::Killed => "ERR Script killed by user with SCRIPT KILL...".into(),
             End::Loading => "ERR FUNCTION LOAD timeout".into(),
+            End::Closed => "ERR Script ended: the server shuts down".into(),
             // Told to nobody.
             End::Again => "ERR the script is to run again".into(),
             End::Held(time) => format!(
@@ -127,8 +130,19 @@ pub struct Pulse {
     is_function: AtomicBool,
     /// It has written.
     wrote: AtomicBool,
+    /// The node ends.
+    is_closed: AtomicBool,
     /// What may be done until the next look; only the script's thread changes it.
     work_left: AtomicUsize,
+}
+
+/// A script that has begun.
+pub(crate) struct Begun<'p>(&'p Pulse);
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        self.0.over();
+    }
 }
 
 impl Pulse {
@@ -141,6 +155,7 @@ impl Pulse {
             busy: AtomicBool::new(false),
             is_function: AtomicBool::new(false),
             wrote: AtomicBool::new(false),
+            is_closed: AtomicBool::new(false),
             work_left: AtomicUsize::new(0),
         }
     }
@@ -220,8 +235,9 @@ impl Pulse {
         Ok(())
     }
 
-    /// A script begins.
-    pub(crate) fn begin(&self, function: Option<&[u8]>, request: &[&[u8]], limits: TimeLimits) {
+    /// A script begins; it is over with what this gives, at the latest, however it ends.
+    #[must_use]
+    pub(crate) fn begin(&self, function: Option<&[u8]>, request: &[&[u8]], limits: TimeLimits) -> Begun<'_> {
         self.is_function.store(function.is_some(), Ordering::Relaxed);
         self.wrote.store(false, Ordering::Relaxed);
         let mut present = self.held();
@@ -236,6 +252,13 @@ impl Pulse {
             present.words.extend_from_slice(word);
             present.ends.push(present.words.len());
         }
+        Begun(self)
+    }
+
+    /// Ends what runs, and whatever begins later, soon: for the end of the node, which nobody has to wait for. What a
+    /// script has written stays written.
+    pub fn end_all(&self) {
+        self.is_closed.store(true, Ordering::Relaxed);
     }
 
     /// The script writes.
@@ -264,6 +287,9 @@ impl Pulse {
         }
         if present.loading.is_some_and(|until| (self.clock)() >= until) {
             present.end = Some(End::Loading);
+        }
+        if self.is_closed.load(Ordering::Relaxed) {
+            present.end = Some(End::Closed);
         }
         present.end
     }

@@ -30,6 +30,8 @@ pub(crate) const BACKLOG: i32 = 511;
 /// How long to wait when the system is out of file descriptors.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Linux takes no more. A Redis that is asked for more goes on without.
+const KEEPALIVE_SECONDS_MAX: u64 = 32_767;
 const TOO_MANY: &[u8] = b"-ERR max number of clients reached\r\n";
 /// Redis' words, by which its clients know it.
 const PROTECTED: &[u8] = b"-DENIED Redis is running in protected mode because protected mode is enabled and no password \
@@ -230,10 +232,12 @@ fn prepare(arrived: &Arrived, keepalive: u64) -> io::Result<()> {
     let socket = SockRef::from(&arrived.stream);
     socket.set_tcp_nodelay(true)?;
     if keepalive > 0 {
-        let idle = Duration::from_secs(keepalive);
-        let interval = Duration::from_secs((keepalive / 3).max(1));
+        let seconds = |seconds: u64| Duration::from_secs(seconds.clamp(1, KEEPALIVE_SECONDS_MAX));
+        let (idle, interval) = (seconds(keepalive), seconds(keepalive / 3));
         let probes = TcpKeepalive::new().with_time(idle).with_interval(interval).with_retries(3);
-        socket.set_tcp_keepalive(&probes)?;
+        if let Err(error) = socket.set_tcp_keepalive(&probes) {
+            tracing::debug!(client = %arrived.addr, %error, "a client's connection keeps the system's options");
+        }
     }
     Ok(())
 }

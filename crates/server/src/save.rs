@@ -130,10 +130,11 @@ impl SaveState {
         }
     }
 
-    /// The same for good: none begins any more.
+    /// From now on none begins any more, and the one that runs ends soon.
     pub(crate) fn close(&self) {
-        self.saves.lock().is_closed = true;
-        self.end_running();
+        let mut saves = self.saves.lock();
+        saves.is_closed = true;
+        saves.is_cancelled = true;
     }
 }
 
@@ -267,6 +268,9 @@ impl Drop for Running {
 pub(crate) fn save(node: &Node, writer: &Writer<'_>) -> Result<Written, SaveError> {
     {
         let mut saves = node.saves.saves.lock();
+        if saves.is_closed {
+            return Err(SaveError::Cancelled);
+        }
         if saves.running_since.is_some() {
             return Err(SaveError::Running);
         }

@@ -221,9 +221,12 @@ impl Server {
     /// Ends the node: no more clients, no more link. Returns when everything has ended.
     pub async fn shutdown(mut self) {
         self.tasks.shutdown().await;
-        // A file that is being written goes, and none is begun.
+        // A file that is being written goes, and none is begun: what it would have of a script is half of that, for
+        // nobody waits for the end of one that may have none.
+        self.node.saves.close();
+        self.node.scripts.pulse.end_all();
         let node = Arc::clone(&self.node);
-        let _ = tokio::task::spawn_blocking(move || node.saves.close()).await;
+        let _ = tokio::task::spawn_blocking(move || node.saves.end_running()).await;
         self.node.clients.end_all();
         // Nobody accepts any more, so this is the last who knows them.
         if let Some(workers) = Arc::into_inner(self.workers) {

@@ -598,3 +598,31 @@ fn more_than_can_be_counted_is_not_unpacked() {
     assert_eq!(eval(&mut engine, &mut host, "return {unpack({1, 2, 3}, 2)}"), "*2|:2|:3|");
     assert_eq!(eval(&mut engine, &mut host, "return {unpack({1, 2, 3}, 2147483647, -2147483648)}"), "*0|");
 }
+
+/// Rust may hold some 8,000 of Lua's values at once: each script that is known, and each function, was one of them.
+#[test]
+fn there_may_be_any_number_of_scripts_and_functions() {
+    let (mut engine, mut host) = (engine(), Fake::default());
+    for number in 0..9_000 {
+        engine.load_script(format!("return {{{number}}}").as_bytes()).unwrap();
+    }
+    assert_eq!(eval(&mut engine, &mut host, "return {{'another'}}"), "*1|*1|$7|another|");
+    for number in (0..9_000).chain(0..10) {
+        let answer = eval(&mut engine, &mut host, &format!("return {{{number}}}"));
+        assert_eq!(answer, format!("*1|:{number}|"));
+    }
+    // A reply that is nested as deeply as it may be takes the most.
+    let deep = "local t = {} for i = 1, 6900 do t = {t} end return t";
+    assert!(eval(&mut engine, &mut host, deep).starts_with("*1|*1|"));
+
+    let code: String = (0..9_000)
+        .map(|number| format!("redis.register_function('f{number}', function() return {number} end)\n"))
+        .collect();
+    for library in ["one", "two"] {
+        self::library(&mut host, library, &code.replace("'f", &format!("'{library}")));
+        let name = format!("{library}8999");
+        assert_eq!(fcall(&mut engine, &mut host, &[&name, "0"], false), ":8999|");
+    }
+    assert_eq!(fcall(&mut engine, &mut host, &["one17", "0"], false), ":17|");
+    assert_eq!(engine.function_count(), 18_000);
+}

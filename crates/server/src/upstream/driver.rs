@@ -96,6 +96,8 @@ pub(super) struct Driver {
     connection: Connection,
     buffer: BytesMut,
     unsent: BytesMut,
+    /// Nothing has failed to be sent on this connection.
+    can_send: bool,
     /// What the spool refused, and what must come after it.
     refused: VecDeque<Entry>,
     /// How soon it is offered again, when nobody takes from the spool.
@@ -136,6 +138,7 @@ impl Driver {
             connection: Connection::None,
             buffer: BytesMut::with_capacity(READ_BYTES_MAX),
             unsent: BytesMut::new(),
+            can_send: true,
             refused: VecDeque::new(),
             again: REFUSED_AGAIN,
             epoch: 0,
@@ -171,6 +174,7 @@ impl Driver {
                     self.connection = Connection::Open(stream);
                     self.buffer.clear();
                     self.unsent.clear();
+                    self.can_send = true;
                     let resume = self.shared.position.resumable();
                     self.step(|link, now| link.connected(resume, now), &Bytes::new());
                 }
@@ -220,7 +224,7 @@ impl Driver {
                 None => std::future::pending().await,
             }
         };
-        let unsent = &self.unsent;
+        let (unsent, can_send) = (&self.unsent, self.can_send);
         let buffer = &mut self.buffer;
         let connection = &mut self.connection;
         let socket = async {
@@ -229,7 +233,7 @@ impl Driver {
                 Connection::Connecting(connecting) => Woken::Connected(connecting.await),
                 Connection::Open(stream) => {
                     poll_fn(|context| {
-                        if let Poll::Ready(sent) = stream.poll_send(context, unsent) {
+                        if can_send && let Poll::Ready(sent) = stream.poll_send(context, unsent) {
                             return Poll::Ready(Woken::Sent(sent));
                         }
                         if reading {
@@ -411,6 +415,10 @@ impl Driver {
 
     fn send_on(&mut self) {
         let Connection::Open(stream) = &mut self.connection else { return };
+        if !self.can_send {
+            self.unsent.clear();
+            return;
+        }
         let sent = stream.try_send(&self.unsent);
         self.sent(sent);
     }
@@ -427,6 +435,8 @@ impl Driver {
             Err(error) => {
                 tracing::debug!(%error, "sending to the master");
                 self.unsent.clear();
+                // TLS would try again for ever what it has taken.
+                self.can_send = false;
             }
         }
     }
